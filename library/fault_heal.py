@@ -1,0 +1,189 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fault_heal
+short_description: Heal held faults and watch the members until they are equal again
+description:
+  - Asks the fault agents to heal what they hold, and samples all members meanwhile.
+  - For etcd it ends when all members follow one leader, have the same revision, and the same hash over all data at
+    that revision. For mysql it ends when the server accepts connections.
+  - Where nothing is held nothing is healed, and the members are compared all the same.
+  - Members that are not equal when the time is over (RV(converged)) and agents that could not heal (RV(errors)) are
+    results, not failures of the module.
+  - Runs on a host that has the agents' key and reaches agents and members. Needs nothing but Python there.
+author: The failover lab's authors (@failover-lab)
+attributes:
+  check_mode:
+    description: Can run in check mode and report what it would do without changing the target.
+    support: full
+    details: In check mode the agents are only asked what they hold, and nothing is watched.
+  diff_mode:
+    description: Returns details on what has changed.
+    support: none
+options:
+  agents:
+    description: Addresses of the fault agents by member, each like C(10.89.77.11:7470).
+    type: dict
+    required: true
+  key_file:
+    description: File with the agents' key, readable by its owner only.
+    type: path
+    required: true
+  system:
+    description: What the members are.
+    type: str
+    choices: [etcd, mysql]
+    required: true
+  endpoints:
+    description: Where the members serve clients - client URLs for etcd, C(address:port) for mysql - by member.
+    type: dict
+    required: true
+  faults:
+    description: Ids of the faults to heal; left out, all that are held.
+    type: list
+    elements: str
+  timeout_s:
+    description: How long to watch, in seconds.
+    type: float
+    default: 60
+  sample_interval_ms:
+    description: Time between two samples of a member, in milliseconds.
+    type: float
+    default: 20
+  events_path:
+    description: File to which the events (heals, samples, the moment of equality) are appended as JSON lines.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Heal the faults and time the members' return
+  fault_heal:
+    agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
+    key_file: /etc/failover-lab/agent.key
+    system: etcd
+    endpoints:
+      etcd1: http://10.89.77.11:2379
+      etcd2: http://10.89.77.12:2379
+      etcd3: http://10.89.77.13:2379
+    events_path: /var/lib/failover-lab/runs/r1/E2-etcd/heal.jsonl
+  register: healed
+"""
+
+RETURN = r"""
+healed:
+  description:
+    - One record for each healed fault, with what the agent did and when (wall clock of the member's host).
+    - C(phases_ms) has the time from the request to heal_received, process_started, active (the unit is up),
+      first_answer, leader_known, caught_up and converged; null where it was not seen.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - fault: F1
+      member: etcd2
+      action: stop
+      healed_by: request
+      phases_ms: {heal_received: 1.5, process_started: 22.0, active: 130.2, first_answer: 141.0, leader_known: 141.0,
+                  caught_up: 141.0, converged: 141.0}
+errors:
+  description: Why a fault could not be healed, by member; its agent tries again by itself.
+  returned: always
+  type: dict
+  sample: {}
+converged:
+  description: Whether the members were equal before the time was over; null in check mode.
+  returned: always
+  type: bool
+  sample: true
+duration_ms:
+  description: Time from the request to equality, in milliseconds; null where there was none.
+  returned: always
+  type: float
+  sample: 141.0
+reasons:
+  description: What kept the members from being equal, one sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+samples:
+  description: The members' states whenever one of them changed, each with C(wall_ns) and C(members).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{wall_ns: 1795411280203985917, members: {etcd1: {reachable: true, revision: 60013}}}]
+revision:
+  description: Revision up to which the data were compared; null where they were not.
+  returned: always
+  type: int
+  sample: 60013
+hashes:
+  description: Hash over all data up to that revision, by member; null where they were not compared.
+  returned: always
+  type: dict
+  sample: {etcd1: 1084519789, etcd2: 1084519789, etcd3: 1084519789}
+started_wall_ns:
+  description: When the heal was requested, wall clock of this host in nanoseconds.
+  returned: always
+  type: int
+  sample: 1795411280203985917
+held:
+  description: What the agents hold, each with C(member), C(fault) and C(action).
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: [{member: etcd2, fault: F1, action: stop}]
+"""
+
+import platform
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.failover.agent_client import load_key
+from ansible.module_utils.failover.healing import Healer, append_events, list_held
+from ansible.module_utils.failover.shapes import LabError
+
+
+def main() -> None:
+    """Wire the arguments to the core."""
+    module = AnsibleModule(
+        argument_spec={
+            "agents": {"type": "dict", "required": True},
+            "key_file": {"type": "path", "required": True, "no_log": False},
+            "system": {"type": "str", "choices": ["etcd", "mysql"], "required": True},
+            "endpoints": {"type": "dict", "required": True},
+            "faults": {"type": "list", "elements": "str"},
+            "timeout_s": {"type": "float", "default": 60},
+            "sample_interval_ms": {"type": "float", "default": 20},
+            "events_path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        key = load_key(wanted["key_file"])
+        if module.check_mode:
+            module.exit_json(**list_held(wanted["agents"], key, wanted["faults"]))
+        healer = Healer(
+            wanted["agents"],
+            key,
+            wanted["system"],
+            wanted["endpoints"],
+            timeout_s=wanted["timeout_s"],
+            sample_interval_ms=wanted["sample_interval_ms"],
+            source=platform.node(),
+        )
+        result = healer.run(wanted["faults"])
+        if wanted["events_path"]:
+            append_events(wanted["events_path"], healer.events)
+    except LabError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(result["healed"]), **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turns what was collected from the hosts into one experiment's folder (layout: :mod:`.shapes`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .etcd_log import parse_logs
+from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
+from .shapes import SCHEMA_VERSION, LabError
+
+# Files of the load generator that become part of others, and are gone afterwards.
+HEAL_EVENTS_FILE = "heal.jsonl"
+SUMMARY_FILE = "summary.json"
+
+# Of a module's result, what is Ansible's and no observation.
+_ANSIBLE_KEYS = ("changed", "failed", "skipped", "invocation", "warnings", "deprecations", "ansible_job_id", "msg")
+
+
+def assemble(
+    folder: Path,
+    *,
+    definition: Mapping[str, Any],
+    iterations: int,
+    seed: int,
+    clients: int,
+    rate: float,
+    members: Mapping[str, Any],
+    workload: Mapping[str, Any],
+    heal: Mapping[str, Any],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write experiment.json and put all events into one file; return experiment.json's object.
+
+    :param definition: the experiment as the plan resolved it
+    :param workload: the summary of the workload; :param heal: the result of the heal
+
+    Raises :class:`LabError` where a collected file is missing or damaged.
+    """
+    summary = _plain(workload)
+    records = {record["id"]: record for record in summary.pop("faults", [])}
+    if definition["faults"] and not records:
+        raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "name": definition["name"],
+        "title": definition["title"],
+        "system": definition["system"],
+        "iterations": iterations,
+        "seed": seed,
+        "clients": clients,
+        "rate": rate,
+        "key_prefix": definition["key_prefix"],
+        "members": dict(members),
+        "faults": [{**fault, "record": records.get(fault["id"])} for fault in definition["faults"]],
+        "origin_wall_ns": summary["origin_wall_ns"],
+        "workload": summary,
+        "before": _plain(before),
+        "after": _plain(after),
+        "convergence": _plain(heal) if len(members) > 1 else None,
+    }
+    write_json_atomic(folder / EXPERIMENT_FILE, info)
+    _merge_events(folder, definition["system"])
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    return info
+
+
+def _merge_events(folder: Path, system: str) -> None:
+    """Bring the client's, the heal's and the servers' events into the order of time, in one file."""
+    events = read_events(folder / EVENTS_FILE)
+    healed = folder / HEAL_EVENTS_FILE
+    if healed.exists():
+        events += read_events(healed)
+    if system == "etcd":
+        logs = {path.stem: path.read_text("utf-8").splitlines() for path in sorted((folder / LOGS_FOLDER).glob("*.log"))}
+        events += parse_logs(logs)
+    events.sort(key=lambda event: event.wall_ns)
+    lines = [json.dumps(event.as_dict(), ensure_ascii=False) + "\n" for event in events]
+    part = folder / f".{EVENTS_FILE}.part"
+    try:
+        part.write_text("".join(lines), "utf-8")
+        part.replace(folder / EVENTS_FILE)
+    except OSError as error:
+        raise LabError(f"{folder / EVENTS_FILE} cannot be written: {error.strerror}; make room and collect again") from error
+    healed.unlink(missing_ok=True)
+
+
+def _plain(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in _ANSIBLE_KEYS and not key.startswith("_")}

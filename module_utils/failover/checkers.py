@@ -1,0 +1,582 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The checkers: what a results folder says about one experiment, each statement with its evidence.
+
+They read nothing but the folder: the stream is made again from seed and iterations, so that the history
+is held against something that the lab did not write. docs/measuring.md explains every check.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from .model import (
+    APPLIED,
+    FAIL,
+    NOT_APPLIED,
+    OK,
+    UNDETERMINED,
+    Answers,
+    ExpectedState,
+    classify,
+    expected_state,
+    values_given,
+)
+from .results import VERDICT_FILE, Dump, Experiment, load_experiment, load_run, write_json_atomic
+from .shapes import Check, Kind, LabError, Outcome, Verdict, worst
+from .workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, stream_digest
+
+Ints = npt.NDArray[np.int64]
+
+# Things listed by name in the evidence of one check; the full number always stands beside the list.
+MAX_LISTED = 100
+# Operations told of one key; what is left out are the oldest.
+MAX_OPERATIONS_PER_KEY = 20
+
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+_KINDS = tuple(kind.value for kind in Kind)
+_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The history in the order of the stream; a position without a row has outcome None."""
+
+    operations: list[Operation]
+    meta: dict[str, Any]
+    table: pa.Table
+    row_of: Ints  # position in the stream -> row of the table, -1 where there is none
+    answers: Answers
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Return what the history has of one operation, for people."""
+        operation = self.operations[index]
+        told: dict[str, Any] = {"index": index, "kind": operation[0]}
+        if operation[0] == CREATE:
+            told["value"] = operation[-1]
+        row_number = int(self.row_of[index])
+        if row_number < 0:
+            return {**told, "outcome": "no row in the history"}
+        row = self.table.slice(row_number, 1).to_pylist()[0]
+        told.update({name: row[name] for name in ("outcome", "attempts", "endpoint")})
+        told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
+        if operation[0] == RETRIEVE:
+            told["read"] = row["read"]
+        told.update({name: row[name] for name in ("affected", "error") if row[name] is not None})
+        return told
+
+    def touching(self, keys: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return, for each of ``keys``, its operations in order, the newest where there are many."""
+        indices: dict[str, list[int]] = {key: [] for key in keys}
+        for index, operation in enumerate(self.operations):
+            if operation[1] in indices:
+                indices[operation[1]].append(index)
+        return {key: [self.describe(i) for i in found[-MAX_OPERATIONS_PER_KEY:]] for key, found in indices.items()}
+
+
+def verify_experiment(folder: str | Path) -> list[Check]:
+    """Return every check of one experiment's folder.
+
+    Raises :class:`LabError` where the experiment's description or its history cannot be read; what else is
+    missing or damaged makes the checks that need it ``unknown``.
+    """
+    experiment = load_experiment(folder, need_verdict=False)
+    operations = create_simulation(experiment.info["iterations"], experiment.info["seed"])
+    recorded = _record(operations, experiment)
+    expected = expected_state(operations, recorded.answers)
+    dumps: dict[str, Dump] = {}
+    unreadable: dict[str, str] = {}
+    for member in experiment.members:
+        try:
+            dumps[member] = experiment.dump(member)
+        except LabError as error:
+            unreadable[member] = str(error)
+
+    checks = [
+        check_history(recorded, experiment),
+        check_outcomes(recorded, expected),
+        check_reads(recorded, expected),
+    ]
+    for member in experiment.members:
+        if member in dumps:
+            checks.append(check_keys(dumps[member], recorded, expected))
+        else:
+            checks.append(Check(f"keys on {member}", Verdict.UNKNOWN, f"{member} cannot be told: {unreadable[member]}"))
+    if any(entry.version is not None for dump in dumps.values() for entry in dump.entries.values()):
+        checks.append(check_applied_once(dumps.values(), recorded))
+    if expected.doubtful:
+        checks.append(check_unknown_writes(dumps.values(), recorded, expected))
+    if len(experiment.members) > 1:
+        checks.append(check_members_equal(dumps, recorded, experiment.members))
+        checks.append(check_convergence(experiment))
+    return checks
+
+
+# ---------------------------------------------------------------- the history
+
+
+def _record(operations: list[Operation], experiment: Experiment) -> Recorded:
+    """Put the rows of the history into the order of the stream, the first row where an index is repeated."""
+    meta, table = experiment.history()
+    index = table["index"].to_numpy()
+    rows = np.flatnonzero((index >= 0) & (index < len(operations)))
+    _, first = np.unique(index[rows], return_index=True)
+    rows = rows[first]
+    row_of = np.full(len(operations), -1, dtype=np.int64)
+    row_of[index[rows]] = rows
+
+    in_order = table.num_rows == len(operations) and bool(np.array_equal(row_of, np.arange(len(operations))))
+
+    def column(name: str, missing: Any) -> list[Any]:
+        values = table[name].to_pylist()
+        return values if in_order else [values[row] if row >= 0 else missing for row in row_of]
+
+    answers = Answers(column("outcome", None), column("read", None), column("affected", None), column("attempts", 0))
+    return Recorded(operations, meta, table, row_of, answers)
+
+
+def check_history(recorded: Recorded, experiment: Experiment) -> Check:
+    """Is there one row for every operation of the stream, saying what the stream says, in its order?
+
+    Rows missing only at the end of what a client did are an interrupted run (``unknown``); a hole, a repeated
+    or foreign row, or operations that ran in another order make the history ``invalid``.
+    """
+    operations, table = recorded.operations, recorded.table
+    digest = stream_digest(operations)
+    index = table["index"].to_numpy()
+    evidence: dict[str, Any] = {"operations": len(operations), "rows": table.num_rows, "digest": digest}
+    wrong: list[str] = []
+    unsettled: list[str] = []
+
+    def found(name: str, sentence: str, items: list[Any], into: list[str]) -> None:
+        if items:
+            evidence[name] = _listed(items)
+            into.append(f"{len(items):,} {sentence} (first: {items[0]})")
+
+    holes, tail = _missing(recorded)
+    found("missing", "operations have no row", holes, wrong)
+    found("not_reached", "operations at the end have no row, as after an interruption", tail, unsettled)
+    values, counts = np.unique(index, return_counts=True)
+    found("repeated", "operations have more than one row", values[counts > 1].tolist(), wrong)
+    foreign = index[(index < 0) | (index >= len(operations))]
+    found("foreign", "rows have an index outside the stream", foreign.tolist(), wrong)
+    found("mismatched", "rows differ from the stream", _mismatches(recorded), wrong)
+    found("out_of_order", "pairs of operations ran in another order, or at once", _out_of_order(table), wrong)
+    backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
+    found("backwards", "operations end before they begin", backwards.tolist(), wrong)
+    no_word = [outcome for outcome in table["outcome"].unique().to_pylist() if outcome not in _OUTCOMES]
+    found("outcomes_unknown_to_the_lab", "words for an outcome are not the lab's", no_word, wrong)
+
+    stated = experiment.info["workload"].get("digest")
+    if stated is not None and stated != digest:
+        evidence["digest_of_the_client"] = stated
+        wrong.append(f"the client ran another stream, its digest is {stated}")
+    if recorded.meta["origin_wall_ns"] != experiment.info["origin_wall_ns"]:
+        wrong.append("the history has another origin than the experiment, so it is of another run")
+    cut = recorded.meta.get("cut")
+    if cut:
+        evidence["cut"] = cut
+        unsettled.append(str(cut))
+
+    if wrong or unsettled:
+        return Check(
+            "history", Verdict.INVALID if wrong else Verdict.UNKNOWN, "; ".join(wrong + unsettled) + ".", evidence
+        )
+    return Check(
+        "history",
+        Verdict.VALID,
+        f"All {len(operations):,} operations of the stream have their row, in order, with the stream's keys and values.",
+        evidence,
+    )
+
+
+def _missing(recorded: Recorded) -> tuple[list[int], list[int]]:
+    """Return the operations without a row: holes, and those after the last row of the client they belong to."""
+    missing = np.flatnonzero(recorded.row_of < 0).tolist()
+    if not missing:
+        return [], []
+    last: dict[int, int] = {}
+    client_of: dict[str, int] = {}
+    table = recorded.table
+    rows = zip(table["index"].to_pylist(), table["client"].to_pylist(), table["key"].to_pylist(), strict=True)
+    for index, client, key in rows:
+        last[client] = max(last.get(client, -1), index)
+        client_of[key] = client
+    slowest = min(last.values(), default=-1)
+    holes, tail = [], []
+    for index in missing:
+        client = client_of.get(recorded.operations[index][1])
+        reached = slowest if client is None else last[client]
+        (holes if index < reached else tail).append(index)
+    return holes, tail
+
+
+def _mismatches(recorded: Recorded) -> list[dict[str, Any]]:
+    """Return the rows whose kind, key or value is not what the stream has at their index."""
+    operations = recorded.operations
+    columns = [recorded.table[name].to_pylist() for name in ("index", "kind", "key", "value")]
+    mismatches = []
+    for index, kind, key, value in zip(*columns, strict=True):
+        if not 0 <= index < len(operations):
+            continue
+        operation = operations[index]
+        if kind != operation[0] or key != operation[1] or value != (operation[-1] if kind == CREATE else None):
+            mismatches.append({"index": index, "stream": list(operation), "row": [kind, key, value]})
+    return mismatches
+
+
+def _out_of_order(table: pa.Table) -> list[tuple[int, int]]:
+    """Return pairs of operations, of one client or of one key, whose second began before the first was done."""
+    index, invoke_ns, complete_ns = (table[name].to_numpy() for name in ("index", "invoke_ns", "complete_ns"))
+    keys = table["key"].combine_chunks().dictionary_encode().indices.to_numpy()
+    pairs: set[tuple[int, int]] = set()
+    for group in (table["client"].to_numpy(), keys):
+        order = np.lexsort((index, group))
+        before, after = order[:-1], order[1:]
+        overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])
+        overlapping &= index[before] != index[after]
+        pairs.update(zip(index[before][overlapping].tolist(), index[after][overlapping].tolist(), strict=True))
+    return sorted(pairs)
+
+
+def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
+    """How did the operations end? Failed and unknown ones are counted, not condemned; none acknowledged proves nothing."""
+    outcomes = recorded.answers.outcome
+    by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in _KINDS}
+    for (kind, outcome), count in Counter(
+        (operation[0], outcome) for operation, outcome in zip(recorded.operations, outcomes, strict=True)
+    ).items():
+        if outcome in _OUTCOMES:
+            by_kind[kind][outcome] = count
+    totals = {outcome: sum(counts[outcome] for counts in by_kind.values()) for outcome in _OUTCOMES}
+    not_ok = [index for index, outcome in enumerate(outcomes) if outcome is not None and outcome != OK]
+    retried = sum(attempts > 1 for attempts in recorded.answers.attempts)
+    least, most = expected.key_count()
+    evidence: dict[str, Any] = {
+        "totals": totals,
+        "by_kind": by_kind,
+        "retried": retried,
+        "expected_keys": {"least": least, "most": most},
+    }
+    if not_ok:
+        evidence["not_ok"] = _listed(not_ok, recorded.describe)
+    ended = ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items())
+    summary = f"{ended}; {retried:,} needed more than one attempt; {_range(least, most)} keys have to remain."
+    if totals[OK] == 0:
+        return Check("outcomes", Verdict.UNKNOWN, f"No operation was acknowledged: {summary}", evidence)
+    return Check("outcomes", Verdict.VALID, summary, evidence)
+
+
+def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
+    """Does every RETRIEVE return, and every DELETE find, what the stream and the outcomes so far allow?"""
+    answers = recorded.answers
+    reads = deletes = 0
+    for operation, outcome, affected in zip(recorded.operations, answers.outcome, answers.affected, strict=True):
+        if outcome == OK:
+            reads += operation[0] == RETRIEVE
+            deletes += operation[0] == DELETE and affected is not None
+    evidence: dict[str, Any] = {"reads": reads, "deletes": deletes}
+    compared = f"{reads:,} values read and {deletes:,} removals reported"
+    contradictions = expected.contradictions
+    if contradictions:
+        touching = recorded.touching({found.key for found in contradictions[:MAX_LISTED]})
+        evidence["by_class"] = dict(Counter(found.wrong for found in contradictions))
+        evidence["wrong"] = _listed(
+            contradictions,
+            lambda found: {
+                "key": found.key,
+                "class": found.wrong,
+                "expected": _states(found.allowed),
+                "found": found.found,
+                "operation": recorded.describe(found.index),
+                "operations": touching[found.key],
+            },
+        )
+        classes = ", ".join(f"{count:,} {wrong}" for wrong, count in evidence["by_class"].items())
+        return Check(
+            "reads",
+            Verdict.INVALID,
+            f"{len(contradictions):,} of {compared} contradict the stream: {classes}; "
+            f"{_names(found.key for found in contradictions)}.",
+            evidence,
+        )
+    if reads == 0 and any(operation[0] == RETRIEVE for operation in recorded.operations):
+        return Check("reads", Verdict.UNKNOWN, "No read was acknowledged, so no value could be compared.", evidence)
+    return Check("reads", Verdict.VALID, f"All {compared} are what the stream says they must be.", evidence)
+
+
+# ---------------------------------------------------------------- the members' data
+
+
+def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check:
+    """Does a member have exactly the keys that must be there, with their values?"""
+    name = f"keys on {dump.member}"
+    entries = dump.entries
+    doubtful = expected.doubtful
+    wrong = [
+        key
+        for key, value in expected.certain.items()
+        if key not in doubtful and ((entry := entries.get(key)) is None or entry.value != value)
+    ]
+    wrong += [key for key in entries if key not in expected.certain and key not in doubtful]
+    wrong += [key for key in doubtful if (entries[key].value if key in entries else None) not in expected.allowed(key)]
+    least, most = expected.key_count()
+    evidence: dict[str, Any] = {
+        "member": dump.member,
+        "keys": len(entries),
+        "expected_keys": {"least": least, "most": most},
+    }
+    if not wrong:
+        return Check(
+            name,
+            Verdict.VALID,
+            f"{dump.member} has {len(entries):,} keys, the {_range(least, most)} that must be there, every value right.",
+            evidence,
+        )
+    given = values_given(recorded.operations, recorded.answers, wrong)
+    found = {key: entries[key].value if key in entries else None for key in wrong}
+    class_of = {key: classify(found[key], expected.allowed(key), given[key]) for key in wrong}
+    touching = recorded.touching(wrong[:MAX_LISTED])
+    evidence["by_class"] = dict(Counter(class_of.values()))
+    evidence["wrong"] = _listed(
+        wrong,
+        lambda key: {
+            "key": key,
+            "class": class_of[key],
+            "expected": _states(expected.allowed(key)),
+            "found": found[key],
+            "operations": touching[key],
+        },
+    )
+    classes = ", ".join(f"{count:,} {wrong_class}" for wrong_class, count in evidence["by_class"].items())
+    return Check(
+        name,
+        Verdict.INVALID,
+        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be, and {len(wrong):,} wrong: "
+        f"{classes}; {_names(wrong)}.",
+        evidence,
+    )
+
+
+def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
+    """Did any CREATE take effect twice? etcd counts the writes of a key since it was created.
+
+    A write that was sent again after its answer got lost may rightly be there twice: it is named, and the data
+    are the same. Twice without a second attempt is wrong.
+    """
+    limit: dict[str, int] = {}  # writes since the last certain DELETE that may have taken effect
+    resent: dict[str, int] = {}  # further attempts of those
+    answers = recorded.answers
+    for operation, outcome, attempts in zip(recorded.operations, answers.outcome, answers.attempts, strict=True):
+        key = operation[1]
+        if operation[0] == CREATE and outcome != FAIL:
+            limit[key] = limit.get(key, 0) + 1
+            resent[key] = resent.get(key, 0) + max(0, attempts - 1)
+        elif operation[0] == DELETE and outcome == OK:
+            limit[key] = resent[key] = 0
+    explained: dict[str, list[Any]] = {}
+    unexplained: dict[str, list[Any]] = {}
+    for dump in dumps:
+        for key, entry in dump.entries.items():
+            allowed = limit.get(key, 0)
+            # A key that nothing may have written is a phantom or resurrected; the keys' own check names it.
+            if entry.version is None or allowed == 0 or entry.version <= allowed:
+                continue
+            within = entry.version <= allowed + resent[key]
+            (explained if within else unexplained).setdefault(key, [entry.version, []])[1].append(dump.member)
+    evidence: dict[str, Any] = {}
+    for name, keys in (("after_a_retry", explained), ("unexplained", unexplained)):
+        if keys:
+            touching = recorded.touching(list(keys)[:MAX_LISTED])
+            evidence[name] = _listed(
+                list(keys.items()),
+                lambda item, touching=touching: {  # type: ignore[misc]
+                    "key": item[0],
+                    "version": item[1][0],
+                    "members": item[1][1],
+                    "operations": touching[item[0]],
+                },
+            )
+    if unexplained:
+        summary = f"{len(unexplained):,} keys were written more often than sent: {_names(unexplained)}."
+        return Check("applied once", Verdict.INVALID, summary, evidence)
+    if explained:
+        summary = (
+            f"{len(explained):,} keys were written twice, each by an operation that was sent again after its answer "
+            f"was lost, with the same value: {_names(explained)}."
+        )
+    else:
+        summary = "No write took effect twice."
+    return Check("applied once", Verdict.VALID, summary, evidence)
+
+
+def check_unknown_writes(dumps: Iterable[Dump], recorded: Recorded, expected: ExpectedState) -> Check:
+    """Which of the writes with an unknown outcome took effect, by the later answers and the members' data?
+
+    Never a reason for ``invalid`` by itself: the other checks already allow both.
+    """
+    members = list(dumps)
+    by_word: dict[str, list[int]] = {APPLIED: [], NOT_APPLIED: [], UNDETERMINED: []}
+    word_of: dict[int, str] = {}
+    for index, outcome in enumerate(recorded.answers.outcome):
+        kind, key = recorded.operations[index][:2]
+        if outcome in (OK, FAIL) or kind == RETRIEVE:
+            continue
+        observed = {dump.entries[key].value if key in dump.entries else None for dump in members}
+        word_of[index] = expected.resolve(key, index, observed)
+        by_word[word_of[index]].append(index)
+    told = ", ".join(f"{len(indices):,} {word}" for word, indices in by_word.items())
+    evidence = {
+        "counts": {word: len(indices) for word, indices in by_word.items()},
+        "writes": _listed(
+            list(word_of),
+            lambda index: {
+                "key": recorded.operations[index][1],
+                "resolved": word_of[index],
+                "operation": recorded.describe(index),
+            },
+        ),
+    }
+    summary = f"The client did not learn the outcome of {len(word_of):,} writes; by the data: {told}."
+    return Check("unknown writes", Verdict.VALID, summary, evidence)
+
+
+def check_members_equal(dumps: dict[str, Dump], recorded: Recorded, members: list[str]) -> Check:
+    """Do all members have the same keys, values, versions and revisions?"""
+    name = "members equal"
+    missing = [member for member in members if member not in dumps]
+    evidence: dict[str, Any] = {"keys": {member: len(dump.entries) for member, dump in dumps.items()}}
+    everything = [dump.entries for dump in dumps.values()]
+    differing = sorted(
+        {
+            key
+            for entries in everything[1:]
+            if entries != everything[0]
+            for key in entries.keys() | everything[0].keys()
+            if entries.get(key) != everything[0].get(key)
+        }
+    )
+    if differing:
+        touching = recorded.touching(differing[:MAX_LISTED])
+        evidence["differing"] = _listed(
+            differing,
+            lambda key: {
+                "key": key,
+                "members": {
+                    member: dump.entries[key]._asdict() if key in dump.entries else None
+                    for member, dump in dumps.items()
+                },
+                "operations": touching[key],
+            },
+        )
+        summary = f"{len(differing):,} keys differ between {_listing(list(dumps))}: {_names(differing)}."
+        return Check(name, Verdict.INVALID, summary, evidence)
+    if missing:
+        evidence["without_a_dump"] = missing
+        return Check(name, Verdict.UNKNOWN, f"The keys of {_listing(missing)} are not there to compare.", evidence)
+    summary = f"{_listing(members)} have the same {len(everything[0]):,} keys with the same values and revisions."
+    return Check(name, Verdict.VALID, summary, evidence)
+
+
+def check_convergence(experiment: Experiment) -> Check:
+    """Did the members become equal after the heal, and how soon?"""
+    convergence = experiment.info["convergence"]
+    if convergence is None or convergence.get("converged") is None:
+        summary = "Nobody watched whether the members became equal after the workload."
+        return Check("convergence", Verdict.UNKNOWN, summary)
+    evidence = {"duration_ms": convergence.get("duration_ms"), "samples": len(convergence.get("samples") or [])}
+    since = "the heal" if experiment.info["faults"] else "the last operation"
+    if not convergence["converged"]:
+        summary = f"The members had not become equal when the wait after {since} ended."
+        return Check("convergence", Verdict.INVALID, summary, evidence)
+    summary = f"The members were equal {convergence['duration_ms']:,.0f} ms after {since}."
+    return Check("convergence", Verdict.VALID, summary, evidence)
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def verdict_of(checks: Iterable[Check]) -> Verdict:
+    """Combine the checks' verdicts."""
+    return worst([check.verdict for check in checks])
+
+
+def summary_line(name: str, checks: list[Check]) -> str:
+    """Say in one line how an experiment ended and, unless valid, what is wrong first."""
+    verdict = verdict_of(checks)
+    counts = Counter(check.verdict for check in checks)
+    if verdict is Verdict.VALID:
+        return f"{name}: valid, all {len(checks)} checks."
+    worst_check = next(check for check in checks if check.verdict is verdict)
+    return (
+        f"{name}: {verdict.value}, {counts[verdict]} of {len(checks)} checks; "
+        f"{worst_check.name}: {worst_check.summary}"
+    )
+
+
+def write_verdict(folder: str | Path, checks: list[Check]) -> dict[str, Any]:
+    """Write an experiment's verdict.json and return what stands in it."""
+    folder = Path(folder)
+    verdict = {
+        "verdict": verdict_of(checks).value,
+        "experiment": folder.name,
+        "checks": [check.as_dict() for check in checks],
+    }
+    write_json_atomic(folder / VERDICT_FILE, verdict)
+    return verdict
+
+
+def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
+    """Combine the experiments' verdict.json into the run's, write it and return what stands in it."""
+    run = load_run(run_dir, need_verdicts=False)
+    verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
+    combined = {
+        "verdict": worst([Verdict(verdict["verdict"]) for verdict in verdicts.values()]).value,
+        "experiments": {name: verdict["verdict"] for name, verdict in verdicts.items()},
+        "checks": [
+            {**check, "name": f"{name}: {check['name']}"}
+            for name, verdict in verdicts.items()
+            for check in verdict["checks"]
+        ],
+    }
+    write_json_atomic(run.path / VERDICT_FILE, combined)
+    return combined
+
+
+# ---------------------------------------------------------------- words
+
+
+def _listed(items: list[Any], describe: Any = None) -> dict[str, Any]:
+    """Return the number of ``items`` and the first of them, each through ``describe``."""
+    first = items[:MAX_LISTED]
+    return {"count": len(items), "listed": [describe(item) for item in first] if describe else first}
+
+
+def _states(allowed: Iterable[str | None]) -> list[str | None]:
+    """Return the allowed values for JSON, absent (null) first."""
+    return sorted(allowed, key=lambda value: (value is not None, value or ""))
+
+
+def _names(keys: Iterable[str], most: int = 3) -> str:
+    """Name the first few of ``keys``, each once."""
+    distinct = list(dict.fromkeys(keys))
+    more = f" and {len(distinct) - most:,} more" if len(distinct) > most else ""
+    return ", ".join(repr(key) for key in distinct[:most]) + more
+
+
+def _listing(names: list[str]) -> str:
+    """Join names as a sentence does."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _range(least: int, most: int) -> str:
+    """Write a number of keys that may not be known exactly."""
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"

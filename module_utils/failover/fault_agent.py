@@ -1,0 +1,666 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fault agent: a small server on each member's host that injects and heals faults of that one member.
+
+It is armed before the workload starts, so that a fault needs one request and not a task of Ansible. It acts only on
+the unit of its configuration, only for who has the lab's key (see agent_client.py), looks at its member's role at the
+moment of firing, and stamps what it does right there.
+
+Whatever happens to the controller and to the load generator, a fault ends: each is held for ``hold_ttl_s`` after the
+last keepalive, then the agent heals it by itself (dead man's switch). What is held is kept on disk, so that a restart
+of the agent or of the host does not forget it.
+
+Run as ``python3 -m failover.fault_agent --config /etc/failover-lab/agent.json`` with nothing but the stdlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import signal
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
+from .etcd_http import EtcdHttp, EtcdUnreachableError
+from .service import MainProcess, Service, ServiceError
+from .shapes import SCHEMA_VERSION, LabError
+
+# A member that does not tell its role within this time is of unknown role, in s.
+PROBE_TIMEOUT_S = 0.5
+# A connection that says nothing for so long is closed, in s.
+IDLE_TIMEOUT_S = 300.0
+MAX_CONNECTIONS = 64
+# How long a process may take to end after its signal before the agent stops looking, in s (systemd kills after 90).
+GONE_TIMEOUT_S = 120.0
+# How long a member may take to start before a heal counts as failed, in s (systemd's own default is 90).
+START_TIMEOUT_S = 100.0
+# After a heal that failed the dead man's switch tries again, in s.
+RETRY_S = 10.0
+# Healed faults that are remembered.
+REMEMBERED = 100
+
+
+# ---------------------------------------------------------------- actions
+
+
+@dataclass(frozen=True)
+class Action:
+    """One kind of fault: how it is done to a unit and undone, and what signal its process gets."""
+
+    signal: str
+    inject: Callable[[Service, MainProcess], str]  # returns the way that was taken; quick, waits for nothing
+    heal: Callable[[Service, float], None]  # idempotent; returns when the member is back
+    comes_back: bool = False  # the injection itself brings the member back
+
+
+def _stop(service: Service, process: MainProcess) -> str:
+    return service.stop_soon()
+
+
+def _kill(service: Service, process: MainProcess) -> str:
+    service.kill(process)
+    return "pidfd"
+
+
+def _restart(service: Service, process: MainProcess) -> str:
+    return service.restart_soon()
+
+
+ACTIONS: dict[str, Action] = {
+    # A clean stop as an administrator does it: SIGTERM through the service manager.
+    "stop": Action("SIGTERM", _stop, Service.start),
+    # A crash: SIGKILL, the process has no chance to say goodbye.
+    "kill": Action("SIGKILL", _kill, Service.start),
+    # A clean stop that the service manager follows by a start.
+    "restart": Action("SIGTERM", _restart, Service.start, comes_back=True),
+}
+
+
+# ---------------------------------------------------------------- roles
+
+
+class EtcdProbe:
+    """Role of an etcd member, as it says itself."""
+
+    def __init__(self, client_url: str) -> None:
+        self._client = EtcdHttp(client_url, PROBE_TIMEOUT_S)
+        self._lock = threading.Lock()
+
+    def read(self) -> dict[str, Any]:
+        """Return ``role`` (leader, follower, unknown), ``member_id``, ``leader_id``, ``term`` and ``error``."""
+        try:
+            with self._lock:
+                status = self._client.status()
+        except EtcdUnreachableError as error:
+            return {"role": "unknown", "member_id": None, "leader_id": None, "term": None, "error": str(error)}
+        role = "leader" if status.is_leader else "follower" if status.leader_id else "unknown"
+        return {
+            "role": role,
+            "member_id": status.member_id,
+            "leader_id": status.leader_id,
+            "term": status.term,
+            "error": None,
+        }
+
+
+class SoleProbe:
+    """Role of a server without replicas: it leads as long as its process lives."""
+
+    def __init__(self, is_alive: Callable[[], bool]) -> None:
+        self._is_alive = is_alive
+
+    def read(self) -> dict[str, Any]:
+        """Return the same fields as EtcdProbe; there is no term and no member id."""
+        alive = self._is_alive()
+        return {
+            "role": "leader" if alive else "unknown",
+            "member_id": None,
+            "leader_id": None,
+            "term": None,
+            "error": None if alive else "the server does not run",
+        }
+
+
+# ---------------------------------------------------------------- configuration and state
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """What /etc/failover-lab/agent.json says."""
+
+    member: str  # name of the member, as the inventory has it
+    unit: str  # the only unit this agent acts on
+    system: str  # etcd, mysql
+    client_url: str  # the member's own client URL; only etcd's is used
+    listen: str  # address on which to listen
+    port: int
+    key_file: str
+    state_dir: str
+    hold_ttl_s: float  # a fault is healed this long after its last keepalive
+    use_dbus: bool = True  # False keeps to systemctl
+
+    @classmethod
+    def load(cls, path: str) -> AgentConfig:
+        """Read and check the file; LabError names what is wrong."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise LabError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        except ValueError as error:
+            raise LabError(f"{path} is not JSON: {error}.") from None
+        if not isinstance(content, dict):
+            raise LabError(f"{path} must hold one object.")
+        known = {field.name: field for field in fields(cls)}
+        unknown = sorted(set(content) - set(known))
+        missing = sorted(set(known) - set(content) - {"use_dbus"})
+        if unknown or missing:
+            raise LabError(f"{path} lacks {missing or 'nothing'} and has {unknown or 'nothing'} that is not known.")
+        kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+        for name, value in content.items():
+            if not isinstance(value, kinds[str(known[name].type)]) or (name != "use_dbus" and isinstance(value, bool)):
+                raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
+        if content["hold_ttl_s"] <= 0:
+            raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")
+        if content["system"] not in ("etcd", "mysql"):
+            raise LabError(f"{path}: system must be etcd or mysql, it is {content['system']!r}.")
+        return cls(**content)
+
+
+@dataclass
+class FaultRecord:
+    """What was done for one fault on this host; all times are of this host's wall clock, in ns."""
+
+    token: str  # unique for ever, made by who fires
+    fault: str  # id within the experiment, e.g. "F1"
+    action: str
+    member: str
+    held: bool = True  # not healed yet
+    asked_wall_ns: int | None = None
+    role: str | None = None
+    member_id: str | None = None
+    leader_id: str | None = None
+    term: int | None = None
+    role_checked_wall_ns: int | None = None
+    signal: str | None = None
+    via: str | None = None  # dbus, systemctl, pidfd
+    pid: int | None = None
+    signal_sent_wall_ns: int | None = None  # right before the signal, or the request for it, left this process
+    signal_call_ms: float | None = None  # how long sending it took
+    process_gone_wall_ns: int | None = None
+    heal_requested_wall_ns: int | None = None
+    process_started_wall_ns: int | None = None
+    healed_wall_ns: int | None = None
+    healed_by: str | None = None  # request, dead man's switch, restart
+    error: str | None = None  # why the last heal failed
+
+
+class Store:
+    """The records on disk, with the wall time at which each held one expires."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = Path(folder) / "faults.json"
+
+    def load(self) -> list[tuple[FaultRecord, int]]:
+        """Return the records and their expiry; what cannot be read is put aside and named on stderr."""
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            return [(FaultRecord(**entry["record"]), int(entry["expires_wall_ns"])) for entry in content["faults"]]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError, KeyError) as error:
+            aside = self._path.with_suffix(".broken")
+            os.replace(self._path, aside)
+            print(f"{self._path} cannot be understood ({error}); it is now {aside}.", file=sys.stderr, flush=True)
+            return []
+
+    def save(self, faults: list[dict[str, Any]], *, durable: bool) -> None:
+        """Replace the file in one step; ``durable`` also waits until the disk has it.
+
+        :param faults: objects ``{"record": FaultRecord as dict, "expires_wall_ns": int}``
+        """
+        content = {"schema_version": SCHEMA_VERSION, "faults": faults}
+        temporary = self._path.with_suffix(".new")
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(temporary, self._path)
+
+
+# ---------------------------------------------------------------- the agent
+
+
+class RequestError(Exception):
+    """A request that cannot be granted; the text goes back to who asked."""
+
+
+class Agent:
+    """Answers requests about the one member of its configuration."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        """Take up where an earlier agent left: faults that it held go on to be held."""
+        self.config = config
+        self._service = Service(config.unit, use_dbus=config.use_dbus)
+        self._store = Store(config.state_dir)
+        self._lock = threading.RLock()  # the records and the process
+        self._heal_lock = threading.Lock()  # one heal at a time
+        self._save_lock = threading.Lock()  # the file; taken after the records' lock, never before it
+        self._snapshot: list[dict[str, Any]] = []
+        self._process: MainProcess | None = None
+        self._records: dict[str, FaultRecord] = {}
+        self._deadlines: dict[str, float] = {}  # monotonic, of held faults
+        self._saved_at = 0.0
+        self._closing = threading.Event()
+        # Two of them, so that a slow answer to a status does not delay a fault.
+        self._probe, self._fire_probe = self._make_probe(), self._make_probe()
+        for record, expires_wall_ns in self._store.load():
+            self._records[record.token] = record
+            if record.held:
+                left_s = min(max((expires_wall_ns - time.time_ns()) / 1e9, 0.0), config.hold_ttl_s)
+                self._deadlines[record.token] = time.monotonic() + left_s
+        self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "ping": self.ping,
+            "status": self.status,
+            "fire": self.fire,
+            "keepalive": self.keepalive,
+            "heal": self.heal,
+        }
+        self._switch = threading.Thread(target=self._watch_deadlines, name="dead-mans-switch", daemon=True)
+        self._switch.start()
+        self._service.warm_up()
+
+    def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what an authentic request asks; never raises."""
+        try:
+            verb = self._verbs.get(str(request.get("verb")))
+            if verb is None:
+                raise RequestError(f"unknown verb {request.get('verb')!r}; known are {', '.join(self._verbs)}")
+            return {"ok": True, **verb(request)}
+        except (RequestError, ServiceError) as error:
+            return {"ok": False, "error": str(error)}
+        except Exception as error:  # one bad request must not end an agent that holds a fault
+            return {"ok": False, "error": f"internal error: {type(error).__name__}: {error}"}
+
+    def close(self) -> None:
+        """End the dead man's switch; what is held stays on disk for the next agent."""
+        self._closing.set()
+        self._switch.join()
+        self._try_to_save(durable=True)
+
+    # ------------------------------------------------------------ verbs
+
+    def ping(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Say who this is and what time it is here."""
+        return {
+            "member": self.config.member,
+            "system": self.config.system,
+            "unit": self.config.unit,
+            "schema_version": SCHEMA_VERSION,
+            "python": platform.python_version(),
+            "hold_ttl_s": self.config.hold_ttl_s,
+            "wall_ns": time.time_ns(),
+        }
+
+    def status(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell the member's role and what is held; with ``details`` also the records and the unit's state."""
+        answer: dict[str, Any] = {"member": self.config.member, **self._probe.read(), "wall_ns": time.time_ns()}
+        with self._lock:
+            answer["holding"] = [record.token for record in self._records.values() if record.held]
+            if request.get("details"):
+                answer["records"] = [asdict(record) for record in self._records.values()]
+        if request.get("details"):
+            # Who arms faults asks for details: what the first fault would wait for is fetched now.
+            self._is_alive()
+            state = self._service.state()
+            answer["unit"] = {"active": state.active, "sub": state.sub, "restart_policy": state.restart_policy}
+        return answer
+
+    def fire(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Inject a fault now, if the member still has the expected ``role``; answer once the signal is sent.
+
+        Fields: ``token``, ``fault``, ``action`` and, where the role matters, ``role``. A refusal is no error: the
+        answer has ``fired`` false, the ``reason`` and the role that the member has.
+        """
+        token, fault, name = (_text(request, field) for field in ("token", "fault", "action"))
+        action = ACTIONS.get(name)
+        if action is None:
+            raise RequestError(f"unknown action {name!r}; known are {', '.join(ACTIONS)}")
+        expected = request.get("role")
+        with self._lock:
+            if token in self._records:
+                return {"fired": True, "record": asdict(self._records[token])}
+            held = [record.fault for record in self._records.values() if record.held]
+            if held:
+                return {"fired": False, "reason": f"fault {held[0]} is still held here"}
+            process = self._main_process()
+            if process is None:
+                return {"fired": False, "reason": f"{self.config.unit} does not run"}
+            record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=time.time_ns())
+            self._records[token] = record
+            self._deadlines[token] = time.monotonic() + self.config.hold_ttl_s
+            try:
+                # On record before it is done: whatever ends this process now, the fault will be healed.
+                self._save(durable=False)
+                self._inject(record, action, process, expected)
+            except RequestError as refusal:
+                self._forget(token)
+                return {"fired": False, "reason": str(refusal), **self._role_of(record)}
+            except (ServiceError, OSError) as error:
+                self._forget(token)
+                raise RequestError(f"{name} of {self.config.unit} failed: {error}") from None
+            # The watcher has its own pidfd: this one may be replaced by the next process of the unit.
+            self._process = None
+            answer = {"fired": True, "record": asdict(record)}
+        threading.Thread(target=self._follow, args=(record, action, process), daemon=True).start()
+        return answer
+
+    def keepalive(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Hold the faults of the given ``tokens`` for another ``hold_ttl_s``; say which are held."""
+        tokens = _texts(request, "tokens") or []
+        now = time.monotonic()
+        with self._lock:
+            held = [token for token in tokens if token in self._deadlines]
+            for token in held:
+                self._deadlines[token] = now + self.config.hold_ttl_s
+            stale = bool(held) and now - self._saved_at > self.config.hold_ttl_s / 4
+        if stale:
+            self._try_to_save(durable=False)
+        return {"held": held}
+
+    def heal(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Heal what is held (only the ``faults`` or ``tokens`` given, where they are) and answer when it is done."""
+        faults, tokens = _texts(request, "faults"), _texts(request, "tokens")
+        with self._lock:
+            chosen = [
+                record
+                for record in self._records.values()
+                if record.held
+                and (faults is None or record.fault in faults)
+                and (tokens is None or record.token in tokens)
+            ]
+        for record in chosen:
+            self._heal(record, "request")
+        return {"records": [asdict(record) for record in chosen]}
+
+    # ------------------------------------------------------------ inside
+
+    def _make_probe(self) -> EtcdProbe | SoleProbe:
+        if self.config.system == "etcd":
+            return EtcdProbe(self.config.client_url)
+        return SoleProbe(self._is_alive)
+
+    def _is_alive(self) -> bool:
+        with self._lock:
+            return self._main_process() is not None
+
+    def _main_process(self) -> MainProcess | None:
+        """Return the unit's main process; as long as it lives, the service manager need not be asked again."""
+        if self._process is not None and self._process.is_alive():
+            return self._process
+        if self._process is not None:
+            self._process.close()
+        self._process = self._service.main_process()
+        return self._process
+
+    def _inject(self, record: FaultRecord, action: Action, process: MainProcess, expected: Any) -> None:
+        role = self._fire_probe.read()
+        record.role_checked_wall_ns = time.time_ns()
+        record.role, record.term = role["role"], role["term"]
+        record.member_id, record.leader_id = role["member_id"], role["leader_id"]
+        if expected is not None and role["role"] != expected:
+            why = f" ({role['error']})" if role["error"] else ""
+            raise RequestError(f"{self.config.member} is {role['role']} now, not {expected}{why}")
+        if not process.is_alive():
+            raise RequestError(f"{self.config.unit} ended by itself just now")
+        record.signal, record.pid = action.signal, process.pid
+        record.signal_sent_wall_ns = time.time_ns()
+        started = time.monotonic_ns()
+        record.via = action.inject(self._service, process)
+        record.signal_call_ms = (time.monotonic_ns() - started) / 1e6
+
+    def _role_of(self, record: FaultRecord) -> dict[str, Any]:
+        return {
+            "role": record.role,
+            "member_id": record.member_id,
+            "leader_id": record.leader_id,
+            "term": record.term,
+        }
+
+    def _forget(self, token: str) -> None:
+        del self._records[token], self._deadlines[token]
+        self._try_to_save(durable=False)
+
+    def _follow(self, record: FaultRecord, action: Action, process: MainProcess) -> None:
+        """Stamp the end of the process, and the return of the member where the action brings it back."""
+        gone = process.wait_gone(GONE_TIMEOUT_S)
+        process.close()
+        with self._lock:
+            record.process_gone_wall_ns = gone
+        self._try_to_save(durable=True)
+        if action.comes_back:
+            self._heal(record, "restart")
+
+    def _heal(self, record: FaultRecord, by: str) -> None:
+        """Undo one fault; ServiceError with the last log lines where the member does not come back."""
+        with self._heal_lock:
+            if not record.held:
+                return
+            if by != "restart":
+                with self._lock:
+                    record.heal_requested_wall_ns = record.heal_requested_wall_ns or time.time_ns()
+            end = time.monotonic() + GONE_TIMEOUT_S
+            while record.process_gone_wall_ns is None and record.pid is not None and _exists(record.pid):
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.005)
+            try:
+                ACTIONS[record.action].heal(self._service, START_TIMEOUT_S)
+                state = self._service.state()
+            except ServiceError as error:
+                explained = self._service.explain_failure(f"{self.config.member} could not be healed: {error}")
+                with self._lock:
+                    record.error = explained
+                    self._deadlines[record.token] = time.monotonic() + RETRY_S
+                raise ServiceError(explained) from None
+            with self._lock:
+                record.held, record.healed_by, record.error = False, by, None
+                record.healed_wall_ns = time.time_ns()
+                record.process_started_wall_ns = state.started_wall_ns
+                self._deadlines.pop(record.token, None)
+                healed = [token for token, other in self._records.items() if not other.held]
+                for token in healed[: max(0, len(healed) - REMEMBERED)]:
+                    del self._records[token]
+        self._try_to_save(durable=True)
+
+    def _watch_deadlines(self) -> None:
+        """Heal what nobody holds any more."""
+        while not self._closing.wait(min(0.5, self.config.hold_ttl_s / 10)):
+            now = time.monotonic()
+            with self._lock:
+                expired = [self._records[token] for token, deadline in self._deadlines.items() if deadline <= now]
+            for record in expired:
+                print(
+                    f"No keepalive for fault {record.fault} ({record.action}): healing it.", file=sys.stderr, flush=True
+                )
+                try:
+                    self._heal(record, "dead man's switch")
+                except Exception as error:  # the switch must go on, whatever one heal says
+                    print(f"{error}\nTrying again in {RETRY_S:g} s.", file=sys.stderr, flush=True)
+                    with self._lock:
+                        if record.token in self._deadlines:
+                            self._deadlines[record.token] = time.monotonic() + RETRY_S
+
+    def _save(self, *, durable: bool) -> None:
+        """Write the newest state of all records to disk; OSError where that fails."""
+        with self._lock:
+            now, now_wall = time.monotonic(), time.time_ns()
+            self._saved_at = now
+            self._snapshot = [
+                {
+                    "record": asdict(record),
+                    "expires_wall_ns": now_wall + int((self._deadlines.get(token, now) - now) * 1e9),
+                }
+                for token, record in self._records.items()
+            ]
+        with self._save_lock:
+            self._store.save(self._snapshot, durable=durable)
+
+    def _try_to_save(self, *, durable: bool) -> None:
+        """Write the records where the disk allows it: a full one must not keep a fault from being healed."""
+        try:
+            self._save(durable=durable)
+        except OSError as error:
+            print(f"The records of faults cannot be written: {error}", file=sys.stderr, flush=True)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _text(request: dict[str, Any], field: str) -> str:
+    value = request.get(field)
+    if not isinstance(value, str) or not value:
+        raise RequestError(f"{field} must be a text that is not empty")
+    return value
+
+
+def _texts(request: dict[str, Any], field: str) -> list[str] | None:
+    value = request.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise RequestError(f"{field} must be a list of texts")
+    return value
+
+
+# ---------------------------------------------------------------- the server
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = MAX_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], agent: Agent, key: bytes) -> None:
+        self.agent = agent
+        self.key = key
+        self.slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, _Connection)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Name what went wrong on one connection in one line; the others go on."""
+        print(f"Connection of {client_address}: {sys.exc_info()[1]!r}", file=sys.stderr, flush=True)
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    server: _Server
+    timeout = IDLE_TIMEOUT_S
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        """Answer requests until the other end closes, goes silent, or says something that is not authentic."""
+        if not self.server.slots.acquire(blocking=False):
+            return
+        try:
+            self._converse()
+        except OSError:
+            # Closed, reset or silent: there is nobody to tell.
+            return
+        finally:
+            self.server.slots.release()
+
+    def _converse(self) -> None:
+        session = secrets.token_hex(16)
+        hello = {"hello": HELLO, "protocol": PROTOCOL, "session": session}
+        self.wfile.write(json.dumps(hello).encode() + b"\n")
+        last_seq = 0
+        while True:
+            line = self.rfile.readline(MAX_LINE)
+            if not line.endswith(b"\n"):
+                return
+            try:
+                request = unseal(line, self.server.key)
+                seq = request.get("seq")
+                if request.get("session") != session or not isinstance(seq, int) or seq <= last_seq:
+                    raise FrameError("replayed")
+            except FrameError as error:
+                self.wfile.write(json.dumps({"refused": str(error)}).encode() + b"\n")
+                return
+            last_seq = seq
+            reply = {"reply_to": seq, "session": session, **self.server.agent.handle(request)}
+            self.wfile.write(seal(reply, self.server.key))
+
+
+def notify_ready() -> None:
+    """Tell the service manager that the agent listens (sd_notify(3)), where one started it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.connect("\0" + address[1:] if address.startswith("@") else address)
+        channel.sendall(b"READY=1")
+
+
+def serve(config: AgentConfig, ready: Callable[[int], None] = lambda port: None) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is told the port once the agent listens."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    key = load_key(config.key_file)
+    try:
+        os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
+        agent = Agent(config)
+    except OSError as error:
+        raise LabError(f"{config.state_dir} cannot be used: {(error.strerror or str(error)).lower()}.") from None
+    try:
+        server = _Server((config.listen, config.port), agent, key)
+    except OSError as error:
+        agent.close()
+        reason = (error.strerror or str(error)).lower()
+        raise LabError(f"The fault agent cannot listen on {config.listen}:{config.port}: {reason}.") from None
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True)
+        thread.start()
+        notify_ready()
+        ready(server.server_address[1])
+        stop.wait()
+        server.shutdown()
+    agent.close()
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="failover.fault_agent", description="Injects and heals faults of one member.")
+    parser.add_argument(
+        "--config", default="/etc/failover-lab/agent.json", help=f"JSON file; default port {DEFAULT_PORT}"
+    )
+    arguments = parser.parse_args()
+    try:
+        serve(
+            AgentConfig.load(arguments.config),
+            lambda port: print(f"Fault agent listens on port {port}.", flush=True),
+        )
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,648 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Faults as data, and the director that lands them at their operation index.
+
+A fault in an experiment's YAML is ``{action, target, at, heal}``; :func:`resolve` turns it into a FaultSpec. The
+:class:`FaultDirector` lives in the load generator's process: armed before the workload, told of every operation by
+``on_index``, it finds the target when the index comes and has the agent on the target's host fire.
+
+Event data that was stamped elsewhere carries two keys beside its own: ``wall_ns`` (the stamp, of the clock of the
+host that acted) and ``source`` (that host's member). :func:`place_event` turns it into an Event.
+"""
+
+from __future__ import annotations
+
+import queue
+import re
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as FuturesTimeoutError
+from typing import Any
+
+from .agent_client import AgentClient, AgentError, ClockOffset
+from .fault_agent import ACTIONS as AGENT_ACTIONS
+from .fault_agent import GONE_TIMEOUT_S, START_TIMEOUT_S
+from .shapes import Event, FaultSpec, LabError
+
+ACTIONS: tuple[str, ...] = tuple(AGENT_ACTIONS)
+ROLES = ("leader", "follower")
+HEALS = ("end",)
+FAULT_KEYS = ("action", "target", "at", "heal")
+
+# How long the director tries to hit a target whose role moves before the fault counts as missed, in s.
+AIM_TIMEOUT_S = 2.0
+# How long it waits for the members' roles in one attempt; a member that hangs must not delay a fault longer, in s.
+ROLES_TIMEOUT_S = 0.25
+# How often it asks what followed: whether the process is gone and who leads now, in s. Precise times come from the
+# agent's stamps and from the servers' logs.
+FOLLOW_INTERVAL_S = 0.05
+# How long it waits for a new leader, in s: etcd's slowest election in a healthy network is a few of its timeouts.
+ELECTION_TIMEOUT_S = 15.0
+# Bounds of the time between keepalives, in s; within them a tenth of the time that agents hold a fault.
+KEEPALIVE_BOUNDS_S = (0.2, 5.0)
+
+# What a fault's record takes over from the agent's when it has fired.
+AGENT_FIELDS = (
+    "member",
+    "member_id",
+    "role",
+    "signal",
+    "via",
+    "pid",
+    "signal_call_ms",
+    "role_checked_wall_ns",
+    "signal_sent_wall_ns",
+)
+
+Emit = Callable[[str, dict[str, Any]], None]
+
+
+# ---------------------------------------------------------------- data
+
+
+def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], index_of_fault: int = 0) -> FaultSpec:
+    """Check one fault of an experiment and place it in its stream.
+
+    :param operations: length of the stream
+    :param members: names of the system's members
+    :param index_of_fault: position in the experiment's list, from 0; it makes the id ("F1")
+    """
+    name = f"Fault {index_of_fault + 1}"
+    if not isinstance(fault, Mapping):
+        raise LabError(f"{name} is {fault!r}: it must have the keys {', '.join(FAULT_KEYS)}.")
+    unknown = [str(key) for key in fault if key not in FAULT_KEYS]
+    if unknown:
+        raise LabError(f"{name} has the unknown key {', '.join(unknown)}. Known are {', '.join(FAULT_KEYS)}.")
+    missing = [key for key in ("action", "target", "at") if key not in fault]
+    if missing:
+        raise LabError(f"{name} lacks {', '.join(missing)}. Write it like {{action: stop, target: leader, at: 12%}}.")
+    action, target, heal = fault["action"], fault["target"], fault.get("heal", "end")
+    if action not in ACTIONS:
+        raise LabError(f"{name} has the unknown action {action!r}. Known are {', '.join(ACTIONS)}.")
+    if target not in ROLES and target not in members:
+        raise LabError(f"{name} has the unknown target {target!r}. Known are {', '.join([*ROLES, *members])}.")
+    if target == "follower" and len(members) < 2:
+        raise LabError(f"{name} targets a follower, and a system of one member has none. Try target: leader.")
+    if heal not in HEALS:
+        raise LabError(f"{name} has the unknown heal {heal!r}. Known is {', '.join(HEALS)}.")
+    return FaultSpec(f"F{index_of_fault + 1}", action, target, _resolve_index(name, fault["at"], operations), heal)
+
+
+def _resolve_index(name: str, at: Any, operations: int) -> int:
+    """Return the operation index meant by ``12%`` (rounded down) or by a number."""
+    percent = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", at) if isinstance(at, str) else None
+    if percent is not None:
+        index = int(operations * float(percent[1]) / 100)
+    elif isinstance(at, str) and re.fullmatch(r"\d+", at):
+        index = int(at)
+    elif isinstance(at, int) and not isinstance(at, bool) and at >= 0:
+        index = at
+    else:
+        raise LabError(f"{name} strikes at {at!r}: give an operation index from 0 on, or a percentage like 12%.")
+    if index >= operations:
+        raise LabError(
+            f"{name} strikes at {at}, beyond the stream: its {operations:,} operations have the indexes 0 to "
+            f"{operations - 1:,}. Try an earlier one, or more iterations."
+        )
+    return index
+
+
+def resolve_plan(faults: Sequence[Mapping[str, Any]], operations: int, members: Sequence[str]) -> list[FaultSpec]:
+    """Resolve all faults of an experiment, in the order of the data."""
+    return [resolve(fault, operations, members, position) for position, fault in enumerate(faults)]
+
+
+def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
+    """Make an Event of what was handed to ``emit``: stamped by who acted, or here and now by ``source``."""
+    own = dict(data)
+    wall_ns = own.pop("wall_ns", None)
+    placed_by = own.pop("source", source)
+    return Event(time.time_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
+
+
+def heal_events(done: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the events of a heal and their stamps, as an agent's record has them: none where it is still held."""
+    if done["healed_wall_ns"] is None:
+        return []
+    stamps = [("fault.heal_requested", done["heal_requested_wall_ns"]), ("fault.healed", done["healed_wall_ns"])]
+    return [(name, wall_ns) for name, wall_ns in stamps if wall_ns is not None]
+
+
+# ---------------------------------------------------------------- targets
+
+
+def leader_of(statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the member that says itself that it leads; of several, the one of the highest term.
+
+    A leader that was cut off may believe for a while that it still leads, in an older term.
+    """
+    leaders = [(status["term"] or 0, member) for member, status in statuses.items() if status["role"] == "leader"]
+    return max(leaders)[1] if leaders else None
+
+
+def choose_target(target: str, statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the member that a fault's target means now, or None where there is none.
+
+    The follower is the first one by name, so that the same state gives the same choice.
+    """
+    if target == "leader":
+        return leader_of(statuses)
+    if target == "follower":
+        followers = sorted(member for member, status in statuses.items() if status["role"] == "follower")
+        return followers[0] if followers else None
+    return target
+
+
+def is_settled(statuses: Mapping[str, Mapping[str, Any]], members: int, target: str) -> bool:
+    """Whether these answers decide the target, though not all members have answered yet.
+
+    They do when a majority follows one leader in one term, that leader says the same itself, and a named target is
+    among them: no other leader can have a higher term then. A follower is chosen among all of them.
+    """
+    leader = leader_of(statuses)
+    if leader is None or target == "follower" or (target not in ROLES and target not in statuses):
+        return False
+    word = (statuses[leader]["leader_id"], statuses[leader]["term"])
+    agreeing = sum(1 for status in statuses.values() if (status["leader_id"], status["term"]) == word)
+    return agreeing * 2 > members
+
+
+# ---------------------------------------------------------------- the director
+
+
+class _Link:
+    """What the director knows of one agent: a connection for faults, one for keepalives, and its clock."""
+
+    def __init__(self, member: str, address: str, key: bytes) -> None:
+        self.member = member
+        self.main = AgentClient(member, address, key)
+        self.keep = AgentClient(member, address, key)
+        self.clock = ClockOffset(0, 0)
+        self.hold_ttl_s = 0.0
+
+    def close(self) -> None:
+        self.main.close()
+        self.keep.close()
+
+
+class FaultDirector:
+    """Fires the faults of a plan at their operation indexes, and holds them as long as it lives.
+
+    ``emit(name, data)`` is called from several threads. Use: ``arm()``, ``on_index(i)`` before operation i is
+    invoked, ``close()``.
+    """
+
+    def __init__(self, plan: Sequence[FaultSpec], agents: Mapping[str, str], key: bytes, emit: Emit) -> None:
+        """:param agents: member -> "address:port" of the agents of the whole system."""
+        self._plan = sorted(plan, key=lambda spec: spec.at_index)
+        self._emit = emit
+        self._links = {member: _Link(member, address, key) for member, address in agents.items()}
+        self._run = secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._records = {spec.id: self._blank(spec) for spec in plan}
+        self._order = [spec.id for spec in plan]
+        # Made at once, used at the fault: a thread that must be started first costs time there.
+        self._pool = ThreadPoolExecutor(max_workers=4 * max(1, len(agents)), thread_name_prefix="fault-ask")
+        self._queues: dict[str, queue.SimpleQueue[tuple[int, int] | None]] = {}
+        self._threads: list[threading.Thread] = []
+        self._keepalive: threading.Thread | None = None
+        self._held: dict[str, str] = {}  # token -> member
+        # What on_index reads and writes; each is one reference, so no lock is needed.
+        self._next_at = sys.maxsize
+        self._current = -1
+        self._in_flight = 0
+        self._trace: list[tuple[int, int]] = []  # (wall_ns, index) while a fault is in flight
+
+    def _blank(self, spec: FaultSpec) -> dict[str, Any]:
+        """Return the record of a fault that has not been asked for yet."""
+        return {
+            "fault": spec.id,
+            "token": f"{self._run}-{spec.id}",
+            "action": spec.action,
+            "target": spec.target,
+            "heal": spec.heal,
+            "fired": False,
+            "reason": "the workload ended before this operation",
+            "index_asked": spec.at_index,
+            "index_called": None,  # index of the operation that asked for it
+            "index_hit": None,  # newest operation asked for when the signal was sent
+            "requested_wall_ns": None,  # this host's clock, like delay_ms
+            "delay_ms": None,  # from the request to the signal
+            "attempts": 0,
+            "member": None,
+            "member_id": None,
+            "role": None,
+            "leader_before": None,
+            "leader_id_before": None,
+            "term_before": None,
+            "signal": None,
+            "via": None,
+            "pid": None,
+            "role_checked_wall_ns": None,  # the member's clock, as the following
+            "signal_sent_wall_ns": None,
+            "signal_call_ms": None,
+            "process_gone_wall_ns": None,
+            "gone_ms": None,  # from the signal to the end of the process
+            "clock_offset_ns": None,  # how far the member's clock is ahead of this host's
+            "clock_uncertainty_ns": None,
+            "leader_after": None,
+            "leader_id_after": None,
+            "term_after": None,
+            "healed_wall_ns": None,
+            "healed_by": None,
+        }
+
+    # ------------------------------------------------------------ arming
+
+    def arm(self) -> None:
+        """Contact every agent, relate its clock to ours, and get ready; LabError says which one is not.
+
+        Without faults in the plan nobody is contacted.
+        """
+        if not self._plan:
+            return
+        agents = dict(zip(self._links, self._pool.map(self._meet, self._links.values()), strict=True))
+        for spec in self._plan:
+            self._emit(
+                "fault.armed",
+                {
+                    "fault": spec.id,
+                    "action": spec.action,
+                    "target": spec.target,
+                    "at_index": spec.at_index,
+                    "agents": agents,
+                },
+            )
+        for spec in self._plan:
+            self._queues[spec.id] = queue.SimpleQueue()
+            thread = threading.Thread(
+                target=self._await, args=(spec, self._queues[spec.id]), name=f"fault-{spec.id}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        self._keepalive = threading.Thread(target=self._keep_alive, name="fault-keepalive", daemon=True)
+        self._keepalive.start()
+        self._next_at = self._plan[0].at_index
+
+    def _meet(self, link: _Link) -> dict[str, Any]:
+        link.clock, identity = link.main.measure_clock()
+        if identity["member"] != link.member:
+            raise LabError(
+                f"The fault agent at {link.main.address[0]}:{link.main.address[1]} belongs to {identity['member']}, "
+                f"not to {link.member}. Check the inventory and provision the hosts with playbooks/up.yml."
+            )
+        link.hold_ttl_s = float(identity["hold_ttl_s"])
+        status = link.main.request("status", {"details": True})
+        if not status["ok"]:
+            raise LabError(f"The fault agent of {link.member} cannot tell its state: {status['error']}")
+        held = [record["fault"] for record in status["records"] if record["held"]]
+        if held:
+            raise LabError(
+                f"{link.member} still holds fault {', '.join(held)} of an earlier experiment. "
+                "Heal it first with ./scripts/lab heal."
+            )
+        policy = status["unit"]["restart_policy"]
+        if policy != "no" and any(spec.action == "kill" for spec in self._plan):
+            raise LabError(
+                f"systemd would restart a killed {identity['unit']} on {link.member} by itself (Restart={policy}). "
+                "Provision the hosts with playbooks/up.yml, which sets Restart=no."
+            )
+        return {
+            "role": status["role"],
+            "member_id": status["member_id"],
+            "term": status["term"],
+            "schema_version": identity["schema_version"],
+            "clock_offset_ns": link.clock.offset_ns,
+            "clock_uncertainty_ns": link.clock.uncertainty_ns,
+            "hold_ttl_s": link.hold_ttl_s,
+        }
+
+    # ------------------------------------------------------------ while the workload runs
+
+    def on_index(self, index: int) -> None:
+        """Tell that operation ``index`` is about to be invoked; returns at once, whatever is due."""
+        if index > self._current:
+            self._current = index
+        if self._in_flight:
+            self._trace.append((time.time_ns(), index))
+        if index >= self._next_at:
+            self._launch(index)
+
+    def _launch(self, index: int) -> None:
+        wall_ns = time.time_ns()
+        with self._lock:
+            due = [spec for spec in self._plan if spec.at_index <= index and spec.id in self._queues]
+            waiting = [self._queues.pop(spec.id) for spec in due]
+            self._in_flight += len(due)
+            self._trace.append((wall_ns, index))
+            self._next_at = min((spec.at_index for spec in self._plan if spec.id in self._queues), default=sys.maxsize)
+        for entry in waiting:
+            entry.put((index, wall_ns))
+
+    def _await(self, spec: FaultSpec, calls: queue.SimpleQueue[tuple[int, int] | None]) -> None:
+        """Wait for the fault's index, then fire it; runs on a thread of its own."""
+        called = calls.get()
+        if called is None:
+            return
+        record = self._records[spec.id]
+        try:
+            fired = self._aim_and_fire(spec, record, *called)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+                if not self._in_flight:
+                    self._trace = []
+        if fired:
+            self._follow(record)
+
+    def _aim_and_fire(self, spec: FaultSpec, record: dict[str, Any], index: int, wall_ns: int) -> bool:
+        """Find the target and fire, again where its role moved on, until the time for it is over."""
+        record["index_called"], record["requested_wall_ns"] = index, wall_ns
+        self._emit(
+            "fault.requested",
+            {"fault": spec.id, "action": spec.action, "target": spec.target, "index": index, "wall_ns": wall_ns},
+        )
+        deadline = time.monotonic() + AIM_TIMEOUT_S
+        reason = f"no member was the {spec.target}"
+        while True:
+            record["attempts"] += 1
+            statuses = self._ask_roles(spec.target)
+            member = choose_target(spec.target, statuses)
+            if member is not None:
+                try:
+                    reply = self._fire(spec, record["token"], member)
+                except AgentError as error:
+                    # It may have fired. Trying another member could make two faults of one.
+                    reason = f"whether it struck is not known: {error}"
+                    break
+                if reply["fired"]:
+                    self._note_fired(record, reply["record"], statuses)
+                    return True
+                reason = reply["reason"]
+            if time.monotonic() >= deadline or self._closing.wait(0.005):
+                break
+        record["reason"] = reason
+        self._emit("fault.missed", {"fault": spec.id, "reason": reason, "attempts": record["attempts"]})
+        return False
+
+    def _ask_roles(self, target: str) -> dict[str, dict[str, Any]]:
+        """Ask all agents at once for their member's role; return as soon as the answers decide."""
+        asked: dict[Future[dict[str, Any]], str] = {
+            self._pool.submit(link.main.request, "status", timeout_s=ROLES_TIMEOUT_S): member
+            for member, link in self._links.items()
+        }
+        statuses: dict[str, dict[str, Any]] = {}
+        try:
+            for answered in as_completed(asked, timeout=ROLES_TIMEOUT_S):
+                try:
+                    status = answered.result()
+                except AgentError:
+                    continue
+                if status["ok"]:
+                    statuses[asked[answered]] = status
+                if is_settled(statuses, len(self._links), target):
+                    break
+        except FuturesTimeoutError:
+            # Who has not answered by now has no say in this attempt.
+            pass
+        return statuses
+
+    def _fire(self, spec: FaultSpec, token: str, member: str) -> dict[str, Any]:
+        """Have one agent fire; a refusal has ``fired`` false and the ``reason``.
+
+        AgentError where the agent does not say what it did, though asked twice: it fires a token only once.
+        """
+        fields = {"token": token, "fault": spec.id, "action": spec.action}
+        if spec.target in ROLES:
+            fields["role"] = spec.target
+        with self._lock:
+            self._held[token] = member
+        client = self._links[member].main
+        try:
+            reply = client.request("fire", fields)
+        except AgentError:
+            reply = client.request("fire", fields)
+        if not reply["ok"]:
+            reply = {"fired": False, "reason": reply["error"]}
+        if not reply["fired"]:
+            with self._lock:
+                del self._held[token]
+        return reply
+
+    def _note_fired(
+        self, record: dict[str, Any], done: Mapping[str, Any], statuses: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Take over what the agent did, and say it as events."""
+        member = done["member"]
+        clock = self._links[member].clock
+        if done["role"] == "leader":
+            leader: str | None = member
+        else:
+            leader = self._name_of(done["leader_id"], statuses) or leader_of(statuses)
+        for name in AGENT_FIELDS:
+            record[name] = done[name]
+        sent_here_ns = done["signal_sent_wall_ns"] - clock.offset_ns
+        record.update(
+            fired=True,
+            reason=None,
+            leader_before=leader,
+            leader_id_before=done["leader_id"],
+            term_before=done["term"],
+            clock_offset_ns=clock.offset_ns,
+            clock_uncertainty_ns=clock.uncertainty_ns,
+            delay_ms=(sent_here_ns - record["requested_wall_ns"]) / 1e6,
+            index_hit=max(
+                (index for wall_ns, index in list(self._trace) if wall_ns <= sent_here_ns),
+                default=record["index_called"],
+            ),
+        )
+        stamped = {"fault": record["fault"], "member": member, "source": member}
+        self._emit(
+            "fault.role_checked",
+            stamped
+            | {
+                "wall_ns": done["role_checked_wall_ns"],
+                "role": done["role"],
+                "member_id": done["member_id"],
+                "leader": leader,
+                "leader_id": done["leader_id"],
+                "term": done["term"],
+                "attempts": record["attempts"],
+            },
+        )
+        self._emit(
+            "fault.signal_sent",
+            stamped
+            | {
+                "wall_ns": done["signal_sent_wall_ns"],
+                "action": record["action"],
+                "signal": done["signal"],
+                "via": done["via"],
+                "pid": done["pid"],
+                "index_asked": record["index_asked"],
+                "index_hit": record["index_hit"],
+                "delay_ms": record["delay_ms"],
+                "clock_offset_ns": clock.offset_ns,
+                "clock_uncertainty_ns": clock.uncertainty_ns,
+            },
+        )
+
+    def _name_of(self, member_id: str | None, statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Return the member with that id, as far as the members' answers tell."""
+        if member_id is None:
+            return None
+        return next((member for member, status in statuses.items() if status["member_id"] == member_id), None)
+
+    def _follow(self, record: dict[str, Any]) -> None:
+        """Find out when the process was gone and who leads after it, from the agent and from the other members."""
+        others = {member: link for member, link in self._links.items() if member != record["member"]}
+        hit_leader = record["role"] == "leader" and bool(others)
+        gone_by = time.monotonic() + GONE_TIMEOUT_S
+        elected_by = time.monotonic() + ELECTION_TIMEOUT_S
+        gone, known = False, not hit_leader
+        while not (gone and known) and not self._closing.is_set():
+            if not known:
+                known = self._look_for_leader(record, others) or time.monotonic() > elected_by
+            if not gone:
+                gone = self._look_for_end(record) or time.monotonic() > gone_by
+            if not (gone and known):
+                self._closing.wait(FOLLOW_INTERVAL_S)
+
+    def _look_for_end(self, record: dict[str, Any]) -> bool:
+        """Take over the agent's stamp of the process' end; False where there is none yet."""
+        done = self._agent_record(self._links[record["member"]].keep, record["token"])
+        if done is None or done["process_gone_wall_ns"] is None:
+            return False
+        record["process_gone_wall_ns"] = done["process_gone_wall_ns"]
+        record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
+        self._emit(
+            "fault.process_gone",
+            {
+                "fault": record["fault"],
+                "member": record["member"],
+                "source": record["member"],
+                "wall_ns": done["process_gone_wall_ns"],
+                "pid": done["pid"],
+                "gone_ms": record["gone_ms"],
+            },
+        )
+        return True
+
+    def _look_for_leader(self, record: dict[str, Any], others: Mapping[str, _Link]) -> bool:
+        """Ask the other members who leads in a later term; False where none says so itself yet."""
+        statuses: dict[str, dict[str, Any]] = {}
+        for member, link in others.items():
+            try:
+                status = link.main.request("status", timeout_s=ROLES_TIMEOUT_S)
+            except AgentError:
+                continue
+            if status["ok"]:
+                statuses[member] = status
+        leader = leader_of(statuses)
+        if leader is None or (statuses[leader]["term"] or 0) <= (record["term_before"] or 0):
+            return False
+        record["leader_after"] = leader
+        record["leader_id_after"] = statuses[leader]["leader_id"]
+        record["term_after"] = statuses[leader]["term"]
+        self._emit(
+            "fault.leader_after",
+            {
+                "fault": record["fault"],
+                "leader": leader,
+                "leader_id": record["leader_id_after"],
+                "term": record["term_after"],
+                "term_before": record["term_before"],
+            },
+        )
+        return True
+
+    @staticmethod
+    def _agent_record(client: AgentClient, token: str) -> dict[str, Any] | None:
+        """Return what an agent has on record for a fault, None where it cannot be asked now."""
+        try:
+            status = client.request("status", {"details": True})
+        except AgentError:
+            return None
+        return next((record for record in status.get("records", []) if record["token"] == token), None)
+
+    def _keep_alive(self) -> None:
+        """Tell the agents again and again that this process still lives, and keep the connections warm."""
+        shortest = min(link.hold_ttl_s for link in self._links.values())
+        interval_s = min(max(shortest / 10, KEEPALIVE_BOUNDS_S[0]), KEEPALIVE_BOUNDS_S[1])
+        while not self._closing.wait(interval_s):
+            with self._lock:
+                held = dict(self._held)
+            for member, link in self._links.items():
+                tokens = [token for token, holder in held.items() if holder == member]
+                try:
+                    link.keep.request("keepalive", {"tokens": tokens})
+                except AgentError:
+                    # The next one may come through; if none does, the agent heals the fault by itself.
+                    continue
+
+    # ------------------------------------------------------------ the end
+
+    def close(self, *, heal: bool = False) -> list[dict[str, Any]]:
+        """End all threads and return one record a fault, in the order of the plan.
+
+        Faults stay held, for the agents' ``hold_ttl_s``, so that what comes next (fault_heal) can heal and time it.
+        With ``heal``, for a run that ended early, they are healed now; what cannot be, the agents heal by themselves.
+        """
+        with self._lock:
+            waiting = list(self._queues.values())
+            self._queues.clear()
+            self._next_at = sys.maxsize
+        for entry in waiting:
+            entry.put(None)
+        if heal:
+            self._closing.set()
+        for thread in self._threads:
+            thread.join(ELECTION_TIMEOUT_S + AIM_TIMEOUT_S)
+        self._closing.set()
+        if self._keepalive is not None:
+            self._keepalive.join()
+        if heal:
+            self._heal()
+        for token, member in self._held.items():
+            self._note_heal(token, self._agent_record(self._links[member].main, token))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for link in self._links.values():
+            link.close()
+        return [self._records[fault] for fault in self._order]
+
+    def _note_heal(self, token: str, done: Mapping[str, Any] | None) -> None:
+        """Take over what the agent knows at the end: the process may have ended, the fault be healed already."""
+        record = next(record for record in self._records.values() if record["token"] == token)
+        if done is None or not record["fired"]:
+            return
+        for name in ("healed_wall_ns", "healed_by", "process_gone_wall_ns"):
+            record[name] = done[name]
+        if done["process_gone_wall_ns"] is not None:
+            record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
+        for name, wall_ns in heal_events(done):
+            stamp = {"source": done["member"], "wall_ns": wall_ns}
+            self._emit(name, {"fault": record["fault"], "member": done["member"], "by": done["healed_by"], **stamp})
+
+    def _heal(self) -> None:
+        """Heal what this director fired, on all hosts at once."""
+
+        def ask(member: str) -> None:
+            tokens = [token for token, holder in self._held.items() if holder == member]
+            try:
+                client = self._links[member].main
+                reply = client.request("heal", {"tokens": tokens}, timeout_s=GONE_TIMEOUT_S + START_TIMEOUT_S)
+                error = None if reply["ok"] else reply["error"]
+            except AgentError as failure:
+                error = str(failure)
+            if error:
+                self._emit("fault.heal_failed", {"member": member, "reason": error})
+
+        members = sorted(set(self._held.values()))
+        if members:
+            with ThreadPoolExecutor(max_workers=len(members)) as pool:
+                list(pool.map(ask, members))

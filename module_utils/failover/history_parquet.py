@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The history as a results folder keeps it: Parquet. Apart from :mod:`.history` because hosts have no pyarrow."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .history import check_meta, read_jsonl
+from .shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
+
+# Key of the Parquet file's own metadata that holds the history's meta object as JSON.
+META_KEY = b"failover_lab_history"
+# Rows converted at a time: bounds the memory (about 20 MB) and makes the row groups.
+_BATCH = 50_000
+
+_FEW = pa.dictionary(pa.int32(), pa.string())
+_TYPES = {
+    "index": pa.int64(),
+    "client": pa.int32(),
+    "kind": _FEW,
+    "key": pa.string(),
+    "value": pa.string(),
+    "intended_ns": pa.int64(),
+    "invoke_ns": pa.int64(),
+    "complete_ns": pa.int64(),
+    "outcome": _FEW,
+    "attempts": pa.int32(),
+    "endpoint": _FEW,
+    "read": pa.string(),
+    "affected": pa.int64(),
+    "error": pa.string(),
+}
+SCHEMA = pa.schema([(name, _TYPES[name]) for name in HISTORY_COLUMNS])
+
+
+def write_parquet(path: str | Path, meta: dict[str, Any], rows: Iterable[HistoryRow]) -> int:
+    """Write ``rows`` with ``meta`` to a Parquet file, replacing it in one step; return how many rows."""
+    path = Path(path)
+    header = {**meta, "schema_version": SCHEMA_VERSION, "columns": list(HISTORY_COLUMNS)}
+    schema = SCHEMA.with_metadata({META_KEY: json.dumps(header).encode()})
+    part = path.with_name(path.name + ".part")
+    count = 0
+    iterator = iter(rows)
+    try:
+        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+            while batch := list(islice(iterator, _BATCH)):
+                columns = zip(*batch, strict=True)
+                arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+                writer.write_batch(pa.record_batch(arrays, schema=schema))
+                count += len(batch)
+        os.replace(part, path)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise LabError(f"history {path}: a row does not fit the columns ({error}); repeat the run") from error
+    except OSError as error:
+        raise LabError(f"history {path}: {error}; free some space under {path.parent} and try again") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def jsonl_to_parquet(src: str | Path, dst: str | Path) -> str | None:
+    """Convert a JSON-lines history; return a sentence if its last line was cut short, else ``None``.
+
+    The sentence is kept in the Parquet file's meta object as ``cut``, so that it is not lost with ``src``.
+    """
+    meta, rows = read_jsonl(src)
+    write_parquet(dst, {**meta, "cut": rows.cut}, rows)
+    return rows.cut
+
+
+def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
+    """Return the meta object and the rows of a Parquet history; LabError where it is missing, cut short or foreign."""
+    path = Path(path)
+    try:
+        table = pq.read_table(path, memory_map=False)
+    except FileNotFoundError as error:
+        raise LabError(f"history {path} is missing; fetch it again or repeat the run") from error
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise LabError(f"history {path} cannot be read as Parquet, it may be cut short ({reason}); "
+                       "fetch it again or repeat the run") from error  # fmt: skip
+    header = (table.schema.metadata or {}).get(META_KEY)
+    if header is None or table.schema.names != list(HISTORY_COLUMNS):
+        raise LabError(f"history {path} is Parquet, but not a history of this lab; give the right file")
+    meta = json.loads(header)
+    check_meta(path, meta)
+    return meta, table

@@ -1,0 +1,572 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Is there an order of the operations that explains every answer and agrees with real time?
+
+Linearizability: each operation takes effect at one moment between its call and its return (Herlihy and
+Wing, "Linearizability: a correctness condition for concurrent objects", 1990). It is a property of each key
+alone, so keys are checked one by one. The search is that of Wing and Gong with Lowe's two ideas, remembering
+the combinations already tried and ordering operations only when a return forces it ("Testing for
+linearizability", 2017), and five more that keep the number of combinations small:
+
+- an operation that changes no state (a read) is placed as soon as its answer fits: that closes no way;
+- of equal operations that wait, one is tried: the one that has to be placed first;
+- a write that nobody sees is not placed: it may have happened just before any other write in its time;
+- a combination that leaves no way open that another, otherwise equal one does not, is not followed;
+- nor is one in which a read to come can no longer find its value.
+
+An operation of unknown outcome may take effect at any time after its call, or never.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .history import read_jsonl
+from .shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
+
+# Combinations between two looks at the clock.
+_STEPS_PER_LOOK = 2048
+
+
+class Action(Enum):
+    """What an operation does to the one value of its key; None stands for absent."""
+
+    READ = "read"  # returns ``result``; changes nothing
+    WRITE = "write"  # sets ``argument``
+    CAS = "cas"  # sets ``argument[1]`` where the value is ``argument[0]``, else it does not take effect
+    APPEND = "append"  # adds the text ``argument``
+    REMOVE = "remove"  # makes a value that is there absent
+
+
+class Call(NamedTuple):
+    """One operation on one key. Times are of any one clock; only their order counts."""
+
+    action: Action
+    argument: Any
+    result: Any  # of a READ; None elsewhere
+    begin: int
+    end: int | None  # None: the outcome is unknown
+    label: str  # names it for people
+
+
+class Answer(Enum):
+    """What a check found, in the words that scripts/check_history prints last."""
+
+    LINEARIZABLE = "linearizable"
+    NOT_LINEARIZABLE = "not linearizable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer for a history, and for people what it is about where it is not good."""
+
+    answer: Answer
+    operations: int
+    keys: int
+    key: str | None = None  # the key that is not linearizable, or that took too long
+    blocked: str | None = None  # the operation that no order explains, whatever was tried
+
+
+@dataclass(frozen=True)
+class History:
+    """The operations of a history by key, each key starting from ``initial``."""
+
+    initial: Any
+    calls: dict[str, list[Call]]
+
+
+def check(history: History, timeout_s: float | None = None) -> Result:
+    """Check every key; stop at the first that is not linearizable.
+
+    :param timeout_s: for the whole history; a key that is not decided by then makes the answer unknown, unless
+        another one turns out not to be linearizable.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    operations = sum(len(calls) for calls in history.calls.values())
+    undecided: str | None = None
+    for key, calls in history.calls.items():
+        answer, blocked = check_key(calls, history.initial, deadline)
+        if answer is Answer.NOT_LINEARIZABLE:
+            return Result(answer, operations, len(history.calls), key, blocked)
+        if answer is Answer.UNKNOWN:
+            undecided = key
+    answer = Answer.LINEARIZABLE if undecided is None else Answer.UNKNOWN
+    return Result(answer, operations, len(history.calls), undecided)
+
+
+def check_key(calls: Sequence[Call], initial: Any, deadline: float | None = None) -> tuple[Answer, str | None]:
+    """Check the operations of one key; return the answer and, if it is not linearizable, where it got stuck.
+
+    :param deadline: on the monotonic clock; None for none.
+    """
+    ordered = sorted(calls, key=lambda call: call.begin)
+    if _one_after_the_other(ordered):
+        return _replay(ordered, initial)
+    return _Search(ordered, initial).run(deadline)
+
+
+_IMPOSSIBLE = object()
+
+
+def _step(state: Any, call: Call) -> Any:
+    """Return the state after ``call`` took effect in ``state``, or _IMPOSSIBLE."""
+    action = call.action
+    if action is Action.READ:
+        return state if state == call.result else _IMPOSSIBLE
+    if action is Action.WRITE:
+        return call.argument
+    if action is Action.CAS:
+        return call.argument[1] if state == call.argument[0] else _IMPOSSIBLE
+    if action is Action.APPEND:
+        return state + call.argument
+    return _IMPOSSIBLE if state is None else None
+
+
+def _changes_nothing(call: Call) -> bool:
+    return call.action is Action.READ or (call.action is Action.CAS and call.argument[0] == call.argument[1])
+
+
+def _one_after_the_other(ordered: Sequence[Call]) -> bool:
+    """Say whether no two operations overlap and none is unknown, so that there is only one order."""
+    end: int | None = None
+    for call in ordered:
+        if call.end is None or (end is not None and call.begin <= end):
+            return False
+        end = call.end
+    return True
+
+
+def _replay(ordered: Sequence[Call], initial: Any) -> tuple[Answer, str | None]:
+    state = initial
+    for call in ordered:
+        state = _step(state, call)
+        if state is _IMPOSSIBLE:
+            return Answer.NOT_LINEARIZABLE, call.label
+    return Answer.LINEARIZABLE, None
+
+
+class _Node(NamedTuple):
+    """A combination: everything before ``event`` is dealt with.
+
+    ``placed`` has a bit for each known operation that has taken effect and not returned, ``used`` one for each
+    unknown operation that has taken effect, ``covered`` one for each waiting known write that may be said to have
+    taken effect just before another write that overwrote it unseen. Operations are numbered by their calls.
+    """
+
+    event: int
+    state: Any
+    placed: int
+    used: int
+    covered: int
+
+
+class _Search:
+    """The search over the operations of one key."""
+
+    def __init__(self, ordered: Sequence[Call], initial: Any) -> None:
+        self.calls = ordered
+        self.initial = initial
+        self.still = [_changes_nothing(call) for call in ordered]
+        # Intervals are closed: a call at the moment of another one's return overlaps it, so it comes first.
+        events = [(call.begin, 0, number) for number, call in enumerate(ordered)]
+        events += [(call.end, 1, number) for number, call in enumerate(ordered) if call.end is not None]
+        events.sort()
+        self.events = [(is_return == 1, number) for _, is_return, number in events]
+        self.twins = self._find_twins()
+        self._list_waiting()
+        self.grows = any(call.action is Action.APPEND for call in ordered)
+        if self.grows:
+            # Known reads and writes by the event of their return, and all unknown writes.
+            returns = [(event, number) for event, (is_return, number) in enumerate(self.events) if is_return]
+            self.reads = [(event, number) for event, number in returns if ordered[number].action is Action.READ]
+            self.writes = [(event, number) for event, number in returns if ordered[number].action is Action.WRITE]
+            self.unknown_writes = [
+                number for number, call in enumerate(ordered) if call.action is Action.WRITE and call.end is None
+            ]
+        else:
+            self.last_source = self._find_last_sources()
+
+    def _list_waiting(self) -> None:
+        """For each event, list the operations called before it that have not returned: known and unknown ones."""
+        known: list[int] = []
+        unknown: list[int] = []
+        self.known: list[list[int]] = []
+        self.unknown: list[list[int]] = []
+        for is_return, number in self.events:
+            self.known.append(list(known))
+            self.unknown.append(unknown)
+            if is_return:
+                known.remove(number)
+            elif self.calls[number].end is not None:
+                known.append(number)
+            elif not self.still[number]:
+                unknown = [*unknown, number]
+
+    def _find_twins(self) -> list[int]:
+        """For each changing operation, return the bits of equal ones that, if they wait too, are placed before it.
+
+        Those are the ones that return earlier, or, where nothing returns, that were called earlier.
+        """
+        twins = [0] * len(self.calls)
+        groups: defaultdict[tuple[Action, Any, bool], list[int]] = defaultdict(list)
+        for number, call in enumerate(self.calls):
+            if not self.still[number]:
+                groups[call.action, call.argument, call.end is None].append(number)
+        for numbers in groups.values():
+            bits = 0
+            for number in sorted(numbers, key=lambda number: (self.calls[number].end or 0, number)):
+                twins[number] = bits
+                bits |= 1 << number
+        return twins
+
+    def _find_last_sources(self) -> dict[int, int]:
+        """For each known read, return the last event before its return at which something that gives its value is called."""
+        called: dict[Any, int] = {}
+        last: dict[int, int] = {}
+        for event, (is_return, number) in enumerate(self.events):
+            call = self.calls[number]
+            if is_return and call.action is Action.READ:
+                last[number] = called.get(call.result, -1)
+            elif not is_return and not self.still[number]:
+                called[_gives(call)] = event
+        return last
+
+    def run(self, deadline: float | None) -> tuple[Answer, str | None]:
+        """Search; return the answer and the operation at which the best attempt got stuck."""
+        tried: defaultdict[tuple[int, Any, int], list[_Node]] = defaultdict(list)
+        stack = [_Node(0, self.initial, 0, 0, 0)]
+        furthest = 0
+        steps = 0
+        while stack:
+            steps += 1
+            if deadline is not None and steps % _STEPS_PER_LOOK == 1 and time.monotonic() > deadline:
+                return Answer.UNKNOWN, None
+            node = self._advance(stack.pop())
+            if node.event == len(self.events):
+                return Answer.LINEARIZABLE, None
+            furthest = max(furthest, node.event)
+            others = tried[node.event, node.state, node.placed]
+            if any(_can_do_all_of(other, node) for other in others):
+                continue
+            others[:] = [other for other in others if not _can_do_all_of(node, other)]
+            others.append(node)
+            if self._can_still_be_read(node):
+                stack.extend(self._next_nodes(node))
+        return Answer.NOT_LINEARIZABLE, self.calls[self.events[furthest][1]].label
+
+    def _advance(self, node: _Node) -> _Node:
+        """Go on to the next return of an operation that is not placed yet, or to the end."""
+        event, state, placed, used, covered = node
+        while event < len(self.events):
+            is_return, number = self.events[event]
+            bit = 1 << number
+            if is_return:
+                if not placed & bit:
+                    break
+                placed ^= bit
+            elif self.still[number] and self.calls[number].end is not None:
+                if _step(state, self.calls[number]) is not _IMPOSSIBLE:
+                    placed |= bit
+            event += 1
+        return _Node(event, state, placed, used, covered)
+
+    def _next_nodes(self, node: _Node) -> Iterator[_Node]:
+        """Yield what one more operation that takes effect leads to, the most promising last."""
+        event, state, placed, used, covered = node
+        due = self.events[event][1]
+        waiting = [number for number in self.known[event] if not placed >> number & 1]
+        unused = [number for number in self.unknown[event] if not used >> number & 1]
+        waiting_bits = sum(1 << number for number in waiting)
+        writes = sum(1 << number for number in waiting if self.calls[number].action is Action.WRITE)
+
+        def after(number: int, placed: int, used: int) -> _Node | None:
+            call = self.calls[number]
+            new = _step(state, call)
+            if new is _IMPOSSIBLE:
+                return None
+            with_still = placed
+            for other in waiting:
+                if self.still[other] and _step(new, self.calls[other]) is not _IMPOSSIBLE:
+                    with_still |= 1 << other
+            # A write that nothing sees or builds on can as well be covered, or, if unknown, left out. What has to
+            # be placed whatever it changes is the operation that is due, and a known one that needs the state.
+            if (
+                number != due
+                and (call.end is None or call.action is Action.WRITE)
+                and with_still == placed
+                and not any(self._builds_on(new, other) for other in (*waiting, *unused) if other != number)
+            ):
+                return None
+            now_covered = (covered | writes) & ~with_still if call.action is Action.WRITE else covered & ~with_still
+            return _Node(event, new, with_still, used, now_covered)
+
+        found: list[_Node | None] = [
+            after(number, placed, used | 1 << number)
+            for number in unused
+            if not self.twins[number] & ~used
+        ]
+        waiting.sort(key=lambda number: (number == due, -(self.calls[number].end or 0)))
+        found += [
+            after(number, placed | 1 << number, used)
+            for number in waiting
+            if not self.still[number] and not self.twins[number] & waiting_bits
+        ]
+        yield from (node for node in found if node is not None)
+        if covered >> due & 1:
+            yield _Node(event + 1, state, placed, used, covered ^ 1 << due)
+
+    def _builds_on(self, state: Any, number: int) -> bool:
+        """Say whether the operation needs the state and can take effect in it."""
+        call = self.calls[number]
+        if self.still[number] or call.action is Action.WRITE:
+            return False
+        return _step(state, call) is not _IMPOSSIBLE
+
+    def _can_still_be_read(self, node: _Node) -> bool:
+        """Say whether there is still something that can give the reads to come their values."""
+        event, state, placed, used, _ = node
+        if self.grows:
+            # Every read to come has to begin with the state, or with a write to come.
+            starts = [state]
+            coming = self.writes[bisect_left(self.writes, (event,)) :]
+            starts += [self.calls[number].argument for _, number in coming if not placed >> number & 1]
+            starts += [self.calls[number].argument for number in self.unknown_writes if not used >> number & 1]
+            beginnings = tuple(starts)
+            return all(
+                placed >> number & 1 or self.calls[number].result.startswith(beginnings)
+                for _, number in self.reads[bisect_left(self.reads, (event,)) :]
+            )
+        sources: set[Any] | None = None
+        for number in self.known[event]:
+            call = self.calls[number]
+            if call.action is not Action.READ or placed >> number & 1 or self.last_source[number] >= event:
+                continue
+            if sources is None:
+                sources = {_gives(self.calls[n]) for n in self.known[event] if not placed >> n & 1 and not self.still[n]}
+                sources.update(_gives(self.calls[n]) for n in self.unknown[event] if not used >> n & 1)
+            if call.result not in sources:
+                return False
+        return True
+
+
+def _gives(call: Call) -> Any:
+    """Return the value that a changing operation, other than an APPEND, leaves."""
+    if call.action is Action.CAS:
+        return call.argument[1]
+    return None if call.action is Action.REMOVE else call.argument
+
+
+def _can_do_all_of(one: _Node, other: _Node) -> bool:
+    """Say whether ``one``, equal in event, state and what is placed, leaves every way open that ``other`` does."""
+    return one.used & ~other.used == 0 and other.covered & ~one.covered == 0
+
+
+# ---------------------------------------------------------------- files
+
+
+def load(path: str | Path, file_format: str | None = None) -> History:
+    """Read a history; raises :class:`LabError` where it is missing, damaged or of no known format.
+
+    :param file_format: ``lab``, ``jepsen`` or ``kv``; found out from the content where it is None.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error.strerror or error}; give a file with a history") from error
+    if not start.strip():
+        raise LabError(f"{path} is empty; give a file with a history")
+    if file_format is None:
+        file_format = guess_format(path, start)
+    if file_format == "lab":
+        return load_lab(path, is_parquet=start.startswith(_PARQUET))
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} is not text: {error}; give a history in the format {file_format}") from error
+    return _pair_up(path, lines, _FORMATS[file_format])
+
+
+def guess_format(path: Path, start: bytes) -> str:
+    """Tell the format from the beginning of a file."""
+    text = start.lstrip()
+    if start.startswith(_PARQUET) or (text.startswith(b'{"') and b'"columns"' in text):
+        return "lab"
+    if text.startswith(b"{:"):
+        return "kv"
+    if b"jepsen.util" in text.splitlines()[0]:
+        return "jepsen"
+    raise LabError(f"{path} is in none of the formats lab, jepsen and kv; say which with --format, or give another file")
+
+
+_PARQUET = b"PAR1"
+
+
+class _Line(NamedTuple):
+    """One line of a log of calls and returns."""
+
+    process: str
+    stage: str  # invoke, ok, fail or info
+    action: Action
+    key: str
+    value: Any  # what is written (call), or what was read (return)
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A log of calls and returns, one a line."""
+
+    name: str
+    initial: Any
+    read_line: Callable[[str], _Line | None]  # None: not such a line
+
+
+_JEPSEN_LINE = re.compile(r"INFO\s+jepsen\.util - (\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(.*?)\s*")
+_JEPSEN_CAS = re.compile(r"\[(-?\d+) (-?\d+)\]")
+
+
+def _read_jepsen_line(text: str) -> _Line | None:
+    match = _JEPSEN_LINE.fullmatch(text)
+    if match is None:
+        return None
+    process, stage, name, word = match.groups()
+    action = Action(name)
+    value: Any = None
+    if stage in ("invoke", "ok"):
+        pair = _JEPSEN_CAS.fullmatch(word)
+        if action is Action.CAS and pair:
+            value = (pair[1], pair[2])
+        elif action is not Action.CAS and re.fullmatch(r"-?\d+", word):
+            value = word
+        elif action is not Action.READ or word != "nil":
+            return None
+    return _Line(process, stage, action, "the register", value)
+
+
+_KV_TEXT = r'"(?:[^"\\]|\\.)*"'
+_KV_FIELD = re.compile(rf':(\w+)\s+(:[\w-]+|-?\d+|nil|{_KV_TEXT})\s*,?\s*')
+_KV_ACTIONS = {":get": Action.READ, ":put": Action.WRITE, ":append": Action.APPEND}
+
+
+def _read_kv_line(text: str) -> _Line | None:
+    text = text.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
+    fields: dict[str, str] = {}
+    position, end = 1, len(text) - 1
+    while position < end:
+        match = _KV_FIELD.match(text, position, end)
+        if match is None:
+            return None
+        fields[match[1]] = match[2]
+        position = match.end()
+    action = _KV_ACTIONS.get(fields.get("f", ""))
+    stage = fields.get("type", "")[1:]
+    key, value = fields.get("key", ""), fields.get("value", "nil")
+    if action is None or stage not in ("invoke", "ok", "fail", "info") or not key.startswith('"'):
+        return None
+    if value != "nil" and not value.startswith('"'):
+        return None
+    try:
+        return _Line(fields["process"], stage, action, json.loads(key), "" if value == "nil" else json.loads(value))
+    except (KeyError, ValueError):
+        return None
+
+
+_FORMATS = {
+    "jepsen": _Format("jepsen", None, _read_jepsen_line),
+    "kv": _Format("kv", "", _read_kv_line),
+}
+
+
+def _pair_up(path: Path, lines: list[str], file_format: _Format) -> History:
+    """Make operations of calls and returns; the number of a line is the time.
+
+    What failed did not take place; a read that did not end well says nothing; any other call without a good
+    return has an unknown outcome.
+    """
+    calls: dict[str, list[Call]] = {}
+    waiting: dict[str, tuple[int, _Line]] = {}
+
+    def add(begin: int, called: _Line, end: int | None, result: Any = None) -> None:
+        is_read = called.action is Action.READ
+        if is_read and end is None:
+            return
+        argument = None if is_read else called.value
+        told = f"{called.action.value} {result if is_read else argument!r}".rstrip()
+        label = f"{told} by process {called.process}, called in line {begin}"
+        calls.setdefault(called.key, []).append(Call(called.action, argument, result, begin, end, label))
+
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        line = file_format.read_line(text)
+        if line is None:
+            raise LabError(f"{path}: line {number} is damaged or not in the format {file_format.name}; copy the file again")
+        if line.stage == "invoke":
+            if line.process in waiting:
+                begin, called = waiting[line.process]
+                add(begin, called, None)
+            waiting[line.process] = (number, line)
+            continue
+        if line.process not in waiting:
+            raise LabError(f"{path}: line {number} returns to process {line.process}, which has no call open; copy the file again")
+        begin, called = waiting.pop(line.process)
+        if (called.action, called.key) != (line.action, line.key):
+            raise LabError(f"{path}: line {number} returns another operation than process {line.process} called; copy the file again")
+        if line.stage == "ok":
+            add(begin, called, number, line.value)
+        elif line.stage == "info":
+            add(begin, called, None)
+    for begin, called in waiting.values():
+        add(begin, called, None)
+    return History(file_format.initial, calls)
+
+
+def load_lab(path: Path, *, is_parquet: bool) -> History:
+    """Read the history of an experiment of this lab, Parquet or JSON lines; every key is absent at first."""
+    rows: Iterator[Sequence[Any]]
+    if is_parquet:
+        # Here and not above: the rest of this file works where there is no pyarrow.
+        from .history_parquet import read_parquet
+
+        table = read_parquet(path)[1]
+        rows = zip(*(table[name].to_pylist() for name in HISTORY_COLUMNS), strict=True)
+    else:
+        rows = read_jsonl(path)[1]
+    calls: dict[str, list[Call]] = {}
+    for values in rows:
+        row = HistoryRow._make(values)
+        call = _lab_call(row)
+        if call is not None:
+            calls.setdefault(row.key, []).append(call)
+    return History(None, calls)
+
+
+def _lab_call(row: HistoryRow) -> Call | None:
+    """Return what a row says of its key, None where it says nothing."""
+    known = row.outcome == Outcome.OK.value
+    if row.outcome == Outcome.FAIL.value or (row.kind == Kind.RETRIEVE.value and not known):
+        return None
+    action, argument, result = Action.WRITE, row.value, None
+    if row.kind == Kind.RETRIEVE.value:
+        action, argument, result = Action.READ, None, row.read
+    elif row.kind == Kind.DELETE.value and known and row.affected:
+        action = Action.REMOVE
+    elif row.kind == Kind.DELETE.value and known and row.affected == 0 and row.attempts == 1:
+        action = Action.READ  # it found the key absent
+    label = f"{row.kind} of {row.key!r}, operation {row.index}"
+    if action is Action.READ:
+        label += f", which found {result!r}"
+    return Call(action, argument, result, row.invoke_ns, row.complete_ns if known else None, label)

@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the stream and the client's answers allow the data to be, and nothing more than that.
+
+All operations of a device are run by one client, one after the other, so the operations of a key take
+effect in the order of the stream. Only a write whose outcome is unknown is freer: it takes effect at any
+time after its place in that order, or never. An operation without a row in the history is taken as unknown
+too. For a key without such a write there is exactly one right state at every place; for a key with one,
+every combination that agrees with all answers is followed, which also tells in the end which of the unknown
+writes took effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from .shapes import Outcome
+from .workload import CREATE, RETRIEVE, Operation
+
+OK = Outcome.OK.value
+FAIL = Outcome.FAIL.value
+
+Allowed = frozenset[str | None]  # values that a key may have; None stands for absent
+
+# Combinations followed for one key before giving up on telling them apart. Keys see one or two unknown writes.
+MAX_BRANCHES = 20_000
+
+# Classes of a wrong observation
+LOST = "lost"  # a key that must be there is absent
+RESURRECTED = "resurrected"  # a key that was deleted for certain is there, with a value it had before
+PHANTOM = "phantom"  # a key is there that nothing, or only a failed write, put there
+STALE = "stale"  # the key has a value that it had before, not the one it must have
+WRONG_VALUE = "wrong-value"  # the key has a value that no operation gave it
+
+# Words for an unknown write, once all evidence is in
+APPLIED = "applied"
+NOT_APPLIED = "not applied"
+UNDETERMINED = "undetermined"
+
+# What a DELETE that reports a removed key has seen of it: not its value.
+SOME_VALUE = "(some value)"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the client saw of each operation, by its position in the stream; None in ``outcome`` where no row is."""
+
+    outcome: Sequence[str | None]
+    read: Sequence[str | None]
+    affected: Sequence[int | None]
+    attempts: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """An acknowledged operation whose answer no allowed state explains."""
+
+    index: int
+    key: str
+    wrong: str  # one of the classes above
+    allowed: Allowed  # states allowed at that place
+    found: str | None  # what the operation saw of the key; None: that it was absent
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """One combination of which unknown writes of a key took effect so far."""
+
+    state: str | None
+    pending: frozenset[int]  # unknown writes that may still take effect
+    applied: frozenset[int]
+
+
+@dataclass
+class ExpectedState:
+    """What the data may be after the last operation."""
+
+    certain: dict[str, str]  # keys that must exist, with their value
+    branches: dict[str, set[_Branch]]  # per key with an unknown write: what may have happened
+    undecided: dict[str, Allowed] = field(default_factory=dict)  # keys with too many combinations: any value given
+    contradictions: list[Contradiction] = field(default_factory=list)  # by index
+
+    def allowed(self, key: str) -> Allowed:
+        """Return the values that the key may have in the end."""
+        if key in self.undecided:
+            return self.undecided[key]
+        if key in self.branches:
+            return frozenset(branch.state for branch in self.branches[key])
+        return frozenset([self.certain.get(key)])
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Keys with an unknown write."""
+        return set(self.undecided) | set(self.branches)
+
+    def key_count(self) -> tuple[int, int]:
+        """Return the least and the largest number of keys that may exist."""
+        least = most = len(self.certain)
+        for key in self.doubtful:
+            allowed = self.allowed(key)
+            least += None not in allowed
+            most += allowed != {None}
+        return least, most
+
+    def resolve(self, key: str, index: int, observed: Collection[str | None]) -> str:
+        """Say whether the unknown write ``index`` of ``key`` took effect.
+
+        :param observed: what the members have for the key; where they disagree, only the answers count.
+        """
+        if key in self.undecided:
+            return UNDETERMINED
+        branches = self.branches[key]
+        if len(observed) == 1:
+            branches = {branch for branch in branches if branch.state in observed} or branches
+        took_effect = {index in branch.applied for branch in branches}
+        if took_effect == {True}:
+            return APPLIED
+        return NOT_APPLIED if took_effect == {False} else UNDETERMINED
+
+
+def classify(found: str | None, allowed: Collection[str | None], given: Collection[str]) -> str:
+    """Return the class of a wrong observation.
+
+    :param given: the values that acknowledged or unknown writes gave the key before.
+    """
+    if found is None:
+        return LOST
+    if None in allowed and len(allowed) == 1:
+        return RESURRECTED if given and (found in given or found == SOME_VALUE) else PHANTOM
+    return STALE if found in given else WRONG_VALUE
+
+
+def values_given(operations: Sequence[Operation], answers: Answers, keys: Collection[str]) -> dict[str, list[str]]:
+    """Return, for each of ``keys``, the values of its CREATEs in order, without those that certainly failed."""
+    given: dict[str, list[str]] = {key: [] for key in keys}
+    for operation, outcome in zip(operations, answers.outcome, strict=True):
+        if operation[0] == CREATE and outcome != FAIL and operation[1] in given:
+            given[operation[1]].append(operation[-1])
+    return given
+
+
+def expected_state(operations: Sequence[Operation], answers: Answers) -> ExpectedState:
+    """Follow the stream with the client's answers; return the allowed end and every answer that contradicts it."""
+    outcomes = answers.outcome
+    doubtful: dict[str, list[int]] = {}
+    for index, outcome in enumerate(outcomes):
+        if outcome not in (OK, FAIL) and operations[index][0] != RETRIEVE:
+            doubtful.setdefault(operations[index][1], [])
+
+    certain: dict[str, str] = {}
+    branches: dict[str, set[_Branch]] = {}
+    undecided: dict[str, Allowed] = {}
+    wrong: list[tuple[int, Allowed, str | None]] = []
+    for index, operation in enumerate(operations):
+        kind, key = operation[0], operation[1]
+        if key in doubtful:
+            doubtful[key].append(index)
+        elif outcomes[index] != OK:
+            continue
+        elif kind == CREATE:
+            certain[key] = operation[-1]
+        elif kind == RETRIEVE:
+            if answers.read[index] != certain.get(key):
+                wrong.append((index, frozenset([certain.get(key)]), answers.read[index]))
+        else:
+            state = certain.pop(key, None)
+            if not _delete_fits(state, index, answers):
+                wrong.append((index, frozenset([state]), None if state is not None else SOME_VALUE))
+    for key, indices in doubtful.items():
+        followed = _follow(indices, operations, answers, wrong)
+        if followed is None:
+            created = [operations[index][-1] for index in indices if operations[index][0] == CREATE]
+            undecided[key] = frozenset([None, *created])
+        else:
+            branches[key] = followed
+
+    given = values_given(operations, answers, {operations[index][1] for index, _, _ in wrong})
+    contradictions = [
+        Contradiction(index, operations[index][1], classify(found, allowed, given[operations[index][1]]), allowed, found)
+        for index, allowed, found in sorted(wrong, key=lambda item: item[0])
+    ]
+    return ExpectedState(certain, branches, undecided, contradictions)
+
+
+def _delete_fits(state: str | None, index: int, answers: Answers) -> bool:
+    """Say whether an acknowledged DELETE's number of removed keys agrees with the state before it.
+
+    None removed says nothing once it was sent twice: the first one may have removed it.
+    """
+    affected = answers.affected[index]
+    if affected is None:
+        return True
+    if affected > 0:
+        return state is not None
+    return state is None or answers.attempts[index] > 1
+
+
+def _follow(
+    indices: list[int],
+    operations: Sequence[Operation],
+    answers: Answers,
+    wrong: list[tuple[int, Allowed, str | None]],
+) -> set[_Branch] | None:
+    """Follow one key with unknown writes; return what may have happened, or None where that is too much to follow.
+
+    Answers that no branch explains are added to ``wrong``, and the branches go on as if they had not been given.
+    """
+    nothing: frozenset[int] = frozenset()
+    branches = {_Branch(None, nothing, nothing)}
+    for index in indices:
+        kind, outcome = operations[index][0], answers.outcome[index]
+        if outcome == FAIL or (kind == RETRIEVE and outcome != OK):
+            continue
+        if outcome != OK:
+            branches = {_Branch(b.state, b.pending | {index}, b.applied) for b in branches}
+            continue
+        branches = _with_late_effects(branches, operations)
+        if len(branches) > MAX_BRANCHES:
+            return None
+        if kind == CREATE:
+            branches = {_Branch(operations[index][-1], b.pending, b.applied) for b in branches}
+            continue
+        if kind == RETRIEVE:
+            fitting = {b for b in branches if b.state == answers.read[index]}
+            found = answers.read[index]
+        else:
+            fitting = {b for b in branches if _delete_fits(b.state, index, answers)}
+            found = SOME_VALUE if answers.affected[index] else None
+        if not fitting:
+            wrong.append((index, frozenset(b.state for b in branches), found))
+            fitting = branches
+        branches = fitting if kind == RETRIEVE else {_Branch(None, b.pending, b.applied) for b in fitting}
+    branches = _with_late_effects(branches, operations)
+    return branches if len(branches) <= MAX_BRANCHES else None
+
+
+def _with_late_effects(branches: set[_Branch], operations: Sequence[Operation]) -> set[_Branch]:
+    """Add, to each branch, those in which some of its pending writes take effect now, in any order."""
+    found = set(branches)
+    fresh = list(branches)
+    while fresh and len(found) <= MAX_BRANCHES:
+        branch = fresh.pop()
+        for index in branch.pending:
+            state = operations[index][-1] if operations[index][0] == CREATE else None
+            later = _Branch(state, branch.pending - {index}, branch.applied | {index})
+            if later not in found:
+                found.add(later)
+                fresh.append(later)
+    return found

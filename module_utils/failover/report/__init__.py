@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report of a run: report.json, report.html and report.pdf from a results folder and nothing else.
+
+``analysis`` and ``failovers`` compute numbers from a history and its events, ``content`` puts every number that is
+shown into one JSON-able object, ``figures`` draws, ``render`` makes the page and the PDF of that object.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from ..results import load_run, write_json_atomic
+from ..shapes import LabError
+
+JSON_FILE, HTML_FILE, PDF_FILE = "report.json", "report.html", "report.pdf"
+
+
+class Progress(Protocol):
+    """What is told of the report's steps."""
+
+    def expect(self, total: int) -> None:
+        """Take the number of steps to come."""
+
+    def __call__(self, what: str) -> None:
+        """Take the name of the step that begins."""
+
+
+def write_report(folder: str | Path, progress: Progress) -> list[Path]:
+    """Write the three files into the results folder ``folder`` and return their paths, the PDF first.
+
+    Raises :class:`LabError` where the folder is damaged or cannot be written to. Each file is replaced in one
+    step, so a report that cannot be finished leaves the one before it in place.
+    """
+    from .content import build
+    from .render import render_html, render_pdf
+
+    progress("read the run")
+    run = load_run(folder)
+    progress.expect(len(run.experiments) + 4)
+    content, drawings = build(run, progress)
+    progress("set the page")
+    page = render_html(content, drawings)
+    progress("set the PDF")
+    html, pdf = run.path / HTML_FILE, run.path / PDF_FILE
+    half = run.path / f".{PDF_FILE}.{os.getpid()}.part"
+    try:
+        content["pdf_pages"] = render_pdf(page, half)
+        os.replace(half, pdf)
+        half.write_text(page, encoding="utf-8")
+        os.replace(half, html)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise LabError(f"{pdf} cannot be written: {reason}; check the space and the rights in {run.path}") from error
+    write_json_atomic(run.path / JSON_FILE, content)
+    return [pdf, html, run.path / JSON_FILE]

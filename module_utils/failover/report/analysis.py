@@ -1,0 +1,406 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Numbers out of a history: percentiles, windows, gaps, phases. Arrays in, plain values out; nothing is read or drawn.
+
+All times are nanoseconds since the experiment's origin unless a name ends in another unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..shapes import Event, Kind, Outcome
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
+
+KINDS: tuple[str, ...] = tuple(kind.value for kind in Kind)
+OUTCOMES: tuple[str, ...] = tuple(outcome.value for outcome in Outcome)
+WRITES = (KINDS.index(Kind.CREATE.value), KINDS.index(Kind.DELETE.value))
+READ = KINDS.index(Kind.RETRIEVE.value)
+OK = OUTCOMES.index(Outcome.OK.value)
+
+QUANTILES: tuple[tuple[str, float], ...] = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9))
+
+MS = 1_000_000
+S = 1_000_000_000
+
+# Without any event that tells when a fault's effects ended, a gap counts as its outage up to this long after it.
+ATTRIBUTION_LIMIT_NS = 5 * S
+# The smallest window that still holds enough operations of one serial client (about 1 ms each) to be a rate.
+WINDOW_LADDER_MS = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
+PREFERRED_WINDOW_MS = 100
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one history that the figures need; all of one length, in the order of the history.
+
+    ``kind`` and ``outcome`` are positions in KINDS and OUTCOMES.
+    """
+
+    index: Ints
+    client: Ints
+    kind: Codes
+    outcome: Codes
+    intended_ns: Ints
+    invoke_ns: Ints
+    complete_ns: Ints
+    attempts: Ints
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def latency_ns(self) -> Ints:
+        """Completion minus invocation: what the client waited for each operation."""
+        return self.complete_ns - self.invoke_ns
+
+    @property
+    def intended_latency_ns(self) -> Ints:
+        """Completion minus intended start: what a user waited who came at the planned time."""
+        return self.complete_ns - self.intended_ns
+
+    @property
+    def ok(self) -> Mask:
+        """Whether each operation took effect and was acknowledged."""
+        return np.asarray(self.outcome == OK, dtype=np.bool_)
+
+    @property
+    def is_write(self) -> Mask:
+        """Whether each operation is a CREATE or a DELETE."""
+        return np.isin(self.kind, WRITES)
+
+
+def columns_of_table(table: pyarrow.Table) -> Columns:
+    """Take the numeric columns out of a history's table (HISTORY_COLUMNS)."""
+
+    def numbers(name: str) -> Ints:
+        return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
+
+    def codes(name: str, words: Sequence[str]) -> Codes:
+        column = table.column(name).combine_chunks().dictionary_encode()
+        order = [words.index(word) for word in column.dictionary.to_pylist()]
+        return np.asarray(order, dtype=np.int8)[np.asarray(column.indices.to_numpy(), dtype=np.int64)]
+
+    return Columns(
+        index=numbers("index"),
+        client=numbers("client"),
+        kind=codes("kind", KINDS),
+        outcome=codes("outcome", OUTCOMES),
+        intended_ns=numbers("intended_ns"),
+        invoke_ns=numbers("invoke_ns"),
+        complete_ns=numbers("complete_ns"),
+        attempts=numbers("attempts"),
+    )
+
+
+# ---------------------------------------------------------------- latency
+
+
+def latency_summary(latency_ns: Ints) -> dict[str, Any]:
+    """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
+
+    Percentiles are observed values (the inverse of the empirical distribution function, numpy's
+    ``inverted_cdf``), never values between two operations.
+    """
+    summary: dict[str, Any] = {"count": len(latency_ns)}
+    if len(latency_ns) == 0:
+        return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None}
+    values = np.percentile(latency_ns, [quantile for _, quantile in QUANTILES], method="inverted_cdf")
+    for (name, _), value in zip(QUANTILES, values, strict=True):
+        summary[f"{name}_ms"] = float(value) / MS
+    summary["max_ms"] = float(latency_ns.max()) / MS
+    return summary
+
+
+def survival_curve(latency_ns: Ints, points_per_decade: int = 60) -> dict[str, list[float]]:
+    """Return the share of operations that took longer than a latency, thinned evenly on a logarithmic scale.
+
+    :returns: ``latency_ms`` (rising) and ``longer`` (the share, falling). The first and the last operation are
+        always in it; the slowest is drawn at half of one operation's share, as a logarithmic scale has no zero.
+    """
+    count = len(latency_ns)
+    if count == 0:
+        return {"latency_ms": [], "longer": []}
+    ordered = np.sort(latency_ns)
+    decades = max(np.log10(count), 1.0)
+    from_the_end = np.unique(np.round(np.geomspace(1, count, int(points_per_decade * decades))).astype(np.int64))
+    ranks = np.sort(count - from_the_end)
+    longer = (count - 1 - ranks) / count
+    longer[longer == 0] = 0.5 / count
+    return {"latency_ms": (ordered[ranks] / MS).tolist(), "longer": longer.tolist()}
+
+
+def latency_over_time(columns: Columns, start_ns: int, end_ns: int, buckets: int) -> dict[str, list[float]]:
+    """Aggregate latency by time of completion: one minimum, p50, p99 and maximum for each column of the picture.
+
+    However many operations there are, no spike is lost: the slowest of every bucket is in ``max_ms``.
+    Empty buckets are left out.
+    """
+    result: dict[str, list[float]] = {name: [] for name in ("t_s", "min_ms", "p50_ms", "p99_ms", "max_ms")}
+    if len(columns) == 0 or end_ns <= start_ns:
+        return result
+    latency = columns.latency_ns
+    bucket = np.clip((columns.complete_ns - start_ns) * buckets // (end_ns - start_ns), 0, buckets - 1)
+    order = np.lexsort((latency, bucket))
+    ordered, counts = latency[order], np.bincount(bucket, minlength=buckets)
+    filled = np.flatnonzero(counts)
+    first = (np.cumsum(counts) - counts)[filled]
+    size = counts[filled]
+
+    def rank(share: float) -> Ints:
+        return np.asarray(first + np.maximum(np.ceil(size * share).astype(np.int64) - 1, 0), dtype=np.int64)
+
+    centres = start_ns + (filled + 0.5) * (end_ns - start_ns) / buckets
+    result["t_s"] = (centres / S).tolist()
+    result["min_ms"] = (ordered[first] / MS).tolist()
+    result["p50_ms"] = (ordered[rank(0.5)] / MS).tolist()
+    result["p99_ms"] = (ordered[rank(0.99)] / MS).tolist()
+    result["max_ms"] = (ordered[first + size - 1] / MS).tolist()
+    return result
+
+
+# ---------------------------------------------------------------- throughput
+
+
+def window_ms(duration_ns: int, most: int = 1_200, fewest: int = 40) -> int:
+    """Choose the width of throughput windows: 100 ms, less in a run of a few seconds, more in a long one."""
+    duration_ms = duration_ns / MS
+    if duration_ms / PREFERRED_WINDOW_MS < fewest:
+        fitting = [width for width in WINDOW_LADDER_MS if duration_ms / width >= fewest]
+        return max(fitting, default=WINDOW_LADDER_MS[0])
+    return next(
+        (width for width in WINDOW_LADDER_MS if width >= PREFERRED_WINDOW_MS and duration_ms / width <= most),
+        WINDOW_LADDER_MS[-1],
+    )
+
+
+def throughput(columns: Columns, start_ns: int, end_ns: int, width_ms: int) -> dict[str, list[float]]:
+    """Count ok completions in windows of ``width_ms``; the last window may be shorter and is scaled by its own length.
+
+    :returns: ``start_s`` and ``end_s`` of each window and its ``ops_per_s``.
+    """
+    width = width_ms * MS
+    if end_ns <= start_ns:
+        return {"start_s": [], "end_s": [], "ops_per_s": []}
+    edges = np.arange(start_ns, end_ns, width, dtype=np.int64)
+    # A sliver at the end would be a rate of two or three operations: it joins the window before it.
+    if len(edges) > 1 and end_ns - edges[-1] < width // 2:
+        edges = edges[:-1]
+    edges = np.append(edges, end_ns)
+    completions = np.sort(columns.complete_ns[columns.ok])
+    # The last window includes its end, where the last operation completed.
+    borders = np.searchsorted(completions, edges, side="left")
+    borders[-1] = np.searchsorted(completions, edges[-1], side="right")
+    rates = np.diff(borders) / (np.diff(edges) / S)
+    return {
+        "start_s": (edges[:-1] / S).tolist(),
+        "end_s": (edges[1:] / S).tolist(),
+        "ops_per_s": rates.tolist(),
+    }
+
+
+def operations_scale(columns: Columns, ticks: int = 5) -> list[tuple[int, float]]:
+    """Return (operations completed so far, time in s when that many were) at round numbers, for a second axis."""
+    count = len(columns)
+    if count < ticks:
+        return []
+    raw = count / ticks
+    magnitude = 10 ** int(np.floor(np.log10(raw)))
+    step = int(next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw))
+    completions = np.sort(columns.complete_ns)
+    return [(n, float(completions[n - 1]) / S) for n in range(step, count + 1, step)]
+
+
+# ---------------------------------------------------------------- gaps
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time without an ok completion, from the completion before it to the one that ended it."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def duration_ms(self) -> float:
+        """Length in ms."""
+        return (self.end_ns - self.start_ns) / MS
+
+    def as_dict(self) -> dict[str, float]:
+        """Return start and end in s since the origin and the length in ms."""
+        return {"start_s": self.start_ns / S, "end_s": self.end_ns / S, "duration_ms": self.duration_ms}
+
+
+def longest_gap(completions_ns: Ints, start_ns: int, end_ns: int, within: tuple[int, int] | None = None) -> Gap | None:
+    """Find the longest time without a completion between ``start_ns`` and ``end_ns``, both counted as borders.
+
+    :param within: only gaps that overlap this interval count.
+    :returns: None where no gap qualifies.
+    """
+    borders = np.concatenate(([start_ns], np.sort(completions_ns), [end_ns])).astype(np.int64)
+    starts, ends = borders[:-1], borders[1:]
+    if within is not None:
+        keep = (ends > within[0]) & (starts < within[1])
+        starts, ends = starts[keep], ends[keep]
+    if len(starts) == 0:
+        return None
+    longest = int(np.argmax(ends - starts))
+    return Gap(int(starts[longest]), int(ends[longest]))
+
+
+# ---------------------------------------------------------------- faults
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One moment of a failover on the experiment's time line."""
+
+    name: str  # short identifier, a key of report.json
+    label: str  # what a reader is told
+    at_ns: int
+    source: str  # who stamped it: a host, or "history"
+    detail: str = ""
+
+
+# In the order in which a reader expects them; ties in time keep it.
+MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
+    ("requested", "fault.requested", "fault requested"),
+    ("role_checked", "fault.role_checked", "role of the target checked"),
+    ("signal_sent", "fault.signal_sent", "signal sent (the fault)"),
+    ("process_gone", "fault.process_gone", "process gone"),
+    ("leader_lost", "server.leader_lost", "leader lost"),
+    ("election_started", "server.election_started", "election started"),
+    ("leader_elected", "server.leader_elected", "leader elected"),
+    ("leader_seen", "fault.leader_after", "new leader seen by polling"),
+    ("first_attempt_failed", "client.attempt_failed", "first failed attempt of a client"),
+    ("failover_started", "client.failover_started", "client failover started"),
+    ("failover_completed", "client.failover_completed", "client failover completed"),
+)
+# What bounds the time in which a gap may be blamed on the fault.
+EFFECTS = ("process_gone", "leader_elected", "failover_completed")
+
+
+def fault_id_of(event: Event) -> str | None:
+    """Return the fault an event belongs to, where it says so."""
+    value = event.data.get("fault")
+    return str(value) if value is not None else None
+
+
+def fault_moment_ns(events: Sequence[Event], fault_id: str) -> int | None:
+    """Return the wall time (ns) at which the fault struck, that is, its signal was sent; None where it was not."""
+    struck = [
+        event.wall_ns for event in events if event.event == "fault.signal_sent" and fault_id_of(event) == fault_id
+    ]
+    return min(struck, default=None)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A host's clock against that of the load generator, as measured before the experiment."""
+
+    host: str
+    offset_ns: int  # positive: the host's clock is ahead
+    uncertainty_ns: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether the offset is larger than the error of its measurement."""
+        return abs(self.offset_ns) > self.uncertainty_ns
+
+
+def measured_clocks(events: Iterable[Event]) -> list[Clock]:
+    """Return the clocks that the fault director measured when it armed the faults, by host name."""
+    clocks: dict[str, Clock] = {}
+    for event in events:
+        if event.event != "fault.armed":
+            continue
+        for host, agent in (event.data.get("agents") or {}).items():
+            offset, uncertainty = agent.get("clock_offset_ns"), agent.get("clock_uncertainty_ns")
+            if offset is not None and uncertainty is not None:
+                clocks[host] = Clock(host, int(offset), int(uncertainty))
+    return [clocks[host] for host in sorted(clocks)]
+
+
+def on_one_clock(events: Sequence[Event], clocks: Iterable[Clock]) -> list[Event]:
+    """Put the events of hosts whose clocks are known to differ on the load generator's clock, in order of time."""
+    offsets = {clock.host: clock.offset_ns for clock in clocks if clock.significant}
+    moved = [replace(event, wall_ns=event.wall_ns - offsets.get(event.source, 0)) for event in events]
+    return sorted(moved, key=lambda event: event.wall_ns)
+
+
+def fault_marks(
+    events: Sequence[Event],
+    fault_id: str,
+    origin_wall_ns: int,
+    until_wall_ns: int,
+    describe: Mapping[str, Any],
+) -> list[Mark]:
+    """Place the events of one fault on the experiment's time line, in order of time.
+
+    Of server and client events the first one after the fault counts.
+
+    :param until_wall_ns: events from here on belong to something else (the next fault, the heal).
+    :param describe: event name -> callable(Event) -> str, a detail to show beside the mark.
+    """
+    moment = fault_moment_ns(events, fault_id)
+    if moment is None:
+        return []
+    marks: list[Mark] = []
+    for name, event_name, label in MARK_EVENTS:
+        own = event_name.startswith("fault.")
+        candidates = [
+            event
+            for event in events
+            if event.event == event_name
+            and (fault_id_of(event) == fault_id if own else moment <= event.wall_ns < until_wall_ns)
+        ]
+        if not candidates:
+            continue
+        chosen = min(candidates, key=lambda event: event.wall_ns)
+        detail = describe[event_name](chosen) if event_name in describe else ""
+        marks.append(Mark(name, label, chosen.wall_ns - origin_wall_ns, chosen.source, detail))
+    return sorted(marks, key=lambda mark: mark.at_ns)
+
+
+def mark_time(marks: Iterable[Mark], name: str) -> int | None:
+    """Return when the mark of that name happened, or None where it was not recorded."""
+    return next((mark.at_ns for mark in marks if mark.name == name), None)
+
+
+def attribution(moment_ns: int, marks: Iterable[Mark], until_ns: int) -> tuple[int, int]:
+    """Return the interval in which a gap counts as the fault's: from the fault to the last of its recorded effects."""
+    effects = [mark.at_ns for mark in marks if mark.name in EFFECTS]
+    end = max(effects) if effects else moment_ns + ATTRIBUTION_LIMIT_NS
+    return moment_ns, max(min(end, until_ns), moment_ns + 1)
+
+
+def first_completion(columns: Columns, mask: Mask, from_ns: int) -> int | None:
+    """Return the position in the history of the first masked operation that completed at or after ``from_ns``."""
+    chosen = np.flatnonzero(mask & (columns.complete_ns >= from_ns))
+    if len(chosen) == 0:
+        return None
+    return int(chosen[np.argmin(columns.complete_ns[chosen])])
+
+
+def rate_between(columns: Columns, start_ns: int, end_ns: int) -> float | None:
+    """Return ok completions per second in [start, end), or None for an empty interval."""
+    if end_ns <= start_ns:
+        return None
+    completed = columns.complete_ns[columns.ok]
+    return float(np.count_nonzero((completed >= start_ns) & (completed < end_ns)) / ((end_ns - start_ns) / S))
+
+
+def operations_overlapping(columns: Columns, start_ns: int, end_ns: int) -> Ints:
+    """Return the positions of all operations that were in flight at some moment of [start, end]."""
+    return np.flatnonzero((columns.complete_ns >= start_ns) & (columns.invoke_ns <= end_ns))

@@ -1,0 +1,495 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Everything the report says, as one JSON-able object: report.json, and the input of the page's template.
+
+Whatever is shown stands in here, so every number on a page can be found in report.json and recomputed from the
+results folder. What a run did not record is None, and shown as such.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..results import EVENTS_FILE, HISTORY_FILE, NODES_FOLDER, Experiment, Run
+from ..shapes import SCHEMA_VERSION, Event, Kind, Verdict, worst
+from . import analysis, figures
+from .analysis import KINDS, MS, OUTCOMES, Columns, S
+from .failovers import describe_faults
+from .notebook import compare
+from .threats import threats
+
+Step = Callable[[str], None]
+
+# As many columns as the figure has points (72 an inch): a finer grid could not be seen in print.
+LATENCY_BUCKETS = 420
+# Fewer where a column would hold fewer operations than this: a percentile of two or three says nothing.
+OPERATIONS_PER_BUCKET = 16
+# Crosses on the throughput figure's lower edge; more could not be told apart.
+MOST_NOT_OK_SHOWN = 400
+# An election belongs to a fault if it comes between the fault and this long after its heal (or the run's end).
+ELECTION_AFTER_HEAL_NS = 10 * S
+
+# Versions that the cover shows, as far as they are recorded, whatever the case of their letters; the appendix has all.
+COVER_VERSIONS = (
+    "etcd",
+    "mysql",
+    "python",
+    "etcd3",
+    "grpcio",
+    "pymysql",
+    "ansible",
+    "ansible-core",
+    "failover-lab",
+)
+
+# Effective settings that decide durability and failover; the cover shows these, the appendix all.
+COVER_SETTINGS = (
+    "heartbeat_interval",
+    "election_timeout",
+    "unsafe_no_fsync",
+    "pre_vote",
+    "snapshot_count",
+    "innodb_flush_log_at_trx_commit",
+    "sync_binlog",
+    "innodb_doublewrite",
+    "innodb_flush_method",
+    "log_bin",
+    "transaction_isolation",
+)
+
+
+def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
+    """Compute the report of a run.
+
+    :param step: told what is being done, before it is done
+    :returns: the content of report.json, and the figures as SVG by name
+    """
+    drawings: dict[str, str] = {}
+    experiments = []
+    for number, experiment in enumerate(run.experiments, 1):
+        step(f"analyse {experiment.name}")
+        experiments.append(_experiment(experiment, f"e{number}", drawings))
+    step("draw the figures")
+    _draw(experiments, drawings)
+    settings = run.info["settings"]
+    info = {name: run.info[name] for name in ("run_id", "lab_name", "seed", "iterations", "clients", "rate")}
+    info |= {name: run.info[name] for name in ("started_at", "finished_at")}
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "run": info,
+        "verdict": _verdict(run, experiments),
+        "controller": run.info["controller"],
+        "hosts": run.info["hosts"],
+        "versions": run.info["versions"],
+        "settings": settings,
+        "cover_settings": cover_settings(settings),
+        "cover_versions": cover_versions(run.info["versions"]),
+        "notebook": compare(run.info, experiments, settings),
+        "experiments": experiments,
+        "how_checked": how_checked(experiments),
+        "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments),
+        "reproduce": _reproduce(run),
+    }
+    return _rounded(content), drawings
+
+
+# ---------------------------------------------------------------- one experiment
+
+
+def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -> dict[str, Any]:
+    """Compute one experiment's part, and draw its outages (their operations are too many to keep)."""
+    info = experiment.info
+    meta, table = experiment.history()
+    columns = analysis.columns_of_table(table)
+    recorded_events = experiment.events()
+    clocks = analysis.measured_clocks(recorded_events)
+    events = analysis.on_one_clock(recorded_events, clocks)
+    start = int(columns.invoke_ns.min()) if len(columns) else 0
+    end = int(columns.complete_ns.max()) if len(columns) else 0
+    duration_s = (end - start) / S if len(columns) else None
+    gap = analysis.longest_gap(columns.complete_ns[columns.ok], start, end) if len(columns) else None
+    faults, zoomed = describe_faults(info, columns, events)
+    for number, (fault, operations) in enumerate(zip(faults, zoomed, strict=True), 1):
+        fault["anchor"] = f"{anchor}-outage{number}"
+        if operations:
+            drawings[fault["anchor"]] = figures.outage(fault, operations, fault["anchor"])
+    workload = info["workload"]
+    cpu = workload.get("client_cpu_s")
+    width = analysis.window_ms(end - start)
+    buckets = max(1, min(LATENCY_BUCKETS, len(columns) // OPERATIONS_PER_BUCKET))
+    assert experiment.verdict is not None
+    return {
+        "anchor": anchor,
+        "name": experiment.name,
+        "title": info["title"],
+        "system": info["system"],
+        "clients": info["clients"],
+        "rate": info["rate"],
+        "key_prefix": info["key_prefix"],
+        "verdict": experiment.verdict["verdict"],
+        "checks": experiment.verdict["checks"],
+        "stream": {kind: int(np.count_nonzero(columns.kind == code)) for code, kind in enumerate(KINDS)},
+        "digest": workload.get("digest"),
+        "operations": len(columns),
+        "not_ok": int(np.count_nonzero(~columns.ok)),
+        "start_s": start / S,
+        "end_s": end / S,
+        "duration_s": duration_s,
+        "ops_per_s": len(columns) / duration_s if duration_s else None,
+        "client_cpu_s": cpu,
+        "client_cpu_share": cpu / duration_s if cpu is not None and duration_s else None,
+        "history_cut": meta.get("cut"),
+        "outcomes": _outcomes(columns),
+        "latency": _latency(columns, columns.latency_ns),
+        "intended_latency": _latency(columns, columns.intended_latency_ns) if info["rate"] else None,
+        "throughput": {"window_ms": width, **analysis.throughput(columns, start, end, width)},
+        "operations_scale": analysis.operations_scale(columns),
+        "latency_over_time": analysis.latency_over_time(columns, start, end, buckets),
+        "not_ok_s": _spaced(columns.complete_ns[~columns.ok] / S, MOST_NOT_OK_SHOWN),
+        "gap": gap.as_dict() if gap else None,
+        "worst": _worst(columns, table),
+        "faults": faults,
+        "clocks": [
+            {
+                "host": clock.host,
+                "offset_ms": clock.offset_ns / MS,
+                "uncertainty_ms": clock.uncertainty_ns / MS,
+                "corrected": clock.significant,
+            }
+            for clock in clocks
+        ],
+        "members": _members(experiment),
+        "convergence": _convergence(info.get("convergence"), events),
+        "elections_unexplained": _unexplained_elections(events, faults, int(info["origin_wall_ns"]), end),
+        "files": [_file(experiment.path / name, experiment.path.parent) for name in (HISTORY_FILE, EVENTS_FILE)],
+    }
+
+
+# How each check decides, by the beginning of its name (the rest names a member or a fault).
+HOW = {
+    "history": "The stream is made again from seed and iterations; every operation has to have exactly one row with "
+    "its kind, key and value, and the operations of a client and of a key may not overlap.",
+    "outcomes": "Operations are counted by outcome. Failed and unknown ones are no fault of the data; they bound how "
+    "many keys have to remain.",
+    "reads": "Every value that a RETRIEVE returned, and every removal that a DELETE reported, is compared with what "
+    "the stream and all outcomes before it allow.",
+    "keys on": "All keys are read from this member alone and compared, key by key and value by value, with what the "
+    "stream and the outcomes require.",
+    "applied once": "etcd counts the writes of each key; more than the acknowledged ones means that one took effect "
+    "twice.",
+    "unknown writes": "For each write with an unknown outcome, later reads and the members' data tell whether it took "
+    "effect.",
+    "members equal": "All members have to have the same keys with the same values, versions and revisions.",
+    "convergence": "After the heal the members' states are sampled until they are equal, or a time limit passes.",
+    "fault": "The events have to show that the fault struck the member it was meant for, in its role, at its "
+    "operation.",
+}
+
+
+def how_checked(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return how the checks of these experiments decide, each kind once, in the order in which they come."""
+    names = [check["name"] for experiment in experiments for check in experiment["checks"]]
+    used = dict.fromkeys(beginning for name in names for beginning in HOW if name.startswith(beginning))
+    return [
+        {"check": f"{beginning} …" if beginning in ("keys on", "fault") else beginning, "how": HOW[beginning]}
+        for beginning in used
+    ]
+
+
+def _outcomes(columns: Columns) -> list[dict[str, Any]]:
+    """Count operations by kind and outcome, and those that took more than one attempt; the last row is the sum."""
+    rows = []
+    for code, kind in [*enumerate(KINDS), (None, "all")]:
+        mask = np.ones(len(columns), dtype=bool) if code is None else columns.kind == code
+        row: dict[str, Any] = {"kind": kind, "operations": int(np.count_nonzero(mask))}
+        for number, outcome in enumerate(OUTCOMES):
+            row[outcome] = int(np.count_nonzero(mask & (columns.outcome == number)))
+        row["retried"] = int(np.count_nonzero(mask & (columns.attempts > 1)))
+        row["attempts"] = int(columns.attempts[mask].sum())
+        rows.append(row)
+    return rows
+
+
+def _latency(columns: Columns, latency: analysis.Ints) -> dict[str, Any]:
+    """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
+    by_kind = {kind: latency[columns.kind == code] for code, kind in enumerate(KINDS)}
+    return {
+        "all": analysis.latency_summary(latency),
+        "by_kind": {kind: analysis.latency_summary(values) for kind, values in by_kind.items()},
+        "curves": {kind: analysis.survival_curve(values) for kind, values in by_kind.items()},
+    }
+
+
+def _spaced(values: npt.NDArray[np.float64], most: int) -> list[float]:
+    """Return the values in order, thinned evenly where there are more than ``most``."""
+    ordered = np.sort(values)
+    return [float(value) for value in ordered[:: max(1, -(-len(ordered) // most))]]
+
+
+def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
+    """Describe the operation that took longest."""
+    if not len(columns):
+        return None
+    row = int(np.argmax(columns.latency_ns))
+    operation = table.slice(row, 1).to_pylist()[0]
+    return {
+        "index": operation["index"],
+        "kind": operation["kind"],
+        "key": operation["key"],
+        "latency_ms": int(columns.latency_ns[row]) / MS,
+        "at_s": int(columns.invoke_ns[row]) / S,
+        "outcome": operation["outcome"],
+        "attempts": operation["attempts"],
+        "endpoint": operation["endpoint"],
+        "error": operation["error"],
+    }
+
+
+def _members(experiment: Experiment) -> list[dict[str, Any]]:
+    """Count each member's keys; members with one digest have the same keys with the same values."""
+    rows = []
+    for name in experiment.members:
+        row: dict[str, Any] = {"name": name, "keys": None, "revision": None, "digest": None}
+        if (experiment.path / NODES_FOLDER / f"{name}.jsonl").is_file():
+            dump = experiment.dump(name)
+            row |= {
+                "keys": len(dump.entries),
+                "revision": dump.header.get("revision"),
+                "digest": digest_of({key: entry.value for key, entry in dump.entries.items()}),
+            }
+        rows.append(row)
+    return rows
+
+
+def digest_of(values: Mapping[str, str]) -> str:
+    """Return SHA-256 over one line ``key TAB value`` for each key, sorted by key (no prefix)."""
+    digest = hashlib.sha256()
+    for key in sorted(values):
+        digest.update(f"{key}\t{values[key]}\n".encode())
+    return digest.hexdigest()
+
+
+def _file(path: Path, folder: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _convergence(recorded: Mapping[str, Any] | None, events: Sequence[Event]) -> dict[str, Any] | None:
+    """Turn the samples after the heal into one curve a member: revisions behind the most advanced member.
+
+    A sample's time is relative to the request to heal; where no such event comes before the samples, to the first one.
+    """
+    if recorded is None:
+        return None
+    samples = sorted(recorded.get("samples") or [], key=lambda sample: int(sample["wall_ns"]))
+    last = int(samples[-1]["wall_ns"]) if samples else 0
+    heals = [event.wall_ns for event in events if event.event == "fault.heal_requested" and event.wall_ns < last]
+    zero = heals[-1] if heals else int(samples[0]["wall_ns"]) if samples else 0
+    members: dict[str, dict[str, list[float]]] = {}
+    for sample in samples:
+        revisions = {
+            name: state["revision"]
+            for name, state in sample["members"].items()
+            if state is not None and state.get("revision") is not None
+        }
+        for name, revision in revisions.items():
+            series = members.setdefault(name, {"t_ms": [], "lag": []})
+            series["t_ms"].append((int(sample["wall_ns"]) - zero) / MS)
+            series["lag"].append(max(revisions.values()) - revision)
+    return {
+        "converged": recorded.get("converged"),
+        "duration_ms": recorded.get("duration_ms"),
+        "samples": len(samples),
+        "since": "the heal was requested" if heals else "the first sample was taken",
+        "members": dict(sorted(members.items())),
+    }
+
+
+def _unexplained_elections(events: Sequence[Event], faults: Sequence[Mapping[str, Any]], origin: int, end: int) -> int:
+    """Count elections between the first operation and the last one that are outside the time of every fault."""
+    spans = []
+    for fault in faults:
+        if fault["fired"]:
+            healed = fault["healed_s"]
+            until = healed * S + ELECTION_AFTER_HEAL_NS if healed is not None else float("inf")
+            spans.append((fault["at_s"] * S, until))
+    elected = [event.wall_ns - origin for event in events if event.event == "server.leader_elected"]
+    return sum(1 for at in elected if 0 <= at <= end and not any(low <= at <= high for low, high in spans))
+
+
+# ---------------------------------------------------------------- the run
+
+
+def _verdict(run: Run, experiments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the verdict in one sentence, and gather the checks that did not pass."""
+    assert run.verdict is not None
+    checks = [
+        {"experiment": experiment["name"], "anchor": experiment["anchor"], **check}
+        for experiment in experiments
+        for check in experiment["checks"]
+    ]
+    open_checks = [check for check in checks if check["verdict"] != Verdict.VALID.value]
+    open_checks.sort(key=lambda check: check["verdict"] != Verdict.INVALID.value)
+    counts = {verdict.value: sum(check["verdict"] == verdict.value for check in checks) for verdict in Verdict}
+    return {
+        "verdict": run.verdict["verdict"],
+        "recomputed": worst([Verdict(check["verdict"]) for check in checks]).value,
+        "sentence": verdict_sentence(run.verdict["verdict"], checks, experiments),
+        "checks": len(checks),
+        "counts": counts,
+        "open": open_checks,
+    }
+
+
+def verdict_sentence(
+    verdict: str, checks: Sequence[Mapping[str, Any]], experiments: Sequence[Mapping[str, Any]]
+) -> list[dict[str, str | None]]:
+    """Return the sentence in pieces, each with ``text`` and the anchor of its evidence (``href``) or None."""
+    failed = [check for check in checks if check["verdict"] == Verdict.INVALID.value]
+    undecided = [check for check in checks if check["verdict"] == Verdict.UNKNOWN.value]
+    if verdict == Verdict.VALID.value:
+        return _valid_sentence(checks, experiments)
+    pieces: list[dict[str, str | None]] = [{"text": f"{verdict.capitalize()}: ", "href": None}]
+    if verdict == Verdict.INVALID.value:
+        pieces.append({"text": _of(len(failed), checks, "failed"), "href": "#open"})
+        shown = failed
+    else:
+        pieces.append({"text": "no check failed, but ", "href": None})
+        pieces.append({"text": _of(len(undecided), checks, "could not be decided"), "href": "#open"})
+        shown = undecided
+    if shown:
+        first = shown[0]
+        summary = str(first["summary"]).rstrip(". ")
+        pieces.append({"text": f"; in {first['experiment']}: {summary}", "href": None})
+    if len(shown) > 1:
+        pieces.append({"text": f"; {len(shown) - 1} more below", "href": None})
+    pieces.append({"text": ".", "href": None})
+    return pieces
+
+
+def _of(number: int, checks: Sequence[Mapping[str, Any]], what: str) -> str:
+    if not checks:
+        return "no check is recorded"
+    return f"{number} of {_plural(len(checks), 'check')} {what}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _valid_sentence(
+    checks: Sequence[Mapping[str, Any]], experiments: Sequence[Mapping[str, Any]]
+) -> list[dict[str, str | None]]:
+    """Say what passed, how many keys every member holds, and how long the outages were."""
+    pieces: list[dict[str, str | None]] = [
+        {"text": "Valid: ", "href": None},
+        {"text": f"all {_plural(len(checks), 'check')} passed", "href": "#checks"},
+        {"text": f" over {_plural(sum(e['operations'] for e in experiments), 'operation')} in ", "href": None},
+        {"text": _plural(len(experiments), "experiment"), "href": "#outcomes"},
+    ]
+    counts = {member["keys"] for experiment in experiments for member in experiment["members"]}
+    if len(counts) == 1 and None not in counts:
+        pieces += [
+            {"text": "; every member of every system ends with the expected ", "href": None},
+            {"text": f"{counts.pop():,} keys", "href": "#keys"},
+        ]
+    for experiment in experiments:
+        for fault in experiment["faults"]:
+            if not fault["fired"]:
+                text = f"; the fault {fault['id']} planned for {experiment['name']} did not strike"
+                pieces.append({"text": text, "href": f"#{fault['anchor']}"})
+            if fault["gap"] is None:
+                continue
+            role = "the leader " if fault["target"] == "leader" and fault["member"] else ""
+            pieces += [
+                {
+                    "text": f"; when {role}{fault['member'] or fault['target']} was {fault['past']} at operation "
+                    f"{fault['at_index']:,} of {experiment['name']}, no operation completed for ",
+                    "href": None,
+                },
+                {"text": f"{fault['gap']['duration_ms']:,.0f} ms", "href": f"#{fault['anchor']}"},
+            ]
+    pieces.append({"text": ".", "href": None})
+    return pieces
+
+
+def normal_name(name: str) -> str:
+    """Return a setting's name in one spelling: ETCD_HEARTBEAT_INTERVAL and heartbeat-interval are one setting."""
+    return name.lower().removeprefix("etcd_").replace("-", "_")
+
+
+def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Pick the settings that decide durability and failover, by system."""
+    return [
+        {"system": system, "name": name, "value": value}
+        for system, effective in settings.items()
+        for name, value in effective.items()
+        if normal_name(name) in COVER_SETTINGS
+    ]
+
+
+def cover_versions(versions: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the versions that matter most; all of them where there are few."""
+    if len(versions) <= len(COVER_VERSIONS):
+        return dict(versions)
+    return {name: version for name, version in versions.items() if name.lower() in COVER_VERSIONS}
+
+
+def _reproduce(run: Run) -> dict[str, Any]:
+    """Give the commands that repeat the run with its seed, and those that recompute the report."""
+    info = run.info
+    options = [f"-e iterations={info['iterations']}", f"-e seed={info['seed']}"]
+    if info["clients"] != 1:
+        options.append(f"-e clients={info['clients']}")
+    if info["rate"]:
+        options.append(f"-e rate={info['rate']:g}")
+    names = ",".join(f'"{name}"' for name in info["experiments"])
+    folder = f"results/{info['run_id']}"
+    options.append(f"-e '{{\"experiments\": [{names}]}}'")
+    return {
+        "run": f"./scripts/lab run {' '.join(options)}",
+        "stream": f"./scripts/simulate --iterations {info['iterations']} --seed {info['seed']}",
+        "report": f"./scripts/report {folder}",
+        "histories": [f"./scripts/check_history {folder}/{name}/{HISTORY_FILE}" for name in info["experiments"]],
+    }
+
+
+def _draw(experiments: Sequence[dict[str, Any]], drawings: dict[str, str]) -> None:
+    """Draw all figures but the outages; those over time share their scales."""
+    rates = [rate for experiment in experiments for rate in experiment["throughput"]["ops_per_s"]]
+    lows = [low for experiment in experiments for low in experiment["latency_over_time"]["min_ms"]]
+    highs = [high for experiment in experiments for high in experiment["latency_over_time"]["max_ms"]]
+    limits = {
+        "ops_per_s": max(rates, default=1.0) or 1.0,
+        "latency_low_ms": min(lows, default=0.1) * 0.8 or 0.001,
+        "latency_high_ms": max(highs, default=10.0) * 3 or 1.0,
+    }
+    kinds = [kind.value for kind in Kind]
+    for experiment in experiments:
+        anchor = experiment["anchor"]
+        if experiment["operations"]:
+            drawings[f"{anchor}-time"] = figures.over_time(experiment, limits, f"{anchor}-time")
+        if experiment["convergence"] and experiment["convergence"]["samples"] > 1:
+            drawings[f"{anchor}-convergence"] = figures.convergence(experiment["convergence"], f"{anchor}-convergence")
+    drawings["latency"] = figures.latency_distribution(experiments, kinds, "latency", "latency")
+    rated = [experiment for experiment in experiments if experiment["intended_latency"]]
+    if rated:
+        drawings["intended"] = figures.latency_distribution(rated, kinds, "intended_latency", "intended")
+
+
+def _rounded(value: Any) -> Any:
+    """Round floats to six decimals (1 ns where the unit is ms): what follows is an artefact of binary fractions."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, Mapping):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,0 +1,390 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The faults of an experiment as the report tells them: what was done, what followed, and how long each phase took."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..shapes import Event
+from . import analysis
+from .analysis import MS, Columns, Ints, Mark, S
+
+PAST = {"stop": "stopped", "kill": "killed", "restart": "restarted"}
+# Around the moments of a fault the zoomed figure shows this share of their span, within these bounds.
+MARGIN_SHARE = 0.25
+MARGIN_MS = (15.0, 120.0)
+# Lines of the zoomed figure. Beyond it, operations that nothing happened to are thinned evenly.
+MOST_OPERATIONS_DRAWN = 5_000
+# Length of the windows that tell when the throughput is back, and the share of its former median that counts as back.
+BASELINE_WINDOW_NS = 100 * MS
+BASELINE_SHARE = 0.9
+
+
+def past(action: str) -> str:
+    """Return what was done to a member: "stopped" for "stop"."""
+    return PAST.get(action, f"hit by {action}")
+
+
+def _values(*names: str) -> Callable[[Event], str]:
+    """Return a description that names those of an event's data that are there."""
+
+    def describe(event: Event) -> str:
+        found = [(name, event.data[name]) for name in names if event.data.get(name) is not None]
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found)
+
+    return describe
+
+
+def _elected(event: Event) -> str:
+    """Describe an election's result: who leads now, in which term."""
+    leader = event.data.get("leader") or event.data.get("member") or event.source
+    term = event.data.get("term")
+    return f"{leader}, term {term}" if term is not None else str(leader)
+
+
+DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
+    "fault.requested": _values("action", "target", "index"),
+    "fault.role_checked": _values("role", "term"),
+    "fault.signal_sent": _values("signal", "pid"),
+    "fault.process_gone": _values("pid"),
+    "fault.leader_after": _values("leader", "term"),
+    "server.leader_lost": _values("leader", "term"),
+    "server.election_started": _values("term"),
+    "server.leader_elected": _elected,
+    "client.attempt_failed": _values("endpoint", "error"),
+    "client.failover_started": _values("client", "endpoint", "reason"),
+    "client.failover_completed": _values("client", "endpoint", "leader"),
+}
+
+
+def describe_faults(
+    definition: Mapping[str, Any], columns: Columns, events: Sequence[Event]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Tell every fault of an experiment.
+
+    :param definition: experiment.json
+    :param events: in order of time
+    :returns: one object a fault for report.json, and for each the operations of its zoomed figure (empty where
+        the fault did not strike).
+    """
+    origin = int(definition["origin_wall_ns"])
+    planned = definition["faults"]
+    moments = {fault["id"]: analysis.fault_moment_ns(events, fault["id"]) for fault in planned}
+    told, zoomed = [], []
+    for fault in planned:
+        moment = moments[fault["id"]]
+        later = [other for other in moments.values() if other is not None and moment is not None and other > moment]
+        heal = [
+            event.wall_ns
+            for event in events
+            if event.event == "fault.heal_requested" and analysis.fault_id_of(event) == fault["id"]
+        ]
+        until = min([*later, *heal], default=origin + int(columns.complete_ns.max(initial=0)) + 1)
+        content, operations = _describe_fault(fault, columns, events, origin, until)
+        told.append(content)
+        zoomed.append(operations)
+    return told, zoomed
+
+
+def _describe_fault(
+    fault: Mapping[str, Any], columns: Columns, events: Sequence[Event], origin: int, until_wall: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell one fault; see :func:`describe_faults`."""
+    moment_wall = analysis.fault_moment_ns(events, fault["id"])
+    own = [event for event in events if analysis.fault_id_of(event) == fault["id"]]
+    member = _member_of(fault, own)
+    content: dict[str, Any] = {
+        "id": fault["id"],
+        "action": fault["action"],
+        "past": past(fault["action"]),
+        "target": fault["target"],
+        "member": member,
+        "at_index": fault["at_index"],
+        "heal": fault["heal"],
+        "record": fault.get("record"),
+        "fired": moment_wall is not None,
+        "missed": [event.data for event in own if event.event == "fault.missed"],
+        "proof": _proof(own, events, fault.get("record") or {}, moment_wall, until_wall),
+        "index_hit": (fault.get("record") or {}).get("index_hit"),
+        "delay_ms": (fault.get("record") or {}).get("delay_ms"),
+        "at_s": None,
+        "healed_s": None,
+        "heal_marks": _heal_marks(own, origin),
+        "marks": [],
+        "phases": [],
+        "absent": [],
+        "gap": None,
+        "write_gap": None,
+        "operations_not_sent": None,
+        "window_ms": None,
+        "in_window": 0,
+        "drawn": 0,
+        "recovery": None,
+        "client_failovers": None,
+    }
+    role = " (leader)" if fault["target"] == "leader" else ""
+    content["headline"] = f"{fault['action']} {member or fault['target']}{role} at operation {fault['at_index']:,}"
+    if moment_wall is None or len(columns) == 0:
+        return content, {}
+
+    moment, until = moment_wall - origin, until_wall - origin
+    marks = analysis.fault_marks(events, fault["id"], origin, until_wall, DESCRIPTIONS)
+    if analysis.mark_time(marks, "leader_elected") is not None:
+        # The server's own word is exact; that of polling comes up to one interval later and adds nothing.
+        marks = [mark for mark in marks if mark.name != "leader_seen"]
+    blame = analysis.attribution(moment, marks, until)
+    end = int(columns.complete_ns.max())
+    start = int(columns.invoke_ns.min())
+    gap = analysis.longest_gap(columns.complete_ns[columns.ok], start, end, blame)
+    write_gap = analysis.longest_gap(columns.complete_ns[columns.ok & columns.is_write], start, end, blame)
+    marks += _service_marks(columns, gap)
+    marks.sort(key=lambda mark: mark.at_ns)
+    lettered = zip(marks, string.ascii_lowercase, strict=False)
+
+    healed = [mark["since_start_s"] for mark in content["heal_marks"] if mark["event"] == "fault.healed"]
+    before = analysis.rate_between(columns, start, moment)
+    content |= {
+        "at_s": moment / S,
+        "healed_s": healed[0] if healed else None,
+        "marks": [_mark_content(mark, letter, moment) for mark, letter in lettered],
+        "phases": _phases(marks, gap),
+        "absent": [
+            label
+            for name, _, label in analysis.MARK_EVENTS
+            if name != "leader_seen" and analysis.mark_time(marks, name) is None
+        ],
+        "gap": _gap_content(gap, moment),
+        "write_gap": _gap_content(write_gap, moment),
+        "operations_not_sent": before * gap.duration_ms / 1000 if gap is not None and before is not None else None,
+        "recovery": _recovery(columns, start, moment, gap, end),
+        "client_failovers": {
+            "started": _count(events, "client.failover_started", moment_wall, until_wall),
+            "completed": _count(events, "client.failover_completed", moment_wall, until_wall),
+            "attempts_failed": _count(events, "client.attempt_failed", moment_wall, until_wall),
+        },
+    }
+    window = _window(moment, marks, gap)
+    chosen = analysis.operations_overlapping(columns, *window)
+    drawn = _thin(columns, chosen, gap)
+    content["window_ms"] = [(window[0] - moment) / MS, (window[1] - moment) / MS]
+    content["in_window"], content["drawn"] = len(chosen), len(drawn)
+    if len(chosen):
+        content["first_index"], content["last_index"] = (
+            int(columns.index[chosen].min()),
+            int(columns.index[chosen].max()),
+        )
+    return content, _operations(columns, chosen, drawn, moment)
+
+
+def _member_of(fault: Mapping[str, Any], own: Sequence[Event]) -> str | None:
+    """Return the member that the fault went to, as its record or its events name it."""
+    record = fault.get("record")
+    if isinstance(record, Mapping) and record.get("member"):
+        return str(record["member"])
+    named = [str(event.data["member"]) for event in own if event.data.get("member")]
+    return named[0] if named else None
+
+
+# What is told of who led, where it was recorded.
+PROOF_FIELDS = ("member", "role", "member_id", "leader", "leader_id", "term")
+
+
+def _proof(
+    own: Sequence[Event],
+    events: Sequence[Event],
+    record: Mapping[str, Any],
+    moment: int | None,
+    until: int,
+) -> list[dict[str, Any]]:
+    """Return what shows that the member had the role: the check just before the fault, and who led after it.
+
+    :returns: rows of ``name``, ``before``, ``after`` (None where not recorded or not meant).
+    """
+    checked = [event for event in own if event.event == "fault.role_checked"]
+    elected = [
+        event
+        for event in events
+        if event.event == "server.leader_elected" and moment is not None and moment <= event.wall_ns < until
+    ]
+    before = {"observed by": checked[-1].source, **checked[-1].data} if checked else {}
+    after: dict[str, Any] = {}
+    if elected:
+        after = {"observed by": elected[0].source, **elected[0].data}
+        after.setdefault("leader", after.get("member") or elected[0].source)
+    elif record.get("leader_after"):
+        after = {
+            "observed by": "polling",
+            "leader": record["leader_after"],
+            "leader_id": record.get("leader_id_after"),
+            "term": record.get("term_after"),
+        }
+    # Of the new leader's own role nothing more is to be said than that it leads.
+    for name in ("member", "role", "member_id"):
+        after.pop(name, None)
+    return [
+        {"name": name, "before": before.get(name), "after": after.get(name)}
+        for name in ("observed by", *PROOF_FIELDS)
+        if before.get(name) is not None or after.get(name) is not None
+    ]
+
+
+# (from, to, label) of the phases that are told as durations, where both moments are recorded.
+PHASES = (
+    ("requested", "signal_sent", "fault requested to signal sent"),
+    ("signal_sent", "process_gone", "signal sent to process gone"),
+    ("election_started", "leader_elected", "election started to leader elected"),
+    ("failover_started", "failover_completed", "client failover started to completed"),
+    ("leader_elected", "first_ok_write", "leader elected to first ok write"),
+    ("last_ok", "first_ok", "last ok operation to the next (gap)"),
+)
+
+
+def _phases(marks: Sequence[Mark], gap: analysis.Gap | None) -> list[dict[str, Any]]:
+    """Return the durations between moments, in ms."""
+    at = {mark.name: mark.at_ns for mark in marks}
+    if gap is not None:
+        at |= {"last_ok": gap.start_ns, "first_ok": gap.end_ns}
+    return [
+        {"from": first, "to": second, "label": label, "duration_ms": (at[second] - at[first]) / MS}
+        for first, second, label in PHASES
+        if first in at and second in at
+    ]
+
+
+def _heal_marks(own: Sequence[Event], origin: int) -> list[dict[str, Any]]:
+    """List the moments of the heal, in s since the first operation."""
+    labels = {"fault.heal_requested": "heal requested", "fault.healed": "healed", "fault.heal_failed": "heal failed"}
+    return [
+        {
+            "event": event.event,
+            "label": labels[event.event],
+            "source": event.source,
+            "since_start_s": (event.wall_ns - origin) / S,
+        }
+        for event in own
+        if event.event in labels
+    ]
+
+
+def _mark_content(mark: Mark, letter: str, moment: int) -> dict[str, Any]:
+    return {
+        "letter": letter,
+        "name": mark.name,
+        "label": mark.label,
+        "source": mark.source,
+        "detail": mark.detail,
+        "since_start_s": mark.at_ns / S,
+        "since_fault_ms": (mark.at_ns - moment) / MS,
+    }
+
+
+def _gap_content(gap: analysis.Gap | None, moment: int) -> dict[str, float] | None:
+    if gap is None:
+        return None
+    return gap.as_dict() | {
+        "since_fault_start_ms": (gap.start_ns - moment) / MS,
+        "since_fault_end_ms": (gap.end_ns - moment) / MS,
+    }
+
+
+def _service_marks(columns: Columns, gap: analysis.Gap | None) -> list[Mark]:
+    """Mark the last ok operation before the gap, the first ok write and the first ok read from its end on."""
+    if gap is None:
+        return []
+    marks = []
+    before = np.flatnonzero(columns.ok & (columns.complete_ns == gap.start_ns))
+    if len(before):
+        marks.append(_operation_mark(columns, int(before[0]), "last_ok", "last ok operation before the gap"))
+    for name, label, mask in (
+        ("first_ok_write", "first ok write", columns.ok & columns.is_write),
+        ("first_ok_read", "first ok read", columns.ok & (columns.kind == analysis.READ)),
+    ):
+        row = analysis.first_completion(columns, mask, gap.end_ns)
+        if row is not None:
+            marks.append(_operation_mark(columns, row, name, label))
+    return marks
+
+
+def _operation_mark(columns: Columns, row: int, name: str, label: str) -> Mark:
+    kind = analysis.KINDS[columns.kind[row]]
+    return Mark(name, label, int(columns.complete_ns[row]), "history", f"operation {int(columns.index[row]):,}, {kind}")
+
+
+def _count(events: Sequence[Event], name: str, start: int, end: int) -> int:
+    return sum(1 for event in events if event.event == name and start <= event.wall_ns < end)
+
+
+def _recovery(
+    columns: Columns, start: int, moment: int, gap: analysis.Gap | None, end: int
+) -> dict[str, float | None] | None:
+    """Compare throughput before the fault with throughput after the gap, and find when it is back.
+
+    Back means: the first window of 100 ms after the gap in which at least 90 % of the former median completes.
+    """
+    if gap is None:
+        return None
+    completions = np.sort(columns.complete_ns[columns.ok])
+    starts = np.arange(start, moment - BASELINE_WINDOW_NS, BASELINE_WINDOW_NS)
+    counted = np.searchsorted(completions, starts + BASELINE_WINDOW_NS) - np.searchsorted(completions, starts)
+    median = float(np.median(counted)) if len(counted) else None
+    back = None
+    if median:
+        after = completions[completions >= gap.end_ns]
+        after = after[after <= end - BASELINE_WINDOW_NS]
+        inside = np.searchsorted(completions, after + BASELINE_WINDOW_NS) - np.searchsorted(completions, after)
+        enough = np.flatnonzero(inside >= BASELINE_SHARE * median)
+        back = float(after[enough[0]] - moment) / MS if len(enough) else None
+    return {
+        "before_ops_per_s": analysis.rate_between(columns, start, moment),
+        "after_ops_per_s": analysis.rate_between(columns, gap.end_ns, end),
+        "median_before_ops_per_s": median * S / BASELINE_WINDOW_NS if median is not None else None,
+        "back_ms": back,
+    }
+
+
+def _window(moment: int, marks: Sequence[Mark], gap: analysis.Gap | None) -> tuple[int, int]:
+    """Choose what the zoomed figure shows: the fault, the gap and all moments, with a margin."""
+    # A read or write that the stream asked for long after the recovery would stretch the picture for nothing.
+    limit = (gap.end_ns if gap else moment) + 2 * max((gap.end_ns - gap.start_ns) if gap else 0, 100 * MS)
+    times = [moment, *(mark.at_ns for mark in marks if mark.at_ns <= limit)]
+    if gap is not None:
+        times += [gap.start_ns, gap.end_ns]
+    low, high = min(times), max(times)
+    margin = min(max((high - low) / MS * MARGIN_SHARE, MARGIN_MS[0]), MARGIN_MS[1]) * MS
+    return int(low - margin), int(high + margin)
+
+
+def _thin(columns: Columns, chosen: Ints, gap: analysis.Gap | None) -> Ints:
+    """Keep at most MOST_OPERATIONS_DRAWN positions: all that something happened to, and every k-th of the rest."""
+    if len(chosen) <= MOST_OPERATIONS_DRAWN:
+        return chosen
+    notable = (columns.attempts[chosen] > 1) | ~columns.ok[chosen]
+    if gap is not None:
+        notable |= (columns.invoke_ns[chosen] < gap.end_ns) & (columns.complete_ns[chosen] > gap.start_ns)
+    # The slowest of the notable ones come first where even they are too many.
+    special, rest = chosen[notable], chosen[~notable]
+    if len(special) > MOST_OPERATIONS_DRAWN // 2:
+        slowest = np.argsort(-columns.latency_ns[special], kind="stable")[: MOST_OPERATIONS_DRAWN // 2]
+        special = special[slowest]
+    step = -(-len(rest) // (MOST_OPERATIONS_DRAWN - len(special)))
+    return np.sort(np.concatenate((special, rest[::step])))
+
+
+def _operations(columns: Columns, chosen: Ints, drawn: Ints, moment: int) -> dict[str, Any]:
+    """Return what the zoomed figure draws; rows count all operations of the window in the order of invocation."""
+    order = chosen[np.argsort(columns.invoke_ns[chosen], kind="stable")]
+    rows = {int(position): row for row, position in enumerate(order)}
+    drawn = order[np.isin(order, drawn)]
+    return {
+        "row": [rows[int(position)] for position in drawn],
+        "invoke_ms": ((columns.invoke_ns[drawn] - moment) / MS).tolist(),
+        "complete_ms": ((columns.complete_ns[drawn] - moment) / MS).tolist(),
+        "kind": [analysis.KINDS[code] for code in columns.kind[drawn]],
+        "outcome": [analysis.OUTCOMES[code] for code in columns.outcome[drawn]],
+        "attempts": columns.attempts[drawn].tolist(),
+    }

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reading a results folder, distrusting every file of it, and writing its JSON files.
+
+The layout and the keys are those of :mod:`.shapes`. Whatever is missing, cut short, damaged or of another
+schema raises :class:`LabError` with the file, what is wrong with it and what to try.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .shapes import EXPERIMENT_KEYS, RUN_KEYS, SCHEMA_VERSION, Event, LabError, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RUN_FILE = "run.json"
+EXPERIMENT_FILE = "experiment.json"
+HISTORY_FILE = "history.parquet"
+FETCHED_HISTORY_FILE = "history.jsonl"
+EVENTS_FILE = "events.jsonl"
+VERDICT_FILE = "verdict.json"
+NODES_FOLDER = "nodes"
+LOGS_FOLDER = "logs"
+
+_FETCH_AGAIN = "copy the results folder again, or repeat the run"
+
+# What a value of run.json or experiment.json has to be where the readers rely on it.
+_RUN_TYPES: dict[str, type | tuple[type, ...]] = {
+    "run_id": str,
+    "seed": int,
+    "iterations": int,
+    "clients": int,
+    "experiments": list,
+    "hosts": dict,
+    "settings": dict,
+    "versions": dict,
+    "controller": dict,
+}
+_EXPERIMENT_TYPES: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "title": str,
+    "system": str,
+    "iterations": int,
+    "seed": int,
+    "clients": int,
+    "key_prefix": str,
+    "members": dict,
+    "faults": list,
+    "origin_wall_ns": int,
+    "workload": dict,
+    "before": dict,
+    "after": dict,
+    "convergence": (dict, type(None)),
+}
+
+
+class Entry(NamedTuple):
+    """One key as a member has it; ``version`` and ``mod_revision`` are None where the system counts none."""
+
+    value: str
+    version: int | None
+    mod_revision: int | None
+
+
+@dataclass(frozen=True)
+class Dump:
+    """Every key of one member, without the experiment's key prefix."""
+
+    member: str
+    path: Path
+    header: dict[str, Any]
+    entries: dict[str, Entry]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment's folder. The big files are read when asked for."""
+
+    name: str
+    path: Path
+    info: dict[str, Any]  # experiment.json, with EXPERIMENT_KEYS
+    verdict: dict[str, Any] | None  # verdict.json; None only where the loader was told not to need it
+
+    @property
+    def members(self) -> list[str]:
+        """The members' names, in the order of experiment.json."""
+        return list(self.info["members"])
+
+    @property
+    def logs(self) -> list[Path]:
+        """The servers' logs, by host name; there may be none."""
+        return sorted((self.path / LOGS_FOLDER).glob("*.log"))
+
+    def history(self) -> tuple[dict[str, Any], pa.Table]:
+        """Return the history's meta object and its rows."""
+        # Here and not above: hosts import this module for write_json_atomic and have no pyarrow.
+        from .history_parquet import read_parquet
+
+        return read_parquet(self.path / HISTORY_FILE)
+
+    def events(self) -> list[Event]:
+        """Return the events in the order of their wall time."""
+        return read_events(self.path / EVENTS_FILE)
+
+    def dump(self, member: str) -> Dump:
+        """Return the keys of one member."""
+        return read_dump(self.path / NODES_FOLDER / f"{member}.jsonl", self.info["key_prefix"])
+
+    def read_verdict(self) -> dict[str, Any]:
+        """Return verdict.json as it is on disk now."""
+        return _read_verdict(self.path / VERDICT_FILE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    path: Path
+    info: dict[str, Any]  # run.json, with RUN_KEYS
+    experiments: list[Experiment]  # in the order they ran
+    verdict: dict[str, Any] | None  # verdict.json of the run; None only where the loader was told not to need it
+
+
+def load_run(path: str | Path, *, need_verdicts: bool = True) -> Run:
+    """Load ``results/RUN``. The checkers, which write the verdicts, pass ``need_verdicts=False``."""
+    path = Path(path)
+    if not path.is_dir():
+        raise LabError(f"results folder {path} does not exist; give a folder under results/, or run the lab first")
+    info = read_json(path / RUN_FILE, "the run's description")
+    _check_keys(path / RUN_FILE, info, RUN_KEYS, _RUN_TYPES)
+    names = info["experiments"]
+    if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
+        raise LabError(f"{path / RUN_FILE}: experiments has to list folder names, it is {names!r}; {_FETCH_AGAIN}")
+    experiments = [load_experiment(path / name, need_verdict=need_verdicts) for name in names]
+    return Run(path, info, experiments, _read_verdict(path / VERDICT_FILE) if need_verdicts else None)
+
+
+def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experiment:
+    """Load one experiment's folder; the history and the events have to be there, dumps may be missing."""
+    path = Path(path)
+    if not path.is_dir():
+        raise LabError(f"experiment folder {path} is missing; {_FETCH_AGAIN}")
+    info = read_json(path / EXPERIMENT_FILE, "the experiment's description")
+    _check_keys(path / EXPERIMENT_FILE, info, EXPERIMENT_KEYS, _EXPERIMENT_TYPES)
+    if info["name"] != path.name:
+        raise LabError(f"{path / EXPERIMENT_FILE} is of experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
+    for name in (HISTORY_FILE, EVENTS_FILE):
+        if not (path / name).is_file():
+            raise LabError(f"{path / name} is missing; {_FETCH_AGAIN}")
+    return Experiment(path.name, path, info, _read_verdict(path / VERDICT_FILE) if need_verdict else None)
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Return the JSON object in a file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise LabError(f"{path} ({what}) is missing; {_FETCH_AGAIN}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} ({what}) cannot be read: {error}; {_FETCH_AGAIN}") from error
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        state = "is empty" if not text.strip() else f"is damaged or cut short ({error})"
+        raise LabError(f"{path} ({what}) {state}; {_FETCH_AGAIN}") from error
+    if not isinstance(value, dict):
+        raise LabError(f"{path} ({what}) holds no JSON object; {_FETCH_AGAIN}")
+    return value
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """Yield the value of each line; a last line without its newline counts as cut short."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    raise LabError(f"{path} is cut short in line {number}; {_FETCH_AGAIN}")
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise LabError(f"{path} is damaged in line {number} ({error}); {_FETCH_AGAIN}") from error
+    except FileNotFoundError as error:
+        raise LabError(f"{path} is missing; {_FETCH_AGAIN}") from error
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error.strerror or error}; {_FETCH_AGAIN}") from error
+
+
+def read_events(path: Path) -> list[Event]:
+    """Return the events of a file, ordered by ``wall_ns``."""
+    events = []
+    for number, line in enumerate(read_json_lines(path), 1):
+        try:
+            event = Event(line["wall_ns"], line["source"], line["event"], line.get("data") or {})
+        except (TypeError, KeyError, AttributeError) as error:
+            raise LabError(f"{path}: line {number} is not an event ({error!r}); {_FETCH_AGAIN}") from error
+        if not isinstance(event.wall_ns, int):
+            raise LabError(f"{path}: wall_ns of line {number} is not a whole number; {_FETCH_AGAIN}")
+        events.append(event)
+    return sorted(events, key=lambda event: event.wall_ns)
+
+
+def read_dump(path: Path, key_prefix: str) -> Dump:
+    """Return every key of one member. A ``count`` in the header has to be the number of the keys that follow."""
+    lines = read_json_lines(path)
+    header = next(lines, None)
+    if not isinstance(header, dict):
+        raise LabError(f"{path} does not start with a header object; {_FETCH_AGAIN}")
+    entries: dict[str, Entry] = {}
+    for number, line in enumerate(lines, 2):
+        if not isinstance(line, list) or len(line) != 4 or not isinstance(line[0], str):
+            raise LabError(f"{path}: line {number} is not [key, value, version, mod_revision]; {_FETCH_AGAIN}")
+        key = line[0].removeprefix(key_prefix)
+        if key in entries:
+            raise LabError(f"{path}: line {number} has the key {key!r} for a second time; {_FETCH_AGAIN}")
+        entries[key] = Entry(line[1], line[2], line[3])
+    if header.get("count", len(entries)) != len(entries):
+        raise LabError(f"{path} has {len(entries)} keys, its header says {header['count']}; {_FETCH_AGAIN}")
+    return Dump(path.stem, path, header, entries)
+
+
+def write_json_atomic(path: str | Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a half; LabError where it cannot."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LabError(
+            f"{path} cannot be written: {error.strerror or error}; check the space and the rights in {path.parent}"
+        ) from error
+
+
+def _read_verdict(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise LabError(f"{path} is missing; verify the run first: ansible-playbook playbooks/report.yml")
+    verdict = read_json(path, "the verdict")
+    known = {member.value for member in Verdict}
+    checks = verdict.get("checks")
+    if (
+        verdict.get("verdict") not in known
+        or not isinstance(checks, list)
+        or not all(isinstance(check, dict) and check.get("verdict") in known for check in checks)
+    ):
+        raise LabError(f"{path} is not a verdict of this lab; verify the run again: ansible-playbook playbooks/report.yml")
+    return verdict
+
+
+def _check_keys(
+    path: Path, value: dict[str, Any], keys: tuple[str, ...], types: dict[str, type | tuple[type, ...]]
+) -> None:
+    if value.get("schema_version") != SCHEMA_VERSION:
+        raise LabError(
+            f"{path} is of schema {value.get('schema_version')!r}, this version of the lab reads {SCHEMA_VERSION}; "
+            "use the version that wrote it, or repeat the run"
+        )
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise LabError(f"{path} lacks {', '.join(missing)}; {_FETCH_AGAIN}")
+    for key, wanted in types.items():
+        if not isinstance(value[key], wanted):
+            raise LabError(f"{path}: {key} is {value[key]!r}, which is of the wrong kind; {_FETCH_AGAIN}")

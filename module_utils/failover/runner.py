@@ -1,0 +1,607 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs the workload against one system and writes down what happened, while it happens.
+
+The work folder gets ``history.jsonl`` (a row an operation), ``events.jsonl`` (an event a line), ``progress.json``
+(how far it is) and, at the end, ``summary.json`` (what :func:`run_workload` returns). An error, a full disk or a
+signal to end stops the workload in order: what was measured is on disk, and the faults are healed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from .failover_policy import FailoverPolicy, OperationResult
+from .faults import Emit, FaultDirector, place_event
+from .history import HistoryWriter
+from .progress import FAILED, FINISHED, EtcdLeader, ProgressReporter, Tally
+from .results import write_json_atomic
+from .shapes import SCHEMA_VERSION, FaultSpec, HistoryRow, Kind, LabError, Outcome
+from .workload import RETRIEVE, Operation, create_simulation, stream_digest
+
+HISTORY_FILE = "history.jsonl"
+EVENTS_FILE = "events.jsonl"
+PROGRESS_FILE = "progress.json"
+SUMMARY_FILE = "summary.json"
+
+SYSTEMS = ("etcd", "mysql")
+
+
+class Client(Protocol):
+    """What the workload needs of a system's client; one thread uses it."""
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Set a key."""
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Look a key up."""
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Remove a key."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+class Director(Protocol):
+    """What the workload needs of a :class:`~.faults.FaultDirector`."""
+
+    def arm(self) -> None:
+        """Get ready."""
+
+    def on_index(self, index: int) -> None:
+        """Tell that operation ``index`` is about to be invoked."""
+
+    def close(self, *, heal: bool = False) -> list[dict[str, Any]]:
+        """End, and return the faults' records."""
+
+
+# Called with the client's number, from 0, and its emit.
+MakeClient = Callable[[int, Emit], Client]
+# A director is made with the emit of the run, which is there only when the event file is.
+MakeDirector = Callable[[Emit], Director]
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """One experiment's workload."""
+
+    experiment: str
+    system: str  # one of SYSTEMS
+    iterations: int
+    seed: int
+    clients: int
+    rate: float  # operations per second of all clients together; 0 is a closed loop
+    key_prefix: str
+    endpoints: Sequence[str]  # "host:port"; the first is connected to, the others are where to go from there
+    members: Mapping[str, Mapping[str, Any]]  # name -> {"client_url" or "address"}
+    policy: FailoverPolicy
+    work_dir: Path
+    faults: Sequence[FaultSpec] = ()
+    mysql: Mapping[str, str] = field(default_factory=dict)  # user, password, database
+    source: str = field(default_factory=socket.gethostname)  # who stamps the clients' events
+
+
+def check_config(config: RunnerConfig) -> None:
+    """Raise :class:`LabError` where a run with ``config`` could not begin."""
+    if config.system not in SYSTEMS:
+        raise LabError(f"system is {config.system!r}; known are {', '.join(SYSTEMS)}")
+    if config.clients < 1:
+        raise LabError(f"clients is {config.clients}; it has to be at least 1")
+    if not 0 <= config.rate < float("inf"):
+        raise LabError(f"rate is {config.rate}; it has to be 0 (closed loop) or operations per second")
+    if not config.endpoints:
+        raise LabError(f"endpoints of {config.experiment} is empty; give at least one host:port")
+    for endpoint in config.endpoints:
+        split_endpoint(endpoint)
+    if config.system == "etcd" and not all("client_url" in member for member in config.members.values()):
+        raise LabError(f"members of {config.experiment}: each needs a client_url like http://10.0.0.11:2379")
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``."""
+    host, _, port = endpoint.rpartition(":")
+    if not host or not port.isdigit():
+        raise LabError(f"endpoint {endpoint!r} is not host:port; write it like 10.0.0.11:2379")
+    return host, int(port)
+
+
+def client_maker(config: RunnerConfig) -> MakeClient:
+    """Return what makes the clients of the config's system; LabError where its driver is not installed."""
+    host, port = split_endpoint(config.endpoints[0])
+    # Imported here: each of these needs a driver that only the load generator has, and only one of them is used.
+    try:
+        if config.system == "etcd":
+            from .etcd_client import ClientWithFailover
+
+            seeds = tuple(config.endpoints[1:])
+            return lambda number, emit: ClientWithFailover(
+                host, port, seeds=seeds, policy=config.policy, emit=emit, seed=config.seed + number
+            )
+        from .mysql_client import MySQLClient
+    except ImportError as error:
+        raise LabError(
+            f"the {config.system} client cannot be loaded on {config.source}: {error}; "
+            "provision the load generator with playbooks/up.yml"
+        ) from error
+    account = config.mysql
+    return lambda number, emit: MySQLClient(
+        host,
+        port,
+        account["user"],
+        account["password"],
+        account["database"],
+        policy=config.policy,
+        emit=emit,
+        seed=config.seed + number,
+    )
+
+
+def director_maker(config: RunnerConfig, agents: Mapping[str, str], key: bytes) -> MakeDirector | None:
+    """Return what makes the director of the config's faults, None where there are none."""
+    if not config.faults:
+        return None
+    return lambda emit: FaultDirector(config.faults, agents, key, emit)
+
+
+def assign_clients(operations: Sequence[Operation], clients: int) -> list[list[int]]:
+    """Return the indexes that each client runs, ascending.
+
+    Devices are numbered in the order in which their names first appear, and a device belongs to the client of its
+    number modulo ``clients``: all operations of one key are one client's, in the stream's order.
+    """
+    if clients == 1:
+        return [list(range(len(operations)))]
+    assigned: list[list[int]] = [[] for _ in range(clients)]
+    number_of: dict[str, int] = {}
+    for index, operation in enumerate(operations):
+        assigned[number_of.setdefault(operation[1], len(number_of)) % clients].append(index)
+    return assigned
+
+
+class EventLog:
+    """Writes events.jsonl, from any thread, each line at once."""
+
+    def __init__(self, path: Path, source: str, on_error: Callable[[LabError], None]) -> None:
+        """:param on_error: called with the first error; those who emit have other things to do than to handle it."""
+        self._path = path
+        self._source = source
+        self._on_error = on_error
+        self._lock = threading.Lock()
+        self._broken = False
+        try:
+            self._file = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise self._error(error) from error
+
+    def emit(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write one event, stamped now or by the ``wall_ns`` and ``source`` in its data."""
+        event = place_event(name, data, self._source)
+        line = json.dumps(event.as_dict(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        with self._lock:
+            if self._broken or self._file.closed:
+                return
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                self._broken = True
+                self._on_error(self._error(error))
+
+    def close(self) -> None:
+        """Close the file; later events are dropped."""
+        with self._lock:
+            try:
+                self._file.close()
+            except OSError as error:
+                if not self._broken:
+                    self._broken = True
+                    self._on_error(self._error(error))
+
+    def _error(self, error: OSError) -> LabError:
+        return LabError(
+            f"events {self._path}: {error.strerror or error}; check the space and the rights in {self._path.parent}"
+        )
+
+
+class _Stop:
+    """The one place where a run learns that it has to end early, and why."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.error: LabError | None = None  # the first one
+        self.signal: str | None = None
+
+    def fail(self, error: LabError) -> None:
+        if self.error is None:
+            self.error = error
+        self.event.set()
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = signal.Signals(number).name
+        self.event.set()
+
+
+@contextmanager
+def _signals_stop(stop: _Stop) -> Iterator[None]:
+    """Have SIGTERM and SIGINT end the workload in order. Only the main thread can have it so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _no_long_collections() -> Iterator[None]:
+    """Keep what is there already out of Python's garbage collections.
+
+    The stream is hundreds of thousands of tuples that live to the end. A full collection would walk all of them and
+    stop every client meanwhile: that would be this program's pause, measured as if it were the server's.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+class _ClientThread(threading.Thread):
+    """One client and its share of the stream."""
+
+    def __init__(
+        self,
+        number: int,
+        config: RunnerConfig,
+        operations: Sequence[Operation],
+        indexes: Sequence[int],
+        tally: Tally,
+        stop: _Stop,
+        on_index: Callable[[int], None],
+        emit: Emit,
+    ) -> None:
+        super().__init__(name=f"client-{number}", daemon=True)
+        self.number = number
+        self.index: int | None = None  # of the operation in flight, or of the last one
+        self._config = config
+        self._operations = operations
+        self._indexes = indexes
+        self._tally = tally
+        self._stop_run = stop
+        self._on_index = on_index
+        self._emit_to = emit
+        self._client: Client | None = None
+        self._history: HistoryWriter | None = None
+        self._origin_ns = 0
+
+    def emit(self, name: str, data: dict[str, Any]) -> None:
+        """Take an event of the client; says which client it was and during which operation."""
+        self._emit_to(name, {"client": self.number, "index": self.index, **data})
+
+    def connect(self, make_client: MakeClient) -> None:
+        self._client = make_client(self.number, self.emit)
+
+    def begin(self, history: HistoryWriter, origin_ns: int) -> None:
+        self._history = history
+        self._origin_ns = origin_ns
+        self.start()
+
+    def close_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def run(self) -> None:
+        assert self._client is not None
+        assert self._history is not None
+        try:
+            self._run_operations(self._client, self._history)
+        except LabError as error:
+            self._stop_run.fail(error)
+        except Exception as error:
+            self._stop_run.fail(
+                LabError(
+                    f"client {self.number} of {self._config.experiment} broke down at operation {self.index}: "
+                    f"{type(error).__name__}: {error}; this is a fault of the lab, please report it"
+                )
+            )
+
+    def _run_operations(self, client: Client, history: HistoryWriter) -> None:
+        operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, self._on_index
+        number, prefix = self.number, self._config.key_prefix
+        interval_ns = 1e9 / self._config.rate if self._config.rate else None
+        stopped = self._stop_run.event
+        clock_ns = time.monotonic_ns
+        for index in self._indexes:
+            if stopped.is_set():
+                return
+            intended_ns = None
+            if interval_ns is not None:
+                intended_ns = int(index * interval_ns)
+                ahead_ns = origin_ns + intended_ns - clock_ns()
+                # Behind the plan, operations follow each other at once; their lateness stands in the history.
+                if ahead_ns > 0 and stopped.wait(ahead_ns / 1e9):
+                    return
+            operation = operations[index]
+            kind, device = operation[0], operation[1]
+            value = operation[2] if len(operation) == 3 else None
+            self.index = index
+            on_index(index)
+            invoke_ns = clock_ns() - origin_ns
+            tally.started_ns = invoke_ns
+            if value is not None:
+                result = client.put_with_retry(prefix + device, value)
+            elif kind == RETRIEVE:
+                result = client.get_with_retry(prefix + device)
+            else:
+                result = client.delete_with_retry(prefix + device)
+            complete_ns = clock_ns() - origin_ns
+            outcome = Outcome(result.outcome).value
+            history.append(
+                HistoryRow(
+                    index,
+                    number,
+                    kind,
+                    device,
+                    value,
+                    invoke_ns if intended_ns is None else intended_ns,
+                    invoke_ns,
+                    complete_ns,
+                    outcome,
+                    result.attempts,
+                    result.endpoint,
+                    result.read,
+                    result.affected,
+                    result.error,
+                )
+            )
+            tally.note(kind, outcome, result.endpoint, invoke_ns, complete_ns)
+
+
+def run_workload(
+    config: RunnerConfig, *, make_client: MakeClient, make_director: MakeDirector | None = None
+) -> dict[str, Any]:
+    """Run one experiment's workload; return its summary, which is also in summary.json.
+
+    The faults stay held at the end of a whole run, for whoever heals and times them; after an early end they are
+    healed at once. SIGTERM or SIGINT give a summary that has ``interrupted`` true.
+
+    Raises :class:`LabError` where the run cannot begin or has to end early for an error.
+
+    :returns: ``schema_version``, ``experiment``, ``system``, ``operations`` (length of the stream), ``done``,
+        ``duration_s`` (origin to the last operation's end), ``ops_per_s``, ``outcomes`` {outcome: n}, ``by_kind``
+        {kind: {outcome: n}}, ``client_cpu_s`` (of this process), ``digest``, ``endpoints`` {"host:port": operations},
+        ``failovers`` (completed ones of all clients), ``origin_wall_ns``, ``faults`` (the director's records),
+        ``interrupted``, ``message`` (why, else null)
+    """
+    check_config(config)
+    operations = create_simulation(config.iterations, config.seed)
+    try:
+        config.work_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"work_dir {config.work_dir} cannot be made: {error.strerror or error}; check its parents' rights"
+        ) from error
+    # A summary of an earlier try must not stand for this one.
+    (config.work_dir / SUMMARY_FILE).unlink(missing_ok=True)
+    return _Run(config, operations).execute(make_client, make_director)
+
+
+class _Run:
+    """One run: its files, its threads, and their end in all cases."""
+
+    def __init__(self, config: RunnerConfig, operations: Sequence[Operation]) -> None:
+        self._config = config
+        self._operations = operations
+        self._digest = stream_digest(operations)
+        self._stop = _Stop()
+        self._tallies = [Tally() for _ in range(config.clients)]
+        self._failovers = 0
+        self._failovers_lock = threading.Lock()
+        self._etcd_leader = EtcdLeader(config.members) if config.system == "etcd" else None
+        only = next(iter(config.members), None)
+        self._progress = ProgressReporter(
+            config.work_dir / PROGRESS_FILE,
+            len(operations),
+            self._tallies,
+            endpoint=config.endpoints[0],
+            # MySQL here is one server, which has nobody to lose its lead to.
+            ask_leader=self._etcd_leader.ask if self._etcd_leader else lambda: only,
+            on_error=self._stop.fail,
+        )
+        self._events: EventLog | None = None
+        self._director: Director | None = None
+        self._threads: list[_ClientThread] = []
+        self._history: HistoryWriter | None = None
+        self._origin_wall_ns = 0
+        self._cpu_s = 0.0
+
+    def execute(self, make_client: MakeClient, make_director: MakeDirector | None) -> dict[str, Any]:
+        records: list[dict[str, Any]] = []
+        with _signals_stop(self._stop):
+            try:
+                self._events = EventLog(self._config.work_dir / EVENTS_FILE, self._config.source, self._stop.fail)
+                self._prepare(make_client, make_director)
+                self._measure()
+            except LabError as error:
+                self._stop.fail(error)
+            finally:
+                # Also on the way out of an error nobody thought of: a fault left behind would be the next run's.
+                records = self._end()
+            return self._report(records)
+
+    def _prepare(self, make_client: MakeClient, make_director: MakeDirector | None) -> None:
+        """Arm the faults and connect the clients, before the experiment's time begins."""
+        config = self._config
+        if make_director is not None:
+            self._director = make_director(self._emit)
+            self._director.arm()
+        on_index = self._director.on_index if self._director is not None else _nothing_due
+        shares = assign_clients(self._operations, config.clients)
+        for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
+            thread = _ClientThread(
+                number, config, self._operations, share, tally, self._stop, on_index, self._emit
+            )
+            self._threads.append(thread)
+            thread.connect(make_client)
+
+    def _measure(self) -> None:
+        """Let all clients run their share; returns when they are done or were stopped."""
+        config = self._config
+        with _no_long_collections():
+            before_ns = time.monotonic_ns()
+            self._origin_wall_ns = time.time_ns()
+            # The wall clock was read between these two; their middle is the better guess of when.
+            origin_ns = (before_ns + time.monotonic_ns()) // 2
+            meta = {
+                "experiment": config.experiment,
+                "system": config.system,
+                "iterations": config.iterations,
+                "seed": config.seed,
+                "clients": config.clients,
+                "rate": config.rate,
+                "key_prefix": config.key_prefix,
+                "digest": self._digest,
+                "origin_wall_ns": self._origin_wall_ns,
+            }
+            self._history = HistoryWriter(config.work_dir / HISTORY_FILE, meta)
+            self._emit(
+                "experiment.started",
+                {
+                    "wall_ns": self._origin_wall_ns,
+                    "experiment": config.experiment,
+                    "operations": len(self._operations),
+                    "clients": config.clients,
+                    "rate": config.rate,
+                },
+            )
+            self._progress.start(origin_ns)
+            cpu_before_s = time.process_time()
+            for thread in self._threads:
+                thread.begin(self._history, origin_ns)
+            for thread in self._threads:
+                thread.join()
+            self._cpu_s = time.process_time() - cpu_before_s
+        self._emit(
+            "experiment.finished",
+            {"experiment": config.experiment, "operations": self._done(), "interrupted": self._stop.event.is_set()},
+        )
+        self._history.close()
+
+    def _end(self) -> list[dict[str, Any]]:
+        """Close everything, whatever happened before; return the faults' records."""
+        records: list[dict[str, Any]] = []
+        early = self._stop.event.is_set() or self._done() < len(self._operations)
+        if early:
+            self._stop.event.set()
+        if self._director is not None:
+            records = self._director.close(heal=early)
+        if self._history is not None:
+            # Where it is broken, that was said already.
+            with suppress(LabError):
+                self._history.close()
+        for thread in self._threads:
+            thread.close_client()
+        if self._events is not None:
+            self._events.close()
+        return records
+
+    def _report(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+        """Write summary and last progress; raise the error that ended the run, if one did."""
+        summary = self._summarize(records)
+        error, message = self._stop.error, summary["message"]
+        try:
+            write_json_atomic(self._config.work_dir / SUMMARY_FILE, summary)
+            self._progress.finish(FAILED if summary["interrupted"] else FINISHED, message)
+        except LabError as failure:
+            # The first error is the cause; with a full disk these fail, too.
+            error = error or failure
+        if self._etcd_leader is not None:
+            self._etcd_leader.close()
+        if error is not None:
+            raise error
+        return summary
+
+    def _summarize(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+        by_kind = {kind.value: {outcome.value: 0 for outcome in Outcome} for kind in Kind}
+        endpoints: Counter[str] = Counter()
+        for tally in self._tallies:
+            endpoints += tally.endpoints
+            for (kind, outcome), count in tally.counts.items():
+                by_kind[kind][outcome] += count
+        done = self._done()
+        duration_s = max(tally.last_complete_ns for tally in self._tallies) / 1e9
+        message = None
+        if self._stop.error is not None:
+            message = str(self._stop.error)
+        elif self._stop.event.is_set():
+            message = (
+                f"{self._config.experiment} was ended by {self._stop.signal} after {done:,} of "
+                f"{len(self._operations):,} operations; repeat the run"
+            )
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "experiment": self._config.experiment,
+            "system": self._config.system,
+            "operations": len(self._operations),
+            "done": done,
+            "duration_s": duration_s,
+            "ops_per_s": done / duration_s if duration_s else 0.0,
+            "outcomes": {o.value: sum(counts[o.value] for counts in by_kind.values()) for o in Outcome},
+            "by_kind": by_kind,
+            "client_cpu_s": self._cpu_s,
+            "digest": self._digest,
+            "endpoints": dict(endpoints),
+            "failovers": self._failovers,
+            "origin_wall_ns": self._origin_wall_ns,
+            "faults": records,
+            "interrupted": self._stop.event.is_set(),
+            "message": message,
+        }
+
+    def _done(self) -> int:
+        return sum(tally.done for tally in self._tallies)
+
+    def _emit(self, name: str, data: Mapping[str, Any]) -> None:
+        """Take an event of a client or of the director: write it, and keep count for summary and progress."""
+        if name == "client.failover_completed":
+            with self._failovers_lock:
+                self._failovers += 1
+        told = describe_fault(name, data)
+        if told is not None:
+            self._progress.tell_fault(str(data["fault"]), told)
+        if self._events is not None:
+            self._events.emit(name, data)
+
+
+def describe_fault(name: str, data: Mapping[str, Any]) -> str | None:
+    """Return how a fault stands after one of its events, in a few words; None for every other event."""
+    if name == "fault.armed":
+        return f"{data['fault']} {data['action']} {data['target']} waits for operation {data['at_index']:,}"
+    if name == "fault.requested":
+        return f"{data['fault']} {data['action']} {data['target']} requested"
+    if name == "fault.signal_sent":
+        return f"{data['fault']} {data['action']} {data['member']}"
+    if name == "fault.missed":
+        return f"{data['fault']} missed: {data['reason']}"
+    return None
+
+
+def _nothing_due(_index: int) -> None:
+    """Stand in for the director where there are no faults."""

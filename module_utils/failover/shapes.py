@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The shapes that more than one part of the lab relies on. Each is written down here and nowhere else.
+
+Clocks. ``*_ns`` of a history row are nanoseconds of one monotonic clock since the experiment's
+origin; the origin is placed once on the wall clock (``origin_wall_ns``, Unix epoch). Events carry
+``wall_ns`` (Unix epoch, nanoseconds), stamped by whoever acted, at the moment it acted.
+
+A results folder (``results/RUN/``)::
+
+    run.json                     the run: seed, iterations, versions, hosts, settings (RUN_KEYS)
+    verdict.json                 all experiments together
+    report.pdf report.html report.json
+    EXPERIMENT/
+        experiment.json          definition, summary of the workload, cluster before and after (EXPERIMENT_KEYS)
+        history.parquet          one row an operation (HISTORY_COLUMNS)
+        events.jsonl             one Event a line, ordered by wall_ns
+        nodes/MEMBER.jsonl       every key of one member: a header object, then [key, value, version, mod_revision]
+        logs/HOST.log            the server's own log during the experiment
+        verdict.json             {"verdict": ..., "checks": [Check, ...]}
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+SCHEMA_VERSION = 1
+
+
+class LabError(Exception):
+    """Something the user has to know in one line: what, where, what to try. Never shown as a traceback."""
+
+
+class Kind(str, Enum):
+    """Kind of an operation of the workload."""
+
+    CREATE = "CREATE"
+    RETRIEVE = "RETRIEVE"
+    DELETE = "DELETE"
+
+
+class Outcome(str, Enum):
+    """What the client knows of an operation: took effect, certainly did not, or cannot be known."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Verdict(str, Enum):
+    """What a checker says. ``unknown`` never hides an ``invalid``."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Combine verdicts: any invalid is invalid, else any unknown (or nothing at all) is unknown."""
+    if Verdict.INVALID in verdicts:
+        return Verdict.INVALID
+    if Verdict.UNKNOWN in verdicts or not verdicts:
+        return Verdict.UNKNOWN
+    return Verdict.VALID
+
+
+# The exit status of scripts/lab and of every checker script (docs/architecture.md).
+EXIT_STATUS = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.UNKNOWN: 2}
+EXIT_LAB_FAILED = 3
+
+
+class HistoryRow(NamedTuple):
+    """One operation as the client saw it; the columns of history.parquet, in this order."""
+
+    index: int  # position in the stream, from 0
+    client: int  # number of the client (thread) that ran it, from 0
+    kind: str  # Kind
+    key: str  # the device, without the experiment's key prefix
+    value: str | None  # what a CREATE wrote (the ip), else None
+    intended_ns: int  # when the rate plan wanted it to start; equal to invoke_ns without a rate
+    invoke_ns: int  # since the origin, monotonic
+    complete_ns: int  # since the origin, monotonic
+    outcome: str  # Outcome
+    attempts: int  # requests sent, at least 1 unless the budget was gone before the first
+    endpoint: str  # "host:port" that answered last (or was tried last)
+    read: str | None  # value a RETRIEVE returned; None where the key was absent or the outcome is not ok
+    affected: int | None  # keys or rows a write reports as changed; None where it reports none
+    error: str | None  # short reason of the last failed attempt, also on ok operations that were retried
+
+
+HISTORY_COLUMNS = HistoryRow._fields
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a fault, a server or a client did.
+
+    ``event`` is a dotted name. Those the report and the checkers rely on:
+    ``experiment.started`` ``experiment.finished`` ``client.members_discovered`` ``client.connected``
+    ``client.attempt_failed`` ``client.failover_started`` ``client.failover_completed``
+    ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
+    ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``server.election_started``
+    ``server.leader_elected`` ``server.leader_lost`` ``server.started`` ``server.stopped``
+    ``cluster.sample`` ``cluster.converged``.
+    """
+
+    wall_ns: int
+    source: str  # the host or member that stamped it
+    event: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object of one line of events.jsonl."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FaultSpec:
+    """One fault of an experiment, resolved: what is done to which member, at which operation index."""
+
+    id: str  # unique within the experiment, e.g. "F1"
+    action: str  # one of faults.ACTIONS
+    target: str  # "leader", "follower" or a member's name
+    at_index: int  # fired just before the operation of this index is invoked
+    heal: str  # "end": after the workload; later forms are added in faults.py
+
+
+@dataclass
+class Check:
+    """One checker's word: its verdict and the evidence that anyone can recompute from the results folder."""
+
+    name: str
+    verdict: Verdict
+    summary: str  # one sentence with the figures
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object that stands in verdict.json."""
+        return {"name": self.name, "verdict": self.verdict.value, "summary": self.summary, "evidence": self.evidence}
+
+
+# Top-level keys of run.json. ``hosts`` maps inventory_hostname to its facts (os, kernel, cpu, cores, memory_mb,
+# python, system, versions); ``settings`` maps a system to its effective server settings.
+RUN_KEYS = (
+    "schema_version",
+    "run_id",
+    "lab_name",
+    "seed",
+    "iterations",
+    "clients",
+    "rate",
+    "started_at",  # ISO 8601, UTC
+    "finished_at",
+    "experiments",  # names, in the order they ran
+    "hosts",
+    "settings",
+    "versions",  # name -> version of etcd, mysql, python packages, ansible, this project
+    "controller",  # os, kernel, cpu, cores, memory_mb, container runtime
+)
+
+# Top-level keys of experiment.json.
+EXPERIMENT_KEYS = (
+    "schema_version",
+    "name",
+    "title",
+    "system",  # etcd, mysql, mysql_cluster
+    "iterations",
+    "seed",
+    "clients",
+    "rate",
+    "key_prefix",
+    "members",  # member name -> {"client_url" or "address"}
+    "faults",  # [FaultSpec as dict + "record": what really happened]
+    "origin_wall_ns",
+    "workload",  # summary of workload_run: duration_s, ops_per_s, outcomes, client_cpu_s, digest
+    "before",  # the system as observed before operation 0 (steady-state gate)
+    "after",  # the system as observed after the heal
+    "convergence",  # {"converged": bool, "duration_ms": float|null, "samples": [...]} or null
+)

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the Python programs in scripts/ share: finding the core and the lab's environment, and ending in one line.
+
+Importing it puts the core on ``sys.path``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "module_utils"))
+
+from failover.shapes import EXIT_LAB_FAILED, LabError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaints are one line and exit status 3 (2 means "could not tell" in this project)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` and leave."""
+        fail(f"{message} (try: {self.prog} --help)")
+
+
+def fail(message: object) -> NoReturn:
+    """Print one line on stderr and leave with the exit status of a lab that failed."""
+    print(f"{Path(sys.argv[0]).name}: {' '.join(str(message).split())}", file=sys.stderr)
+    raise SystemExit(EXIT_LAB_FAILED)
+
+
+def use_lab_environment() -> None:
+    """Start this program again with the Python of ``.venv``, if there is one and this is another.
+
+    For programs that need more than the standard library. Without a ``.venv`` the present Python goes on.
+    """
+    environment = PROJECT / ".venv"
+    python = environment / "bin" / "python"
+    if os.access(python, os.X_OK) and Path(sys.prefix).resolve() != environment.resolve():
+        os.execv(python, [str(python), *sys.argv])
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Leave with the status that ``main`` returns; whatever stops it ends in one line, never in a traceback."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except LabError as error:
+        fail(error)
+    except ModuleNotFoundError as error:
+        fail(f"the Python package {error.name} is missing from {sys.executable}; try ./scripts/lab up, which makes .venv")
+    except MemoryError:
+        fail("out of memory; try fewer operations or a machine with more memory")
+    except KeyboardInterrupt:
+        fail("interrupted")
+    except BrokenPipeError:
+        # The reader left (head, say). Nothing can be printed any more, and that includes the flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(EXIT_LAB_FAILED) from None
+    raise SystemExit(status)

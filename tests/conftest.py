@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Paths and fixtures for all tests."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+ROOT = Path(__file__).resolve().parent.parent
+for folder in ("scripts", "tests", "library", "module_utils"):
+    sys.path.insert(0, str(ROOT / folder))
+# Modules find the core where Ansible would have put it.
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+ModuleRunner = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> ModuleRunner:
+    """Run a module of library/ in this process; returns its JSON, with ``rc`` added."""
+
+    def run(name: str, params: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+        module = importlib.import_module(name)
+        with patch_module_args({**params, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
+            module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        return {**result, "rc": ended.value.code or 0}
+
+    return run

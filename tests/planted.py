@@ -1,0 +1,630 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A whole synthetic results folder, valid unless a defect is planted in it.
+
+The operations of the real generator run against a store in memory, with latencies drawn from a seeded
+source; E2-etcd loses its leader at 12 % of the stream. :func:`make_run` returns what was planted where,
+so that a test can ask whether the checkers name exactly that.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from failover.history_parquet import write_parquet
+from failover.shapes import SCHEMA_VERSION, Event, HistoryRow
+from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, summarize
+
+MS = 1_000_000
+S = 1_000_000_000
+START_WALL_NS = 1_793_000_000 * S  # 2026-10-26
+
+ADDRESSES = {
+    "etcd1": "10.89.77.11",
+    "etcd2": "10.89.77.12",
+    "etcd3": "10.89.77.13",
+    "mysql1": "10.89.77.21",
+    "client1": "10.89.77.31",
+}
+MEMBER_IDS = {"etcd1": "1a2f5e3b9c0d4e11", "etcd2": "6be4a2d0317f8c22", "etcd3": "c3d19f60ab725d33"}
+DEFAULT_EXPERIMENTS = ("E1-etcd", "E1-mysql", "E2-etcd")
+TITLES = {
+    "E1-etcd": "etcd, healthy",
+    "E1-mysql": "MySQL, healthy",
+    "E2-etcd": "etcd, the leader stopped at 12 % of the operations",
+}
+
+
+@dataclass
+class Planted:
+    """What :func:`make_run` wrote: the run's folder and, where something was planted, what and where."""
+
+    path: Path
+    experiment: str | None = None
+    plant: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)  # key, index, indices, member, value as they apply
+
+
+@dataclass
+class _Parts:
+    """One experiment in memory, before it is written."""
+
+    name: str
+    system: str
+    prefix: str
+    operations: list[Operation]
+    random: random.Random
+    origin_wall_ns: int
+    rows: list[HistoryRow]
+    dumps: dict[str, dict[str, list[Any]]]  # member -> key -> [value, version, mod_revision]
+    events: list[Event]
+    faults: list[dict[str, Any]]
+    after: dict[str, Any]
+    convergence: dict[str, Any] | None
+
+    def position_of(self, kind: str, *, touched_later: bool, after: float = 0.5) -> int:
+        """Return the first operation of a kind after that share of the stream, whose key is (not) used again."""
+        last_use = {operation[1]: index for index, operation in enumerate(self.operations)}
+        start = int(len(self.operations) * after)
+        for index in range(start, len(self.operations)):
+            operation = self.operations[index]
+            if operation[0] == kind and (last_use[operation[1]] > index) is touched_later:
+                return index
+        raise ValueError(f"the stream is too short to plant in a {kind}")
+
+
+def make_run(
+    path: Path,
+    *,
+    iterations: int = 2000,
+    seed: int = 123,
+    experiments: Iterable[str] = DEFAULT_EXPERIMENTS,
+    plant: str | None = None,
+    plant_in: str | None = None,
+    clients: int = 1,
+) -> Planted:
+    """Write a run's folder at ``path`` (without verdicts and reports) and return what it is.
+
+    :param plant: a name from PLANTS; its defect goes into the experiment ``plant_in`` (the last by default).
+    """
+    names = list(experiments)
+    target = (plant_in or names[-1]) if plant else None
+    planted = Planted(path, target, plant)
+    operations = create_simulation(iterations, seed)
+    path.mkdir(parents=True, exist_ok=True)
+    started_ns = START_WALL_NS
+    for number, name in enumerate(names):
+        source = random.Random(f"{seed} {name}")
+        defect = PLANTS[plant] if plant and name == target else None
+        outcomes = defect.outcomes(operations, planted) if defect and defect.outcomes else {}
+        parts = _simulate(name, number, operations, source, started_ns, clients, outcomes)
+        started_ns = parts.origin_wall_ns + parts.rows[-1].complete_ns + 20 * S
+        if defect and defect.change:
+            defect.change(parts, planted)
+        _write_experiment(path / name, parts, iterations, seed, clients)
+    _write_json(path / "run.json", _run_json(path.name, iterations, seed, clients, names, started_ns))
+    return planted
+
+
+# ---------------------------------------------------------------- the simulated experiment
+
+Outcomes = dict[int, tuple[str, bool]]  # index -> (outcome, applied)
+
+
+def _simulate(
+    name: str,
+    number: int,
+    operations: list[Operation],
+    source: random.Random,
+    started_ns: int,
+    clients: int,
+    outcomes: Outcomes,
+) -> _Parts:
+    """Run the operations against the store; the fault of E2 hits the operation at 12 %."""
+    system = "mysql" if "mysql" in name else "etcd"
+    prefix = "" if system == "mysql" else f"EXP{number + 1}-"
+    members = ["mysql1"] if system == "mysql" else ["etcd1", "etcd2", "etcd3"]
+    leader, successor = ("etcd2", "etcd3") if system == "etcd" else ("mysql1", "mysql1")
+    port = 3306 if system == "mysql" else 2379
+    median_ms = {"etcd": {CREATE: 1.05, DELETE: 1.05, RETRIEVE: 0.95}, "mysql": {CREATE: 0.62, DELETE: 0.63, RETRIEVE: 0.21}}
+    origin_wall_ns = started_ns + 3 * S
+    fault_index = int(len(operations) * 0.12) if name.startswith("E2") else None
+
+    store: dict[str, list[Any]] = {}
+    revision = 1
+    rows: list[HistoryRow] = []
+    events: list[Event] = []
+    faults: list[dict[str, Any]] = []
+    endpoint = f"{ADDRESSES[leader]}:{port}"
+    numbers: dict[str, int] = {}
+    clock_ns = [source.randrange(50_000, 90_000) for _ in range(clients)]
+    struck_ns = 0
+
+    def event(at_ns: int, source_name: str, event_name: str, **data: Any) -> None:
+        events.append(Event(origin_wall_ns + at_ns, source_name, event_name, data))
+
+    event(0, "client1", "experiment.started", experiment=name, operations=len(operations))
+    event(20_000, "client1", "client.members_discovered", members={m: f"{ADDRESSES[m]}:{port}" for m in members})
+    event(40_000, "client1", "client.connected", endpoint=endpoint)
+    if fault_index is not None:
+        event(45_000, "client1", "fault.armed", fault="F1", action="stop", target="leader", at_index=fault_index)
+
+    for index, operation in enumerate(operations):
+        kind, key = operation[0], operation[1]
+        value = operation[2] if kind == CREATE else None  # type: ignore[misc]
+        client = numbers.setdefault(key, len(numbers)) % clients
+        invoke_ns = clock_ns[client]
+        latency_ns = int(median_ms[system][kind] * MS * source.lognormvariate(0, 0.22))
+        if source.random() < 0.002:
+            latency_ns += int(source.expovariate(1 / 4) * MS)
+        attempts, error = 1, None
+        if index == fault_index:
+            struck_ns = invoke_ns
+            latency_ns = int(source.uniform(43, 47) * MS)
+            attempts, error = 2, "UNAVAILABLE: connection refused"
+            faults = [
+                _strike(event, struck_ns, latency_ns, index, leader, successor, f"{ADDRESSES[leader]}:{port}", port)
+            ]
+            endpoint = f"{ADDRESSES[successor]}:{port}"
+        outcome, applied = outcomes.get(index, ("ok", True))
+        if outcome != "ok":
+            latency_ns, attempts, error = 5 * S, 2, "DEADLINE_EXCEEDED: no answer within 1.0 s"
+        affected = None
+        read = None
+        if kind == RETRIEVE:
+            read = store[key][0] if outcome == "ok" and key in store else None
+        elif applied:
+            revision += 1
+            if kind == CREATE:
+                version = store[key][1] + 1 if key in store else 1
+                store[key] = [value, version, revision]
+                affected = 1
+            else:
+                affected = 1 if store.pop(key, None) is not None else 0
+        elif outcome == "ok":
+            raise AssertionError("an acknowledged write is applied")
+        rows.append(
+            HistoryRow(
+                index, client, kind, key, value, invoke_ns, invoke_ns, invoke_ns + latency_ns,
+                outcome, attempts, endpoint, read, affected if outcome == "ok" else None, error,
+            )
+        )  # fmt: skip
+        clock_ns[client] = invoke_ns + latency_ns + source.randrange(15_000, 30_000)
+
+    if clients > 1:
+        rows.sort(key=lambda row: row.complete_ns)
+    end_ns = max(row.complete_ns for row in rows)
+    event(end_ns, "client1", "experiment.finished", experiment=name)
+    dumps = {
+        member: {key: list(entry) if system == "etcd" else [entry[0], None, None] for key, entry in store.items()}
+        for member in members
+    }
+    convergence = None
+    if system == "etcd":
+        convergence = _converge(event, end_ns, faults, members, leader, revision, len(store))
+    leader_now = successor if faults else leader
+    return _Parts(
+        name, system, prefix, operations, source, origin_wall_ns, rows, dumps, events, faults,
+        _observed(system, members, leader_now, 5 if faults else 4, revision, len(store)), convergence,
+    )  # fmt: skip
+
+
+Emit = Callable[..., None]
+
+
+def _strike(
+    event: Emit, at_ns: int, gap_ns: int, index: int, leader: str, successor: str, endpoint: str, port: int
+) -> dict[str, Any]:
+    """Emit the events of a leader's stop and return the fault with its record."""
+    back_ns = at_ns + gap_ns
+    event(at_ns, "client1", "fault.requested", fault="F1", index=index, member=leader)
+    event(at_ns + 1 * MS, leader, "fault.role_checked", fault="F1", member=leader, member_id=MEMBER_IDS[leader],
+          role="leader", leader=leader, term=4)  # fmt: skip
+    event(at_ns + 2 * MS, leader, "fault.signal_sent", fault="F1", member=leader, signal="SIGTERM")
+    event(at_ns + 9 * MS, leader, "server.leader_lost", member=leader, term=4)
+    event(at_ns + 10 * MS, successor, "server.election_started", member=successor, term=5)
+    event(at_ns + 13 * MS, successor, "server.leader_elected", member=successor, leader=successor, term=5)
+    event(at_ns + 18 * MS, leader, "fault.process_gone", fault="F1", member=leader)
+    event(at_ns + 19 * MS, leader, "server.stopped", member=leader)
+    event(at_ns + 20 * MS, "client1", "client.attempt_failed", index=index, endpoint=endpoint,
+          error="UNAVAILABLE: connection refused")  # fmt: skip
+    event(at_ns + 20 * MS + 1000, "client1", "client.failover_started", index=index, endpoint=endpoint)
+    event(back_ns, "client1", "client.failover_completed", index=index, endpoint=f"{ADDRESSES[successor]}:{port}",
+          duration_ms=(gap_ns - 20 * MS) / MS)  # fmt: skip
+    return {
+        "id": "F1",
+        "action": "stop",
+        "target": "leader",
+        "at_index": index,
+        "heal": "end",
+        "record": {
+            "fired": True,
+            "index_hit": index,
+            "member": leader,
+            "member_id": MEMBER_IDS[leader],
+            "role": "leader",
+            "leader_before": leader,
+            "term_before": 4,
+            "leader_after": successor,
+            "term_after": 5,
+            "reason": None,
+        },
+    }
+
+
+def _converge(
+    event: Emit, end_ns: int, faults: list[dict[str, Any]], members: list[str], leader: str, revision: int, keys: int
+) -> dict[str, Any]:
+    """Emit the heal and the samples of the members' revisions until they are equal."""
+    start_ns = end_ns + 200 * MS
+    lag = 0
+    if faults:
+        event(start_ns, leader, "fault.heal_requested", fault="F1", member=leader)
+        event(start_ns + 310 * MS, leader, "server.started", member=leader)
+        event(start_ns + 320 * MS, leader, "fault.healed", fault="F1", member=leader)
+        lag = int(revision * 0.88)
+    samples = []
+    steps = 12 if faults else 1
+    for step in range(steps):
+        at_ns = start_ns + (330 + 25 * step) * MS if faults else start_ns
+        behind = int(lag * (1 - step / (steps - 1)) ** 2) if steps > 1 else 0
+        state = {
+            member: {"revision": revision - (behind if member == leader else 0), "keys": keys if not behind else None}
+            for member in members
+        }
+        event(at_ns, "client1", "cluster.sample", members=state)
+        samples.append({"wall_ns": START_WALL_NS + at_ns, "members": state})
+    duration_ms = (330 + 25 * (steps - 1)) if faults else 0.0
+    event(start_ns + int(duration_ms * MS), "client1", "cluster.converged", duration_ms=duration_ms)
+    return {"converged": True, "duration_ms": float(duration_ms), "samples": samples}
+
+
+def _observed(system: str, members: list[str], leader: str, term: int, revision: int, keys: int) -> dict[str, Any]:
+    """Return what an observer sees of the system."""
+    if system == "mysql":
+        return {"healthy": True, "keys": keys, "members": {"mysql1": {"healthy": True, "keys": keys}}}
+    return {
+        "healthy": True,
+        "cluster_id": "9f1c0e7d5a3b2846",
+        "leader": leader,
+        "term": term,
+        "revision": revision,
+        "keys": keys,
+        "members": {
+            member: {"healthy": True, "member_id": MEMBER_IDS[member], "leader": leader, "term": term, "keys": keys}
+            for member in members
+        },
+    }
+
+
+# ---------------------------------------------------------------- defects
+
+
+@dataclass(frozen=True)
+class _Defect:
+    """``outcomes`` decides before the run what happens to operations, ``change`` falsifies what was recorded."""
+
+    change: Callable[[_Parts, Planted], None] | None = None
+    outcomes: Callable[[list[Operation], Planted], Outcomes] | None = None
+
+
+def _some_key(parts: _Parts) -> str:
+    """Return a key that is alive at the end and was created by an operation in the middle of the stream."""
+    index = parts.position_of(CREATE, touched_later=False)
+    return parts.operations[index][1]
+
+
+def _lost_key(parts: _Parts, planted: Planted) -> None:
+    key = _some_key(parts)
+    for entries in parts.dumps.values():
+        del entries[key]
+    planted.details = {"key": key}
+
+
+def _wrong_value(parts: _Parts, planted: Planted) -> None:
+    key = _some_key(parts)
+    for entries in parts.dumps.values():
+        entries[key][0] = "0.0.0.0"
+    planted.details = {"key": key, "value": "0.0.0.0"}
+
+
+def _extra_key(parts: _Parts, planted: Planted) -> None:
+    for entries in parts.dumps.values():
+        entries["Nobody7 toaster"] = ["9.9.9.9", 1, 2] if parts.system == "etcd" else ["9.9.9.9", None, None]
+    planted.details = {"key": "Nobody7 toaster", "value": "9.9.9.9"}
+
+
+def _diverged_node(parts: _Parts, planted: Planted) -> None:
+    key = _some_key(parts)
+    member = list(parts.dumps)[-1]
+    parts.dumps[member][key][0] = "0.0.0.0"
+    planted.details = {"key": key, "member": member, "value": "0.0.0.0"}
+
+
+def _resurrected_key(parts: _Parts, planted: Planted) -> None:
+    index = parts.position_of(DELETE, touched_later=False)
+    key = parts.operations[index][1]
+    value = next(operation[2] for operation in parts.operations if operation[0] == CREATE and operation[1] == key)  # type: ignore[misc]
+    for entries in parts.dumps.values():
+        entries[key] = [value, 1, 5] if parts.system == "etcd" else [value, None, None]
+    planted.details = {"key": key, "index": index, "value": value}
+
+
+def _duplicate_apply(parts: _Parts, planted: Planted) -> None:
+    key = _some_key(parts)
+    for entries in parts.dumps.values():
+        entries[key][1] = 2
+    planted.details = {"key": key}
+
+
+def _duplicate_apply_after_retry(parts: _Parts, planted: Planted) -> None:
+    _duplicate_apply(parts, planted)
+    key = planted.details["key"]
+    parts.rows = [row._replace(attempts=2, error="UNAVAILABLE: gone") if row.key == key else row for row in parts.rows]
+
+
+def _change_read(parts: _Parts, planted: Planted, value: str | None) -> None:
+    index = parts.position_of(RETRIEVE, touched_later=True)
+    position = next(at for at, row in enumerate(parts.rows) if row.index == index)
+    parts.rows[position] = parts.rows[position]._replace(read=value)
+    planted.details = {"key": parts.rows[position].key, "index": index, "value": value}
+
+
+def _missing_read(parts: _Parts, planted: Planted) -> None:
+    _change_read(parts, planted, None)
+
+
+def _wrong_read(parts: _Parts, planted: Planted) -> None:
+    _change_read(parts, planted, "0.0.0.0")
+
+
+def _lost_before_delete(parts: _Parts, planted: Planted) -> None:
+    index = parts.position_of(DELETE, touched_later=False)
+    position = next(at for at, row in enumerate(parts.rows) if row.index == index)
+    parts.rows[position] = parts.rows[position]._replace(affected=0)
+    planted.details = {"key": parts.rows[position].key, "index": index}
+
+
+def _missing_rows(parts: _Parts, planted: Planted) -> None:
+    start = len(parts.rows) // 3
+    planted.details = {"indices": sorted(row.index for row in parts.rows[start : start + 7])}
+    del parts.rows[start : start + 7]
+
+
+def _cut_history(parts: _Parts, planted: Planted) -> None:
+    keep = len(parts.rows) - 5
+    planted.details = {"indices": sorted(row.index for row in parts.rows[keep:])}
+    del parts.rows[keep:]
+
+
+def _repeated_row(parts: _Parts, planted: Planted) -> None:
+    at = len(parts.rows) // 3
+    planted.details = {"index": parts.rows[at].index}
+    parts.rows.insert(at, parts.rows[at])
+
+
+def _reordered_rows(parts: _Parts, planted: Planted) -> None:
+    """Swap the times of two operations on the same key, so that the second ran before the first."""
+    index = parts.position_of(RETRIEVE, touched_later=True, after=0.3)
+    first = next(at for at, row in enumerate(parts.rows) if row.index == index)
+    key = parts.rows[first].key
+    second = next(at for at in range(first + 1, len(parts.rows)) if parts.rows[at].key == key)
+    a, b = parts.rows[first], parts.rows[second]
+    parts.rows[first] = a._replace(invoke_ns=b.invoke_ns, complete_ns=b.complete_ns, intended_ns=b.intended_ns)
+    parts.rows[second] = b._replace(invoke_ns=a.invoke_ns, complete_ns=a.complete_ns, intended_ns=a.intended_ns)
+    planted.details = {"indices": [a.index, b.index], "key": key}
+
+
+def _foreign_row(parts: _Parts, planted: Planted) -> None:
+    at = len(parts.rows) // 3
+    planted.details = {"index": parts.rows[at].index, "key": "Nobody7 toaster"}
+    parts.rows[at] = parts.rows[at]._replace(key="Nobody7 toaster")
+
+
+def _missed_fault(parts: _Parts, planted: Planted) -> None:
+    """The member that was to be hit was not the leader any more."""
+    parts.faults[0]["record"].update(fired=False, reason="etcd2 was not the leader when the fault reached it")
+    parts.events = [event for event in parts.events if event.event not in ("fault.signal_sent", "fault.process_gone")]
+    planted.details = {"fault": "F1"}
+
+
+def _fault_on_follower(parts: _Parts, planted: Planted) -> None:
+    parts.faults[0]["record"].update(role="follower", leader_before="etcd1")
+    planted.details = {"fault": "F1"}
+
+
+def _fault_without_effect(parts: _Parts, planted: Planted) -> None:
+    parts.faults[0]["record"].update(term_after=4, leader_after="etcd2")
+    planted.details = {"fault": "F1"}
+
+
+def _not_converged(parts: _Parts, planted: Planted) -> None:
+    assert parts.convergence is not None
+    parts.convergence.update(converged=False, duration_ms=None)
+
+
+def _missing_dump(parts: _Parts, planted: Planted) -> None:
+    member = list(parts.dumps)[-1]
+    del parts.dumps[member]
+    planted.details = {"member": member}
+
+
+def _unknown_create(applied: bool) -> Callable[[list[Operation], Planted], Outcomes]:
+    """A CREATE in the middle ends unknown; its key is looked up later, but never deleted."""
+
+    def outcomes(operations: list[Operation], planted: Planted) -> Outcomes:
+        last = {operation[1]: operation[0] for operation in operations}
+        uses = {operation[1]: 0 for operation in operations}
+        for operation in operations:
+            uses[operation[1]] += 1
+        index = next(
+            at
+            for at in range(len(operations) // 2, len(operations))
+            if operations[at][0] == CREATE and last[operations[at][1]] == CREATE and uses[operations[at][1]] == 1
+        )
+        planted.details = {"index": index, "key": operations[index][1], "applied": applied}
+        return {index: ("unknown", applied)}
+
+    return outcomes
+
+
+def _ended_delete(outcome: str, applied: bool) -> Callable[[list[Operation], Planted], Outcomes]:
+    """The last operation on some key, a DELETE, ends ``outcome``."""
+
+    def outcomes(operations: list[Operation], planted: Planted) -> Outcomes:
+        last_use = {operation[1]: at for at, operation in enumerate(operations)}
+        index = next(
+            at
+            for at in range(len(operations) // 2, len(operations))
+            if operations[at][0] == DELETE and last_use[operations[at][1]] == at
+        )
+        planted.details = {"index": index, "key": operations[index][1], "applied": applied}
+        return {index: (outcome, applied)}
+
+    return outcomes
+
+
+PLANTS: dict[str, _Defect] = {
+    "lost_key": _Defect(_lost_key),
+    "wrong_value": _Defect(_wrong_value),
+    "extra_key": _Defect(_extra_key),
+    "diverged_node": _Defect(_diverged_node),
+    "resurrected_key": _Defect(_resurrected_key),
+    "duplicate_apply": _Defect(_duplicate_apply),
+    "duplicate_apply_after_retry": _Defect(_duplicate_apply_after_retry),
+    "missing_read": _Defect(_missing_read),
+    "wrong_read": _Defect(_wrong_read),
+    "lost_before_delete": _Defect(_lost_before_delete),
+    "missing_rows": _Defect(_missing_rows),
+    "cut_history": _Defect(_cut_history),
+    "repeated_row": _Defect(_repeated_row),
+    "reordered_rows": _Defect(_reordered_rows),
+    "foreign_row": _Defect(_foreign_row),
+    "missed_fault": _Defect(_missed_fault),
+    "fault_on_follower": _Defect(_fault_on_follower),
+    "fault_without_effect": _Defect(_fault_without_effect),
+    "not_converged": _Defect(_not_converged),
+    "missing_dump": _Defect(_missing_dump),
+    "unknown_applied": _Defect(outcomes=_unknown_create(True)),
+    "unknown_not_applied": _Defect(outcomes=_unknown_create(False)),
+    "unknown_delete_applied": _Defect(outcomes=_ended_delete("unknown", True)),
+    "failed_delete": _Defect(outcomes=_ended_delete("fail", False)),
+    "failed_delete_applied": _Defect(outcomes=_ended_delete("fail", True)),
+}
+
+
+# ---------------------------------------------------------------- the files
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+def _write_lines(path: Path, values: Iterable[Any]) -> None:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
+
+
+def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, clients: int) -> None:
+    (path / "nodes").mkdir(parents=True, exist_ok=True)
+    (path / "logs").mkdir(exist_ok=True)
+    port = 3306 if parts.system == "mysql" else 2379
+    members = ["mysql1"] if parts.system == "mysql" else ["etcd1", "etcd2", "etcd3"]
+    meta = {"experiment": parts.name, "origin_wall_ns": parts.origin_wall_ns, "cut": None}
+    write_parquet(path / "history.parquet", meta, parts.rows)
+    _write_lines(path / "events.jsonl", [e.as_dict() for e in sorted(parts.events, key=lambda e: e.wall_ns)])
+    for member, entries in parts.dumps.items():
+        header = {"member": member, "prefix": parts.prefix, "count": len(entries), "wall_ns": parts.events[-1].wall_ns}
+        lines = [[parts.prefix + key, *entry] for key, entry in sorted(entries.items())]
+        _write_lines(path / "nodes" / f"{member}.jsonl", [header, *lines])
+    for member in members:
+        (path / "logs" / f"{member}.log").write_text(f"the log of {member}\n", encoding="utf-8")
+    duration_s = max((row.complete_ns for row in parts.rows), default=0) / S
+    outcomes = {name: sum(row.outcome == name for row in parts.rows) for name in ("ok", "fail", "unknown")}
+    summary = summarize(parts.operations)
+    _write_json(
+        path / "experiment.json",
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": parts.name,
+            "title": TITLES.get(parts.name, parts.name),
+            "system": parts.system,
+            "iterations": iterations,
+            "seed": seed,
+            "clients": clients,
+            "rate": None,
+            "key_prefix": parts.prefix,
+            "members": {member: {"client_url": f"http://{ADDRESSES[member]}:{port}"} for member in members}
+            if parts.system == "etcd"
+            else {"mysql1": {"address": f"{ADDRESSES['mysql1']}:{port}"}},
+            "faults": parts.faults,
+            "origin_wall_ns": parts.origin_wall_ns,
+            "workload": {
+                "operations": len(parts.operations),
+                "duration_s": duration_s,
+                "ops_per_s": len(parts.rows) / duration_s,
+                "outcomes": outcomes,
+                "client_cpu_s": duration_s * 0.36,
+                "digest": summary["digest"],
+            },
+            "before": _observed(parts.system, members, "etcd2", 4, 1, 0),
+            "after": parts.after,
+            "convergence": parts.convergence,
+        },
+    )
+
+
+def _run_json(
+    run_id: str, iterations: int, seed: int, clients: int, experiments: list[str], finished_ns: int
+) -> dict[str, Any]:
+    def stamp(wall_ns: int) -> str:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=wall_ns // 1000)).isoformat()
+
+    hardware = {"kernel": "6.18.0", "cpu": "Example CPU @ 2.10GHz", "cores": 2, "memory_mb": 24000}
+    systems = {"etcd": "etcd 3.5.16", "mysql": "MySQL 9.7.4", "client": "etcd3 0.12.0, PyMySQL 1.2.4"}
+    hosts = {
+        member: {
+            **hardware,
+            "os": "Debian GNU/Linux sid" if member == "mysql1" else "Debian GNU/Linux 13 (trixie)",
+            "python": "3.14.0" if member == "mysql1" else "3.13.5",
+            "system": member.rstrip("0123456789"),
+            "versions": {member.rstrip("0123456789"): systems[member.rstrip("0123456789")]},
+        }
+        for member in ADDRESSES
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id,
+        "lab_name": "failover",
+        "seed": seed,
+        "iterations": iterations,
+        "clients": clients,
+        "rate": None,
+        "started_at": stamp(START_WALL_NS),
+        "finished_at": stamp(finished_ns),
+        "experiments": experiments,
+        "hosts": hosts,
+        "settings": {
+            "etcd": {"heartbeat-interval": 100, "election-timeout": 1000, "snapshot-count": 100000},
+            "mysql": {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1, "log_bin": 1},
+        },
+        "versions": {
+            "etcd": "3.5.16",
+            "mysql": "9.7.4",
+            "etcd3": "0.12.0",
+            "protobuf": "3.20.3",
+            "PyMySQL": "1.2.4",
+            "ansible-core": "2.19.14",
+            "failover-lab": "0.1.0",
+        },
+        "controller": {
+            **hardware,
+            "os": "Debian GNU/Linux 12 (bookworm)",
+            "container_runtime": "podman 4.3.1 with runc",
+        },
+    }

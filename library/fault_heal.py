@@ -58,6 +58,9 @@ options:
   events_path:
     description: File to which the events (heals, samples, the moment of equality) are appended as JSON lines.
     type: path
+  source:
+    description: Name of this host in the events; left out, its own host name.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -160,6 +163,7 @@ def main() -> None:
             "timeout_s": {"type": "float", "default": 60},
             "sample_interval_ms": {"type": "float", "default": 20},
             "events_path": {"type": "path"},
+            "source": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -175,7 +179,7 @@ def main() -> None:
             wanted["endpoints"],
             timeout_s=wanted["timeout_s"],
             sample_interval_ms=wanted["sample_interval_ms"],
-            source=platform.node(),
+            source=wanted["source"] or platform.node(),
         )
         result = healer.run(wanted["faults"])
         if wanted["events_path"]:

@@ -17,7 +17,7 @@ from typing import NoReturn
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from failover.shapes import EXIT_LAB_FAILED, LabError
+from failover.shapes import EXIT_LAB_FAILED, LabError  # noqa: E402  (needs the line above; 2026-11)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -53,7 +53,9 @@ def run(main: Callable[[], int]) -> NoReturn:
     except LabError as error:
         fail(error)
     except ModuleNotFoundError as error:
-        fail(f"the Python package {error.name} is missing from {sys.executable}; try ./scripts/lab up, which makes .venv")
+        fail(
+            f"the Python package {error.name} is missing from {sys.executable}; ./scripts/lab up makes a .venv with it"
+        )
     except MemoryError:
         fail("out of memory; try fewer operations or a machine with more memory")
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from typing import Any
 
 from failover.history_parquet import write_parquet
 from failover.shapes import SCHEMA_VERSION, Event, HistoryRow
-from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, summarize
+from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, stream_digest
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -33,6 +34,9 @@ ADDRESSES = {
     "client1": "10.89.77.31",
 }
 MEMBER_IDS = {"etcd1": "1a2f5e3b9c0d4e11", "etcd2": "6be4a2d0317f8c22", "etcd3": "c3d19f60ab725d33"}
+MYSQL_SETTINGS = {"innodb_flush_log_at_trx_commit": "1", "sync_binlog": "1", "log_bin": "ON"}
+OUTCOMES = ("ok", "fail", "unknown")
+REFUSED = "UNAVAILABLE: connection refused"
 DEFAULT_EXPERIMENTS = ("E1-etcd", "E1-mysql", "E2-etcd")
 TITLES = {
     "E1-etcd": "etcd, healthy",
@@ -132,7 +136,10 @@ def _simulate(
     members = ["mysql1"] if system == "mysql" else ["etcd1", "etcd2", "etcd3"]
     leader, successor = ("etcd2", "etcd3") if system == "etcd" else ("mysql1", "mysql1")
     port = 3306 if system == "mysql" else 2379
-    median_ms = {"etcd": {CREATE: 1.05, DELETE: 1.05, RETRIEVE: 0.95}, "mysql": {CREATE: 0.62, DELETE: 0.63, RETRIEVE: 0.21}}
+    median_ms = {
+        "etcd": {CREATE: 1.05, DELETE: 1.05, RETRIEVE: 0.95},
+        "mysql": {CREATE: 0.62, DELETE: 0.63, RETRIEVE: 0.21},
+    }
     origin_wall_ns = started_ns + 3 * S
     fault_index = int(len(operations) * 0.12) if name.startswith("E2") else None
 
@@ -144,16 +151,20 @@ def _simulate(
     endpoint = f"{ADDRESSES[leader]}:{port}"
     numbers: dict[str, int] = {}
     clock_ns = [source.randrange(50_000, 90_000) for _ in range(clients)]
-    struck_ns = 0
 
     def event(at_ns: int, source_name: str, event_name: str, **data: Any) -> None:
         events.append(Event(origin_wall_ns + at_ns, source_name, event_name, data))
 
-    event(0, "client1", "experiment.started", experiment=name, operations=len(operations))
-    event(20_000, "client1", "client.members_discovered", members={m: f"{ADDRESSES[m]}:{port}" for m in members})
-    event(40_000, "client1", "client.connected", endpoint=endpoint)
     if fault_index is not None:
-        event(45_000, "client1", "fault.armed", fault="F1", action="stop", target="leader", at_index=fault_index)
+        clocks = {member: {"clock_offset_ns": 1_000, "clock_uncertainty_ns": 60_000} for member in members}
+        event(-60 * MS, "client1", "fault.armed", fault="F1", action="stop", target="leader", at_index=fault_index,
+              agents=clocks)  # fmt: skip
+    for client in range(clients):
+        of_client = {"client": client, "index": None, "endpoint": endpoint}
+        urls = {f"{ADDRESSES[m]}:{port}": m for m in members}
+        event(-40 * MS, "client1", "client.members_discovered", **of_client, members=urls)
+        event(-20 * MS, "client1", "client.connected", **of_client)
+    event(0, "client1", "experiment.started", experiment=name, operations=len(operations), clients=clients, rate=0.0)
 
     for index, operation in enumerate(operations):
         kind, key = operation[0], operation[1]
@@ -165,12 +176,9 @@ def _simulate(
             latency_ns += int(source.expovariate(1 / 4) * MS)
         attempts, error = 1, None
         if index == fault_index:
-            struck_ns = invoke_ns
             latency_ns = int(source.uniform(43, 47) * MS)
-            attempts, error = 2, "UNAVAILABLE: connection refused"
-            faults = [
-                _strike(event, struck_ns, latency_ns, index, leader, successor, f"{ADDRESSES[leader]}:{port}", port)
-            ]
+            attempts, error = 2, REFUSED
+            faults = [_strike(event, origin_wall_ns, invoke_ns, latency_ns, index, leader, successor, port)]
             endpoint = f"{ADDRESSES[successor]}:{port}"
         outcome, applied = outcomes.get(index, ("ok", True))
         if outcome != "ok":
@@ -200,18 +208,19 @@ def _simulate(
     if clients > 1:
         rows.sort(key=lambda row: row.complete_ns)
     end_ns = max(row.complete_ns for row in rows)
-    event(end_ns, "client1", "experiment.finished", experiment=name)
+    event(end_ns, "client1", "experiment.finished", experiment=name, operations=len(operations), interrupted=False)
     dumps = {
         member: {key: list(entry) if system == "etcd" else [entry[0], None, None] for key, entry in store.items()}
         for member in members
     }
     convergence = None
     if system == "etcd":
-        convergence = _converge(event, end_ns, faults, members, leader, revision, len(store))
+        convergence = _converge(event, origin_wall_ns, end_ns, faults, members, leader, revision)
     leader_now = successor if faults else leader
     return _Parts(
         name, system, prefix, operations, source, origin_wall_ns, rows, dumps, events, faults,
-        _observed(system, members, leader_now, 5 if faults else 4, revision, len(store)), convergence,
+        _observed(system, members, leader_now, 5 if faults else 4, revision, origin_wall_ns + end_ns + 2 * S),
+        convergence,
     )  # fmt: skip
 
 
@@ -219,86 +228,195 @@ Emit = Callable[..., None]
 
 
 def _strike(
-    event: Emit, at_ns: int, gap_ns: int, index: int, leader: str, successor: str, endpoint: str, port: int
+    event: Emit, origin_wall_ns: int, at_ns: int, gap_ns: int, index: int, leader: str, successor: str, port: int
 ) -> dict[str, Any]:
     """Emit the events of a leader's stop and return the fault with its record."""
-    back_ns = at_ns + gap_ns
-    event(at_ns, "client1", "fault.requested", fault="F1", index=index, member=leader)
-    event(at_ns + 1 * MS, leader, "fault.role_checked", fault="F1", member=leader, member_id=MEMBER_IDS[leader],
-          role="leader", leader=leader, term=4)  # fmt: skip
-    event(at_ns + 2 * MS, leader, "fault.signal_sent", fault="F1", member=leader, signal="SIGTERM")
-    event(at_ns + 9 * MS, leader, "server.leader_lost", member=leader, term=4)
-    event(at_ns + 10 * MS, successor, "server.election_started", member=successor, term=5)
-    event(at_ns + 13 * MS, successor, "server.leader_elected", member=successor, leader=successor, term=5)
-    event(at_ns + 18 * MS, leader, "fault.process_gone", fault="F1", member=leader)
-    event(at_ns + 19 * MS, leader, "server.stopped", member=leader)
-    event(at_ns + 20 * MS, "client1", "client.attempt_failed", index=index, endpoint=endpoint,
-          error="UNAVAILABLE: connection refused")  # fmt: skip
-    event(at_ns + 20 * MS + 1000, "client1", "client.failover_started", index=index, endpoint=endpoint)
-    event(back_ns, "client1", "client.failover_completed", index=index, endpoint=f"{ADDRESSES[successor]}:{port}",
-          duration_ms=(gap_ns - 20 * MS) / MS)  # fmt: skip
-    return {
-        "id": "F1",
+    endpoint, next_endpoint = f"{ADDRESSES[leader]}:{port}", f"{ADDRESSES[successor]}:{port}"
+    leader_id, successor_id = MEMBER_IDS[leader], MEMBER_IDS[successor]
+    checked_ns, sent_ns, gone_ns = at_ns + 1 * MS, at_ns + 2 * MS, at_ns + 18 * MS
+    of_fault = {"fault": "F1", "member": leader}
+    of_client = {"client": 0, "index": index}
+    event(at_ns, "client1", "fault.requested", fault="F1", action="stop", target="leader", index=index)
+    event(checked_ns, leader, "fault.role_checked", **of_fault, role="leader", member_id=leader_id, leader=leader,
+          leader_id=leader_id, term=4, attempts=1)  # fmt: skip
+    event(sent_ns, leader, "fault.signal_sent", **of_fault, action="stop", signal="SIGTERM", via="systemctl",
+          pid=412, index_asked=index, index_hit=index, delay_ms=2.0)  # fmt: skip
+    event(at_ns + 3 * MS, leader, "server.stopping", member=leader, signal="terminated")
+    event(at_ns + 9 * MS, successor, "server.leader_lost", member=successor, leader=leader, leader_id=leader_id, term=4)
+    event(at_ns + 10 * MS, successor, "server.election_started", member=successor, term=5, term_before=4,
+          cause="leadership transfer", **{"from": leader})  # fmt: skip
+    event(at_ns + 13 * MS, successor, "server.leader_elected", member=successor, leader=successor,
+          leader_id=successor_id, term=5)  # fmt: skip
+    event(gone_ns, leader, "fault.process_gone", **of_fault, pid=412, gone_ms=16.0)
+    event(at_ns + 19 * MS, leader, "server.stopped", member=leader, how="closed", status=None)
+    event(at_ns + 20 * MS, "client1", "client.attempt_failed", **of_client, endpoint=endpoint, kind="CREATE",
+          error=REFUSED, ambiguous=False)  # fmt: skip
+    event(at_ns + 20 * MS + 1000, "client1", "client.failover_started", **of_client, endpoint=endpoint,
+          reason=REFUSED, **{"from": endpoint})  # fmt: skip
+    event(at_ns + gap_ns, "client1", "client.failover_completed", **of_client, to=next_endpoint,
+          endpoint=next_endpoint, duration_ms=(gap_ns - 20 * MS) / MS, **{"from": endpoint})  # fmt: skip
+    record = {
+        "fault": "F1",
+        "token": "0123456789abcdef-F1",
         "action": "stop",
         "target": "leader",
-        "at_index": index,
         "heal": "end",
-        "record": {
-            "fired": True,
-            "index_hit": index,
-            "member": leader,
-            "member_id": MEMBER_IDS[leader],
-            "role": "leader",
-            "leader_before": leader,
-            "term_before": 4,
-            "leader_after": successor,
-            "term_after": 5,
-            "reason": None,
-        },
+        "fired": True,
+        "reason": None,
+        "index_asked": index,
+        "index_called": index,
+        "index_hit": index,
+        "requested_wall_ns": origin_wall_ns + at_ns,
+        "delay_ms": 2.0,
+        "attempts": 1,
+        "member": leader,
+        "member_id": leader_id,
+        "role": "leader",
+        "leader_before": leader,
+        "leader_id_before": leader_id,
+        "term_before": 4,
+        "signal": "SIGTERM",
+        "via": "systemctl",
+        "pid": 412,
+        "role_checked_wall_ns": origin_wall_ns + checked_ns,
+        "signal_sent_wall_ns": origin_wall_ns + sent_ns,
+        "signal_call_ms": 0.4,
+        "process_gone_wall_ns": origin_wall_ns + gone_ns,
+        "gone_ms": 16.0,
+        "clock_offset_ns": 1_000,
+        "clock_uncertainty_ns": 60_000,
+        "leader_after": successor,
+        "leader_id_after": successor_id,
+        "term_after": 5,
+        "healed_wall_ns": None,
+        "healed_by": None,
     }
+    return {"id": "F1", "action": "stop", "target": "leader", "at_index": index, "heal": "end", "record": record}
 
 
 def _converge(
-    event: Emit, end_ns: int, faults: list[dict[str, Any]], members: list[str], leader: str, revision: int, keys: int
+    event: Emit,
+    origin_wall_ns: int,
+    end_ns: int,
+    faults: list[dict[str, Any]],
+    members: list[str],
+    healed: str,
+    revision: int,
 ) -> dict[str, Any]:
-    """Emit the heal and the samples of the members' revisions until they are equal."""
+    """Emit the heal and the samples of the members' revisions until they are equal; return the heal's result."""
     start_ns = end_ns + 200 * MS
-    lag = 0
-    if faults:
-        event(start_ns, leader, "fault.heal_requested", fault="F1", member=leader)
-        event(start_ns + 310 * MS, leader, "server.started", member=leader)
-        event(start_ns + 320 * MS, leader, "fault.healed", fault="F1", member=leader)
-        lag = int(revision * 0.88)
-    samples = []
     steps = 12 if faults else 1
-    for step in range(steps):
-        at_ns = start_ns + (330 + 25 * step) * MS if faults else start_ns
-        behind = int(lag * (1 - step / (steps - 1)) ** 2) if steps > 1 else 0
-        state = {
-            member: {"revision": revision - (behind if member == leader else 0), "keys": keys if not behind else None}
+    leader_id = MEMBER_IDS["etcd3" if faults else "etcd2"]
+    lag = int(revision * 0.88)
+    samples = []
+
+    def sample(at_ns: int, behind: int | None) -> None:
+        states = {
+            member: {
+                "reachable": True,
+                "error": None,
+                "id": MEMBER_IDS[member],
+                "leader_id": leader_id,
+                "leader": "etcd3" if faults else "etcd2",
+                "term": 5 if faults else 4,
+                "revision": revision,
+                "raft_index": revision + 7,
+                "applied_index": revision + 7,
+            }
             for member in members
         }
-        event(at_ns, "client1", "cluster.sample", members=state)
-        samples.append({"wall_ns": START_WALL_NS + at_ns, "members": state})
-    duration_ms = (330 + 25 * (steps - 1)) if faults else 0.0
-    event(start_ns + int(duration_ms * MS), "client1", "cluster.converged", duration_ms=duration_ms)
-    return {"converged": True, "duration_ms": float(duration_ms), "samples": samples}
+        if behind is None:
+            states[healed] = {"reachable": False, "error": "connection refused"}
+        else:
+            states[healed]["revision"] = revision - behind
+        event(at_ns, "client1", "cluster.sample", members=states)
+        samples.append({"wall_ns": origin_wall_ns + at_ns, "members": states})
 
-
-def _observed(system: str, members: list[str], leader: str, term: int, revision: int, keys: int) -> dict[str, Any]:
-    """Return what an observer sees of the system."""
-    if system == "mysql":
-        return {"healthy": True, "keys": keys, "members": {"mysql1": {"healthy": True, "keys": keys}}}
+    records = []
+    if faults:
+        event(start_ns + 1 * MS, healed, "fault.heal_requested", fault="F1", member=healed, action="stop", by="request")
+        sample(start_ns + 2 * MS, None)
+        event(start_ns + 40 * MS, healed, "server.starting", member=healed, version="3.5.16")
+        event(start_ns + 305 * MS, healed, "server.leader_elected", member=healed, leader="etcd3",
+              leader_id=leader_id, term=5, joined=True)  # fmt: skip
+        event(start_ns + 310 * MS, healed, "server.started", member=healed)
+        event(start_ns + 320 * MS, healed, "fault.healed", fault="F1", member=healed, action="stop", by="request")
+    for step in range(steps):
+        behind = int(lag * (1 - step / (steps - 1)) ** 2) if steps > 1 else 0
+        sample(start_ns + (330 + 25 * step if faults else 4) * MS, behind)
+    duration_ms = float(332 + 25 * (steps - 1)) if faults else 6.0
+    if faults:
+        phases = {
+            "heal_received": 1.0,
+            "process_started": 40.0,
+            "active": 320.0,
+            "first_answer": 330.0,
+            "leader_known": 330.0,
+            "caught_up": duration_ms - 2,
+            "converged": duration_ms,
+        }
+        records = [{"fault": "F1", "member": healed, "action": "stop", "healed_by": "request", "phases_ms": phases}]
+    hashes = dict.fromkeys(members, 2_718_281_828)
+    event(start_ns + int(duration_ms * MS), "client1", "cluster.converged", duration_ms=duration_ms,
+          revision=revision, hashes=hashes)  # fmt: skip
     return {
-        "healthy": True,
-        "cluster_id": "9f1c0e7d5a3b2846",
-        "leader": leader,
-        "term": term,
+        "healed": records,
+        "errors": {},
+        "converged": True,
+        "duration_ms": duration_ms,
+        "reasons": [],
+        "samples": samples,
         "revision": revision,
-        "keys": keys,
-        "members": {
-            member: {"healthy": True, "member_id": MEMBER_IDS[member], "leader": leader, "term": term, "keys": keys}
-            for member in members
+        "hashes": hashes,
+        "started_wall_ns": origin_wall_ns + start_ns,
+    }
+
+
+def _observed(system: str, members: list[str], leader: str, term: int, revision: int, wall_ns: int) -> dict[str, Any]:
+    """Return what the modules that observe a system say of it."""
+    if system == "mysql":
+        return {
+            "reachable": True,
+            "error": None,
+            "healthy": True,
+            "reasons": [],
+            "version": "9.7.4",
+            "hostname": "mysql1",
+            "read_only": False,
+            "variables": dict(MYSQL_SETTINGS),
+        }
+    states = {
+        member: {
+            "name": member,
+            "url": f"http://{ADDRESSES[member]}:2379",
+            "reachable": True,
+            "error": None,
+            "latency_ms": 0.8,
+            "id": MEMBER_IDS[member],
+            "cluster_id": "9f1c0e7d5a3b2846",
+            "is_leader": member == leader,
+            "leader_id": MEMBER_IDS[leader],
+            "term": term,
+            "raft_index": revision + 7,
+            "applied_index": revision + 7,
+            "revision": revision,
+            "db_size_bytes": 4_194_304,
+            "version": "3.5.16",
+            "errors": [],
+            "knows": members,
+        }
+        for member in members
+    }
+    return {
+        "leader": leader,
+        "healthy": True,
+        "reasons": [],
+        "observation": {
+            "wall_ns": wall_ns,
+            "members": states,
+            "leader": leader,
+            "leader_id": MEMBER_IDS[leader],
+            "term": term,
         },
     }
 
@@ -535,18 +653,38 @@ def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, cli
     (path / "logs").mkdir(exist_ok=True)
     port = 3306 if parts.system == "mysql" else 2379
     members = ["mysql1"] if parts.system == "mysql" else ["etcd1", "etcd2", "etcd3"]
-    meta = {"experiment": parts.name, "origin_wall_ns": parts.origin_wall_ns, "cut": None}
+    meta = {
+        "experiment": parts.name,
+        "system": parts.system,
+        "iterations": iterations,
+        "seed": seed,
+        "clients": clients,
+        "rate": 0.0,
+        "key_prefix": parts.prefix,
+        "digest": stream_digest(parts.operations),
+        "origin_wall_ns": parts.origin_wall_ns,
+        "cut": None,
+    }
     write_parquet(path / "history.parquet", meta, parts.rows)
     _write_lines(path / "events.jsonl", [e.as_dict() for e in sorted(parts.events, key=lambda e: e.wall_ns)])
     for member, entries in parts.dumps.items():
-        header = {"member": member, "prefix": parts.prefix, "count": len(entries), "wall_ns": parts.events[-1].wall_ns}
-        lines = [[parts.prefix + key, *entry] for key, entry in sorted(entries.items())]
+        header = {
+            "member": member,
+            "system": parts.system,
+            "prefix": parts.prefix,
+            "count": len(entries),
+            "wall_ns": parts.events[-1].wall_ns + S,
+            "revision": parts.convergence["revision"] if parts.convergence else None,
+        }
+        lines = [[key, *entry] for key, entry in sorted(entries.items())]
         _write_lines(path / "nodes" / f"{member}.jsonl", [header, *lines])
     for member in members:
         (path / "logs" / f"{member}.log").write_text(f"the log of {member}\n", encoding="utf-8")
     duration_s = max((row.complete_ns for row in parts.rows), default=0) / S
-    outcomes = {name: sum(row.outcome == name for row in parts.rows) for name in ("ok", "fail", "unknown")}
-    summary = summarize(parts.operations)
+    by_kind = {
+        kind: {name: sum(row.kind == kind and row.outcome == name for row in parts.rows) for name in OUTCOMES}
+        for kind in (CREATE, RETRIEVE, DELETE)
+    }
     _write_json(
         path / "experiment.json",
         {
@@ -557,7 +695,7 @@ def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, cli
             "iterations": iterations,
             "seed": seed,
             "clients": clients,
-            "rate": None,
+            "rate": 0.0,
             "key_prefix": parts.prefix,
             "members": {member: {"client_url": f"http://{ADDRESSES[member]}:{port}"} for member in members}
             if parts.system == "etcd"
@@ -565,14 +703,24 @@ def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, cli
             "faults": parts.faults,
             "origin_wall_ns": parts.origin_wall_ns,
             "workload": {
+                "schema_version": SCHEMA_VERSION,
+                "experiment": parts.name,
+                "system": parts.system,
                 "operations": len(parts.operations),
+                "done": len(parts.operations),
                 "duration_s": duration_s,
-                "ops_per_s": len(parts.rows) / duration_s,
-                "outcomes": outcomes,
+                "ops_per_s": len(parts.operations) / duration_s,
+                "outcomes": {name: sum(counts[name] for counts in by_kind.values()) for name in OUTCOMES},
+                "by_kind": by_kind,
                 "client_cpu_s": duration_s * 0.36,
-                "digest": summary["digest"],
+                "digest": stream_digest(parts.operations),
+                "endpoints": dict(Counter(row.endpoint for row in parts.rows)),
+                "failovers": len(parts.faults),
+                "origin_wall_ns": parts.origin_wall_ns,
+                "interrupted": False,
+                "message": None,
             },
-            "before": _observed(parts.system, members, "etcd2", 4, 1, 0),
+            "before": _observed(parts.system, members, "etcd2", 4, 1, parts.origin_wall_ns - S),
             "after": parts.after,
             "convergence": parts.convergence,
         },
@@ -604,14 +752,15 @@ def _run_json(
         "seed": seed,
         "iterations": iterations,
         "clients": clients,
-        "rate": None,
+        "rate": 0.0,
         "started_at": stamp(START_WALL_NS),
         "finished_at": stamp(finished_ns),
         "experiments": experiments,
         "hosts": hosts,
         "settings": {
             "etcd": {"heartbeat-interval": 100, "election-timeout": 1000, "snapshot-count": 100000},
-            "mysql": {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 1, "log_bin": 1},
+            "mysql": dict(MYSQL_SETTINGS),
+            "client": {"attempt_timeout_ms": 1000, "connect_timeout_ms": 500, "operation_budget_ms": 10000},
         },
         "versions": {
             "etcd": "3.5.16",

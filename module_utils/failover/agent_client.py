@@ -38,6 +38,8 @@ HELLO = "failover-lab-agent"
 MAX_LINE = 262_144
 # Shorter keys are refused, in bytes: 16 random characters cannot be guessed over a network.
 MIN_KEY_LENGTH = 16
+# How long a status with details may take, in s: the agent asks systemctl, which is slow on a busy host.
+DETAILS_TIMEOUT_S = 20.0
 # Pings per clock measurement; the one with the shortest way there and back counts.
 CLOCK_PINGS = 7
 
@@ -116,7 +118,7 @@ class ClockOffset:
 class AgentClient:
     """One connection to one agent, opened when it is first needed and again after an error. Safe for threads."""
 
-    def __init__(self, member: str, address: str, key: bytes, timeout_s: float = 2.0) -> None:
+    def __init__(self, member: str, address: str, key: bytes, timeout_s: float = 5.0) -> None:
         """``member`` names the agent in messages; ``timeout_s`` bounds the connect and each answer."""
         self.member = member
         self.address = split_address(address)

@@ -43,7 +43,7 @@ def assemble(
     Raises :class:`LabError` where a collected file is missing or damaged.
     """
     summary = _plain(workload)
-    records = {record["id"]: record for record in summary.pop("faults", [])}
+    records = {record["fault"]: record for record in summary.pop("faults", [])}
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
     info = {

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .history_parquet import jsonl_to_parquet
 from .model import (
     APPLIED,
     FAIL,
@@ -30,7 +31,18 @@ from .model import (
     expected_state,
     values_given,
 )
-from .results import VERDICT_FILE, Dump, Experiment, load_experiment, load_run, write_json_atomic
+from .results import (
+    FETCHED_HISTORY_FILE,
+    HISTORY_FILE,
+    RUN_FILE,
+    VERDICT_FILE,
+    Dump,
+    Experiment,
+    load_experiment,
+    load_run,
+    read_json,
+    write_json_atomic,
+)
 from .shapes import Check, Kind, LabError, Outcome, Verdict, worst
 from .workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, stream_digest
 
@@ -117,6 +129,7 @@ def verify_experiment(folder: str | Path) -> list[Check]:
     if len(experiment.members) > 1:
         checks.append(check_members_equal(dumps, recorded, experiment.members))
         checks.append(check_convergence(experiment))
+    checks.extend(check_fault(fault, experiment) for fault in experiment.info["faults"])
     return checks
 
 
@@ -144,7 +157,7 @@ def _record(operations: list[Operation], experiment: Experiment) -> Recorded:
 
 
 def check_history(recorded: Recorded, experiment: Experiment) -> Check:
-    """Is there one row for every operation of the stream, saying what the stream says, in its order?
+    """Check that every operation of the stream has one row, which says what the stream says, in its order.
 
     Rows missing only at the end of what a client did are an interrupted run (``unknown``); a hole, a repeated
     or foreign row, or operations that ran in another order make the history ``invalid``.
@@ -193,7 +206,7 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
     return Check(
         "history",
         Verdict.VALID,
-        f"All {len(operations):,} operations of the stream have their row, in order, with the stream's keys and values.",
+        f"All {len(operations):,} operations of the stream have their row, in order, with their keys and values.",
         evidence,
     )
 
@@ -211,7 +224,8 @@ def _missing(recorded: Recorded) -> tuple[list[int], list[int]]:
         last[client] = max(last.get(client, -1), index)
         client_of[key] = client
     slowest = min(last.values(), default=-1)
-    holes, tail = [], []
+    holes: list[int] = []
+    tail: list[int] = []
     for index in missing:
         client = client_of.get(recorded.operations[index][1])
         reached = slowest if client is None else last[client]
@@ -248,7 +262,7 @@ def _out_of_order(table: pa.Table) -> list[tuple[int, int]]:
 
 
 def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
-    """How did the operations end? Failed and unknown ones are counted, not condemned; none acknowledged proves nothing."""
+    """Count how the operations ended. Failed and unknown ones are no fault; none acknowledged at all proves nothing."""
     outcomes = recorded.answers.outcome
     by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in _KINDS}
     for (kind, outcome), count in Counter(
@@ -276,7 +290,7 @@ def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
 
 
 def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
-    """Does every RETRIEVE return, and every DELETE find, what the stream and the outcomes so far allow?"""
+    """Check that every RETRIEVE returns, and every DELETE finds, what the stream and the outcomes so far allow."""
     answers = recorded.answers
     reads = deletes = 0
     for operation, outcome, affected in zip(recorded.operations, answers.outcome, answers.affected, strict=True):
@@ -317,7 +331,7 @@ def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
 
 
 def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check:
-    """Does a member have exactly the keys that must be there, with their values?"""
+    """Check that a member has exactly the keys that must be there, with their values."""
     name = f"keys on {dump.member}"
     entries = dump.entries
     doubtful = expected.doubtful
@@ -338,7 +352,7 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check
         return Check(
             name,
             Verdict.VALID,
-            f"{dump.member} has {len(entries):,} keys, the {_range(least, most)} that must be there, every value right.",
+            f"{dump.member} has {len(entries):,} keys, the {_range(least, most)} that must be there, all values right.",
             evidence,
         )
     given = values_given(recorded.operations, recorded.answers, wrong)
@@ -367,7 +381,7 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check
 
 
 def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
-    """Did any CREATE take effect twice? etcd counts the writes of a key since it was created.
+    """Check that no CREATE took effect twice. etcd counts the writes of a key since it was created.
 
     A write that was sent again after its answer got lost may rightly be there twice: it is named, and the data
     are the same. Twice without a second attempt is wrong.
@@ -398,7 +412,7 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
             touching = recorded.touching(list(keys)[:MAX_LISTED])
             evidence[name] = _listed(
                 list(keys.items()),
-                lambda item, touching=touching: {  # type: ignore[misc]
+                lambda item, touching=touching: {
                     "key": item[0],
                     "version": item[1][0],
                     "members": item[1][1],
@@ -419,7 +433,7 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
 
 
 def check_unknown_writes(dumps: Iterable[Dump], recorded: Recorded, expected: ExpectedState) -> Check:
-    """Which of the writes with an unknown outcome took effect, by the later answers and the members' data?
+    """Tell which writes with an unknown outcome took effect, by the later answers and the members' data.
 
     Never a reason for ``invalid`` by itself: the other checks already allow both.
     """
@@ -450,7 +464,7 @@ def check_unknown_writes(dumps: Iterable[Dump], recorded: Recorded, expected: Ex
 
 
 def check_members_equal(dumps: dict[str, Dump], recorded: Recorded, members: list[str]) -> Check:
-    """Do all members have the same keys, values, versions and revisions?"""
+    """Check that all members have the same keys, values, versions and revisions."""
     name = "members equal"
     missing = [member for member in members if member not in dumps]
     evidence: dict[str, Any] = {"keys": {member: len(dump.entries) for member, dump in dumps.items()}}
@@ -487,51 +501,158 @@ def check_members_equal(dumps: dict[str, Dump], recorded: Recorded, members: lis
 
 
 def check_convergence(experiment: Experiment) -> Check:
-    """Did the members become equal after the heal, and how soon?"""
-    convergence = experiment.info["convergence"]
-    if convergence is None or convergence.get("converged") is None:
-        summary = "Nobody watched whether the members became equal after the workload."
-        return Check("convergence", Verdict.UNKNOWN, summary)
-    evidence = {"duration_ms": convergence.get("duration_ms"), "samples": len(convergence.get("samples") or [])}
-    since = "the heal" if experiment.info["faults"] else "the last operation"
-    if not convergence["converged"]:
-        summary = f"The members had not become equal when the wait after {since} ended."
-        return Check("convergence", Verdict.INVALID, summary, evidence)
-    summary = f"The members were equal {convergence['duration_ms']:,.0f} ms after {since}."
-    return Check("convergence", Verdict.VALID, summary, evidence)
+    """Check that the members became equal after the heal, and tell how soon."""
+    name = "convergence"
+    watched = experiment.info["convergence"]
+    if watched is None or watched.get("converged") is None:
+        return Check(name, Verdict.UNKNOWN, "Nobody watched whether the members became equal after the workload.")
+    samples = watched.get("samples") or []
+    errors = watched.get("errors") or {}
+    reasons = watched.get("reasons") or []
+    evidence = {
+        "duration_ms": watched.get("duration_ms"),
+        "samples": len(samples),
+        "revision": watched.get("revision"),
+        "hashes": watched.get("hashes"),
+        "reasons": reasons,
+        "errors": errors,
+    }
+    since = "the heal was requested" if experiment.info["faults"] else "the workload, when the watching began"
+    if watched["converged"]:
+        summary = f"The members had equal data {watched['duration_ms']:,.0f} ms after {since}."
+        return Check(name, Verdict.VALID, summary, evidence)
+    last = samples[-1]["members"].values() if samples else []
+    why = "; ".join([*(f"{member}: {error}" for member, error in errors.items()), *reasons]) or "no reason was recorded"
+    if errors or not all(state.get("reachable", True) for state in last):
+        summary = f"Whether the members became equal could not be seen: {why}."
+        return Check(name, Verdict.UNKNOWN, summary, evidence)
+    return Check(name, Verdict.INVALID, f"The members did not become equal while they were watched: {why}.", evidence)
+
+
+# ---------------------------------------------------------------- the faults
+
+# What of a fault's record is evidence; experiment.json has all of it.
+_FAULT_FACTS = (
+    "fired",
+    "reason",
+    "index_asked",
+    "index_hit",
+    "member",
+    "member_id",
+    "role",
+    "leader_before",
+    "term_before",
+    "signal",
+    "delay_ms",
+    "gone_ms",
+    "leader_after",
+    "term_after",
+)
+
+
+def check_fault(fault: dict[str, Any], experiment: Experiment) -> Check:
+    """Check that a fault hit what it was meant for and had the effect that it is there for.
+
+    A fault that missed, or did nothing, makes the experiment say less than it seems to: ``unknown``, never silent.
+    The record is the director's; that the signal was sent has to be in the events, too, as the member stamped it.
+    """
+    name = f"fault {fault['id']}"
+    record = fault.get("record")
+    told = f"{fault['action']} of the {fault['target']} at operation {fault['at_index']:,}"
+    if not isinstance(record, dict):
+        return Check(name, Verdict.UNKNOWN, f"Nothing was recorded of the {told}.")
+    evidence: dict[str, Any] = {fact: record.get(fact) for fact in _FAULT_FACTS}
+    if not record.get("fired"):
+        return Check(name, Verdict.UNKNOWN, f"The {told} missed: {record.get('reason')}.", evidence)
+    try:
+        events = [event for event in experiment.events() if event.data.get("fault") == fault["id"]]
+    except LabError as error:
+        return Check(name, Verdict.UNKNOWN, f"The {told} cannot be proven: {error}", evidence)
+    evidence["events"] = [
+        {"event": event.event, "source": event.source, "wall_ns": event.wall_ns} for event in events[:MAX_LISTED]
+    ]
+    doubts = _doubts_of_aim(fault, record) + _doubts_of_effect(fault, record, len(experiment.members))
+    if not any(event.event == "fault.signal_sent" and event.source == record.get("member") for event in events):
+        doubts.append(f"the events do not have {record.get('member')}'s stamp of the signal")
+    if doubts:
+        return Check(name, Verdict.UNKNOWN, f"The {told} proves nothing: {'; '.join(doubts)}.", evidence)
+    led = f", the leader of term {record['term_before']}," if record.get("term_before") is not None else ""
+    then = f"; {record['leader_after']} led in term {record['term_after']}" if record.get("leader_after") else ""
+    return Check(
+        name,
+        Verdict.VALID,
+        f"{record['signal']} went to {record['member']}{led if record['role'] == 'leader' else ''} at operation "
+        f"{record['index_hit']:,}, asked for at {record['index_asked']:,}{then}.",
+        evidence,
+    )
+
+
+def _doubts_of_aim(fault: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """Say what speaks against the fault having hit its target at its time."""
+    member, role, doubts = record.get("member"), record.get("role"), []
+    if fault["target"] in ("leader", "follower"):
+        if role != fault["target"]:
+            doubts.append(f"it hit {member}, which was {role or 'of no known role'} then")
+    elif member != fault["target"]:
+        doubts.append(f"it hit {member}")
+    if fault["target"] == "leader" and record.get("leader_before") != member:
+        doubts.append(f"{record.get('leader_before')} led when it hit {member}")
+    index_hit = record.get("index_hit")
+    if index_hit is None or index_hit < fault["at_index"]:
+        doubts.append(f"it struck at operation {index_hit}, not at {fault['at_index']:,} or after")
+    return doubts
+
+
+def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: int) -> list[str]:
+    """Say which effect, without which the fault shows nothing, was not seen."""
+    doubts = []
+    if record.get("process_gone_wall_ns") is None:
+        doubts.append(f"the process on {record.get('member')} was not seen to end")
+    if record.get("role") == "leader" and members > 1:
+        before, after = record.get("term_before"), record.get("term_after")
+        if before is None or after is None or after <= before:
+            doubts.append(f"no member was seen to lead in a later term than {before}")
+    return doubts
 
 
 # ---------------------------------------------------------------- verdicts
 
 
-def verdict_of(checks: Iterable[Check]) -> Verdict:
-    """Combine the checks' verdicts."""
-    return worst([check.verdict for check in checks])
+def verify(run_dir: str | Path, name: str, *, write: bool = True) -> dict[str, Any]:
+    """Check one experiment of a run and write its verdict and, once all experiments have one, the run's.
 
+    A history that was fetched as JSON lines becomes Parquet first. Without ``write`` nothing is changed.
 
-def summary_line(name: str, checks: list[Check]) -> str:
-    """Say in one line how an experiment ended and, unless valid, what is wrong first."""
-    verdict = verdict_of(checks)
-    counts = Counter(check.verdict for check in checks)
-    if verdict is Verdict.VALID:
-        return f"{name}: valid, all {len(checks)} checks."
-    worst_check = next(check for check in checks if check.verdict is verdict)
-    return (
-        f"{name}: {verdict.value}, {counts[verdict]} of {len(checks)} checks; "
-        f"{worst_check.name}: {worst_check.summary}"
-    )
-
-
-def write_verdict(folder: str | Path, checks: list[Check]) -> dict[str, Any]:
-    """Write an experiment's verdict.json and return what stands in it."""
-    folder = Path(folder)
+    :returns: ``verdict``, ``summary`` (one line), ``checks`` (name, verdict and summary of each), ``converted`` and
+        ``changed`` (whether a file is, or without ``write`` would be, written)
+    """
+    run_dir = Path(run_dir)
+    folder = run_dir / name
+    fetched = folder / FETCHED_HISTORY_FILE
+    converted = fetched.is_file()
+    if converted and write:
+        jsonl_to_parquet(fetched, folder / HISTORY_FILE)
+        fetched.unlink()
+    checks = verify_experiment(folder)
     verdict = {
-        "verdict": verdict_of(checks).value,
-        "experiment": folder.name,
+        "verdict": worst([check.verdict for check in checks]).value,
+        "experiment": name,
         "checks": [check.as_dict() for check in checks],
     }
-    write_json_atomic(folder / VERDICT_FILE, verdict)
-    return verdict
+    path = folder / VERDICT_FILE
+    changed = converted or not path.is_file() or read_json(path, "the verdict") != verdict
+    if changed and write:
+        write_json_atomic(path, verdict)
+    names = read_json(run_dir / RUN_FILE, "the run's description").get("experiments", [])
+    if write and all((run_dir / other / VERDICT_FILE).is_file() for other in names):
+        write_run_verdict(run_dir)
+    return {
+        "verdict": verdict["verdict"],
+        "summary": _one_line(name, checks),
+        "checks": [{"name": c.name, "verdict": c.verdict.value, "summary": c.summary} for c in checks],
+        "converted": converted,
+        "changed": changed,
+    }
 
 
 def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
@@ -552,6 +673,16 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- words
+
+
+def _one_line(name: str, checks: list[Check]) -> str:
+    """Say how an experiment ended and, unless it is valid, what is wrong first."""
+    verdict = worst([check.verdict for check in checks])
+    if verdict is Verdict.VALID:
+        return f"{name}: valid, all {len(checks)} checks."
+    behind = [check for check in checks if check.verdict is verdict]
+    first = behind[0]
+    return f"{name}: {verdict.value}, by {len(behind)} of {len(checks)} checks; {first.name}: {first.summary}"
 
 
 def _listed(items: list[Any], describe: Any = None) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class EtcdHttp:
         for path in HASH_KV_PATHS:
             try:
                 answer = self._post(path, {"revision": str(revision)})
-            except _NotFound:
+            except _NotFoundError:
                 continue
             if "compact_revision" in answer:
                 return HashKV(int(answer.get("hash", 0)), int(answer["compact_revision"]))
@@ -141,14 +141,14 @@ class EtcdHttp:
         except ValueError:
             answer = None
         if response.status == HTTP_NOT_FOUND:
-            raise _NotFound(f"HTTP 404 for {path}")
+            raise _NotFoundError(f"HTTP 404 for {path}")
         if response.status != HTTP_OK or not isinstance(answer, dict):
             said = answer.get("message") if isinstance(answer, dict) else None
             raise EtcdUnreachableError(f"HTTP {response.status}: {said or 'not an answer of etcd'}")
         return answer
 
 
-class _NotFound(EtcdUnreachableError):
+class _NotFoundError(EtcdUnreachableError):
     """The gateway does not know the path."""
 
 
@@ -266,7 +266,7 @@ def assess(observation: dict[str, Any], expected_members: Sequence[str]) -> tupl
     leaders = {name: member["leader_id"] for name, member in up.items()}
     without = sorted(name for name, leader in leaders.items() if leader is None)
     if without:
-        reasons.append(f"{', '.join(without)} knows no leader")
+        reasons.append(f"no leader is known to {', '.join(without)}")
     elif up:
         reasons += _disagreement(up, "leader_id", "follow different leaders")
         reasons += _disagreement(up, "term", "are in different terms")

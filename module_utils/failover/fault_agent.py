@@ -33,7 +33,7 @@ from typing import Any
 
 from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
 from .etcd_http import EtcdHttp, EtcdUnreachableError
-from .service import MainProcess, Service, ServiceError
+from .service import MainProcess, Service, ServiceError, UnitState
 from .shapes import SCHEMA_VERSION, LabError
 
 # A member that does not tell its role within this time is of unknown role, in s.
@@ -321,9 +321,10 @@ class Agent:
             if request.get("details"):
                 answer["records"] = [asdict(record) for record in self._records.values()]
         if request.get("details"):
-            # Who arms faults asks for details: what the first fault would wait for is fetched now.
-            self._is_alive()
             state = self._service.state()
+            with self._lock:
+                # Who arms faults asks for details: what the first fault would wait for is fetched now.
+                self._main_process(state)
             answer["unit"] = {"active": state.active, "sub": state.sub, "restart_policy": state.restart_policy}
         return answer
 
@@ -405,13 +406,13 @@ class Agent:
         with self._lock:
             return self._main_process() is not None
 
-    def _main_process(self) -> MainProcess | None:
+    def _main_process(self, state: UnitState | None = None) -> MainProcess | None:
         """Return the unit's main process; as long as it lives, the service manager need not be asked again."""
         if self._process is not None and self._process.is_alive():
             return self._process
         if self._process is not None:
             self._process.close()
-        self._process = self._service.main_process()
+        self._process = self._service.main_process(state)
         return self._process
 
     def _inject(self, record: FaultRecord, action: Action, process: MainProcess, expected: Any) -> None:

@@ -23,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FuturesTimeoutError
 from typing import Any
 
-from .agent_client import AgentClient, AgentError, ClockOffset
+from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .fault_agent import ACTIONS as AGENT_ACTIONS
 from .fault_agent import GONE_TIMEOUT_S, START_TIMEOUT_S
 from .shapes import Event, FaultSpec, LabError
@@ -297,7 +297,7 @@ class FaultDirector:
                 f"not to {link.member}. Check the inventory and provision the hosts with playbooks/up.yml."
             )
         link.hold_ttl_s = float(identity["hold_ttl_s"])
-        status = link.main.request("status", {"details": True})
+        status = link.main.request("status", {"details": True}, timeout_s=DETAILS_TIMEOUT_S)
         if not status["ok"]:
             raise LabError(f"The fault agent of {link.member} cannot tell its state: {status['error']}")
         held = [record["fault"] for record in status["records"] if record["held"]]
@@ -565,7 +565,7 @@ class FaultDirector:
     def _agent_record(client: AgentClient, token: str) -> dict[str, Any] | None:
         """Return what an agent has on record for a fault, None where it cannot be asked now."""
         try:
-            status = client.request("status", {"details": True})
+            status = client.request("status", {"details": True}, timeout_s=DETAILS_TIMEOUT_S)
         except AgentError:
             return None
         return next((record for record in status.get("records", []) if record["token"] == token), None)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .agent_client import AgentClient, AgentError, ClockOffset
+from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
 from .faults import heal_events
 from .mysql_observe import greeting_version
@@ -122,7 +122,7 @@ class Healer:
         :param endpoints: member -> client URL (etcd) or "address:port" (mysql)
         :param source: who stamps the samples
         """
-        self._agents = {member: AgentClient(member, address, key, timeout_s=2.0) for member, address in agents.items()}
+        self._agents = {member: AgentClient(member, address, key) for member, address in agents.items()}
         make: Callable[[str], Watched] = EtcdWatched if system == "etcd" else MySQLWatched
         try:
             self._watched = {member: make(endpoint) for member, endpoint in endpoints.items()}
@@ -302,7 +302,7 @@ class Healer:
             values = {member: state[name] for member, state in states.items() if name in state}
             if len(set(values.values())) > 1:
                 reasons.append(f"the members {words}: " + ", ".join(f"{m} {value}" for m, value in values.items()))
-            reasons += [f"{member} knows no leader" for member, value in values.items() if value is None]
+            reasons += [f"no leader is known to {member}" for member, value in values.items() if value is None]
         return reasons
 
 
@@ -312,12 +312,15 @@ def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | Non
     for member, address in agents.items():
         client = AgentClient(member, address, key)
         try:
-            reply = client.request("status", {"details": True})
+            reply = client.request("status", {"details": True}, timeout_s=DETAILS_TIMEOUT_S)
         except AgentError as error:
             errors[member] = str(error)
             continue
         finally:
             client.close()
+        if not reply["ok"]:
+            errors[member] = reply["error"]
+            continue
         held += [
             {"member": member, "fault": record["fault"], "action": record["action"]}
             for record in reply["records"]

@@ -106,7 +106,8 @@ class HistoryReader(Iterator[HistoryRow]):
         self._line_number = 1
 
     def __next__(self) -> HistoryRow:
-        line = self._file.readline()
+        # An iterator that is exhausted stays so.
+        line = b"" if self._file.closed else self._file.readline()
         if not line.endswith(b"\n"):
             self._file.close()
             raise StopIteration
@@ -122,7 +123,7 @@ class HistoryReader(Iterator[HistoryRow]):
     def _damaged(self, why: str) -> NoReturn:
         self._file.close()
         raise LabError(
-            f"history {self.path}: line {self._line_number} is not a row ({why}); fetch the file again or repeat the run"
+            f"history {self.path}: line {self._line_number} is not a row ({why}); fetch it again or repeat the run"
         )
 
 

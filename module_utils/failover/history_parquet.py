@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,26 +45,37 @@ SCHEMA = pa.schema([(name, _TYPES[name]) for name in HISTORY_COLUMNS])
 def write_parquet(path: str | Path, meta: dict[str, Any], rows: Iterable[HistoryRow]) -> int:
     """Write ``rows`` with ``meta`` to a Parquet file, replacing it in one step; return how many rows."""
     path = Path(path)
-    header = {**meta, "schema_version": SCHEMA_VERSION, "columns": list(HISTORY_COLUMNS)}
-    schema = SCHEMA.with_metadata({META_KEY: json.dumps(header).encode()})
+    schema = _schema(meta)
     part = path.with_name(path.name + ".part")
     count = 0
-    iterator = iter(rows)
     try:
         with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-            while batch := list(islice(iterator, _BATCH)):
-                columns = zip(*batch, strict=True)
-                arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-                writer.write_batch(pa.record_batch(arrays, schema=schema))
-                count += len(batch)
+            for batch in _batches(path, rows, schema):
+                writer.write_batch(batch)
+                count += batch.num_rows
         os.replace(part, path)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise LabError(f"history {path}: a row does not fit the columns ({error}); repeat the run") from error
     except OSError as error:
         raise LabError(f"history {path}: {error}; free some space under {path.parent} and try again") from error
     finally:
         part.unlink(missing_ok=True)
     return count
+
+
+def _schema(meta: dict[str, Any]) -> pa.Schema:
+    header = {**meta, "schema_version": SCHEMA_VERSION, "columns": list(HISTORY_COLUMNS)}
+    return SCHEMA.with_metadata({META_KEY: json.dumps(header).encode()})
+
+
+def _batches(path: Path, rows: Iterable[HistoryRow], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Turn rows into columns, some at a time."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, _BATCH)):
+        columns = zip(*batch, strict=True)
+        try:
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            raise LabError(f"history {path}: a row does not fit the columns ({error}); repeat the run") from error
+        yield pa.record_batch(arrays, schema=schema)
 
 
 def jsonl_to_parquet(src: str | Path, dst: str | Path) -> str | None:
@@ -77,6 +88,15 @@ def jsonl_to_parquet(src: str | Path, dst: str | Path) -> str | None:
     return rows.cut
 
 
+def read_fetched(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
+    """Return what :func:`read_parquet` would of a JSON-lines history after its conversion."""
+    path = Path(path)
+    meta, rows = read_jsonl(path)
+    meta["cut"] = rows.cut
+    schema = _schema(meta)
+    return meta, pa.Table.from_batches(_batches(path, rows, schema), schema=schema)
+
+
 def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
     """Return the meta object and the rows of a Parquet history; LabError where it is missing, cut short or foreign."""
     path = Path(path)
@@ -86,8 +106,9 @@ def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
         raise LabError(f"history {path} is missing; fetch it again or repeat the run") from error
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise LabError(f"history {path} cannot be read as Parquet, it may be cut short ({reason}); "
-                       "fetch it again or repeat the run") from error  # fmt: skip
+        raise LabError(
+            f"history {path} cannot be read, it may be cut short ({reason}); fetch it again or repeat the run"
+        ) from error
     header = (table.schema.metadata or {}).get(META_KEY)
     if header is None or table.schema.names != list(HISTORY_COLUMNS):
         raise LabError(f"history {path} is Parquet, but not a history of this lab; give the right file")

@@ -15,11 +15,11 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .etcd_http import EtcdHttp, EtcdUnreachable
+from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .shapes import LabError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def dump_etcd(member: str, client_url: str, key_prefix: str, dest: Path, *, writ
 
     :param write: False counts only
     :returns: ``member``, ``available``, ``reason`` (else null), ``count``, ``revision``, ``sha256`` of the file,
-        ``dest``, ``changed`` (whether the file is there now and was not, or was another)
+        ``dest``, ``changed`` (whether the file is written, or an old one removed)
     """
     try:
         keys = EtcdKeys(client_url, key_prefix)
@@ -122,8 +122,8 @@ def dump_etcd(member: str, client_url: str, key_prefix: str, dest: Path, *, writ
             header = _header(member, "etcd", key_prefix, count, revision)
             rows = ((key.removeprefix(key_prefix), *rest) for key, *rest in keys.rows(revision))
             return _write(dest, header, rows, write=write)
-        except EtcdUnreachable as error:
-            return _unavailable(member, dest, str(error))
+        except EtcdUnreachableError as error:
+            return _unavailable(member, dest, str(error), write=write)
 
 
 def dump_mysql(
@@ -151,7 +151,7 @@ def dump_mysql(
                 return _write(dest, header, rows, write=write)
     except MySQLError as error:
         if is_unreachable(error):
-            return _unavailable(member, dest, mysql_reason(error))
+            return _unavailable(member, dest, mysql_reason(error), write=write)
         raise LabError(
             f"{member} ({host}:{port}) does not give its keys: {mysql_reason(error)}; "
             "check mysql_user and mysql_database, and provision it with playbooks/up.yml"
@@ -216,8 +216,11 @@ def _header(member: str, system: str, prefix: str, count: int, revision: int | N
     }
 
 
-def _unavailable(member: str, dest: Path, reason: str) -> dict[str, Any]:
+def _unavailable(member: str, dest: Path, reason: str, *, write: bool) -> dict[str, Any]:
     """Say that there is no dump. What an earlier one left at ``dest`` is not of now, and readers must not find it."""
+    stale = dest.exists()
+    if stale and write:
+        dest.unlink()
     return {
         "member": member,
         "available": False,
@@ -226,7 +229,7 @@ def _unavailable(member: str, dest: Path, reason: str) -> dict[str, Any]:
         "revision": None,
         "sha256": None,
         "dest": str(dest),
-        "changed": False,
+        "changed": stale,
     }
 
 
@@ -241,7 +244,7 @@ def _write(dest: Path, header: dict[str, Any], rows: Iterator[Any], *, write: bo
         "revision": header["revision"],
         "sha256": None,
         "dest": str(dest),
-        "changed": write,
+        "changed": True,
     }
     if not write:
         return result
@@ -264,7 +267,8 @@ def _write(dest: Path, header: dict[str, Any], rows: Iterator[Any], *, write: bo
             f"{dest} cannot be written: {error.strerror or error}; check the space and the rights in {dest.parent}"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return {**result, "sha256": digest.hexdigest()}
 
 

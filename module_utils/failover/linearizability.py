@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Is there an order of the operations that explains every answer and agrees with real time?
+"""Checks whether some order of the operations explains every answer and agrees with real time.
 
 Linearizability: each operation takes effect at one moment between its call and its return (Herlihy and
 Wing, "Linearizability: a correctness condition for concurrent objects", 1990). It is a property of each key
@@ -116,6 +116,11 @@ def check_key(calls: Sequence[Call], initial: Any, deadline: float | None = None
 
 
 _IMPOSSIBLE = object()
+# Stands for every state that no operation to come can tell from another one.
+_UNSEEN = object()
+
+# What takes effect in any state, so that it can have happened unseen just before a WRITE.
+_COVERABLE = (Action.WRITE, Action.APPEND)
 
 
 def _step(state: Any, call: Call) -> Any:
@@ -128,7 +133,7 @@ def _step(state: Any, call: Call) -> Any:
     if action is Action.CAS:
         return call.argument[1] if state == call.argument[0] else _IMPOSSIBLE
     if action is Action.APPEND:
-        return state + call.argument
+        return state if state is _UNSEEN else state + call.argument
     return _IMPOSSIBLE if state is None else None
 
 
@@ -159,8 +164,8 @@ class _Node(NamedTuple):
     """A combination: everything before ``event`` is dealt with.
 
     ``placed`` has a bit for each known operation that has taken effect and not returned, ``used`` one for each
-    unknown operation that has taken effect, ``covered`` one for each waiting known write that may be said to have
-    taken effect just before another write that overwrote it unseen. Operations are numbered by their calls.
+    unknown operation that has taken effect, ``covered`` one for each waiting known write or append that may be said
+    to have taken effect just before a write that overwrote it unseen. Operations are numbered by their calls.
     """
 
     event: int
@@ -184,17 +189,20 @@ class _Search:
         self.events = [(is_return == 1, number) for _, is_return, number in events]
         self.twins = self._find_twins()
         self._list_waiting()
-        self.grows = any(call.action is Action.APPEND for call in ordered)
-        if self.grows:
-            # Known reads and writes by the event of their return, and all unknown writes.
-            returns = [(event, number) for event, (is_return, number) in enumerate(self.events) if is_return]
-            self.reads = [(event, number) for event, number in returns if ordered[number].action is Action.READ]
-            self.writes = [(event, number) for event, number in returns if ordered[number].action is Action.WRITE]
-            self.unknown_writes = [
-                number for number, call in enumerate(ordered) if call.action is Action.WRITE and call.end is None
-            ]
-        else:
+        # Two kinds of keys allow to look ahead: those whose operations have plain values, and texts that grow.
+        actions = {call.action for call in ordered}
+        self.has_values = Action.APPEND not in actions
+        self.has_texts = not self.has_values and actions <= {Action.READ, Action.WRITE, Action.APPEND}
+        if self.has_values:
             self.last_source = self._find_last_sources()
+            self.last_need = self._find_last_needs()
+        # Known reads and writes by the event of their return, and all unknown writes.
+        returns = [(event, number) for event, (is_return, number) in enumerate(self.events) if is_return]
+        self.reads = [(event, number) for event, number in returns if ordered[number].action is Action.READ]
+        self.writes = [(event, number) for event, number in returns if ordered[number].action is Action.WRITE]
+        self.unknown_writes = [
+            number for number, call in enumerate(ordered) if call.action is Action.WRITE and call.end is None
+        ]
 
     def _list_waiting(self) -> None:
         """For each event, list the operations called before it that have not returned: known and unknown ones."""
@@ -230,7 +238,7 @@ class _Search:
         return twins
 
     def _find_last_sources(self) -> dict[int, int]:
-        """For each known read, return the last event before its return at which something that gives its value is called."""
+        """For each known read, return the last event before its return at which what gives its value is called."""
         called: dict[Any, int] = {}
         last: dict[int, int] = {}
         for event, (is_return, number) in enumerate(self.events):
@@ -239,6 +247,18 @@ class _Search:
                 last[number] = called.get(call.result, -1)
             elif not is_return and not self.still[number]:
                 called[_gives(call)] = event
+        return last
+
+    def _find_last_needs(self) -> dict[Any, int]:
+        """For each value, return the last event at which an operation that needs it has not returned."""
+        last: dict[Any, int] = {}
+        for event, (is_return, number) in enumerate(self.events):
+            call = self.calls[number]
+            if is_return and call.action is Action.READ:
+                last[call.result] = max(event, last.get(call.result, -1))
+            elif call.action is Action.CAS and (is_return or call.end is None):
+                needed_until = event if is_return else len(self.events)
+                last[call.argument[0]] = max(needed_until, last.get(call.argument[0], -1))
         return last
 
     def run(self, deadline: float | None) -> tuple[Answer, str | None]:
@@ -254,6 +274,8 @@ class _Search:
             node = self._advance(stack.pop())
             if node.event == len(self.events):
                 return Answer.LINEARIZABLE, None
+            if not self._is_needed(node.event, node.state, node.placed):
+                node = node._replace(state=_UNSEEN)
             furthest = max(furthest, node.event)
             others = tried[node.event, node.state, node.placed]
             if any(_can_do_all_of(other, node) for other in others):
@@ -274,9 +296,8 @@ class _Search:
                 if not placed & bit:
                     break
                 placed ^= bit
-            elif self.still[number] and self.calls[number].end is not None:
-                if _step(state, self.calls[number]) is not _IMPOSSIBLE:
-                    placed |= bit
+            elif self._fits(state, number):
+                placed |= bit
             event += 1
         return _Node(event, state, placed, used, covered)
 
@@ -286,34 +307,30 @@ class _Search:
         due = self.events[event][1]
         waiting = [number for number in self.known[event] if not placed >> number & 1]
         unused = [number for number in self.unknown[event] if not used >> number & 1]
+        rest = [*waiting, *unused]
         waiting_bits = sum(1 << number for number in waiting)
-        writes = sum(1 << number for number in waiting if self.calls[number].action is Action.WRITE)
+        coverable = sum(1 << number for number in waiting if self.calls[number].action in _COVERABLE)
 
         def after(number: int, placed: int, used: int) -> _Node | None:
             call = self.calls[number]
             new = _step(state, call)
             if new is _IMPOSSIBLE:
                 return None
-            with_still = placed
-            for other in waiting:
-                if self.still[other] and _step(new, self.calls[other]) is not _IMPOSSIBLE:
-                    with_still |= 1 << other
+            with_still = placed | sum(1 << other for other in waiting if self._fits(new, other))
             # A write that nothing sees or builds on can as well be covered, or, if unknown, left out. What has to
             # be placed whatever it changes is the operation that is due, and a known one that needs the state.
             if (
                 number != due
-                and (call.end is None or call.action is Action.WRITE)
+                and (call.end is None or call.action in _COVERABLE)
                 and with_still == placed
-                and not any(self._builds_on(new, other) for other in (*waiting, *unused) if other != number)
+                and not self._is_built_on(event, new, placed, [other for other in rest if other != number])
             ):
                 return None
-            now_covered = (covered | writes) & ~with_still if call.action is Action.WRITE else covered & ~with_still
+            now_covered = (covered | coverable) & ~with_still if call.action is Action.WRITE else covered & ~with_still
             return _Node(event, new, with_still, used, now_covered)
 
         found: list[_Node | None] = [
-            after(number, placed, used | 1 << number)
-            for number in unused
-            if not self.twins[number] & ~used
+            after(number, placed, used | 1 << number) for number in unused if not self.twins[number] & ~used
         ]
         waiting.sort(key=lambda number: (number == due, -(self.calls[number].end or 0)))
         found += [
@@ -325,19 +342,47 @@ class _Search:
         if covered >> due & 1:
             yield _Node(event + 1, state, placed, used, covered ^ 1 << due)
 
-    def _builds_on(self, state: Any, number: int) -> bool:
-        """Say whether the operation needs the state and can take effect in it."""
+    def _is_needed(self, event: int, state: Any, placed: int) -> bool:
+        """Say whether an operation that has not returned yet may tell this state from another one."""
+        if state is None or state is _UNSEEN:
+            return state is None
+        if self.has_values:
+            return self.last_need.get(state, -1) >= event
+        if not self.has_texts:
+            return True
+        return any(
+            not placed >> number & 1 and self.calls[number].result.startswith(state)
+            for _, number in self.reads[bisect_left(self.reads, (event,)) :]
+        )
+
+    def _fits(self, state: Any, number: int) -> bool:
+        """Say whether this is a known operation that changes nothing, and its answer fits the state."""
         call = self.calls[number]
-        if self.still[number] or call.action is Action.WRITE:
-            return False
-        return _step(state, call) is not _IMPOSSIBLE
+        return self.still[number] and call.end is not None and _step(state, call) is not _IMPOSSIBLE
+
+    def _is_built_on(self, event: int, state: Any, placed: int, others: list[int]) -> bool:
+        """Say whether one of ``others`` needs the state to take effect, or makes a text of it that is needed."""
+        text_matters: bool | None = None
+        for number in others:
+            call = self.calls[number]
+            if self.still[number] or call.action is Action.WRITE:
+                continue
+            if call.action is not Action.APPEND:
+                if _step(state, call) is not _IMPOSSIBLE:
+                    return True
+                continue
+            if text_matters is None:
+                text_matters = self._is_needed(event, state, placed)
+            if text_matters:
+                return True
+        return False
 
     def _can_still_be_read(self, node: _Node) -> bool:
         """Say whether there is still something that can give the reads to come their values."""
         event, state, placed, used, _ = node
-        if self.grows:
+        if self.has_texts:
             # Every read to come has to begin with the state, or with a write to come.
-            starts = [state]
+            starts = [] if state is _UNSEEN else [state]
             coming = self.writes[bisect_left(self.writes, (event,)) :]
             starts += [self.calls[number].argument for _, number in coming if not placed >> number & 1]
             starts += [self.calls[number].argument for number in self.unknown_writes if not used >> number & 1]
@@ -346,13 +391,17 @@ class _Search:
                 placed >> number & 1 or self.calls[number].result.startswith(beginnings)
                 for _, number in self.reads[bisect_left(self.reads, (event,)) :]
             )
+        if not self.has_values:
+            return True
         sources: set[Any] | None = None
         for number in self.known[event]:
             call = self.calls[number]
             if call.action is not Action.READ or placed >> number & 1 or self.last_source[number] >= event:
                 continue
             if sources is None:
-                sources = {_gives(self.calls[n]) for n in self.known[event] if not placed >> n & 1 and not self.still[n]}
+                sources = {
+                    _gives(self.calls[n]) for n in self.known[event] if not placed >> n & 1 and not self.still[n]
+                }
                 sources.update(_gives(self.calls[n]) for n in self.unknown[event] if not used >> n & 1)
             if call.result not in sources:
                 return False
@@ -372,6 +421,8 @@ def _can_do_all_of(one: _Node, other: _Node) -> bool:
 
 
 # ---------------------------------------------------------------- files
+
+FORMATS = ("lab", "jepsen", "kv")
 
 
 def load(path: str | Path, file_format: str | None = None) -> History:
@@ -395,7 +446,7 @@ def load(path: str | Path, file_format: str | None = None) -> History:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{path} is not text: {error}; give a history in the format {file_format}") from error
-    return _pair_up(path, lines, _FORMATS[file_format])
+    return _pair_up(path, lines, _LOGS[file_format])
 
 
 def guess_format(path: Path, start: bytes) -> str:
@@ -407,7 +458,9 @@ def guess_format(path: Path, start: bytes) -> str:
         return "kv"
     if b"jepsen.util" in text.splitlines()[0]:
         return "jepsen"
-    raise LabError(f"{path} is in none of the formats lab, jepsen and kv; say which with --format, or give another file")
+    raise LabError(
+        f"{path} is in none of the formats lab, jepsen and kv; say which with --format, or give another file"
+    )
 
 
 _PARQUET = b"PAR1"
@@ -455,7 +508,7 @@ def _read_jepsen_line(text: str) -> _Line | None:
 
 
 _KV_TEXT = r'"(?:[^"\\]|\\.)*"'
-_KV_FIELD = re.compile(rf':(\w+)\s+(:[\w-]+|-?\d+|nil|{_KV_TEXT})\s*,?\s*')
+_KV_FIELD = re.compile(rf":(\w+)\s+(:[\w-]+|-?\d+|nil|{_KV_TEXT})\s*,?\s*")
 _KV_ACTIONS = {":get": Action.READ, ":put": Action.WRITE, ":append": Action.APPEND}
 
 
@@ -484,7 +537,7 @@ def _read_kv_line(text: str) -> _Line | None:
         return None
 
 
-_FORMATS = {
+_LOGS = {
     "jepsen": _Format("jepsen", None, _read_jepsen_line),
     "kv": _Format("kv", "", _read_kv_line),
 }
@@ -513,7 +566,9 @@ def _pair_up(path: Path, lines: list[str], file_format: _Format) -> History:
             continue
         line = file_format.read_line(text)
         if line is None:
-            raise LabError(f"{path}: line {number} is damaged or not in the format {file_format.name}; copy the file again")
+            raise LabError(
+                f"{path}: line {number} is damaged or not in the format {file_format.name}; copy the file again"
+            )
         if line.stage == "invoke":
             if line.process in waiting:
                 begin, called = waiting[line.process]
@@ -521,10 +576,14 @@ def _pair_up(path: Path, lines: list[str], file_format: _Format) -> History:
             waiting[line.process] = (number, line)
             continue
         if line.process not in waiting:
-            raise LabError(f"{path}: line {number} returns to process {line.process}, which has no call open; copy the file again")
+            raise LabError(
+                f"{path}: line {number} returns to process {line.process}, which has no call open; copy the file again"
+            )
         begin, called = waiting.pop(line.process)
         if (called.action, called.key) != (line.action, line.key):
-            raise LabError(f"{path}: line {number} returns another operation than process {line.process} called; copy the file again")
+            raise LabError(
+                f"{path}: line {number} returns another operation than process {line.process} called; copy the file again"
+            )
         if line.stage == "ok":
             add(begin, called, number, line.value)
         elif line.stage == "info":

@@ -177,7 +177,9 @@ def expected_state(operations: Sequence[Operation], answers: Answers) -> Expecte
 
     given = values_given(operations, answers, {operations[index][1] for index, _, _ in wrong})
     contradictions = [
-        Contradiction(index, operations[index][1], classify(found, allowed, given[operations[index][1]]), allowed, found)
+        Contradiction(
+            index, operations[index][1], classify(found, allowed, given[operations[index][1]]), allowed, found
+        )
         for index, allowed, found in sorted(wrong, key=lambda item: item[0])
     ]
     return ExpectedState(certain, branches, undecided, contradictions)

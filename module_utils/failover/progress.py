@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .etcd_http import EtcdHttp, EtcdUnreachable
+from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .results import write_json_atomic
 from .shapes import LabError, Outcome
 
@@ -34,8 +34,10 @@ FAILED = "failed"
 
 
 class Tally:
-    """What one client has done so far. Its own thread writes it, the progress thread reads it, without a lock:
-    a reader may miss the operation that ends at that moment, until the next time.
+    """What one client has done so far.
+
+    Its own thread writes it and the progress thread reads it, without a lock: a reader may miss the operation that
+    ends at that moment, until the next time.
     """
 
     __slots__ = ("_latencies_ns", "counts", "done", "endpoint", "endpoints", "last_complete_ns", "started_ns")
@@ -90,7 +92,7 @@ class EtcdLeader:
         for name in sorted(self._clients, key=lambda name: name != self._last):
             try:
                 leads = self._clients[name].status().is_leader
-            except EtcdUnreachable:
+            except EtcdUnreachableError:
                 continue
             if leads:
                 self._last = name
@@ -116,7 +118,9 @@ class ProgressReporter:
         ask_leader: Callable[[], str | None],
         on_error: Callable[[LabError], None],
     ) -> None:
-        """:param endpoint: named until the first operation has ended
+        """Write the file for the first time; LabError where that fails.
+
+        :param endpoint: named until the first operation has ended
         :param on_error: called, on the thread, where the file cannot be written; there is no further try then
         """
         self._path = path

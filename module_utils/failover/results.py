@@ -101,9 +101,10 @@ class Experiment:
     def history(self) -> tuple[dict[str, Any], pa.Table]:
         """Return the history's meta object and its rows."""
         # Here and not above: hosts import this module for write_json_atomic and have no pyarrow.
-        from .history_parquet import read_parquet
+        from .history_parquet import read_fetched, read_parquet
 
-        return read_parquet(self.path / HISTORY_FILE)
+        fetched = self.path / FETCHED_HISTORY_FILE
+        return read_fetched(fetched) if fetched.is_file() else read_parquet(self.path / HISTORY_FILE)
 
     def events(self) -> list[Event]:
         """Return the events in the order of their wall time."""
@@ -151,7 +152,8 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
     _check_keys(path / EXPERIMENT_FILE, info, EXPERIMENT_KEYS, _EXPERIMENT_TYPES)
     if info["name"] != path.name:
         raise LabError(f"{path / EXPERIMENT_FILE} is of experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
-    for name in (HISTORY_FILE, EVENTS_FILE):
+    history = HISTORY_FILE if not (path / FETCHED_HISTORY_FILE).is_file() else FETCHED_HISTORY_FILE
+    for name in (history, EVENTS_FILE):
         if not (path / name).is_file():
             raise LabError(f"{path / name} is missing; {_FETCH_AGAIN}")
     return Experiment(path.name, path, info, _read_verdict(path / VERDICT_FILE) if need_verdict else None)
@@ -241,7 +243,7 @@ def write_json_atomic(path: str | Path, value: Any) -> None:
 
 def _read_verdict(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise LabError(f"{path} is missing; verify the run first: ansible-playbook playbooks/report.yml")
+        raise LabError(f"{path} is missing; verify the run first: ansible-playbook playbooks/verify.yml")
     verdict = read_json(path, "the verdict")
     known = {member.value for member in Verdict}
     checks = verdict.get("checks")
@@ -250,7 +252,7 @@ def _read_verdict(path: Path) -> dict[str, Any]:
         or not isinstance(checks, list)
         or not all(isinstance(check, dict) and check.get("verdict") in known for check in checks)
     ):
-        raise LabError(f"{path} is not a verdict of this lab; verify the run again: ansible-playbook playbooks/report.yml")
+        raise LabError(f"{path} is not a verdict of this lab; verify again: ansible-playbook playbooks/verify.yml")
     return verdict
 
 

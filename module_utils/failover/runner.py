@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from .failover_policy import FailoverPolicy, OperationResult
 from .faults import Emit, FaultDirector, place_event
 from .history import HistoryWriter
+from .prepare import split_endpoint
 from .progress import FAILED, FINISHED, EtcdLeader, ProgressReporter, Tally
 from .results import write_json_atomic
 from .shapes import SCHEMA_VERSION, FaultSpec, HistoryRow, Kind, LabError, Outcome
@@ -37,6 +38,7 @@ PROGRESS_FILE = "progress.json"
 SUMMARY_FILE = "summary.json"
 
 SYSTEMS = ("etcd", "mysql")
+MYSQL_ACCOUNT = ("user", "password", "database")
 
 
 class Client(Protocol):
@@ -90,7 +92,7 @@ class RunnerConfig:
     policy: FailoverPolicy
     work_dir: Path
     faults: Sequence[FaultSpec] = ()
-    mysql: Mapping[str, str] = field(default_factory=dict)  # user, password, database
+    mysql: Mapping[str, str] = field(default_factory=dict)  # MYSQL_ACCOUNT
     source: str = field(default_factory=socket.gethostname)  # who stamps the clients' events
 
 
@@ -108,14 +110,11 @@ def check_config(config: RunnerConfig) -> None:
         split_endpoint(endpoint)
     if config.system == "etcd" and not all("client_url" in member for member in config.members.values()):
         raise LabError(f"members of {config.experiment}: each needs a client_url like http://10.0.0.11:2379")
-
-
-def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``."""
-    host, _, port = endpoint.rpartition(":")
-    if not host or not port.isdigit():
-        raise LabError(f"endpoint {endpoint!r} is not host:port; write it like 10.0.0.11:2379")
-    return host, int(port)
+    missing = [name for name in MYSQL_ACCOUNT if not config.mysql.get(name)]
+    if config.system == "mysql" and missing:
+        raise LabError(
+            f"{config.experiment} lacks the MySQL {', '.join(missing)}; the load generator logs in with them"
+        )
 
 
 def client_maker(config: RunnerConfig) -> MakeClient:
@@ -128,7 +127,7 @@ def client_maker(config: RunnerConfig) -> MakeClient:
 
             seeds = tuple(config.endpoints[1:])
             return lambda number, emit: ClientWithFailover(
-                host, port, seeds=seeds, policy=config.policy, emit=emit, seed=config.seed + number
+                host, port, seeds=seeds, policy=config.policy, emit=emit, jitter_seed=config.seed + number
             )
         from .mysql_client import MySQLClient
     except ImportError as error:
@@ -136,16 +135,16 @@ def client_maker(config: RunnerConfig) -> MakeClient:
             f"the {config.system} client cannot be loaded on {config.source}: {error}; "
             "provision the load generator with playbooks/up.yml"
         ) from error
-    account = config.mysql
+    user, password, database = (config.mysql[name] for name in MYSQL_ACCOUNT)
     return lambda number, emit: MySQLClient(
         host,
         port,
-        account["user"],
-        account["password"],
-        account["database"],
+        user,
+        password,
+        database,
         policy=config.policy,
         emit=emit,
-        seed=config.seed + number,
+        jitter_seed=config.seed + number,
     )
 
 
@@ -455,9 +454,7 @@ class _Run:
         on_index = self._director.on_index if self._director is not None else _nothing_due
         shares = assign_clients(self._operations, config.clients)
         for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
-            thread = _ClientThread(
-                number, config, self._operations, share, tally, self._stop, on_index, self._emit
-            )
+            thread = _ClientThread(number, config, self._operations, share, tally, self._stop, on_index, self._emit)
             self._threads.append(thread)
             thread.connect(make_client)
 

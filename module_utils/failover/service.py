@@ -134,9 +134,9 @@ class Service:
             started_wall_ns=parse_timestamp(found.get("ExecMainStartTimestamp", "")),
         )
 
-    def main_process(self) -> MainProcess | None:
-        """Take hold of the unit's main process; None where there is none."""
-        pid = self.state().main_pid
+    def main_process(self, state: UnitState | None = None) -> MainProcess | None:
+        """Take hold of the unit's main process, as ``state`` names it or as it is now; None where there is none."""
+        pid = (state or self.state()).main_pid
         if pid == 0:
             return None
         try:

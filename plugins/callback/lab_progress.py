@@ -9,41 +9,178 @@ name: lab_progress
 type: stdout
 short_description: A playbook as a list of phases
 description:
-  - Each play is a phase, shown when it begins and again, with its time, when it is over.
-  - What is in order is quiet; what failed is one line with host, task and reason.
+  - Each play is a phase, and within a play each item of a looped C(include_role). A phase is shown with its time when
+    it is over; on a terminal the task at work is shown below, elsewhere a line now and then.
+  - What is in order is quiet. What failed is one line with host, task and reason; a failure that a rescue section
+    takes care of is quiet, too. In check mode and with C(--diff), every change is a line.
+  - Messages of C(debug), and those of C(assert) that have a C(success_msg), are shown.
   - With C(-v) everything is shown as by the callback P(ansible.builtin.default#callback).
 author: The failover lab's authors (@failover-lab)
+options:
+  phases_file:
+    description:
+      - File to keep phases, failures and the hosts' recap in, as JSON, replaced whenever something of it changes.
+      - A phase that never ended has the status C(running).
+    type: path
+    env:
+      - name: LAB_PHASES_FILE
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
 """
 
+import itertools
+import json
+import os
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ansible import constants as C  # noqa: N812 - Ansible's own name for it
+from ansible.playbook.block import Block
+from ansible.playbook.role_include import IncludeRole
+from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
-LONGEST_LINE = 2000
+# How often the live line is drawn, in s.
+DRAW_INTERVAL_S = 0.25
+# How often a task that takes long is named where lines cannot be redrawn, in s.
+LINE_INTERVAL_S = 30.0
+# Tasks that use the terminal themselves.
+OWN_DISPLAY = ("workload_wait", "pause", "ansible.builtin.pause")
+DEBUG = ("debug", "ansible.builtin.debug")
+ASSERT = ("assert", "ansible.builtin.assert")
+# Ansible's wrapping around the reason that a module or an action gave.
+WRAPPING = ("Task failed: ", "Action failed: ", "Module failed: ", "Task failed. ")
+# A message is cut here: whoever wants more of it takes -v.
+LONGEST_MESSAGE = 6000
+CLEAR_LINE = "\r\x1b[K"
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 @dataclass
 class Phase:
-    """A play and what became of it."""
+    """A play, or one item of a play's looped role, and what became of it."""
 
     name: str
-    began_at: float
-    changed: int = 0
-    failed: int = 0
+    play: str
+    started_at: str  # ISO 8601, UTC
+    duration_s: float = 0.0
+    status: str = "running"  # running, ok, failed
     tasks: int = 0
-    ended_at: float = 0.0
+    changed: int = 0  # results, one a host and task
 
-    @property
-    def duration_s(self) -> float:
-        """Seconds from its first task to its end."""
-        return self.ended_at - self.began_at
+
+@dataclass
+class Record:
+    """What ``phases_file`` holds."""
+
+    phases: list[Phase] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)  # phase, play, task, host, message
+    hosts: dict[str, dict[str, int]] = field(default_factory=dict)  # Ansible's recap, once the playbook is over
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def root_cause(summary: Any) -> str:
+    """Return the message at the bottom of an exception's chain, as far as Ansible tells of one."""
+    event = getattr(summary, "event", None)
+    while (below := getattr(getattr(event, "chain", None), "event", None)) is not None:
+        event = below
+    message = str(getattr(event, "msg", "")).strip()
+    return message.splitlines()[-1] if message.startswith("Traceback ") else message
+
+
+def reason(found: Any, exception: Any = None) -> str:
+    """Return why a result is a failure, in words; of a loop, why its first failed item is."""
+    failed_items = [item for item in found.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+    if failed_items and found.get("msg") != failed_items[0].get("msg"):
+        item, *more = failed_items
+        also = f" (and {len(more)} more)" if more else ""
+        label = str(item.get("_ansible_item_label", item.get("item")))[:60]
+        return f"item {label}: {reason(item, item.get('exception'))}{also}"
+    message = str(found.get("msg") or "").strip()
+    while wrapping := next((text for text in WRAPPING if message.startswith(text)), None):
+        message = message.removeprefix(wrapping)
+    if message.startswith("Traceback "):
+        message = message.splitlines()[-1]
+    if message in ("", "non-zero return code", "MODULE FAILURE") or message.startswith("MODULE FAILURE\n"):
+        said = [str(found.get(name) or "").strip() for name in ("stderr", "stdout", "module_stderr", "module_stdout")]
+        last = next((text.splitlines()[-1] for text in said if text), "")
+        status = f"exit status {found['rc']}" if "rc" in found else "no reason given"
+        message = f"{last} ({status})" if last else status
+    elif (cause := root_cause(exception)) not in message:
+        message = f"{message} {cause}"
+    return message[:LONGEST_MESSAGE]
+
+
+def ancestors(task: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each block and include around a task, innermost first, with the one below it."""
+    below, above = task, task._parent
+    while above is not None:
+        yield above, below
+        below, above = above, above._parent
+
+
+def rescued(task: Any) -> bool:
+    """Tell whether a rescue section takes care of this task's failure."""
+    return any(
+        isinstance(above, Block) and above.rescue and below._uuid in [child._uuid for child in above.block]
+        for above, below in ancestors(task)
+    )
+
+
+def item_of_role(task: Any) -> str | None:
+    """Return the label of the loop's item that this task's role was included for, or None."""
+    labels = (
+        above.vars.get("_ansible_item_label") for above, _ in ancestors(task) if isinstance(above, IncludeRole)
+    )
+    return next((str(label) for label in labels if label is not None), None)
+
+
+class LiveLine:
+    """The line below all others that is drawn again and again, on a terminal.
+
+    Everything that Ansible shows goes through one method of its Display, here and (over a queue) from its workers.
+    That method is wrapped, so that whatever is shown, a warning for instance, takes the place of the live line instead
+    of standing behind it. A text without a newline is somebody's live line.
+    """
+
+    def __init__(self, display: Any) -> None:
+        self._show: Callable[..., None] = display.display
+        self._process = os.getpid()
+        self._drawn = False
+        self._lock = threading.RLock()
+        display.display = self.show
+
+    def show(self, msg: str, *args: Any, newline: bool = True, **options: Any) -> None:
+        """Display.display, after the live line was cleared."""
+        if os.getpid() != self._process:
+            self._show(msg, *args, newline=newline, **options)
+            return
+        with self._lock:
+            if newline and self._drawn:
+                self._show(CLEAR_LINE, newline=False, screen_only=True)
+            self._drawn = not newline
+            self._show(msg, *args, newline=newline, **options)
+
+    def draw(self, text: str) -> None:
+        """Show ``text`` as the live line, cut to the terminal's width."""
+        try:
+            columns = os.get_terminal_size(sys.stdout.fileno()).columns
+        except (OSError, ValueError):
+            columns = 80
+        self.show(CLEAR_LINE + text[: columns - 1] + "\r", newline=False, screen_only=True)
 
 
 class CallbackModule(Default):  # type: ignore[misc]
@@ -55,173 +192,250 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._phases: list[Phase] = []
+        self._record = Record()
         self._phase: Phase | None = None
-        self._terminal = sys.stdout.isatty()
-        self._width = 0
-        self._began_at = time.monotonic()
+        self._phase_began = 0.0
+        self._began = time.monotonic()
+        self._play_name = ""
+        self._announced: str | None = None
+        self._at_work: tuple[str, float] | None = None  # the task's name, when it began
+        self._said: tuple[str, str] = ("", "")  # the last failure's task and message
+        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not self._verbose
+        self._live = LiveLine(self._display) if terminal else None
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        self._good, self._bad, self._dots = ("✓", "✗", "…") if unicode else ("ok", "FAILED", "...")
+        self._spinner = itertools.cycle(SPINNER if unicode else "|/-\\")
 
     @property
-    def _full(self) -> bool:
+    def _verbose(self) -> bool:
         return bool(self._display.verbosity > 0)
+
+    def _say(self, text: str, color: str | None = None) -> None:
+        self._display.display(text, color=color)
+
+    def _save(self) -> None:
+        path = self.get_option("phases_file")
+        if not path:
+            return
+        temporary = Path(f"{path}.new")
+        try:
+            temporary.write_text(json.dumps(asdict(self._record), indent=1), encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            self._display.warning(f"{path} cannot be written ({error.strerror}); phases are not recorded")
+            self.set_option("phases_file", None)
 
     # ---- phases
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        if self._full:
+        """Begin to show what is at work."""
+        if self._verbose:
             super().v2_playbook_on_start(playbook)
+        else:
+            threading.Thread(target=self._tick, name="lab_progress", daemon=True).start()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        if self._full:
-            super().v2_playbook_on_play_start(play)
-            return
+        """End the phase before; the new one begins with its first task."""
         self._end_phase()
-        self._phase = Phase(play.get_name().strip() or "play", time.monotonic())
+        self._play_name = play.get_name().strip()
+        if self._verbose:
+            super().v2_playbook_on_play_start(play)
+
+    def _enter_phase(self, name: str) -> Phase:
+        if self._phase is None or self._phase.name != name:
+            self._end_phase()
+            self._phase_began = time.monotonic()
+            self._phase = Phase(name, self._play_name, datetime.now(UTC).isoformat(timespec="seconds"))
+            self._record.phases.append(self._phase)
+            self._save()
+            if self._live is None and not self._verbose:
+                self._say(f"{self._dots} {name}")
+        return self._phase
 
     def _end_phase(self) -> None:
-        phase, self._phase = self._phase, None
-        if phase is None or not phase.tasks:
+        phase, self._phase, self._at_work = self._phase, None, None
+        if phase is None:
             return
-        phase.ended_at = time.monotonic()
-        self._phases.append(phase)
-        self._clear()
-        mark, color = ("✗", C.COLOR_ERROR) if phase.failed else ("✓", C.COLOR_OK)
-        changed = f"  {phase.changed} changed" if phase.changed else ""
-        self._display.display(f"{mark} {phase.name:<32} {phase.duration_s:7.1f} s{changed}", color=color)
+        phase.duration_s = round(time.monotonic() - self._phase_began, 3)
+        failed = phase.status == "failed"
+        phase.status = "failed" if failed else "ok"
+        self._save()
+        if not self._verbose:
+            mark, color = (self._bad, C.COLOR_ERROR) if failed else (self._good, C.COLOR_OK)
+            changed = f"   {phase.changed} changed" if phase.changed else ""
+            self._say(f"{mark} {phase.name:<30} {duration(phase.duration_s):>12}{changed}", color)
+
+    def _tick(self) -> None:
+        next_line = LINE_INTERVAL_S
+        while True:
+            time.sleep(DRAW_INTERVAL_S)
+            phase, at_work = self._phase, self._at_work
+            if phase is None or at_work is None:
+                next_line = LINE_INTERVAL_S
+                continue
+            name, began = at_work
+            seconds = time.monotonic() - began
+            if self._live is not None:
+                self._live.draw(f"{next(self._spinner)} {phase.name}: {name} ({seconds:.0f} s)")
+            elif seconds < LINE_INTERVAL_S:
+                next_line = LINE_INTERVAL_S
+            elif seconds >= next_line:
+                next_line += LINE_INTERVAL_S
+                self._say(f"  {phase.name}: {name} ({seconds:.0f} s)")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        if self._full:
-            super().v2_playbook_on_stats(stats)
-            return
+        """Say where the time went and what changed."""
         self._end_phase()
-        hosts = sorted(stats.processed)
-        totals = [stats.summarize(host) for host in hosts]
-        changed = {host: total["changed"] for host, total in zip(hosts, totals, strict=True) if total["changed"]}
-        said = ", ".join(f"{host} {count}" for host, count in changed.items()) or "nothing"
-        self._display.display(f"  {time.monotonic() - self._began_at:.0f} s in all; changed: {said}")
+        self._record.hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        self._save()
+        if self._verbose:
+            super().v2_playbook_on_stats(stats)
+        total_s = time.monotonic() - self._began
+        if len(self._record.phases) > 1:
+            self._say("")
+            for phase in self._record.phases:
+                share = phase.duration_s / max(total_s, 1e-9)
+                self._say(f"  {phase.name:<30} {duration(phase.duration_s):>12} {share:5.0%}  {phase.status}")
+            self._say(f"  {'in all':<30} {duration(total_s):>12}")
+        changed = [f"{host} {recap['changed']}" for host, recap in self._record.hosts.items() if recap["changed"]]
+        if not self._verbose and self._record.hosts:
+            self._say(f"  changed: {', '.join(changed) or 'nothing'}")
 
     # ---- tasks
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        if self._full:
+        """Note what is at work."""
+        if self._verbose:
             super().v2_playbook_on_task_start(task, is_conditional)
-            return
-        if self._phase is None:
-            return
-        if not self._phase.tasks and not self._terminal:
-            self._display.display(f"… {self._phase.name}")
-        self._phase.tasks += 1
-        if self._terminal:
-            text = f"… {self._phase.name}: {task.get_name().strip()}"[: self._columns()]
-            self._display.display("\r" + text.ljust(self._width), newline=False)
-            self._width = len(text)
+        self._begin_task(task)
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        if self._full:
+        """Note what is at work."""
+        if self._verbose:
             super().v2_playbook_on_handler_task_start(task)
-        else:
-            self.v2_playbook_on_task_start(task, False)
+        self._begin_task(task)
 
-    def _columns(self) -> int:
-        return max(20, int(self._display.columns))
-
-    def _clear(self) -> None:
-        if self._terminal and self._width:
-            self._display.display("\r" + " " * self._width + "\r", newline=False)
-            self._width = 0
-
-    # ---- results
+    def _begin_task(self, task: Any) -> None:
+        if self._phase is None and isinstance(task, IncludeRole) and task.loop:
+            # Each of its items is a phase of its own, and nothing came before them.
+            return
+        item = item_of_role(task)
+        phase = self._enter_phase(f"{self._play_name}: {item}" if item else self._play_name)
+        phase.tasks += 1
+        own = task.action in OWN_DISPLAY
+        self._at_work = None if own else (task.get_name().strip(), time.monotonic())
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        if self._full:
+        """Count changes; show what a playbook has to say."""
+        if result.result.get("changed") and self._phase and not isinstance(result.task, TaskInclude):
+            self._phase.changed += 1
+            if not self._verbose and (result.task.check_mode or result.task.diff):
+                self._say(f"  changed: {self.host_label(result)}: {result.task.get_name().strip()}", C.COLOR_CHANGED)
+        if self._verbose:
             super().v2_runner_on_ok(result)
             return
-        self._count_change(result)
-        # What a playbook has to say to its user, it says with debug or assert.
-        if result.task.action in ("ansible.builtin.debug", "ansible.builtin.assert") and not result.task.loop:
-            message = result.result.get("msg")
-            if result.task.get_name().rsplit(": ", 1)[-1].startswith("Say") and message:
-                self._clear()
-                self._display.display(f"  {message}")
-
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if self._full:
-            super().v2_runner_on_failed(result, ignore_errors)
-            return
-        if not ignore_errors:
-            self._say_failure(result, self._reason(result))
-
-    def v2_runner_on_unreachable(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_on_unreachable(result)
-            return
-        self._say_failure(result, f"cannot be reached: {self._reason(result)}")
-
-    def _say_failure(self, result: Any, reason: str) -> None:
-        if self._phase:
-            self._phase.failed += 1
-        self._clear()
-        task = result.task.get_name().strip()
-        line = " ".join(f"✗ {result.host.get_name()}: {task}: {reason}".split())
-        self._display.display(line[:LONGEST_LINE], color=C.COLOR_ERROR, stderr=False)
-
-    def _reason(self, result: Any) -> str:
-        """Return why in words: of a loop, the item that failed."""
-        found = result.result
-        failed_items = [item for item in found.get("results", []) if isinstance(item, dict) and item.get("failed")]
-        if failed_items:
-            found = failed_items[0]
-        message = str(found.get("msg") or "").removeprefix("Task failed: ").removeprefix("Action failed: ")
-        if not message or message == "non-zero return code":
-            lines = str(found.get("stderr") or found.get("stdout") or message or "no reason given").strip().splitlines()
-            message = lines[-1]
-        return message
-
-    def _count_change(self, result: Any) -> None:
-        if result.result.get("changed") and self._phase:
-            self._phase.changed += 1
-
-    # Quiet unless everything is shown.
-
-    def v2_runner_on_skipped(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_on_skipped(result)
-
-    def v2_playbook_on_include(self, included_file: Any) -> None:
-        if self._full:
-            super().v2_playbook_on_include(included_file)
+        self._handle_warnings(result.result)
+        if not result.task.loop:
+            self._say_message(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
-        if self._full:
+        """Show what a playbook has to say."""
+        if self._verbose:
             super().v2_runner_item_on_ok(result)
-        elif result.task.get_name().rsplit(": ", 1)[-1].startswith("Say"):
-            self._clear()
-            self._display.display(f"  {result.result.get('msg')}")
+            return
+        self._handle_warnings(result.result)
+        self._say_message(result)
+
+    def _say_message(self, result: Any) -> None:
+        task, found = result.task, result.result
+        if task.action in DEBUG:
+            self._clean_results(found, task.action)
+            text = str(found["msg"]) if "msg" in found else self._dump_results(found).strip()
+        elif task.action in ASSERT and "success_msg" in task.args:
+            text = str(found.get("msg", ""))
+        else:
+            return
+        for line in text.strip().splitlines():
+            self._say(f"  {line}")
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Say what failed and why, unless somebody takes care of it."""
+        matters = not ignore_errors and not rescued(result.task)
+        if matters:
+            self._note_failure(result, reason(result.result, result.exception))
+        if self._verbose:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        self._handle_warnings(result.result)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
-        if self._full:
+        """Quiet, as the task says what failed."""
+        if self._verbose:
             super().v2_runner_item_on_failed(result)
+        else:
+            self._handle_warnings(result.result)
 
-    def v2_runner_item_on_skipped(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_item_on_skipped(result)
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Say which host cannot be reached, unless that does not matter."""
+        if not result.task.ignore_unreachable:
+            self._note_failure(result, f"cannot be reached. {reason(result.result, result.exception)}")
+        if self._verbose:
+            super().v2_runner_on_unreachable(result)
+        else:
+            self._handle_warnings(result.result)
 
-    def v2_runner_retry(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_retry(result)
+    def _note_failure(self, result: Any, message: str) -> None:
+        phase = self._phase or self._enter_phase(self._play_name)
+        phase.status = "failed"
+        host, task = result.host.get_name(), result.task.get_name().strip()
+        self._record.failures.append(
+            {"phase": phase.name, "play": phase.play, "task": task, "host": host, "message": message}
+        )
+        self._save()
+        if self._verbose:
+            return
+        same = self._said == (task, message)
+        self._said = (task, message)
+        first, *more = message.strip().splitlines() or [""]
+        self._say(f"{self._bad} {self.host_label(result)}: {task}: {'the same' if same else first}", C.COLOR_ERROR)
+        for line in [] if same else more:
+            self._say(f"    {line}", C.COLOR_ERROR)
 
-    def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:
-        if self._full:
-            super().v2_playbook_on_notify(handler, host)
+    def v2_on_file_diff(self, result: Any) -> None:
+        """Show what would change in a file, with --diff."""
+        if self._verbose:
+            super().v2_on_file_diff(result)
+            return
+        for item in result.result.get("results") or [result.result]:
+            if isinstance(item, dict) and item.get("diff") and item.get("changed"):
+                self._say(self._get_diff(item["diff"]))
 
-    def v2_runner_on_async_poll(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_on_async_poll(result)
+    # ---- shown with -v only
 
-    def v2_runner_on_async_ok(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_on_async_ok(result)
 
-    def v2_runner_on_async_failed(self, result: Any) -> None:
-        if self._full:
-            super().v2_runner_on_async_failed(result)
+def _with_verbose_only(name: str) -> Callable[..., None]:
+    shown: Callable[..., None] = getattr(Default, name)
+
+    def method(self: CallbackModule, *args: Any, **options: Any) -> None:
+        if self._verbose:
+            shown(self, *args, **options)
+
+    method.__name__ = name
+    method.__doc__ = "Quiet without -v."
+    return method
+
+
+for _name in (
+    "v2_playbook_on_include",
+    "v2_playbook_on_no_hosts_matched",
+    "v2_playbook_on_no_hosts_remaining",
+    "v2_playbook_on_notify",
+    "v2_runner_item_on_skipped",
+    "v2_runner_on_async_failed",
+    "v2_runner_on_async_ok",
+    "v2_runner_on_async_poll",
+    "v2_runner_on_skipped",
+    "v2_runner_on_start",
+    "v2_runner_retry",
+):
+    setattr(CallbackModule, _name, _with_verbose_only(_name))

@@ -34,11 +34,12 @@ def write_report(folder: str | Path, progress: Progress) -> list[Path]:
     Raises :class:`LabError` where the folder is damaged or cannot be written to. Each file is replaced in one
     step, so a report that cannot be finished leaves the one before it in place.
     """
+    progress("read the run")
+    run = load_run(folder)
+    # Heavy, and of no use for a folder that cannot be read.
     from .content import build
     from .render import render_html, render_pdf
 
-    progress("read the run")
-    run = load_run(folder)
     progress.expect(len(run.experiments) + 4)
     content, drawings = build(run, progress)
     progress("set the page")

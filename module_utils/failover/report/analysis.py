@@ -29,7 +29,8 @@ WRITES = (KINDS.index(Kind.CREATE.value), KINDS.index(Kind.DELETE.value))
 READ = KINDS.index(Kind.RETRIEVE.value)
 OK = OUTCOMES.index(Outcome.OK.value)
 
-QUANTILES: tuple[tuple[str, float], ...] = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9))
+# In thousandths: as fractions of two they would not be exact, and the 999th of 1,000 would become the 1,000th.
+QUANTILES: tuple[tuple[str, int], ...] = (("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999))
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -110,17 +111,23 @@ def columns_of_table(table: pyarrow.Table) -> Columns:
 def latency_summary(latency_ns: Ints) -> dict[str, Any]:
     """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
 
-    Percentiles are observed values (the inverse of the empirical distribution function, numpy's
-    ``inverted_cdf``), never values between two operations.
+    Percentiles are observed values, never values between two operations: the smallest latency that at least
+    that share of the operations did not exceed (the inverse of the empirical distribution function; definition 1
+    of Hyndman & Fan, "Sample Quantiles in Statistical Packages", 1996).
     """
     summary: dict[str, Any] = {"count": len(latency_ns)}
     if len(latency_ns) == 0:
         return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None}
-    values = np.percentile(latency_ns, [quantile for _, quantile in QUANTILES], method="inverted_cdf")
-    for (name, _), value in zip(QUANTILES, values, strict=True):
-        summary[f"{name}_ms"] = float(value) / MS
-    summary["max_ms"] = float(latency_ns.max()) / MS
+    ordered = np.sort(latency_ns)
+    for name, thousandths in QUANTILES:
+        summary[f"{name}_ms"] = int(ordered[_rank(len(ordered), thousandths)]) / MS
+    summary["max_ms"] = int(ordered[-1]) / MS
     return summary
+
+
+def _rank(count: Any, thousandths: int) -> Any:
+    """Return the position, from 0, of a quantile among ``count`` sorted values; of integers or of arrays of them."""
+    return -(-count * thousandths // 1000) - 1
 
 
 def survival_curve(latency_ns: Ints, points_per_decade: int = 60) -> dict[str, list[float]]:
@@ -158,14 +165,11 @@ def latency_over_time(columns: Columns, start_ns: int, end_ns: int, buckets: int
     first = (np.cumsum(counts) - counts)[filled]
     size = counts[filled]
 
-    def rank(share: float) -> Ints:
-        return np.asarray(first + np.maximum(np.ceil(size * share).astype(np.int64) - 1, 0), dtype=np.int64)
-
     centres = start_ns + (filled + 0.5) * (end_ns - start_ns) / buckets
     result["t_s"] = (centres / S).tolist()
     result["min_ms"] = (ordered[first] / MS).tolist()
-    result["p50_ms"] = (ordered[rank(0.5)] / MS).tolist()
-    result["p99_ms"] = (ordered[rank(0.99)] / MS).tolist()
+    result["p50_ms"] = (ordered[first + _rank(size, 500)] / MS).tolist()
+    result["p99_ms"] = (ordered[first + _rank(size, 990)] / MS).tolist()
     result["max_ms"] = (ordered[first + size - 1] / MS).tolist()
     return result
 
@@ -285,8 +289,11 @@ MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
     ("leader_seen", "fault.leader_after", "new leader seen by polling"),
     ("first_attempt_failed", "client.attempt_failed", "first failed attempt of a client"),
     ("failover_started", "client.failover_started", "client failover started"),
+    ("waits_for_election", "client.waits_for_election", "client waits for the election"),
     ("failover_completed", "client.failover_completed", "client failover completed"),
 )
+# Of these nothing is missed where they are absent: not every failover has them.
+OPTIONAL_MARKS = ("leader_seen", "waits_for_election")
 # What bounds the time in which a gap may be blamed on the fault.
 EFFECTS = ("process_gone", "leader_elected", "failover_completed")
 
@@ -339,6 +346,21 @@ def on_one_clock(events: Sequence[Event], clocks: Iterable[Clock]) -> list[Event
     return sorted(moved, key=lambda event: event.wall_ns)
 
 
+def is_joining(event: Event) -> bool:
+    """Tell whether a member that has just started merely heard who leads: that is no election."""
+    return bool(event.data.get("joined"))
+
+
+def elections(events: Iterable[Event]) -> dict[tuple[str, Any], int]:
+    """Return when (wall time, ns) each election was first said to be won, by leader and term; every member says it."""
+    found: dict[tuple[str, Any], int] = {}
+    for event in events:
+        if event.event == "server.leader_elected" and not is_joining(event):
+            who = (str(event.data.get("leader") or event.source), event.data.get("term"))
+            found[who] = min(found.get(who, event.wall_ns), event.wall_ns)
+    return found
+
+
 def fault_marks(
     events: Sequence[Event],
     fault_id: str,
@@ -363,6 +385,7 @@ def fault_marks(
             event
             for event in events
             if event.event == event_name
+            and not is_joining(event)
             and (fault_id_of(event) == fault_id if own else moment <= event.wall_ns < until_wall_ns)
         ]
         if not candidates:

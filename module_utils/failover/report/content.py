@@ -146,6 +146,7 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "client_cpu_share": cpu / duration_s if cpu is not None and duration_s else None,
         "history_cut": meta.get("cut"),
         "outcomes": _outcomes(columns),
+        "endpoints": _endpoints(table),
         "latency": _latency(columns, columns.latency_ns),
         "intended_latency": _latency(columns, columns.intended_latency_ns) if info["rate"] else None,
         "throughput": {"window_ms": width, **analysis.throughput(columns, start, end, width)},
@@ -164,8 +165,8 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
             }
             for clock in clocks
         ],
-        "members": _members(experiment),
-        "convergence": _convergence(info.get("convergence"), events),
+        "members": _members(experiment, (info["convergence"] or {}).get("hashes") or {}),
+        "convergence": _convergence(info["convergence"], bool(faults)),
         "elections_unexplained": _unexplained_elections(events, faults, int(info["origin_wall_ns"]), end),
         "files": [_file(experiment.path / name, experiment.path.parent) for name in (HISTORY_FILE, EVENTS_FILE)],
     }
@@ -216,6 +217,12 @@ def _outcomes(columns: Columns) -> list[dict[str, Any]]:
     return rows
 
 
+def _endpoints(table: Any) -> dict[str, int]:
+    """Count operations by the endpoint that answered last, or was tried last."""
+    counted = {item["values"]: item["counts"] for item in table["endpoint"].value_counts().to_pylist()}
+    return dict(sorted(counted.items()))
+
+
 def _latency(columns: Columns, latency: analysis.Ints) -> dict[str, Any]:
     """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
     by_kind = {kind: latency[columns.kind == code] for code, kind in enumerate(KINDS)}
@@ -251,11 +258,15 @@ def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
     }
 
 
-def _members(experiment: Experiment) -> list[dict[str, Any]]:
-    """Count each member's keys; members with one digest have the same keys with the same values."""
+def _members(experiment: Experiment, hashes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Count each member's keys; members with one digest have the same keys with the same values.
+
+    :param hashes: what the servers computed themselves over their data, by member
+    """
     rows = []
     for name in experiment.members:
         row: dict[str, Any] = {"name": name, "keys": None, "revision": None, "digest": None}
+        row["server_hash"] = hashes.get(name)
         if (experiment.path / NODES_FOLDER / f"{name}.jsonl").is_file():
             dump = experiment.dump(name)
             row |= {
@@ -281,34 +292,59 @@ def _file(path: Path, folder: Path) -> dict[str, Any]:
     return {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": digest}
 
 
-def _convergence(recorded: Mapping[str, Any] | None, events: Sequence[Event]) -> dict[str, Any] | None:
+# The steps of a member's return as the heal records them, in the order in which they come.
+RETURN_STEPS = (
+    ("heal_received", "the member's host has the request"),
+    ("process_started", "process started"),
+    ("active", "service manager says active"),
+    ("first_answer", "first answer to a status request"),
+    ("leader_known", "knows the leader"),
+    ("caught_up", "has the newest revision"),
+    ("converged", "all members proven equal"),
+)
+
+
+def _convergence(recorded: Mapping[str, Any] | None, faulted: bool) -> dict[str, Any] | None:
     """Turn the samples after the heal into one curve a member: revisions behind the most advanced member.
 
-    A sample's time is relative to the request to heal; where no such event comes before the samples, to the first one.
+    Times are in ms since the heal was requested, or since the watching began where nothing was to be healed. The lag
+    is None while a member does not answer.
     """
     if recorded is None:
         return None
     samples = sorted(recorded.get("samples") or [], key=lambda sample: int(sample["wall_ns"]))
-    last = int(samples[-1]["wall_ns"]) if samples else 0
-    heals = [event.wall_ns for event in events if event.event == "fault.heal_requested" and event.wall_ns < last]
-    zero = heals[-1] if heals else int(samples[0]["wall_ns"]) if samples else 0
-    members: dict[str, dict[str, list[float]]] = {}
+    started = recorded.get("started_wall_ns")
+    zero = int(started if started is not None else samples[0]["wall_ns"] if samples else 0)
+    members: dict[str, dict[str, list[float | None]]] = {}
     for sample in samples:
-        revisions = {
-            name: state["revision"]
-            for name, state in sample["members"].items()
-            if state is not None and state.get("revision") is not None
-        }
+        revisions = {name: (state or {}).get("revision") for name, state in sample["members"].items()}
+        newest = max((revision for revision in revisions.values() if revision is not None), default=None)
         for name, revision in revisions.items():
             series = members.setdefault(name, {"t_ms": [], "lag": []})
             series["t_ms"].append((int(sample["wall_ns"]) - zero) / MS)
-            series["lag"].append(max(revisions.values()) - revision)
+            series["lag"].append(None if revision is None or newest is None else newest - revision)
+    began = "the heal was requested" if faulted else "the watching began"
     return {
         "converged": recorded.get("converged"),
         "duration_ms": recorded.get("duration_ms"),
+        "on_this_axis": started is not None,
+        "reasons": recorded.get("reasons") or [],
+        "errors": recorded.get("errors") or {},
+        "hash_revision": recorded.get("revision"),
         "samples": len(samples),
-        "since": "the heal was requested" if heals else "the first sample was taken",
+        "since": "the first sample" if started is None else began,
         "members": dict(sorted(members.items())),
+        "returns": [
+            {
+                "fault": record.get("fault"),
+                "member": record.get("member"),
+                "steps": [
+                    {"name": name, "label": label, "at_ms": (record.get("phases_ms") or {}).get(name)}
+                    for name, label in RETURN_STEPS
+                ],
+            }
+            for record in recorded.get("healed") or []
+        ],
     }
 
 
@@ -320,7 +356,7 @@ def _unexplained_elections(events: Sequence[Event], faults: Sequence[Mapping[str
             healed = fault["healed_s"]
             until = healed * S + ELECTION_AFTER_HEAL_NS if healed is not None else float("inf")
             spans.append((fault["at_s"] * S, until))
-    elected = [event.wall_ns - origin for event in events if event.event == "server.leader_elected"]
+    elected = [wall_ns - origin for wall_ns in analysis.elections(events).values()]
     return sum(1 for at in elected if 0 <= at <= end and not any(low <= at <= high for low, high in spans))
 
 
@@ -476,12 +512,17 @@ def _draw(experiments: Sequence[dict[str, Any]], drawings: dict[str, str]) -> No
         anchor = experiment["anchor"]
         if experiment["operations"]:
             drawings[f"{anchor}-time"] = figures.over_time(experiment, limits, f"{anchor}-time")
-        if experiment["convergence"] and experiment["convergence"]["samples"] > 1:
+        if experiment["convergence"] and _varies(experiment["convergence"]):
             drawings[f"{anchor}-convergence"] = figures.convergence(experiment["convergence"], f"{anchor}-convergence")
     drawings["latency"] = figures.latency_distribution(experiments, kinds, "latency", "latency")
     rated = [experiment for experiment in experiments if experiment["intended_latency"]]
     if rated:
         drawings["intended"] = figures.latency_distribution(rated, kinds, "intended_latency", "intended")
+
+
+def _varies(convergence: Mapping[str, Any]) -> bool:
+    """Tell whether there is anything to see: a member that was behind or away in some sample."""
+    return any(lag != 0 for series in convergence["members"].values() for lag in series["lag"])
 
 
 def _rounded(value: Any) -> Any:

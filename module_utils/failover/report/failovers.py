@@ -54,11 +54,12 @@ DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
     "fault.process_gone": _values("pid"),
     "fault.leader_after": _values("leader", "term"),
     "server.leader_lost": _values("leader", "term"),
-    "server.election_started": _values("term"),
+    "server.election_started": _values("term", "cause"),
     "server.leader_elected": _elected,
     "client.attempt_failed": _values("endpoint", "error"),
-    "client.failover_started": _values("client", "endpoint", "reason"),
-    "client.failover_completed": _values("client", "endpoint", "leader"),
+    "client.failover_started": _values("endpoint"),
+    "client.waits_for_election": _values("endpoint"),
+    "client.failover_completed": _values("endpoint"),
 }
 
 
@@ -156,7 +157,7 @@ def _describe_fault(
         "absent": [
             label
             for name, _, label in analysis.MARK_EVENTS
-            if name != "leader_seen" and analysis.mark_time(marks, name) is None
+            if name not in analysis.OPTIONAL_MARKS and analysis.mark_time(marks, name) is None
         ],
         "gap": _gap_content(gap, moment),
         "write_gap": _gap_content(write_gap, moment),
@@ -190,10 +191,6 @@ def _member_of(fault: Mapping[str, Any], own: Sequence[Event]) -> str | None:
     return named[0] if named else None
 
 
-# What is told of who led, where it was recorded.
-PROOF_FIELDS = ("member", "role", "member_id", "leader", "leader_id", "term")
-
-
 def _proof(
     own: Sequence[Event],
     events: Sequence[Event],
@@ -201,36 +198,48 @@ def _proof(
     moment: int | None,
     until: int,
 ) -> list[dict[str, Any]]:
-    """Return what shows that the member had the role: the check just before the fault, and who led after it.
+    """Return what shows who led: the check just before the fault, and the election after it.
 
-    :returns: rows of ``name``, ``before``, ``after`` (None where not recorded or not meant).
+    :returns: rows of ``name``, ``before``, ``after``; None where it was not recorded.
     """
     checked = [event for event in own if event.event == "fault.role_checked"]
     elected = [
         event
         for event in events
-        if event.event == "server.leader_elected" and moment is not None and moment <= event.wall_ns < until
+        if event.event == "server.leader_elected"
+        and not analysis.is_joining(event)
+        and moment is not None
+        and moment <= event.wall_ns < until
     ]
     before = {"observed by": checked[-1].source, **checked[-1].data} if checked else {}
     after: dict[str, Any] = {}
     if elected:
-        after = {"observed by": elected[0].source, **elected[0].data}
-        after.setdefault("leader", after.get("member") or elected[0].source)
+        data = elected[0].data
+        after = {
+            "leader": data.get("leader") or elected[0].source,
+            "id": data.get("leader_id"),
+            "term": data.get("term"),
+        }
+        after["observed by"] = elected[0].source
     elif record.get("leader_after"):
         after = {
-            "observed by": "polling",
             "leader": record["leader_after"],
-            "leader_id": record.get("leader_id_after"),
+            "id": record.get("leader_id_after"),
             "term": record.get("term_after"),
         }
-    # Of the new leader's own role nothing more is to be said than that it leads.
-    for name in ("member", "role", "member_id"):
-        after.pop(name, None)
-    return [
-        {"name": name, "before": before.get(name), "after": after.get(name)}
-        for name in ("observed by", *PROOF_FIELDS)
-        if before.get(name) is not None or after.get(name) is not None
-    ]
+        after["observed by"] = "polling"
+    leads = before.get("role") == "leader"
+    member = before.get("member")
+    facts = {
+        "observed by": before.get("observed by"),
+        "leader": before.get("leader") or (member if leads else None),
+        "id": before.get("leader_id") or (before.get("member_id") if leads else None),
+        "term": before.get("term"),
+    }
+    rows = [{"name": name, "before": value, "after": after.get(name)} for name, value in facts.items()]
+    if member is not None:
+        rows.append({"name": f"role of {member}", "before": before.get("role"), "after": None})
+    return [row for row in rows if row["before"] is not None or row["after"] is not None]
 
 
 # (from, to, label) of the phases that are told as durations, where both moments are recorded.
@@ -257,8 +266,9 @@ def _phases(marks: Sequence[Mark], gap: analysis.Gap | None) -> list[dict[str, A
 
 
 def _heal_marks(own: Sequence[Event], origin: int) -> list[dict[str, Any]]:
-    """List the moments of the heal, in s since the first operation."""
+    """List the moments of the heal, each once, in s since the first operation."""
     labels = {"fault.heal_requested": "heal requested", "fault.healed": "healed", "fault.heal_failed": "heal failed"}
+    found = {(event.wall_ns, event.event): event for event in own if event.event in labels}
     return [
         {
             "event": event.event,
@@ -266,8 +276,7 @@ def _heal_marks(own: Sequence[Event], origin: int) -> list[dict[str, Any]]:
             "source": event.source,
             "since_start_s": (event.wall_ns - origin) / S,
         }
-        for event in own
-        if event.event in labels
+        for _, event in sorted(found.items())
     ]
 
 

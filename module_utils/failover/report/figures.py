@@ -20,6 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from .analysis import QUANTILES
+
 # Okabe & Ito, "Color Universal Design" (2008).
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
     "#000000",
@@ -297,7 +299,7 @@ def latency_distribution(experiments: Sequence[Mapping[str, Any]], kinds: Sequen
                     label=experiment["name"],
                 )
                 summary = experiment[which]["by_kind"][kind]
-                points = [(summary[f"{label}_ms"], 1 - quantile / 100) for label, quantile in _MARKED]
+                points = [(summary[f"{label}_ms"], 1 - thousandths / 1000) for label, thousandths in QUANTILES]
                 points.append((summary["max_ms"], 0.5 / summary["count"]))
                 axes.plot(
                     [x for x, _ in points],
@@ -326,9 +328,6 @@ def latency_distribution(experiments: Sequence[Mapping[str, Any]], kinds: Sequen
             figure.legend(handles, labels, loc="outside upper right", ncols=min(len(labels), 4), handlelength=3.2)
         start = "the intended start" if which == "intended_latency" else "the invocation"
         return _svg(figure, name, f"Distribution of latency from {start}, by kind of operation")
-
-
-_MARKED = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9))
 
 
 def _legend_of(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
@@ -439,15 +438,32 @@ def _letter_marks(axes: Axes, marks: Sequence[Mapping[str, Any]], low: float, hi
         )
 
 
+def _silences(series: Mapping[str, Any], end_ms: float | None) -> list[tuple[float, float]]:
+    """Return the spans of time, in ms, in which a member did not answer: from such a sample to the next other one."""
+    spans: list[tuple[float, float]] = []
+    times = [*series["t_ms"], end_ms if end_ms is not None else series["t_ms"][-1]]
+    for number, lag in enumerate(series["lag"]):
+        if lag is None:
+            start = spans.pop()[0] if spans and spans[-1][1] == times[number] else times[number]
+            spans.append((start, times[number + 1]))
+    return spans
+
+
 def convergence(data: Mapping[str, Any], name: str) -> str:
     """Draw how far each member is behind the most advanced one, from the heal until they are equal."""
-    with _figure(1.9) as figure:
+    with _figure(1.75) as figure:
         axes = figure.subplots()
         for position, (member, series) in enumerate(data["members"].items()):
             colour, style, marker = SERIES[position % len(SERIES)]
+            lag = [np.nan if value is None else value for value in series["lag"]]
+            times = list(series["t_ms"])
+            if data["on_this_axis"] and data["duration_ms"] is not None:
+                # Samples are kept where something changed: the last one holds until the comparison ended.
+                times.append(max(data["duration_ms"], times[-1]))
+                lag.append(lag[-1])
             axes.step(
-                series["t_ms"],
-                series["lag"],
+                times,
+                lag,
                 where="post",
                 color=colour,
                 linestyle=style,
@@ -461,10 +477,15 @@ def convergence(data: Mapping[str, Any], name: str) -> str:
         axes.yaxis.set_major_formatter(FuncFormatter(_count))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(_count))
-        if data["duration_ms"] is not None and data["since"].startswith("the heal"):
+        if data["on_this_axis"] and data["duration_ms"] is not None:
             axes.axvline(data["duration_ms"], color=GREEN, linestyle=(0, (1, 1)), linewidth=0.9)
         axes.set_xlabel(f"time since {data['since']} (ms)")
+        for member, series in data["members"].items():
+            for start, end in _silences(series, data["duration_ms"]):
+                axes.axvspan(start, end, facecolor=LIGHT, alpha=0.6, linewidth=0)
+                axes.annotate(f"{member} does not answer", ((start + end) / 2, 0.5), xycoords=("data", "axes fraction"),
+                              ha="center", fontsize=6.5, color=GREY)  # fmt: skip
         axes.set_ylabel("revisions behind")
         axes.grid(axis="y")
-        axes.legend(loc="upper right")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=6, handlelength=3.2)
         return _svg(figure, name, "Revisions behind the most advanced member, by member")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def ratio(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.2f}"
 
 
-FORMATS = {
+FORMATS: dict[str, Callable[[float | None], str]] = {
     "count": count,
     "rate": rate,
     "seconds": seconds,
@@ -85,6 +85,11 @@ FORMATS = {
     "ratio": ratio,
     "ms": lambda value: ABSENT if value is None else f"{milliseconds(value)} ms",
 }
+
+
+def show(value: float | None, form: str) -> str:
+    """Print a value in the format that its row names."""
+    return FORMATS[form](value)
 
 
 def plain(value: Any) -> str:
@@ -182,7 +187,7 @@ def _environment() -> Environment:
         states=states,
         table_columns=table_columns,
         plain_columns=plain_columns,
-        show=lambda value, form: FORMATS[form](value),
+        show=show,
     )
     environment.tests.update(table=is_table, listing=is_listing)
     environment.globals.update(

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
+
 # From here on the client's own CPU time is likely to bound the throughput.
 CPU_BOUND_SHARE = 0.7
 
@@ -187,7 +189,8 @@ def _scope(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     healthy = sorted({e["system"] for e in experiments} - {e["system"] for e in experiments if e["faults"]})
     text = f"The faults of this run: {', '.join(actions) if actions else 'none'}. "
     if healthy:
-        text += f"{', '.join(healthy)} met no fault here, so the run says nothing about its failover. "
+        names = " and ".join(SYSTEMS.get(system, system) for system in healthy)
+        text += f"{names} met no fault here, so the run says nothing about its failover. "
     return (
         "Scope",
         text + "Each key is written through one client at a time, values are short (an IPv4 address), connections are "

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A MySQL server in this process, as far as dumping and emptying the workload's table need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import pymysql
+import pytest
+
+
+class FakeMySQL:
+    """The server: ``rows`` is None where there is no table; ``error`` is raised on every connect."""
+
+    def __init__(self, rows: dict[str, str] | None = None, error: tuple[int, str] | None = None) -> None:
+        self.rows = rows
+        self.error = error
+        self.asked: dict[str, Any] = {}
+        self.statements: list[str] = []
+
+    def connect(self, **asked: Any) -> FakeConnection:
+        self.asked = asked
+        if self.error:
+            raise pymysql.err.OperationalError(*self.error)
+        return FakeConnection(self)
+
+
+class FakeConnection:
+    def __init__(self, server: FakeMySQL) -> None:
+        self.server = server
+
+    def cursor(self, _kind: type | None = None) -> FakeCursor:
+        return FakeCursor(self.server)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class FakeCursor:
+    def __init__(self, server: FakeMySQL) -> None:
+        self.server = server
+        self.found: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> FakeCursor:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is open."""
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.found)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self.found[0] if self.found else None
+
+    def execute(self, statement: str, _values: tuple[Any, ...] = ()) -> None:
+        server = self.server
+        server.statements.append(statement)
+        if statement.startswith("SHOW TABLES"):
+            self.found = [] if server.rows is None else [("ips",)]
+        elif statement.startswith("CREATE TABLE"):
+            assert server.rows is None
+            server.rows = {}
+        elif statement.startswith("START TRANSACTION"):
+            self.found = []
+        else:
+            assert server.rows is not None
+            if statement.startswith("SELECT COUNT"):
+                self.found = [(len(server.rows),)]
+            elif statement.startswith("SELECT device, ip"):
+                self.found = sorted(server.rows.items())
+            elif statement.startswith("TRUNCATE"):
+                server.rows.clear()
+            else:
+                raise AssertionError(f"unexpected statement: {statement}")
+
+
+def install(monkeypatch: pytest.MonkeyPatch, server: FakeMySQL) -> FakeMySQL:
+    """Have PyMySQL connect to ``server``."""
+    monkeypatch.setattr(pymysql, "connect", server.connect)
+    return server

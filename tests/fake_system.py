@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A key-value system, its clients and a director in this process, for tests of the runner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from failover.failover_policy import OperationResult
+
+Hook = Callable[[int, str, str], None]
+
+
+class FakeSystem:
+    """The store. ``hook(client, method, key)`` is called before each operation and may raise or wait."""
+
+    def __init__(self, hook: Hook | None = None, outcome: str = "ok") -> None:
+        self.store: dict[str, str] = {}
+        self.hook = hook
+        self.outcome = outcome
+        self.threads: dict[int, set[int]] = {}
+        self.closed: list[int] = []
+        self.emits: dict[int, Any] = {}
+
+    def make_client(self, number: int, emit: Any) -> FakeClient:
+        self.emits[number] = emit
+        emit("client.connected", {"endpoint": "h:1"})
+        return FakeClient(self, number)
+
+
+class FakeClient:
+    def __init__(self, system: FakeSystem, number: int) -> None:
+        self.system = system
+        self.number = number
+
+    def _begin(self, method: str, key: str) -> None:
+        self.system.threads.setdefault(self.number, set()).add(threading.get_ident())
+        if self.system.hook is not None:
+            self.system.hook(self.number, method, key)
+
+    def _result(self, read: str | None = None, affected: int | None = None) -> OperationResult:
+        return OperationResult(self.system.outcome, 1, f"h:{self.number}", read, affected, None)
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        self._begin("put", key)
+        self.system.store[key] = value
+        return self._result()
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        self._begin("get", key)
+        return self._result(read=self.system.store.get(key))
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        self._begin("delete", key)
+        return self._result(affected=int(self.system.store.pop(key, None) is not None))
+
+    def close(self) -> None:
+        self.system.closed.append(self.number)
+
+
+class FakeDirector:
+    """Remembers what it was told, and speaks like the real one."""
+
+    def __init__(self, emit: Any, error: Exception | None = None) -> None:
+        self.emit = emit
+        self.error = error
+        self.indexes: list[int] = []
+        self.closed_with: list[bool] = []
+
+    def arm(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.emit("fault.armed", {"fault": "F1", "action": "stop", "target": "leader", "at_index": 1200})
+
+    def on_index(self, index: int) -> None:
+        self.indexes.append(index)
+
+    def close(self, *, heal: bool = False) -> list[dict[str, Any]]:
+        self.closed_with.append(heal)
+        stamp = {"wall_ns": 5, "source": "etcd2"}
+        self.emit("fault.signal_sent", {"fault": "F1", "action": "stop", "member": "etcd2", **stamp})
+        return [{"fault": "F1", "fired": True}]

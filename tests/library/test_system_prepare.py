@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fake_gateway import closed_endpoint, serve_gateway
+from fake_mysql import FakeMySQL, install
+
+RunModule = Callable[..., dict[str, Any]]
+MYSQL = {
+    "system": "mysql",
+    "endpoints": ["10.0.0.21:3306"],
+    "mysql_user": "lab",
+    "mysql_password": "secret",
+    "mysql_database": "db",
+}
+
+
+def etcd(*endpoints: str, prefix: str = "EXP1-") -> dict[str, Any]:
+    return {"system": "etcd", "endpoints": list(endpoints), "key_prefix": prefix}
+
+
+def test_etcd_loses_the_keys_of_the_prefix_and_no_others(run_module: RunModule) -> None:
+    with serve_gateway() as gateway:
+        gateway.keys = {"EXP1-a": ("1", 1, 1), "EXP1-b": ("2", 1, 2), "EXP2-a": ("3", 1, 3), "EXP1": ("4", 1, 4)}
+        first = run_module("system_prepare", etcd(gateway.endpoint))
+        second = run_module("system_prepare", etcd(gateway.endpoint))
+        left = sorted(gateway.keys)
+    assert (first["changed"], first["removed"], first["created"]) == (True, 2, False)
+    assert (second["changed"], second["removed"]) == (False, 0)
+    assert left == ["EXP1", "EXP2-a"]
+
+
+def test_etcd_check_mode_only_counts(run_module: RunModule) -> None:
+    with serve_gateway() as gateway:
+        gateway.keys = {"EXP1-a": ("1", 1, 1)}
+        result = run_module("system_prepare", etcd(gateway.endpoint), check=True)
+        assert list(gateway.keys) == ["EXP1-a"]
+    assert (result["changed"], result["removed"]) == (True, 1)
+
+
+def test_etcd_is_emptied_through_a_member_that_answers(run_module: RunModule) -> None:
+    with serve_gateway() as gateway:
+        gateway.keys = {"EXP1-a": ("1", 1, 1)}
+        result = run_module("system_prepare", etcd(closed_endpoint(), gateway.endpoint))
+        assert (result["removed"], result["endpoint"], gateway.keys) == (1, gateway.endpoint, {})
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_empty_prefix_is_refused(run_module: RunModule, check: bool) -> None:
+    with serve_gateway() as gateway:
+        gateway.keys = {"a": ("1", 1, 1)}
+        result = run_module("system_prepare", etcd(gateway.endpoint, prefix=""), check=check)
+        assert (list(gateway.keys), gateway.requests) == (["a"], [])
+    assert result["failed"]
+    assert "key_prefix is empty" in result["msg"]
+
+
+def test_etcd_without_an_answer_fails_naming_the_reasons(run_module: RunModule) -> None:
+    endpoint = closed_endpoint()
+    result = run_module("system_prepare", etcd(endpoint))
+    assert result["failed"]
+    assert f"{endpoint}: connection refused" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "removed", "created", "changed"),
+    [(None, 0, True, True), ({}, 0, False, False), ({"a": "1", "b": "2"}, 2, False, True)],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_mysql_table_is_made_and_emptied(
+    run_module: RunModule,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: dict[str, str] | None,
+    removed: int,
+    created: bool,
+    changed: bool,
+    check: bool,
+) -> None:
+    server = install(monkeypatch, FakeMySQL(rows=None if rows is None else dict(rows)))
+    result = run_module("system_prepare", MYSQL, check=check)
+    assert (result["removed"], result["created"], result["changed"]) == (removed, created, changed)
+    assert server.rows == (rows if check else {})
+
+
+def test_mysql_that_does_not_answer_fails(run_module: RunModule) -> None:
+    endpoint = closed_endpoint()
+    result = run_module("system_prepare", {**MYSQL, "endpoints": [endpoint]})
+    assert result["failed"]
+    assert f"MySQL at {endpoint} could not be emptied" in result["msg"]
+    assert "secret" not in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"mysql_user": None}, "mysql_user is missing"),
+        ({"mysql_password": "", "mysql_database": ""}, "mysql_password, mysql_database is missing"),
+        ({"endpoints": ["10.0.0.21"]}, "not the address"),
+        ({"endpoints": []}, "endpoints is empty"),
+    ],
+)
+def test_wrong_options_fail(run_module: RunModule, changes: dict[str, Any], text: str) -> None:
+    result = run_module("system_prepare", {**MYSQL, **changes})
+    assert result["failed"]
+    assert text in result["msg"]

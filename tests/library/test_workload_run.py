@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import workload_run
+from fake_gateway import closed_endpoint
+from fake_system import FakeDirector, FakeSystem
+
+RunModule = Callable[..., dict[str, Any]]
+FAULT = {"action": "stop", "target": "leader", "at": "12%", "heal": "end"}
+
+
+def params(work_dir: Path, **changes: Any) -> dict[str, Any]:
+    values = {
+        "experiment": "E2-etcd",
+        "system": "etcd",
+        "iterations": 1000,
+        "seed": 123,
+        "endpoints": [closed_endpoint()],
+        "members": {"etcd1": {"client_url": f"http://{closed_endpoint()}"}},
+        "key_prefix": "EXP2-",
+        "work_dir": str(work_dir),
+    }
+    return {**values, **changes}
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
+    fake = FakeSystem()
+    monkeypatch.setattr(workload_run, "client_maker", lambda _config: fake.make_client)
+    return fake
+
+
+def test_run_returns_the_summary(run_module: RunModule, tmp_path: Path, system: FakeSystem) -> None:
+    result = run_module("workload_run", params(tmp_path))
+    assert (result["rc"], result["changed"], result["interrupted"]) == (0, True, False)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {key: result[key] for key in summary} == summary
+    assert all(key.startswith("EXP2-") for key in system.store)
+    assert len(system.store) == summary["by_kind"]["CREATE"]["ok"] - summary["by_kind"]["DELETE"]["ok"]
+
+
+def test_options_reach_the_run(run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    system = FakeSystem()
+    monkeypatch.setattr(workload_run, "client_maker", lambda config: given.append(config) or system.make_client)
+    timeouts = {"attempt_timeout_ms": 250, "connect_timeout_ms": 100, "operation_budget_ms": 9000}
+    run_module(
+        "workload_run",
+        params(
+            tmp_path, system="mysql", mysql_user="lab", mysql_password="secret", mysql_database="db", clients=2,
+            rate=50_000, **timeouts
+        ),
+    )  # fmt: skip
+    config = given[0]
+    assert {name: getattr(config.policy, name) for name in timeouts} == timeouts
+    assert config.mysql == {"user": "lab", "password": "secret", "database": "db"}
+    assert (config.clients, config.rate, config.system) == (2, 50_000.0, "mysql")
+
+
+def test_faults_are_resolved_and_directed(
+    run_module: RunModule, tmp_path: Path, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "agent.key"
+    key.write_bytes(b"k" * 64)
+    key.chmod(0o600)
+    given: list[Any] = []
+
+    def make(config: Any, agents: dict[str, str], secret: bytes) -> Any:
+        given.extend([config.faults, agents, secret])
+        return FakeDirector
+
+    monkeypatch.setattr(workload_run, "director_maker", make)
+    agents = {"etcd1": "127.0.0.1:7470"}
+    result = run_module("workload_run", params(tmp_path / "w", faults=[FAULT], agents=agents, agent_key_file=str(key)))
+    assert result["faults"] == [{"fault": "F1", "fired": True}]
+    assert (given[0][0].id, given[0][0].at_index) == ("F1", int(result["operations"] * 0.12))
+    assert given[1:] == [agents, b"k" * 64]
+
+
+def test_check_mode_touches_nothing(run_module: RunModule, tmp_path: Path) -> None:
+    agents = {"etcd1": closed_endpoint()}
+    work = tmp_path / "work"
+    wanted = params(work, faults=[FAULT], agents=agents, agent_key_file=str(tmp_path / "no.key"))
+    result = run_module("workload_run", wanted, check=True)
+    assert (result["rc"], result["changed"]) == (0, True)
+    assert (
+        result["stream"]["CREATE"] + result["stream"]["RETRIEVE"] + result["stream"]["DELETE"] == result["operations"]
+    )
+    assert result["faults"][0]["at_index"] == int(result["operations"] * 0.12)
+    assert not work.exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"faults": [{**FAULT, "at": 5000}], "agents": {"etcd1": "h:1"}, "agent_key_file": "/k"}, "beyond the stream"),
+        ({"faults": [{**FAULT, "action": "burn"}]}, "unknown action"),
+        ({"faults": [FAULT]}, "agents lacks etcd1"),
+        ({"faults": [FAULT], "agents": {"etcd1": "h:1"}}, "agent_key_file is missing"),
+        ({"iterations": 0}, "iterations is 0"),
+        ({"clients": 0}, "clients is 0"),
+        ({"attempt_timeout_ms": 0}, "attempt_timeout_ms"),
+        ({"endpoints": ["nonsense"]}, "nonsense"),
+        ({"system": "mysql"}, "lacks the MySQL user, password, database"),
+        ({"system": "mysql", "mysql_user": "lab", "mysql_password": None, "mysql_database": ""}, "password, database"),
+    ],
+)
+def test_wrong_options_fail_in_one_line(
+    run_module: RunModule, tmp_path: Path, changes: dict[str, Any], text: str, check: bool
+) -> None:
+    result = run_module("workload_run", params(tmp_path / "work", **changes), check=check)
+    assert result["failed"]
+    assert text in result["msg"]
+    assert "\n" not in result["msg"]
+    assert not (tmp_path / "work").exists()
+
+
+def test_missing_key_of_the_agents_fails(run_module: RunModule, tmp_path: Path) -> None:
+    wanted = params(tmp_path, faults=[FAULT], agents={"etcd1": "h:1"}, agent_key_file=str(tmp_path / "no.key"))
+    assert "no.key cannot be read" in run_module("workload_run", wanted)["msg"]
+
+
+def test_system_that_does_not_answer_fails(run_module: RunModule, tmp_path: Path) -> None:
+    result = run_module("workload_run", params(tmp_path))
+    assert result["failed"]
+    assert result["msg"].count("\n") == 0
+    assert json.loads((tmp_path / "progress.json").read_text())["phase"] == "failed"
+
+
+def test_interrupted_run_fails_with_its_summary(
+    run_module: RunModule, tmp_path: Path, system: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = {"interrupted": True, "message": "E2-etcd was ended by SIGTERM", "done": 3}
+    monkeypatch.setattr(workload_run, "run_workload", lambda _config, **_makers: summary)
+    result = run_module("workload_run", params(tmp_path))
+    assert result["failed"]
+    assert (result["msg"], result["done"]) == ("E2-etcd was ended by SIGTERM", 3)
+    assert system.store == {}

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from failover.report import figures
+from failover.report.content import build
+from failover.results import load_run
+from verified import verified_run
+
+Content = tuple[dict[str, Any], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def valid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return verified_run(tmp_path_factory.mktemp("results") / "run-valid")
+
+
+@pytest.fixture(scope="module")
+def valid_content(valid_run: Path) -> Content:
+    return build(load_run(valid_run), lambda _: None)
+
+
+def text_of(svg: str) -> str:
+    """Return the words of a figure."""
+    return " ".join(
+        element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")
+    )
+
+
+def test_the_figures_of_a_run_are_there(valid_content: Content) -> None:
+    assert set(valid_content[1]) == {"e1-time", "e2-time", "e3-time", "latency", "e3-outage1", "e3-convergence"}
+
+
+def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Content) -> None:
+    content, drawings = valid_content
+    marks = {mark["name"]: mark["since_fault_ms"] for mark in content["experiments"][2]["faults"][0]["marks"]}
+    words = text_of(drawings["e3-time"])
+    assert "stop etcd2 (leader) at operation 240" in words
+    assert f"+{marks['leader_elected']:.1f} ms  leader elected: etcd3, term 5" in words
+    assert f"+{marks['first_ok_write']:.1f} ms  first ok write" in words
+    assert "operations completed so far" in words
+
+
+def test_a_healthy_experiment_has_no_marks(valid_content: Content) -> None:
+    assert "leader" not in text_of(valid_content[1]["e1-time"])
+
+
+def test_the_outage_has_a_letter_for_every_moment(valid_content: Content) -> None:
+    content, drawings = valid_content
+    letters = [mark["letter"] for mark in content["experiments"][2]["faults"][0]["marks"]]
+    words = text_of(drawings["e3-outage1"]).split()
+    assert set(letters) <= set(words)
+    assert "time since the fault (ms)" in text_of(drawings["e3-outage1"])
+
+
+def test_the_line_of_the_fault_is_drawn_in_its_colour(valid_content: Content) -> None:
+    for name in ("e3-time", "e3-outage1"):
+        assert figures.VERMILLION.lower() in valid_content[1][name].lower()
+
+
+def test_ids_are_unique_over_all_figures(valid_content: Content) -> None:
+    ids = [found for svg in valid_content[1].values() for found in re.findall(r'\bid="([^"]+)"', svg)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_has_its_target(valid_content: Content) -> None:
+    for svg in valid_content[1].values():
+        targets = set(re.findall(r'\bid="([^"]+)"', svg))
+        assert set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg)) <= targets
+
+
+def test_figures_are_small_and_have_real_text(valid_content: Content) -> None:
+    for svg in valid_content[1].values():
+        assert len(svg) < 150_000
+        assert "<text" in svg
+        assert "Lab Sans" in svg
+
+
+@pytest.mark.parametrize(
+    ("wanted", "placed"),
+    [
+        ([], []),
+        ([1.0, 5.0], [1.0, 5.0]),
+        ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]),
+        ([9.5, 9.6, 9.9], [8.0, 9.0, 10.0]),
+    ],
+)
+def test_letters_are_moved_apart_and_stay_inside(wanted: list[float], placed: list[float]) -> None:
+    assert figures._spread(wanted, 1.0, 0.0, 10.0) == pytest.approx(placed)
+
+
+def test_styles_differ_in_colour_and_in_line() -> None:
+    assert len({colour for colour, _, _ in figures.SERIES}) == len(figures.SERIES)
+    assert len({str(style) for _, style, _ in figures.SERIES}) == len(figures.SERIES)
+    assert len({marker for _, _, marker in figures.SERIES}) == len(figures.SERIES)
+
+
+def test_a_member_that_does_not_answer_is_shown_until_it_does() -> None:
+    series = {"t_ms": [2.0, 10.0, 300.0, 400.0], "lag": [None, None, 7, 0]}
+    assert figures._silences(series, 450.0) == [(2.0, 300.0)]
+    assert figures._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
+    assert figures._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failover.report import HTML_FILE, JSON_FILE, PDF_FILE, render, write_report
+from failover.report.content import build
+from failover.results import load_run
+from fontTools.ttLib import TTFont
+from pypdf import PdfReader
+from verified import verified_run
+
+Content = tuple[dict[str, Any], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def valid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return verified_run(tmp_path_factory.mktemp("results") / "run-valid")
+
+
+@pytest.fixture(scope="module")
+def invalid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "run-invalid"
+    return verified_run(folder, iterations=800, experiments=["E2-etcd"], plant="lost_key")
+
+
+@pytest.fixture(scope="module")
+def valid_content(valid_run: Path) -> Content:
+    return build(load_run(valid_run), lambda _: None)
+
+
+class Quiet:
+    """Progress that nobody sees."""
+
+    def expect(self, total: int) -> None:
+        self.total = total
+
+    def __call__(self, what: str) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def reported(valid_run: Path) -> Path:
+    assert write_report(valid_run, Quiet())[0] == valid_run / PDF_FILE
+    return valid_run
+
+
+@pytest.fixture(scope="module")
+def pdf_text(reported: Path) -> str:
+    """The PDF's text, in one line."""
+    pages = PdfReader(reported / PDF_FILE).pages
+    return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
+
+
+@pytest.fixture(scope="module")
+def page(reported: Path) -> str:
+    return (reported / HTML_FILE).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def numbers(reported: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((reported / JSON_FILE).read_text(encoding="utf-8"))
+    return found
+
+
+def test_pdf_has_the_verdict_the_run_and_its_figures(pdf_text: str, numbers: dict[str, Any]) -> None:
+    fault = numbers["experiments"][2]["faults"][0]
+    for words in (
+        "Valid:",
+        "run-valid",
+        "no operation completed for",
+        "stop etcd2 (leader) at operation 240",
+        f"{fault['gap']['duration_ms']:.1f} ms",
+        "The rows are not comparable",
+        "1,396.94",
+        "22,457",
+        "473",
+        "leader elected",
+        "client failover completed",
+        "innodb_flush_log_at_trx_commit",
+        "Threats to validity",
+        "Closed loop",
+        numbers["experiments"][0]["files"][0]["sha256"],
+        "./scripts/lab run -e iterations=2000 -e seed=123",
+    ):
+        assert words in pdf_text, words
+
+
+def test_pdf_shows_the_percentiles(pdf_text: str, numbers: dict[str, Any]) -> None:
+    for experiment in numbers["experiments"]:
+        for summary in experiment["latency"]["by_kind"].values():
+            row = " ".join(render.milliseconds(summary[f"{name}_ms"]) for name in ("p50", "p90", "p99", "p99.9", "max"))
+            assert row in pdf_text
+
+
+def test_pdf_embeds_its_fonts_and_has_outline_and_numbers(reported: Path) -> None:
+    reader = PdfReader(reported / PDF_FILE)
+    fonts = {
+        str(font.get_object()["/BaseFont"]).split("+")[1]
+        for sheet in reader.pages
+        for font in sheet["/Resources"]["/Font"].values()
+    }
+    assert {"Lab-Serif", "Lab-Serif-Bold", "Lab-Sans", "Lab-Sans-Bold", "Lab-Mono"} <= fonts
+    assert all(font.startswith("Lab-") for font in fonts), fonts
+    title, sections = reader.outline
+    assert title.title == "run-valid"
+    assert len([section for section in sections if not isinstance(section, list)]) == 10
+    assert f"2 / {len(reader.pages)}" in reader.pages[1].extract_text()
+    assert all(float(sheet.mediabox.width) == pytest.approx(595.3, abs=0.5) for sheet in reader.pages)
+
+
+def test_bold_text_is_set_in_the_bold_font(reported: Path) -> None:
+    weights = {}
+    for sheet in PdfReader(reported / PDF_FILE).pages:
+        for font in sheet["/Resources"]["/Font"].values():
+            descendant = font.get_object()["/DescendantFonts"][0].get_object()
+            data = descendant["/FontDescriptor"].get_object()["/FontFile2"].get_object().get_data()
+            name = str(font.get_object()["/BaseFont"]).split("+")[1]
+            weights[name] = TTFont(BytesIO(data))["OS/2"].usWeightClass
+    assert weights["Lab-Serif"] == weights["Lab-Sans"] == 400
+    assert weights["Lab-Serif-Bold"] == weights["Lab-Sans-Bold"] == 700
+
+
+def test_html_needs_nothing_from_outside(page: str) -> None:
+    for reference in re.findall(r'(?:href|src)\s*=\s*"([^"]*)"|url\("?([^")]*)"?\)', page):
+        target = reference[0] or reference[1]
+        assert target.startswith(("#", "data:")), target
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+def test_every_anchor_of_the_page_exists_once(page: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_numbers_of_the_cover_lead_to_their_evidence(page: str) -> None:
+    cover = page[page.index('<table class="numbers') : page.index("Every number on this page")]
+    rows = re.findall(r"<tr>.*?</tr>", cover, flags=re.DOTALL)[1:]
+    assert len(rows) == 3
+    for row in rows:
+        assert all("<a href=" in cell for cell in re.findall(r'<td class="n">.*?</td>', row, flags=re.DOTALL))
+
+
+def test_json_names_its_schema_and_has_all_numbers(numbers: dict[str, Any], valid_content: Content) -> None:
+    assert numbers["schema_version"] == 1
+    assert {key: value for key, value in numbers.items() if key != "pdf_pages"} == valid_content[0]
+
+
+def test_the_same_folder_gives_the_same_report(reported: Path) -> None:
+    before = {name: (reported / name).read_bytes() for name in (HTML_FILE, JSON_FILE, PDF_FILE)}
+    write_report(reported, Quiet())
+    for name, data in before.items():
+        assert (reported / name).read_bytes() == data, name
+
+
+def test_an_invalid_run_shows_what_failed_first_and_key_by_key(invalid_run: Path) -> None:
+    content, drawings = build(load_run(invalid_run), lambda _: None)
+    page = render.render_html(content, drawings)
+    key = content["verdict"]["open"][0]["evidence"]["wrong"]["listed"][0]["key"]
+    assert page.index('<section class="page" id="open">') < page.index('<section class="page" id="notebook">')
+    section = page[page.index('id="open"') : page.index('id="notebook"')]
+    assert section.count(key) >= 3  # once for every member
+    assert "CREATE" in section
+    assert "Invalid:" in page[: page.index('id="open"')]
+
+
+def test_text_of_a_run_cannot_become_markup(valid_content: Content) -> None:
+    content, drawings = valid_content
+    hostile = {**content, "run": {**content["run"], "lab_name": "<script>alert(1)</script>"}}
+    assert "<script>" not in render.render_html(hostile, drawings)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "not recorded"), (0.4567, "0.46"), (46.58, "46.6"), (999.96, "1,000.0"), (5012.3, "5,012")],
+)
+def test_milliseconds_have_as_many_digits_as_they_deserve(value: float | None, text: str) -> None:
+    assert render.milliseconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2.13, "2.1 s"), (71.0, "1 min 11 s"), (162.0, "2 min 42 s"), (None, "not recorded")]
+)
+def test_durations_read_as_in_the_notebook(value: float | None, text: str) -> None:
+    assert render.duration(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (24000, "24,000"),
+        (1793000000000000000, "1793000000000000000"),
+        (["a", None], "a, not recorded"),
+        ({"etcd": 3}, "etcd 3"),
+        (1.50, "1.5"),
+    ],
+)
+def test_values_of_any_kind_are_printed_plainly(value: Any, text: str) -> None:
+    assert render.plain(value) == text
+
+
+def test_identifiers_become_words_with_units() -> None:
+    assert render.words("memory_mb") == "memory (MB)"
+    assert render.words("invoke_ms") == "invoke (ms)"
+    assert render.words("os") == "operating system"
+
+
+def test_times_are_printed_in_utc() -> None:
+    assert render.moment("2026-10-26T07:33:20.341096+00:00") == "2026-10-26 07:33:20 UTC"
+    assert render.moment("yesterday") == "yesterday"
+    assert render.moment(None) == "not recorded"

@@ -1,0 +1,449 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The etcd client against small servers that speak etcd's own protocol and fail on demand."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import etcd3.etcdrpc as rpc
+import grpc
+import pytest
+from failover.etcd_adapter import EtcdMember, failure_of
+from failover.etcd_client import ClientWithFailover
+from failover.failover_policy import AttemptFailedError, FailoverPolicy
+from failover.shapes import LabError
+
+# An attempt long enough for a busy machine, a budget that a test can wait for.
+POLICY = FailoverPolicy(attempt_timeout_ms=400, connect_timeout_ms=300, operation_budget_ms=1500)
+PATIENT = FailoverPolicy(attempt_timeout_ms=1000, connect_timeout_ms=1000, operation_budget_ms=20_000)
+
+CORE = Path(__file__).resolve().parents[2] / "module_utils"
+
+# A server's way to answer a write: called with the function that applies it and the call's context.
+Behaviour = Callable[[Callable[[], Any], Any], Any]
+
+
+def well(apply: Callable[[], Any], _context: Any) -> Any:
+    return apply()
+
+
+def refuse_with(code: grpc.StatusCode, details: str) -> Behaviour:
+    def behave(_apply: Callable[[], Any], context: Any) -> Any:
+        context.abort(code, details)
+
+    return behave
+
+
+def apply_and_drop(apply: Callable[[], Any], context: Any) -> Any:
+    """Do what was asked and tell nobody: the answer is lost."""
+    apply()
+    context.abort(grpc.StatusCode.UNAVAILABLE, "etcdserver: leader changed")
+
+
+leader_changed = refuse_with(grpc.StatusCode.UNAVAILABLE, "etcdserver: leader changed")
+
+
+@dataclass
+class Store:
+    """What the servers of one cluster share: keys, and how often each was written."""
+
+    data: dict[bytes, bytes] = field(default_factory=dict)
+    writes: list[bytes] = field(default_factory=list)
+
+
+class FakeMember(rpc.KVServicer, rpc.ClusterServicer):  # type: ignore[misc]
+    """One member; ``behave`` decides what becomes of its requests."""
+
+    def __init__(self, cluster: FakeCluster, number: int) -> None:
+        self.cluster = cluster
+        self.number = number
+        self.name = f"etcd{number}"
+        self.port = 0
+        self.behave: Behaviour = well
+        self.released = threading.Event()
+        self.requests = 0
+        self._server: grpc.Server | None = None
+        self.start()
+
+    def start(self) -> None:
+        server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+        rpc.add_KVServicer_to_server(self, server)
+        rpc.add_ClusterServicer_to_server(self, server)
+        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        server.start()
+        self._server = server
+
+    def stop(self) -> None:
+        self.released.set()
+        if self._server is not None:
+            self._server.stop(0).wait(5)
+            self._server = None
+
+    def hang(self, apply: Callable[[], Any], _context: Any) -> Any:
+        """Answer only when the test lets go."""
+        self.released.wait(10)
+        return apply()
+
+    @property
+    def endpoint(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def MemberList(self, _request: Any, _context: Any) -> Any:  # noqa: N802  the name of the RPC
+        answer = rpc.MemberListResponse()
+        answer.header.member_id = self.number
+        for member in self.cluster.members:
+            answer.members.add(ID=member.number, name=member.name, clientURLs=self.cluster.urls_of(member))
+        answer.members.add(ID=99)  # added, never started: it has no name and no URL
+        return answer
+
+    def Put(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
+        def apply() -> Any:
+            self.cluster.store.data[request.key] = request.value
+            self.cluster.store.writes.append(request.key)
+            return rpc.PutResponse()
+
+        return self._answer(apply, context)
+
+    def Range(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
+        def apply() -> Any:
+            answer = rpc.RangeResponse()
+            if request.key in self.cluster.store.data:
+                answer.kvs.add(key=request.key, value=self.cluster.store.data[request.key])
+            return answer
+
+        return self._answer(apply, context)
+
+    def DeleteRange(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
+        def apply() -> Any:
+            gone = self.cluster.store.data.pop(request.key, None)
+            return rpc.DeleteRangeResponse(deleted=int(gone is not None))
+
+        return self._answer(apply, context)
+
+    def _answer(self, apply: Callable[[], Any], context: Any) -> Any:
+        self.requests += 1
+        return self.behave(apply, context)
+
+
+class FakeCluster:
+    def __init__(self) -> None:
+        self.store = Store()
+        self.members: list[FakeMember] = []
+        self.advertise = "http://127.0.0.1:{port}"
+        for number in (3, 1, 2):  # as in etcd, the order is not that of the names
+            self.members.append(FakeMember(self, number))
+
+    def urls_of(self, member: FakeMember) -> list[str]:
+        return [url.format(port=member.port) for url in self.advertise.split()]
+
+    def __getitem__(self, name: str) -> FakeMember:
+        return next(member for member in self.members if member.name == name)
+
+
+Events = list[tuple[str, dict[str, Any]]]
+Connect = Callable[..., tuple[ClientWithFailover, Events]]
+
+
+@pytest.fixture
+def cluster() -> Iterator[FakeCluster]:
+    made = FakeCluster()
+    yield made
+    for member in made.members:
+        member.stop()
+
+
+@pytest.fixture
+def connect(cluster: FakeCluster) -> Iterator[Connect]:
+    made: list[ClientWithFailover] = []
+
+    def make(name: str = "etcd1", policy: FailoverPolicy = POLICY, **more: Any) -> tuple[ClientWithFailover, Events]:
+        events: Events = []
+        client = ClientWithFailover(
+            "127.0.0.1",
+            cluster[name].port,
+            policy=policy,
+            emit=lambda event, data: events.append((event, data)),
+            **more,
+        )
+        made.append(client)
+        return client, events
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_members_are_discovered_from_one(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect("etcd2")
+    expected = {name: cluster[name].endpoint for name in ("etcd1", "etcd2", "etcd3")}
+    assert client.members == expected
+    assert client.endpoint == cluster["etcd2"].endpoint
+    assert events == [
+        ("client.members_discovered", {"endpoint": cluster["etcd2"].endpoint, "members": expected}),
+        ("client.connected", {"endpoint": cluster["etcd2"].endpoint, "member": "etcd2"}),
+    ]
+
+
+def test_write_read_delete(connect: Connect) -> None:
+    client, _ = connect()
+    endpoint = client.endpoint
+    assert client.get_with_retry("k") == ("ok", 1, endpoint, None, None, None)
+    assert client.put_with_retry("k", "10.0.0.1") == ("ok", 1, endpoint, None, None, None)
+    assert client.get_with_retry("k") == ("ok", 1, endpoint, "10.0.0.1", None, None)
+    assert client.delete_with_retry("k") == ("ok", 1, endpoint, None, 1, None)
+    assert client.delete_with_retry("k") == ("ok", 1, endpoint, None, 0, None)
+
+
+def test_seeds_are_asked_where_the_given_member_is_down(cluster: FakeCluster, closed_port: int) -> None:
+    seeds = [f"127.0.0.1:{closed_port}", cluster["etcd3"].endpoint]
+    client = ClientWithFailover("127.0.0.1", closed_port, seeds=seeds, policy=POLICY)
+    assert client.endpoint == cluster["etcd3"].endpoint
+    assert client.put_with_retry("k", "v").outcome == "ok"
+    client.close()
+
+
+def test_no_member_at_all_is_one_line(closed_port: int) -> None:
+    with pytest.raises(LabError, match=rf"no etcd member answers: 127.0.0.1:{closed_port} .*refused") as raised:
+        ClientWithFailover("127.0.0.1", closed_port, policy=POLICY)
+    assert "\n" not in str(raised.value)
+
+
+def test_urls_that_need_tls_are_refused(cluster: FakeCluster, connect: Connect) -> None:
+    cluster.advertise = "https://127.0.0.1:{port}"
+    with pytest.raises(LabError, match="advertises only https://"):
+        connect()
+
+
+def test_the_first_usable_url_is_taken(cluster: FakeCluster, connect: Connect) -> None:
+    cluster.advertise = "https://127.0.0.1:1 http://127.0.0.1:{port}"
+    client, _ = connect()
+    assert client.put_with_retry("k", "v").outcome == "ok"
+
+
+def test_a_stopped_member_is_left_at_once_and_certainly_did_nothing(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect()
+    client.put_with_retry("before", "v")
+    cluster["etcd1"].stop()
+    started = time.monotonic()
+    result = client.put_with_retry("k", "v")
+    assert time.monotonic() - started < 5
+    assert (result.outcome, result.endpoint) == ("ok", cluster["etcd2"].endpoint)
+    assert client.endpoint == cluster["etcd2"].endpoint
+    assert cluster.store.writes.count(b"k") == 1
+    names = [name for name, _ in events[2:]]
+    assert names == ["client.attempt_failed", "client.failover_started", "client.failover_completed"]
+    completed = events[-1][1]
+    assert (completed["from"], completed["to"]) == (cluster["etcd1"].endpoint, cluster["etcd2"].endpoint)
+
+
+def test_a_refused_connection_is_definite(connect: Connect, cluster: FakeCluster) -> None:
+    client, events = connect()
+    for member in cluster.members:
+        member.stop()
+    client.put_with_retry("settle", "v")  # notices that the connections are gone
+    events.clear()
+    result = client.put_with_retry("k", "v")
+    assert result.outcome == "fail"
+    assert result.attempts > 3
+    assert "failed to connect" in str(result.error)
+    assert not any(data["ambiguous"] for name, data in events if name == "client.attempt_failed")
+
+
+def test_a_member_that_takes_connections_but_says_nothing_is_definite() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        member = EtcdMember("127.0.0.1", silent.getsockname()[1], POLICY)
+        with pytest.raises(AttemptFailedError) as raised:
+            member.put("k", "v", 5.0)
+        member.close()
+    assert raised.value.ambiguous is False
+
+
+def test_no_answer_in_time_is_ambiguous(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect()
+    for member in cluster.members:
+        member.behave = member.hang
+    started = time.monotonic()
+    result = client.put_with_retry("k", "v")
+    assert result.outcome == "unknown"
+    assert "DEADLINE_EXCEEDED" in str(result.error)
+    assert 1.4 < time.monotonic() - started < 6
+    failed = [data for name, data in events if name == "client.attempt_failed"]
+    assert {data["endpoint"] for data in failed} == {member.endpoint for member in cluster.members}
+    assert all(data["ambiguous"] for data in failed)
+
+
+def test_a_read_without_an_answer_fails(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect()
+    for member in cluster.members:
+        member.behave = leader_changed
+    result = client.get_with_retry("k")
+    assert (result.outcome, result.read) == ("fail", None)
+    assert result.error == "UNAVAILABLE: etcdserver: leader changed"
+
+
+def test_a_write_that_lost_its_answer_is_retried_and_acknowledged(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect()
+    cluster["etcd1"].behave = apply_and_drop
+    result = client.put_with_retry("k", "v")
+    assert (result.outcome, result.attempts) == ("ok", 2)
+    assert result.error == "UNAVAILABLE: etcdserver: leader changed"
+    # The price of the retry, which the key's version shows to the checkers.
+    assert cluster.store.writes.count(b"k") == 2
+    assert next(data for name, data in events if name == "client.attempt_failed")["ambiguous"] is True
+
+
+def test_a_delete_that_lost_its_answer_is_ok_with_none_removed(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect()
+    client.put_with_retry("k", "v")
+    cluster["etcd1"].behave = apply_and_drop
+    result = client.delete_with_retry("k")
+    assert (result.outcome, result.attempts, result.affected) == ("ok", 2, 0)
+    assert cluster.store.data == {}
+
+
+def test_a_connection_that_breaks_under_a_write_is_ambiguous(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect(policy=PATIENT)
+    member = cluster["etcd1"]
+    arrived = threading.Event()
+
+    def hold(_apply: Callable[[], Any], context: Any) -> Any:
+        arrived.set()
+        member.released.wait(10)
+        context.abort(grpc.StatusCode.INTERNAL, "never reaches the client")
+
+    member.behave = hold
+
+    def stop_once_it_is_there() -> None:
+        arrived.wait(10)
+        member.stop()
+
+    stopper = threading.Thread(target=stop_once_it_is_there)
+    stopper.start()
+    result = client.put_with_retry("k", "v")
+    stopper.join()
+    assert result.outcome == "ok"
+    assert result.endpoint != member.endpoint
+    first = next(data for name, data in events if name == "client.attempt_failed")
+    assert (first["endpoint"], first["ambiguous"]) == (member.endpoint, True)
+
+
+def test_an_error_of_the_request_goes_to_one_member_only(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect()
+    for member in cluster.members:
+        member.behave = refuse_with(grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: key is not provided")
+    result = client.put_with_retry("k", "v")
+    assert (result.outcome, result.attempts) == ("fail", 1)
+    assert sum(member.requests for member in cluster.members) == 1
+
+
+def test_the_client_stays_with_the_member_it_went_to(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect(policy=PATIENT)
+    cluster["etcd1"].stop()
+    client.put_with_retry("k", "v")
+    where = client.endpoint
+    cluster["etcd1"].start()
+    assert client.get_with_retry("k").read == "v"
+    assert client.endpoint == where
+
+
+def test_a_cluster_that_comes_back_is_found_again(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect(policy=PATIENT)
+    for member in cluster.members:
+        member.stop()
+    back = threading.Timer(0.4, cluster["etcd3"].start)
+    back.start()
+    result = client.put_with_retry("k", "v")
+    back.join()
+    assert (result.outcome, result.endpoint) == ("ok", cluster["etcd3"].endpoint)
+    assert result.attempts > 3
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "ambiguous", "final"),
+    [
+        ("UNAVAILABLE", "failed to connect to all addresses; last error: Connection refused", False, False),
+        ("UNAVAILABLE", "errors resolving etcd9:2379: Domain name not found", False, False),
+        ("UNAVAILABLE", "Socket closed", True, False),
+        ("UNAVAILABLE", "etcdserver: request timed out, possibly due to connection lost", True, False),
+        ("UNAVAILABLE", "recvmsg:Connection reset by peer", True, False),
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded", True, False),
+        ("CANCELLED", "Cancelling all calls", True, False),
+        ("INTERNAL", "stream terminated", True, False),
+        ("UNKNOWN", "context canceled", True, False),
+        ("A_CODE_OF_LATER_DAYS", "", True, False),
+        ("RESOURCE_EXHAUSTED", "etcdserver: too many requests", False, False),
+        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", False, True),
+        ("FAILED_PRECONDITION", "etcdserver: authentication is not enabled", False, False),
+        ("INVALID_ARGUMENT", "etcdserver: request is too large", False, True),
+        ("PERMISSION_DENIED", "etcdserver: permission denied", False, True),
+    ],
+)
+def test_errors_are_classified(code: str, details: str, ambiguous: bool, final: bool) -> None:
+    failed = failure_of(code, details)
+    assert (failed.ambiguous, failed.final) == (ambiguous, final)
+    assert failed.reason.startswith(code)
+
+
+def test_a_loopback_url_of_another_host_is_named() -> None:
+    member = EtcdMember("10.0.0.7", 2379, POLICY)
+    try:
+        with pytest.raises(LabError, match="advertise-client-urls"):
+            member._usable("etcd1", ["http://localhost:2379"])
+        assert member._usable("etcd1", ["http://localhost:2379", "http://10.0.0.7:2379"]) == "10.0.0.7:2379"
+    finally:
+        member.close()
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        "sys.modules['etcd3'] = None",
+        # What protobuf 4 and newer raise at etcd3's generated code, with its many lines.
+        "\n".join(
+            (
+                "class Finder:",
+                "    def find_spec(self, name, path=None, target=None):",
+                "        if name == 'etcd3': raise TypeError('Descriptors cannot be created directly.\\nIf this')",
+                "sys.meta_path.insert(0, Finder())",
+            )
+        ),
+    ],
+)
+def test_a_missing_or_broken_etcd3_is_one_line(break_it: str) -> None:
+    program = "\n".join(
+        (
+            "import sys",
+            break_it,
+            "from failover.etcd_client import ClientWithFailover",
+            "from failover.shapes import LabError",
+            "try:",
+            "    ClientWithFailover('127.0.0.1')",
+            "except LabError as error:",
+            "    print(error)",
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(CORE)}
+    )
+    (line,) = done.stdout.splitlines()
+    assert "etcd3 cannot be imported" in line
+    assert "protobuf==3.20.3" in line

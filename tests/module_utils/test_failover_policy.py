@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from failover.failover_policy import (
+    REASON_MOST_CHARS,
+    Answer,
+    Attempt,
+    AttemptFailedError,
+    FailoverLoop,
+    FailoverPolicy,
+    OperationResult,
+    join_endpoint,
+    split_endpoint,
+)
+from failover.shapes import Kind, LabError
+
+MEMBERS = ["a:1", "b:1", "c:1"]
+
+
+class Clock:
+    """Time that passes only while somebody sleeps or an attempt says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 50.0
+        self.pauses_s: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses_s.append(seconds)
+        self.now_s += seconds
+
+
+class Bench:
+    """A loop on a clock of its own, and a script of what the attempts do."""
+
+    def __init__(self, members: list[str] = MEMBERS, policy: FailoverPolicy | None = None, seed: int = 1) -> None:
+        self.clock = Clock()
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, float, bool]] = []
+        self.loop = FailoverLoop(
+            members,
+            policy or FailoverPolicy(),
+            lambda event, data: self.events.append((event, data)),
+            seed,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+
+    def run(
+        self, *script: Answer | AttemptFailedError, kind: Kind = Kind.CREATE, each_s: float = 0.0
+    ) -> OperationResult:
+        """Run one operation; the last step of the script is repeated for ever."""
+        steps = iter(script)
+        step = script[0]
+
+        def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
+            nonlocal step
+            self.calls.append((endpoint, timeout_s, after_ambiguous))
+            self.clock.now_s += min(each_s, timeout_s)
+            step = next(steps, step)
+            if isinstance(step, AttemptFailedError):
+                raise AttemptFailedError(step.reason, ambiguous=step.ambiguous, final=step.final)
+            return step
+
+        given: Attempt = attempt
+        return self.loop.run(kind, given)
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return [data for name, data in self.events if name == event]
+
+
+DEFINITE = AttemptFailedError("refused", ambiguous=False)
+AMBIGUOUS = AttemptFailedError("no answer", ambiguous=True)
+FINAL = AttemptFailedError("bad request", ambiguous=False, final=True)
+
+
+def test_an_acknowledged_attempt_is_ok_and_silent() -> None:
+    bench = Bench()
+    assert bench.run(Answer(read="v"), kind=Kind.RETRIEVE) == ("ok", 1, "a:1", "v", None, None)
+    assert bench.events == []
+    assert bench.clock.pauses_s == []
+
+
+def test_the_next_member_is_tried_at_once_and_kept() -> None:
+    bench = Bench()
+    assert bench.run(DEFINITE, Answer()) == ("ok", 2, "b:1", None, None, "refused")
+    assert bench.clock.pauses_s == []
+    assert bench.loop.endpoint == "b:1"
+    bench.run(Answer())
+    assert [endpoint for endpoint, _, _ in bench.calls] == ["a:1", "b:1", "b:1"]
+
+
+def test_a_pause_comes_after_each_round_only_and_grows_to_its_limit() -> None:
+    bench = Bench(policy=FailoverPolicy(operation_budget_ms=2000))
+    result = bench.run(DEFINITE)
+    pauses = bench.clock.pauses_s
+    assert result.attempts == len(bench.calls) == 3 * len(pauses)
+    for pause, longest_ms in zip(pauses[:-1], [5, 10, 20, 40, 80] + [100] * len(pauses), strict=False):
+        assert longest_ms / 2000 <= pause <= longest_ms / 1000
+    assert sum(pauses) == pytest.approx(2.0)
+
+
+def test_the_jitter_comes_from_the_seed() -> None:
+    def pauses(seed: int) -> list[float]:
+        bench = Bench(seed=seed)
+        bench.run(DEFINITE)
+        return bench.clock.pauses_s
+
+    assert pauses(4) == pauses(4)
+    assert pauses(4) != pauses(5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "script", "outcome"),
+    [
+        (Kind.CREATE, [DEFINITE], "fail"),
+        (Kind.CREATE, [DEFINITE, AMBIGUOUS, DEFINITE], "unknown"),
+        (Kind.DELETE, [AMBIGUOUS, DEFINITE], "unknown"),
+        (Kind.RETRIEVE, [AMBIGUOUS], "fail"),
+        (Kind.CREATE, [AMBIGUOUS, FINAL], "unknown"),
+        (Kind.CREATE, [FINAL], "fail"),
+        (Kind.DELETE, [AMBIGUOUS, DEFINITE, Answer(affected=0)], "ok"),
+    ],
+)
+def test_the_outcome_says_no_more_than_is_known(kind: Kind, script: list[Any], outcome: str) -> None:
+    assert Bench().run(*script, kind=kind, each_s=0.2).outcome == outcome
+
+
+def test_an_error_of_the_request_is_not_retried_and_moves_nobody() -> None:
+    bench = Bench()
+    assert bench.run(FINAL) == ("fail", 1, "a:1", None, None, "bad request")
+    assert bench.loop.endpoint == "a:1"
+    assert [name for name, _ in bench.events] == ["client.attempt_failed"]
+
+
+def test_attempts_know_their_time_and_whether_one_before_was_ambiguous() -> None:
+    bench = Bench(policy=FailoverPolicy(attempt_timeout_ms=500, operation_budget_ms=1200))
+    assert bench.run(DEFINITE, AMBIGUOUS, each_s=9.0).outcome == "unknown"
+    assert [round(timeout_s, 6) for _, timeout_s, _ in bench.calls] == [0.5, 0.5, 0.2]
+    assert [after_ambiguous for _, _, after_ambiguous in bench.calls] == [False, False, True]
+
+
+def test_the_events_of_a_failover() -> None:
+    bench = Bench()
+    bench.run(AMBIGUOUS, DEFINITE, Answer(), each_s=0.1)
+    assert [name for name, _ in bench.events] == [
+        "client.attempt_failed",
+        "client.failover_started",
+        "client.attempt_failed",
+        "client.failover_completed",
+    ]
+    assert bench.named("client.attempt_failed")[0] == {
+        "endpoint": "a:1",
+        "kind": "CREATE",
+        "error": "no answer",
+        "ambiguous": True,
+    }
+    assert bench.named("client.failover_started")[0]["from"] == "a:1"
+    completed = bench.named("client.failover_completed")[0]
+    assert (completed["from"], completed["to"]) == ("a:1", "c:1")
+    assert completed["duration_ms"] == pytest.approx(200, abs=0.01)
+
+
+def test_a_failover_that_outlives_an_operation_is_one_failover() -> None:
+    bench = Bench(policy=FailoverPolicy(operation_budget_ms=300))
+    bench.run(AMBIGUOUS)
+    bench.run(DEFINITE, Answer())
+    assert len(bench.named("client.failover_started")) == 1
+    (completed,) = bench.named("client.failover_completed")
+    assert completed["from"] == "a:1"
+    assert completed["duration_ms"] >= 300
+
+
+def test_one_member_alone_is_tried_again() -> None:
+    bench = Bench(members=["a:1"])
+    assert bench.run(AMBIGUOUS, DEFINITE, Answer()).attempts == 3
+    assert len(bench.clock.pauses_s) == 2
+    (completed,) = bench.named("client.failover_completed")
+    assert completed["from"] == completed["to"] == "a:1"
+
+
+def test_reasons_are_one_short_line() -> None:
+    reason = AttemptFailedError("two\n  lines " + "x" * 1000, ambiguous=True).reason
+    assert reason.startswith("two lines x")
+    assert len(reason) == REASON_MOST_CHARS
+
+
+@pytest.mark.parametrize("wrong", [{"attempt_timeout_ms": 0}, {"operation_budget_ms": -1}, {"backoff_first_ms": 101}])
+def test_a_policy_that_cannot_work_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(LabError, match=next(iter(wrong))):
+        FailoverPolicy(**wrong)
+
+
+def test_a_loop_needs_members() -> None:
+    with pytest.raises(LabError, match="no member"):
+        Bench(members=[])
+
+
+@pytest.mark.parametrize(("host", "port"), [("etcd1", 2379), ("10.0.0.1", 1), ("fd00::1", 2379)])
+def test_endpoints_there_and_back(host: str, port: int) -> None:
+    assert split_endpoint(join_endpoint(host, port)) == (host, port)
+
+
+@pytest.mark.parametrize("wrong", ["etcd1", "", ":2379", "etcd1:x", "etcd1:99999"])
+def test_what_is_no_endpoint_is_named(wrong: str) -> None:
+    with pytest.raises(LabError, match="host:port"):
+        split_endpoint(wrong)

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from verified import verified_run
+
+
+def report(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run scripts/report with this Python."""
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "report", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        # The tests' own Python has all packages; the lab's environment need not be there.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("results") / "run-one"
+    return verified_run(path, iterations=400, experiments=["E1-etcd", "E2-etcd"])
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    """Copy a results folder without the reports in it."""
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.name.startswith("report."):
+            new = target / file.relative_to(folder)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(file.read_bytes())
+    return target
+
+
+def test_report_is_made_from_the_folder_alone(run_folder: Path) -> None:
+    done = report(run_folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(run_folder / name) for name in ("report.pdf", "report.html", "report.json")]
+    assert (run_folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert "analyse E2-etcd" in done.stderr
+    assert not list(run_folder.glob(".*"))
+    assert all(line.startswith("report: ") for line in done.stderr.splitlines()), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "words"),
+    [
+        ("run.json", None, "run.json"),
+        ("verdict.json", None, "verdict.json is missing"),
+        ("E2-etcd/experiment.json", 100, "damaged or cut short"),
+        ("E2-etcd/history.parquet", 1000, "history.parquet"),
+        ("E2-etcd/history.parquet", None, "history.parquet"),
+        ("E2-etcd/events.jsonl", 300, "events.jsonl is cut short in line"),
+        ("E1-etcd/nodes/etcd1.jsonl", 200, "etcd1.jsonl is cut short in line"),
+        ("E1-etcd/verdict.json", 0, "verdict.json"),
+    ],
+)
+def test_a_damaged_folder_ends_in_one_line(
+    run_folder: Path, tmp_path: Path, name: str, cut: int | None, words: str
+) -> None:
+    folder = copy_of(run_folder, tmp_path / "run-one")
+    if cut is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes()[:cut])
+    done = report("--quiet", folder)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert words in done.stderr
+    assert not (folder / "report.pdf").exists()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = report(tmp_path / "nothing")
+    assert done.returncode == 3
+    assert str(tmp_path / "nothing") in done.stderr
+    assert len(done.stderr.splitlines()) <= 2  # the step that was begun is not reported as done
+
+
+def test_arguments_are_explained() -> None:
+    done = report()
+    assert done.returncode == 3
+    assert "RESULTS_FOLDER" in done.stderr

@@ -1,17 +1,22 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Second half of scripts/lab, once Python is there: runs a playbook, heals when interrupted, turns verdicts into statuses.
+"""Second half of scripts/lab, once Python is there: runs a verb's playbook and ends with its exit status.
 
-Called as ``_front.py VERB PLAYBOOK [ansible-playbook options]``.
+Called as ``_front.py VERB [ansible-playbook options]`` with the Python of ``.venv``. What the playbook did is read from
+the file that plugins/callback/lab_progress.py keeps.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,136 +24,217 @@ from typing import Any
 from _bootstrap import PROJECT
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
-# Verbs that end with a verdict; the others end with what Ansible says.
-JUDGING_VERBS = ("run", "verdict", "verify")
-# Verbs that may leave a fault behind when they are interrupted.
-FAULTY_VERBS = ("run",)
+# Playbooks whose name is not their verb.
+PLAYBOOKS = {"run": "site"}
+# Verbs that end with a verdict on data; the others end with what Ansible says.
+JUDGING_VERBS = ("run", "verify", "verdict")
+# The play that leaves members down when it does not come to its end, and the one that fails where data is not valid.
+EXPERIMENTS_PLAY = "Experiments"
+VERDICT_PLAY = "Verdict"
+# The terminal's Ctrl-C reaches ansible-playbook, too. One sent to this process alone is passed on after so many s.
+PASS_ON_AFTER_S = 2.0
+# Options of ansible-playbook that say which lab is meant and how it is reached: with a value, and without.
+LAB_OPTIONS = (
+    *("-i", "--inventory", "--inventory-file", "-e", "--extra-vars", "-u", "--user", "--private-key", "--key-file"),
+    *("--vault-id", "--vault-password-file", "--become-password-file", "--connection-password-file"),
+)
+LAB_OPTION_WITH_VALUE = re.compile("-[ieu].|(" + "|".join(LAB_OPTIONS) + ")=")
+LAB_FLAGS = ("-b", "--become", "-K", "--ask-become-pass", "-k", "--ask-pass", "-J", "--ask-vault-pass")
+# Checks that are not valid are named up to this number; verdict.json has them all.
+MOST_CHECKS = 10
 
 
 def say(line: str) -> None:
-    """Print a line to the user, beside what Ansible prints."""
-    print(f"lab: {line}", file=sys.stderr, flush=True)
+    """Print a line that says how it went."""
+    print(f"lab: {line}", flush=True)
 
 
-def extra_vars(options: list[str]) -> dict[str, Any]:
-    """Return the variables given with -e as ``key=value`` or as JSON; those in files are Ansible's to read."""
-    found: dict[str, Any] = {}
-    for name, value in zip(options, options[1:], strict=False):
-        if name not in ("-e", "--extra-vars"):
-            continue
-        if value.startswith("{"):
-            try:
-                found.update(json.loads(value))
-            except ValueError:
-                continue
-        elif not value.startswith("@"):
-            found.update(item.split("=", 1) for item in value.split() if "=" in item)
-    return found
+def complain(line: str) -> None:
+    """Print a line that says what went wrong."""
+    print(f"lab: {' '.join(line.split())}", file=sys.stderr, flush=True)
 
 
-def results_folder(options: list[str]) -> Path:
-    """Return the folder whose verdict counts: the one named, else the newest run's."""
-    variables = extra_vars(options)
-    if "results_run" in variables:
-        return Path(str(variables["results_run"]))
-    return Path(str(variables.get("results_dir", PROJECT / "results"))) / "latest"
+def shown(path: Path) -> str:
+    """Return a path as it is best read from where the user is."""
+    resolved = path.resolve()
+    return str(resolved.relative_to(Path.cwd()) if resolved.is_relative_to(Path.cwd()) else resolved)
 
 
 class Playbook:
-    """ansible-playbook as a child; a signal to this program reaches it once."""
+    """One run of ansible-playbook; interrupted when this program is."""
 
     def __init__(self) -> None:
-        self.child: subprocess.Popen[bytes] | None = None
+        self.record: dict[str, Any] = {}
         self.interrupted_by: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def run(self, name: str, options: list[str], *, quiet: bool = False) -> int:
+        """Run playbooks/NAME.yml to its end; return ansible-playbook's exit status."""
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
-
-    def run(self, playbook: str, options: list[str]) -> int:
-        """Run a playbook to its end and return its exit status."""
-        command = [str(Path(sys.prefix) / "bin" / "ansible-playbook"), f"playbooks/{playbook}.yml", *options]
-        # A session of its own: the terminal's Ctrl-C reaches this program only, which passes it on, so that
-        # ansible-playbook is interrupted once and in either case.
-        self.child = subprocess.Popen(command, cwd=PROJECT, process_group=0)
-        return self.child.wait()
+        with tempfile.TemporaryDirectory(prefix="failover-lab-") as folder:
+            phases_file = Path(folder) / "phases.json"
+            command = [str(Path(sys.executable).parent / "ansible-playbook"), str(PROJECT / f"playbooks/{name}.yml")]
+            self._child = subprocess.Popen(
+                [*command, *options],
+                env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "lab_progress", "LAB_PHASES_FILE": str(phases_file)},
+                stdout=subprocess.DEVNULL if quiet else None,
+            )
+            status = self._child.wait()
+            if phases_file.exists():
+                self.record = json.loads(phases_file.read_text(encoding="utf-8"))
+        return status
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.interrupted_by is None and self.child is not None and self.child.poll() is None:
+        if self.interrupted_by is None:
             self.interrupted_by = number
-            say("stopping; one moment")
-            os.killpg(self.child.pid, signal.SIGINT)
+            timer = threading.Timer(PASS_ON_AFTER_S if number == signal.SIGINT else 0.0, self._interrupt)
+            timer.daemon = True
+            timer.start()
+
+    def _interrupt(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(signal.SIGINT)
+
+    @property
+    def phases(self) -> list[dict[str, Any]]:
+        """The phases that began, with their play, status and duration."""
+        return list(self.record.get("phases", []))
+
+    @property
+    def failures(self) -> list[dict[str, str]]:
+        """What failed on which host."""
+        return list(self.record.get("failures", []))
+
+    @property
+    def left_faults(self) -> bool:
+        """Whether an experiment began and did not come to its end."""
+        return any(phase["play"] == EXPERIMENTS_PLAY and phase["status"] != "ok" for phase in self.phases)
+
+    def results_run(self) -> Path:
+        """Return the results folder that the playbook was about: the one named with -e, else the newest."""
+        told = self.record.get("extra_vars", {})
+        return Path(told.get("results_run") or Path(told.get("results_dir") or PROJECT / "results") / "latest")
 
 
-def inventory_options(options: list[str]) -> list[str]:
-    """Return those options that say which lab is meant, for the healing after an interruption."""
+def options_that_name_the_lab(options: list[str]) -> list[str]:
+    """Return those of ansible-playbook's options that say which lab is meant and how it is reached."""
     kept: list[str] = []
-    for name, value in zip(options, [*options[1:], ""], strict=True):
-        if name in ("-i", "--inventory", "--inventory-file", "-e", "--extra-vars"):
-            kept += [name, value]
-        elif name.startswith(("--inventory=", "--extra-vars=")):
-            kept.append(name)
+    for option, following in zip(options, [*options[1:], ""], strict=True):
+        if option in LAB_OPTIONS:
+            kept += [option, following]
+        elif option in LAB_FLAGS or LAB_OPTION_WITH_VALUE.match(option):
+            kept.append(option)
     return kept
 
 
-def stamp_of(folder: Path) -> tuple[str, int] | None:
-    """Tell one verdict of a folder from another: where it really is, and when it was written."""
-    try:
-        return str(folder.resolve()), (folder / "verdict.json").stat().st_mtime_ns
-    except OSError:
-        return None
+def heal(options: list[str]) -> bool:
+    """Heal what an experiment that did not come to its end left; say how that went."""
+    complain("an experiment did not come to its end: healing the members")
+    healing = Playbook()
+    healed = healing.run("heal", options_that_name_the_lab(options)) == 0 and healing.interrupted_by is None
+    if healed:
+        complain("healed: no workload runs on, and every member is up")
+    else:
+        complain("not everything could be healed; when the hosts are reached again: ./scripts/lab heal")
+    return healed
 
 
-def judge(folder: Path, before: tuple[str, int] | None, verb: str) -> int | None:
-    """Say the verdict in the folder; None where this call did not make one."""
-    stamp = stamp_of(folder)
-    if stamp is None or (verb != "verdict" and stamp == before):
-        return None
+def read_verdict(folder: Path, not_before: float) -> tuple[Verdict, dict[str, Any]] | None:
+    """Return the verdict in a results folder, or None where there is none that can be read.
+
+    :param not_before: an older one (seconds since the epoch) is that of another run, and counts as none
+    """
+    path = folder / "verdict.json"
     try:
-        verdict = json.loads((folder / "verdict.json").read_text("utf-8"))
-        status = EXIT_STATUS[Verdict(verdict["verdict"])]
+        if path.stat().st_mtime < not_before:
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Verdict(found["verdict"]), found
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    checks = verdict.get("checks", [])
-    valid = sum(check["verdict"] == Verdict.VALID.value for check in checks)
-    say(f"verdict {verdict['verdict']}: {valid} of {len(checks)} checks valid")
-    for check in checks:
-        if check["verdict"] != Verdict.VALID.value:
-            say(f"  {check['verdict']}: {check['name']}: {check['summary']}")
-    if (folder / "report.pdf").exists():
-        say(f"report {folder.resolve() / 'report.pdf'}")
-    return status
 
 
-def main() -> int:
-    """Run the verb; the exit status is that of docs/architecture.md."""
-    verb, playbook, options = sys.argv[1], sys.argv[2], sys.argv[3:]
-    folder = results_folder(options)
-    before = stamp_of(folder)
-    ansible = Playbook()
-    status = ansible.run(playbook, options)
-    if ansible.interrupted_by is not None:
-        number = ansible.interrupted_by
-        if verb in FAULTY_VERBS:
-            say("interrupted; healing every fault")
-            healed = Playbook().run("heal", inventory_options(options)) == 0
-            say(
-                "healed; the lab stays up. ./scripts/lab run starts a new run, ./scripts/lab down removes the lab"
-                if healed
-                else "not everything could be healed; see above, then ./scripts/lab heal or ./scripts/lab up"
-            )
-        else:
-            say(f"interrupted; ./scripts/lab {verb} goes on where it stopped")
-        return 128 + number
-    if any(option in ("--check", "-C", "--syntax-check", "--list-tasks", "--list-hosts", "--list-tags") for option in options):
-        return EXIT_LAB_FAILED if status else 0
-    # playbooks/verdict.yml fails where the data is wrong, so that a failure of Ansible's and a verdict go together.
-    verdict = judge(folder, before, verb) if verb in JUDGING_VERBS else None
-    if verdict is not None and (status == 0 or verdict != 0):
-        return verdict
-    if status == 0 and verb not in JUDGING_VERBS:
+def say_verdict(verdict: Verdict, found: dict[str, Any], folder: Path) -> None:
+    """End with the verdict in one sentence and the report's path."""
+    checks = [check for check in found.get("checks", []) if isinstance(check, dict)]
+    amiss = [check for check in checks if check.get("verdict") != Verdict.VALID.value]
+    for check in amiss[:MOST_CHECKS]:
+        say(f"{check.get('verdict')}: {check.get('name')}: {check.get('summary', '')}")
+    if len(amiss) > MOST_CHECKS:
+        say(f"... and {len(amiss) - MOST_CHECKS} more")
+    say(f"The verdict is {verdict.value}: {len(checks) - len(amiss)} of {len(checks)} checks are valid.")
+    report = folder / "report.pdf"
+    if report.exists():
+        say(f"The report is {shown(report)}")
+    else:
+        say(f"The results are in {shown(folder)}; ./scripts/lab report makes the report")
+
+
+def explain_failure(verb: str, playbook: Playbook) -> None:
+    """Say in one line why the lab failed."""
+    failures = [failure for failure in playbook.failures if failure["play"] != VERDICT_PLAY]
+    if failures:
+        first = failures[0]
+        complain(f"{verb} failed in phase {first['phase']}: {first['host']}: {first['task']}: {first['message'][:500]}")
+    elif playbook.phases:
+        complain(f"{verb} failed in phase {playbook.phases[-1]['name']}; the lines above say why, -v says more")
+    else:
+        complain(f"{verb} could not start; the lines above say why")
+
+
+def explain_interruption(verb: str, options: list[str], playbook: Playbook) -> None:
+    """Put right what an interruption left; say what there is now and how to go on."""
+    phase = playbook.phases[-1]["name"] if playbook.phases else "its start"
+    complain(f"{verb} was interrupted in phase {phase}" if playbook.phases else f"{verb} was interrupted at its start")
+    if playbook.left_faults:
+        heal(options)
+    if verb in ("run", "up"):
+        complain(f"what is up stays up: ./scripts/lab {verb} goes on from there, ./scripts/lab down removes it")
+    else:
+        complain(f"./scripts/lab {verb} does the rest")
+
+
+def conclude(verb: str, options: list[str], playbook: Playbook, status: int, began: float) -> int:
+    """Say how it went; return the exit status of docs/architecture.md."""
+    if playbook.interrupted_by is not None:
+        explain_interruption(verb, options, playbook)
+        return 128 + playbook.interrupted_by
+    lab_failed = status != 0 and (
+        verb not in JUDGING_VERBS or not playbook.failures or any(f["play"] != VERDICT_PLAY for f in playbook.failures)
+    )
+    if lab_failed:
+        if playbook.left_faults:
+            heal(options)
+        explain_failure(verb, playbook)
+        return EXIT_LAB_FAILED
+    folder = playbook.results_run()
+    if verb == "report" and (folder / "report.pdf").exists():
+        say(f"The report is {shown(folder / 'report.pdf')}")
+    # --list-tasks and its like run nothing, and check mode judges nothing.
+    if verb not in JUDGING_VERBS or not playbook.phases or playbook.record.get("check_mode"):
         return 0
-    say(f"{verb} failed: the line that begins with a cross above says where and why (-v shows more)")
-    return EXIT_LAB_FAILED
+    judged = read_verdict(folder, 0.0 if verb == "verdict" else began)
+    if judged is None:
+        complain(f"{verb} left no verdict in {shown(folder)}; ./scripts/lab verify makes one of a run's results")
+        return EXIT_LAB_FAILED
+    say_verdict(*judged, folder)
+    return EXIT_STATUS[judged[0]]
+
+
+def main(arguments: list[str]) -> int:
+    """Run a verb; return its exit status."""
+    verb, *options = arguments
+    # The file system's clock may be a tick behind.
+    began = time.time() - 1
+    playbook = Playbook()
+    if verb == "check":
+        status = playbook.run("site", [*options, "--syntax-check"], quiet=True)
+        if status != 0 or playbook.interrupted_by is not None:
+            return conclude(verb, options, playbook, status, began)
+    status = playbook.run(PLAYBOOKS.get(verb, verb), options)
+    return conclude(verb, options, playbook, status, began)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -5,69 +5,123 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
+PROGRAM=$(basename "$0")
 EXIT_LAB_FAILED=3
+# What .venv takes while it is made, in MB: 700 once it is there, and its packages as they come.
+VENV_DISK_MB=1200
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%s: %s\n' "$PROGRAM" "$*" >&2; }
 
 fail() {
-    say "lab: $*"
+    say "$*"
     exit "$EXIT_LAB_FAILED"
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo --non-interactive "$@"; fi
-}
-
-# Debian packages for the report's PDF, and for hosts as containers.
+# Debian packages for the report's PDF: Pango, and what embeds only those glyphs of a font that are used.
 packages_for_report() { printf '%s\n' libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; }
 
+# Debian packages for hosts as containers. iptables and nftables: older and newer versions of netavark.
 packages_for_containers() {
-    local runtime=runc
-    # crun refuses the hybrid layout of cgroups v1 and v2; runc takes it.
-    [ "$(stat --file-system --format %T /sys/fs/cgroup 2>/dev/null)" = cgroup2fs ] && runtime=crun
-    printf '%s\n' podman "$runtime" netavark aardvark-dns iptables mmdebstrap debian-archive-keyring iproute2
+    printf '%s\n' podman netavark aardvark-dns iptables nftables mmdebstrap debian-archive-keyring iproute2
+    # crun refuses cgroups v1 beside v2; runc takes them all.
+    if [ "$(stat --file-system --format %T /sys/fs/cgroup 2>/dev/null)" != cgroup2fs ]; then
+        printf 'runc\n'
+    elif ! command -v runc >/dev/null; then
+        printf 'crun\n'
+    fi
 }
 
-# Prints those of the named packages that are not installed.
+# Tells whether -i names only inventories whose hosts exist already; without -i it is the containers' inventory.
+hosts_exist_already() {
+    local argument previous='' inventory named=false
+    for argument in "$@"; do
+        inventory=
+        case $previous in -i | --inventory | --inventory-file) inventory=$argument ;; esac
+        case $argument in
+            --inventory=* | --inventory-file=*) inventory=${argument#*=} ;;
+            -i?*) inventory=${argument#-i} ;;
+        esac
+        previous=$argument
+        [ -n "$inventory" ] || continue
+        named=true
+        # The variable by which the playbooks know that there are containers to make.
+        if grep --recursive --quiet --no-messages --word-regexp lab_subnet "$inventory"; then return 1; fi
+    done
+    $named
+}
+
+# Prints those of the named Debian packages that are not installed.
 missing_packages() {
-    local package
+    local package installed
+    [ $# -gt 0 ] || return 0
+    if command -v dpkg-query >/dev/null; then
+        installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null)
+        for package in "$@"; do
+            grep --quiet --line-regexp --fixed-strings "$package installed" <<<"$installed" || printf '%s\n' "$package"
+        done
+        return
+    fi
+    # Another distribution: packages may have other names there, so look for the programs.
     for package in "$@"; do
-        [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
-            printf '%s\n' "$package"
+        case $package in
+            podman | mmdebstrap | crun | runc) command -v "$package" >/dev/null || printf '%s\n' "$package" ;;
+            openssh-client) command -v ssh >/dev/null || printf '%s\n' "$package" ;;
+        esac
     done
 }
 
-install_packages() {
-    local missing log
-    mapfile -t missing < <(missing_packages "$@")
-    [ "${#missing[@]}" -eq 0 ] && return 0
+# Makes sure that install_packages can work; asks for sudo's password here, while the terminal is free.
+may_install_packages() {
     command -v apt-get >/dev/null ||
-        fail "this is neither Debian nor Ubuntu (no apt-get); install ${missing[*]} by your own means first"
-    if [ "$(id -u)" -ne 0 ] && ! sudo --non-interactive true 2>/dev/null; then
-        fail "missing packages, and no root rights to install them: run  sudo apt-get install ${missing[*]}  first"
+        fail "this is neither Debian nor Ubuntu (no apt-get), and $* is missing: install it by your own means, then try again"
+    [ "$(id -u)" -ne 0 ] || return 0
+    if command -v sudo >/dev/null; then
+        if sudo --non-interactive true 2>/dev/null; then return 0; fi
+        if [ -t 0 ] && sudo --validate; then return 0; fi
     fi
-    say "lab: installing ${missing[*]}"
-    log=$(mktemp)
-    if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}" \
-        >"$log" 2>&1; then
-        if ! { as_root apt-get update &&
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"; } \
-            >"$log" 2>&1; then
-            say "$(grep -E '^(E|W):' "$log" | tail -n 1)"
-            rm -f "$log"
-            fail "apt-get could not install ${missing[*]}; is a mirror reached from here, and is there room on the disk?"
-        fi
-    fi
-    rm -f "$log"
+    fail "packages are missing and there are no root rights here; as root: apt-get install --no-install-recommends $*"
 }
 
-# The first Python that is new enough and can make a virtual environment. One from the system first: a version
-# manager's shim may be earlier on PATH and name another version than it runs.
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get --option DPkg::Lock::Timeout=300 --option Acquire::Retries=2 "$@"
+}
+
+# Prints why apt-get failed, from its output.
+reason_of_apt() {
+    local last
+    last=$(grep -E '^(E|W|dpkg): ?' "$1" | tail -n 1)
+    if grep -qiE 'no space left|enough free space' "$1"; then
+        printf 'the disk is full (%s): make room' "$last"
+    elif grep -qiE 'could not resolve|failure resolving|failed to fetch|unable to connect|could not connect' "$1"; then
+        printf 'no network to the Debian mirrors (%s): look at /etc/apt/sources.list.d and at the network' "$last"
+    elif grep -q 'Unable to locate package' "$1"; then
+        printf 'this release has not all of them (%s); Debian 12, Debian 13 and Ubuntu 24.04 have' "$last"
+    else
+        printf '%s' "${last:-no reason given}"
+    fi
+}
+
+# install_packages LOG PACKAGE ...
+install_packages() {
+    local log=$1
+    shift
+    # What is known of the mirrors may be too old, or nothing; only then is it worth the time to ask them.
+    if apt_get install --yes --no-install-recommends "$@" >"$log" 2>&1; then return 0; fi
+    if grep -q 'dpkg was interrupted' "$log"; then as_root dpkg --configure --pending >>"$log" 2>&1; fi
+    { apt_get update && apt_get install --yes --no-install-recommends "$@"; } >"$log" 2>&1 && return 0
+    say "apt-get could not install $*: $(reason_of_apt "$log")"
+    return "$EXIT_LAB_FAILED"
+}
+
+# Prints the first Python that ansible 12 runs on and that can make a virtual environment. The system's own first: a
+# version manager's shim may be earlier on PATH, and may run another version than its name says, or none.
 find_python() {
     local candidate
     for candidate in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do
-        command -v "$candidate" >/dev/null 2>&1 || continue
-        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+        then
             printf '%s\n' "$candidate"
             return 0
         fi
@@ -75,42 +129,145 @@ find_python() {
     return 1
 }
 
-# Makes .venv from the requirement files named; a stamp makes the next call quick.
-make_venv() {
-    local python stamp log requirements=() file
-    for file in "$@"; do requirements+=(--requirement "$ROOT/$file"); done
-    stamp=$(cd "$ROOT" && cat "$@" | sha256sum | cut -c1-16)
-    [ -x "$VENV/bin/python" ] && [ -e "$VENV/.made-from-$stamp" ] && "$VENV/bin/python" -c '' 2>/dev/null && return 0
-    if ! python=$(find_python); then
-        install_packages python3 python3-venv
-        python=$(find_python) || fail "no Python 3.11 or newer here; Debian 12 and Ubuntu 24.04 are the oldest that have one"
+# Prints why pip failed, from its output.
+reason_of_pip() {
+    local last
+    last=$(grep -iE 'error|no space|no matching' "$1" | tail -n 1)
+    if grep -qi 'no space left' "$1"; then
+        printf 'the disk is full (%s): make room' "$last"
+    elif grep -qiE 'name resolution|name or service|connection|timed out|certificate|proxy|unreachable|retrying' "$1"; then
+        printf "the package index is not reached (%s): look at the network and at pip's configuration" "$last"
+    else
+        printf '%s' "${last:-no reason given}"
     fi
-    say "lab: making .venv with $("$python" --version) (the packages of $*), about a minute"
-    log=$(mktemp)
-    # A venv of another Python, or one that was interrupted, is not repaired but made anew.
-    [ -e "$VENV/.complete" ] && "$VENV/bin/python" -c '' 2>/dev/null || rm -rf "$VENV"
-    if ! { "$python" -m venv "$VENV" &&
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
-            --timeout 30 --retries 2 "${requirements[@]}"; } >"$log" 2>&1; then
-        say "$(grep -iE 'error|no space' "$log" | tail -n 1)"
-        rm -f "$log"
-        fail "pip could not fill .venv; is a package index reached from here (pip's own configuration is used), and is there room on the disk?"
-    fi
-    rm -f "$log"
-    touch "$VENV/.complete" "$VENV/.made-from-$stamp"
 }
 
-# bootstrap "PACKAGE ..." REQUIREMENTS_FILE ...: Debian packages and the venv, at the same time.
+# pip_install LOG ARGUMENT ...: bytecode is left to the first import, as most of Ansible's 30,000 files are never imported.
+pip_install() {
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
+        --timeout 30 --retries 2 "${@:2}" >"$1" 2>&1
+}
+
+# fill_venv LOG PYTHON REQUIREMENTS_FILE ...
+fill_venv() {
+    local log=$1 python=$2 file largest others=() status=0
+    shift 2
+    # One that was interrupted, or whose Python is gone, is not repaired but made anew.
+    if [ ! -e "$VENV/.complete" ] || ! "$VENV/bin/python" -c '' 2>/dev/null; then
+        rm -rf "$VENV"
+        if [ "$(df --output=avail --block-size=1M "$ROOT" | tail -n 1)" -lt "$VENV_DISK_MB" ]; then
+            say "the disk is nearly full: .venv needs $VENV_DISK_MB MB in $ROOT; make room"
+            return "$EXIT_LAB_FAILED"
+        fi
+        if ! "$python" -m venv "$VENV" >"$log" 2>&1; then
+            say "$python could not make $VENV: $(tail -n 1 "$log")"
+            return "$EXIT_LAB_FAILED"
+        fi
+    fi
+    rm -f "$VENV/.complete"
+    for file in "$@"; do rm -f "$VENV/.has-$file-"*; done
+    # A third of the time goes to the package ansible, which is files only: a pip of its own for it, beside the other.
+    mapfile -t others < <(cd "$ROOT" && grep --no-filename --extended-regexp '^[A-Za-z]' "$@")
+    largest=$(printf '%s\n' "${others[@]}" | grep '^ansible==')
+    mapfile -t others < <(printf '%s\n' "${others[@]}" | grep --invert-match '^ansible==')
+    pip_install "$log.largest" --no-deps "$largest" &
+    pip_install "$log" "${others[@]}" || status=$EXIT_LAB_FAILED
+    wait $! || status=$EXIT_LAB_FAILED
+    if [ "$status" -ne 0 ]; then
+        cat "$log.largest" >>"$log"
+        say "pip could not fill .venv from $*: $(reason_of_pip "$log")"
+        return "$status"
+    fi
+    for file in "$@"; do touch "$VENV/$(stamp "$file")"; done
+    touch "$VENV/.complete"
+}
+
+# Prints the name of the file that says: .venv has what this requirements file, as it is now, asks for.
+stamp() { printf '.has-%s-%s\n' "$1" "$(sha256sum "$ROOT/$1" | cut -c1-16)"; }
+
+# Tells whether .venv has what the requirements files named ask for.
+venv_is_filled() {
+    local file
+    [ -e "$VENV/.complete" ] || return 1
+    for file in "$@"; do [ -e "$VENV/$(stamp "$file")" ] || return 1; done
+    "$VENV/bin/python" -c '' 2>/dev/null
+}
+
+# follow PID TEXT: shows on a terminal that something is at work, until it is over; returns its exit status.
+follow() {
+    local began=$SECONDS
+    if [ -t 2 ]; then
+        while kill -0 "$1" 2>/dev/null; do
+            printf '\r\033[K%s: %s (%d s)\r' "$PROGRAM" "$2" $((SECONDS - began)) >&2
+            sleep 0.5
+        done
+        printf '\r\033[K' >&2
+    fi
+    wait "$1"
+}
+
+# bootstrap "PACKAGE ..." REQUIREMENTS_FILE ...: installs what is missing, Debian packages and .venv at the same time.
+# Says what it installs; costs a fraction of a second where nothing is missing.
 bootstrap() {
-    local packages=$1 pid status=0
+    local missing python='' apt='' pip='' status=0 began=$SECONDS logs wanted=$1
     shift
+    # Ansible asks for a UTF-8 locale. The configuration is named, as a world-writable folder's own is ignored.
     export LC_ALL=C.UTF-8 ANSIBLE_CONFIG=$ROOT/ansible.cfg
+    export PATH=$VENV/bin:$PATH:/usr/sbin:/sbin
     # shellcheck disable=SC2086 # a list of names
-    install_packages $packages &
-    pid=$!
-    # In a subshell, so that a failure waits for apt-get instead of leaving it behind.
-    (make_venv "$@") || status=$?
-    wait "$pid" || status=$?
+    mapfile -t missing < <(missing_packages $wanted)
+    if [ ${#missing[@]} -eq 0 ] && venv_is_filled "$@"; then return 0; fi
+
+    # Another start in the same folder waits here, and then finds everything done.
+    mkdir -p "$ROOT/.lab" 2>/dev/null || fail "$ROOT cannot be written to: take a copy of the lab that is yours"
+    exec 9>"$ROOT/.lab/bootstrap.lock"
+    if ! flock --nonblock 9; then
+        say "another start of this lab is installing; waiting for it"
+        flock 9
+        exec 9>&-
+        bootstrap "$wanted" "$@"
+        return
+    fi
+
+    logs=$(mktemp --directory)
+    # shellcheck disable=SC2064 # the folder's name is known now
+    trap "rm -rf '$logs'" EXIT
+    # apt-get must not be cut off, so it is waited for; pip can be.
+    trap 'say "interrupted while installing; the next start goes on from here"
+        [ -z "$pip" ] || kill -- "-$pip" 2>/dev/null; wait; exit 130' INT TERM
+    # Process groups of their own: the terminal's Ctrl-C is for this script only.
+    set -m
+    if ! venv_is_filled "$@" && ! python=$(find_python); then
+        python=$(/usr/bin/python3 -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null)
+        case $python in
+            '' | 3.11 | 3.12 | 3.13) ;;
+            *) fail "ansible 12 runs on Python 3.11 to 3.13, this machine has $python only: install another beside it" ;;
+        esac
+        # Debian keeps what makes a virtual environment in a package of its own.
+        may_install_packages python3 python3-venv
+        say "installing the Debian packages python3 python3-venv"
+        install_packages "$logs/apt" python3 python3-venv 9>&- &
+        follow $! "apt-get" || exit "$EXIT_LAB_FAILED"
+        python=$(find_python) ||
+            fail "no Python 3.11 to 3.13 that can make a virtual environment; Debian 12 and 13 and Ubuntu 24.04 have one"
+    fi
+    if [ ${#missing[@]} -gt 0 ]; then
+        may_install_packages "${missing[@]}"
+        say "installing the Debian packages ${missing[*]}"
+        install_packages "$logs/apt" "${missing[@]}" 9>&- &
+        apt=$!
+    fi
+    if [ -n "$python" ]; then
+        say "making .venv with $("$python" --version) from $* (700 MB, about half a minute)"
+        fill_venv "$logs/pip" "$python" "$@" 9>&- &
+        pip=$!
+        follow "$pip" "making .venv" || status=$EXIT_LAB_FAILED
+    fi
+    if [ -n "$apt" ]; then follow "$apt" "apt-get" || status=$EXIT_LAB_FAILED; fi
+    set +m
+    trap - INT TERM EXIT
+    rm -rf "$logs"
+    exec 9>&-
     [ "$status" -eq 0 ] || exit "$status"
-    export PATH=$VENV/bin:$PATH
+    say "installed in $((SECONDS - began)) s"
 }

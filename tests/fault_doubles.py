@@ -12,10 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pymysql
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -416,3 +419,58 @@ def lab_in(folder: Path) -> Iterator[Lab]:
         yield lab
     finally:
         lab.close()
+
+
+class FakeObservedMySQL:
+    """What PyMySQL shows of a server that is only observed; connects raise ``errors`` first, one each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, errors: Sequence[Exception] = ()) -> None:
+        self.variables = {
+            "innodb_flush_log_at_trx_commit": "1",
+            "log_bin": "ON",
+            "read_only": "OFF",
+            "super_read_only": "OFF",
+            "sync_binlog": "1",
+        }
+        self.asked: list[dict[str, Any]] = []
+        self.closed = 0
+        self.break_at: str | None = None
+        self._errors = list(errors)
+        self._found: list[tuple[Any, ...]] = []
+        monkeypatch.setattr(pymysql, "connect", self._connect)
+
+    def _connect(self, **asked: Any) -> FakeObservedMySQL:
+        self.asked.append(asked)
+        if self._errors:
+            raise self._errors.pop(0)
+        return self
+
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[FakeObservedMySQL]:
+        """Return what statements are executed with."""
+        yield self
+
+    def execute(self, statement: str, names: tuple[str, ...] = ()) -> None:
+        """Find what a statement asks for."""
+        if self.break_at and statement.startswith(self.break_at):
+            raise pymysql.err.OperationalError(2013, "Lost connection")
+        status = {"Uptime": "61", "Threads_connected": "2"}
+        if statement.startswith("SHOW GLOBAL"):
+            known = self.variables if "VARIABLES" in statement else status
+            self._found = [(name, known[name]) for name in names if name in known]
+        elif statement.startswith("SELECT VERSION()"):
+            self._found = [("9.7.4-2", "(Debian)", "mysql1")]
+        else:
+            self._found = [("Ssl_cipher", "TLS_AES_128_GCM_SHA256")]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return all that was found."""
+        return self._found
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the first that was found."""
+        return self._found[0] if self._found else None
+
+    def close(self) -> None:
+        """Count that the connection was closed."""
+        self.closed += 1

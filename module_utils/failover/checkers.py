@@ -169,24 +169,25 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
     wrong: list[str] = []
     unsettled: list[str] = []
 
-    def found(name: str, sentence: str, items: list[Any], into: list[str]) -> None:
+    def found(name: str, what: str, items: list[Any], into: list[str]) -> None:
         if items:
             evidence[name] = _listed(items)
-            into.append(f"{len(items):,} {sentence} (first: {items[0]})")
+            first = items[0]["index"] if isinstance(items[0], dict) else items[0]
+            into.append(f"{what}: {len(items):,}, the first {first}")
 
     holes, tail = _missing(recorded)
-    found("missing", "operations have no row", holes, wrong)
-    found("not_reached", "operations at the end have no row, as after an interruption", tail, unsettled)
+    found("missing", "operations without a row", holes, wrong)
+    found("not_reached", "operations at the end without a row, as after an interruption", tail, unsettled)
     values, counts = np.unique(index, return_counts=True)
-    found("repeated", "operations have more than one row", values[counts > 1].tolist(), wrong)
+    found("repeated", "operations with more than one row", values[counts > 1].tolist(), wrong)
     foreign = index[(index < 0) | (index >= len(operations))]
-    found("foreign", "rows have an index outside the stream", foreign.tolist(), wrong)
-    found("mismatched", "rows differ from the stream", _mismatches(recorded), wrong)
-    found("out_of_order", "pairs of operations ran in another order, or at once", _out_of_order(table), wrong)
+    found("foreign", "rows with an index outside the stream", foreign.tolist(), wrong)
+    found("mismatched", "rows that differ from the stream", _mismatches(recorded), wrong)
+    found("out_of_order", "pairs of operations that ran in another order, or at once", _out_of_order(table), wrong)
     backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
-    found("backwards", "operations end before they begin", backwards.tolist(), wrong)
+    found("backwards", "operations that end before they begin", backwards.tolist(), wrong)
     no_word = [outcome for outcome in table["outcome"].unique().to_pylist() if outcome not in _OUTCOMES]
-    found("outcomes_unknown_to_the_lab", "words for an outcome are not the lab's", no_word, wrong)
+    found("outcomes_unknown_to_the_lab", "outcomes that the lab has no such word for", no_word, wrong)
 
     stated = experiment.info["workload"].get("digest")
     if stated is not None and stated != digest:
@@ -201,7 +202,7 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
 
     if wrong or unsettled:
         return Check(
-            "history", Verdict.INVALID if wrong else Verdict.UNKNOWN, "; ".join(wrong + unsettled) + ".", evidence
+            "history", Verdict.INVALID if wrong else Verdict.UNKNOWN, f"Found {'; '.join(wrong + unsettled)}.", evidence
         )
     return Check(
         "history",
@@ -318,8 +319,7 @@ def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
         return Check(
             "reads",
             Verdict.INVALID,
-            f"{len(contradictions):,} of {compared} contradict the stream: {classes}; "
-            f"{_names(found.key for found in contradictions)}.",
+            f"Of {compared}, the stream contradicts {classes}: {_names(found.key for found in contradictions)}.",
             evidence,
         )
     if reads == 0 and any(operation[0] == RETRIEVE for operation in recorded.operations):
@@ -374,8 +374,8 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check
     return Check(
         name,
         Verdict.INVALID,
-        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be, and {len(wrong):,} wrong: "
-        f"{classes}; {_names(wrong)}.",
+        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be; wrong are {classes}: "
+        f"{_names(wrong)}.",
         evidence,
     )
 
@@ -420,12 +420,12 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
                 },
             )
     if unexplained:
-        summary = f"{len(unexplained):,} keys were written more often than sent: {_names(unexplained)}."
+        summary = f"Written more often than sent: {len(unexplained):,} ({_names(unexplained)})."
         return Check("applied once", Verdict.INVALID, summary, evidence)
     if explained:
         summary = (
-            f"{len(explained):,} keys were written twice, each by an operation that was sent again after its answer "
-            f"was lost, with the same value: {_names(explained)}."
+            "Written twice, by an operation that was sent again after its answer was lost, with the same value: "
+            f"{len(explained):,} ({_names(explained)})."
         )
     else:
         summary = "No write took effect twice."
@@ -459,7 +459,7 @@ def check_unknown_writes(dumps: Iterable[Dump], recorded: Recorded, expected: Ex
             },
         ),
     }
-    summary = f"The client did not learn the outcome of {len(word_of):,} writes; by the data: {told}."
+    summary = f"Writes whose outcome the client did not learn: {len(word_of):,}; by the data {told}."
     return Check("unknown writes", Verdict.VALID, summary, evidence)
 
 
@@ -491,7 +491,7 @@ def check_members_equal(dumps: dict[str, Dump], recorded: Recorded, members: lis
                 "operations": touching[key],
             },
         )
-        summary = f"{len(differing):,} keys differ between {_listing(list(dumps))}: {_names(differing)}."
+        summary = f"Not the same on {_listing(list(dumps))}: {len(differing):,} ({_names(differing)})."
         return Check(name, Verdict.INVALID, summary, evidence)
     if missing:
         evidence["without_a_dump"] = missing
@@ -517,7 +517,7 @@ def check_convergence(experiment: Experiment) -> Check:
         "reasons": reasons,
         "errors": errors,
     }
-    since = "the heal was requested" if experiment.info["faults"] else "the workload, when the watching began"
+    since = "the heal was requested" if experiment.info["faults"] else "the watching began, with nothing to heal"
     if watched["converged"]:
         summary = f"The members had equal data {watched['duration_ms']:,.0f} ms after {since}."
         return Check(name, Verdict.VALID, summary, evidence)

@@ -6,13 +6,14 @@ Linearizability: each operation takes effect at one moment between its call and 
 Wing, "Linearizability: a correctness condition for concurrent objects", 1990). It is a property of each key
 alone, so keys are checked one by one. The search is that of Wing and Gong with Lowe's two ideas, remembering
 the combinations already tried and ordering operations only when a return forces it ("Testing for
-linearizability", 2017), and five more that keep the number of combinations small:
+linearizability", 2017), and six more that keep the number of combinations small:
 
 - an operation that changes no state (a read) is placed as soon as its answer fits: that closes no way;
 - of equal operations that wait, one is tried: the one that has to be placed first;
 - a write that nobody sees is not placed: it may have happened just before any other write in its time;
 - a combination that leaves no way open that another, otherwise equal one does not, is not followed;
-- nor is one in which a read to come can no longer find its value.
+- nor is one in which a read to come can no longer find its value;
+- states that no operation to come can tell apart are one.
 
 An operation of unknown outcome may take effect at any time after its call, or never.
 """
@@ -582,7 +583,7 @@ def _pair_up(path: Path, lines: list[str], file_format: _Format) -> History:
         begin, called = waiting.pop(line.process)
         if (called.action, called.key) != (line.action, line.key):
             raise LabError(
-                f"{path}: line {number} returns another operation than process {line.process} called; copy the file again"
+                f"{path}: line {number} returns what process {line.process} did not call; copy the file again"
             )
         if line.stage == "ok":
             add(begin, called, number, line.value)

@@ -188,9 +188,8 @@ def describe(name: str, progress: dict[str, Any], columns: int | None) -> str:
     while said and len(name) + len(tail) + SHORTEST_BAR + 9 > columns:
         said.pop()
         tail = "  ".join(said)
-    bar = tqdm.format_meter(
-        min(done, total), max(total, 1), 1, ncols=columns - len(name) - len(tail) - 4, bar_format="{percentage:3.0f}% {bar}"
-    )
+    width = columns - len(name) - len(tail) - 4
+    bar = tqdm.format_meter(min(done, total), max(total, 1), 1, ncols=width, bar_format="{percentage:3.0f}% {bar}")
     return f"{name}  {bar}  {tail}"[:columns]
 
 

@@ -21,6 +21,8 @@ options:
     description:
       - File to keep phases, failures and the hosts' recap in, as JSON, replaced whenever something of it changes.
       - A phase that never ended has the status C(running).
+      - Also tells whether this is check mode, and which results folder C(-e) names, so that whoever started the
+        playbook finds what it left.
     type: path
     env:
       - name: LAB_PHASES_FILE
@@ -42,6 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants as C  # noqa: N812 - Ansible's own name for it
+from ansible import context
 from ansible.playbook.block import Block
 from ansible.playbook.role_include import IncludeRole
 from ansible.playbook.task_include import TaskInclude
@@ -51,6 +54,8 @@ from ansible.plugins.callback.default import CallbackModule as Default
 DRAW_INTERVAL_S = 0.25
 # How often a task that takes long is named where lines cannot be redrawn, in s.
 LINE_INTERVAL_S = 30.0
+# Variables that say which results folder is meant.
+FOLDER_VARIABLES = ("results_dir", "results_run")
 # Tasks that use the terminal themselves.
 OWN_DISPLAY = ("workload_wait", "pause", "ansible.builtin.pause")
 DEBUG = ("debug", "ansible.builtin.debug")
@@ -83,6 +88,8 @@ class Record:
     phases: list[Phase] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)  # phase, play, task, host, message
     hosts: dict[str, dict[str, int]] = field(default_factory=dict)  # Ansible's recap, once the playbook is over
+    check_mode: bool = False
+    extra_vars: dict[str, str] = field(default_factory=dict)  # those of FOLDER_VARIABLES that -e gives
 
 
 def duration(seconds: float) -> str:
@@ -142,9 +149,7 @@ def rescued(task: Any) -> bool:
 
 def item_of_role(task: Any) -> str | None:
     """Return the label of the loop's item that this task's role was included for, or None."""
-    labels = (
-        above.vars.get("_ansible_item_label") for above, _ in ancestors(task) if isinstance(above, IncludeRole)
-    )
+    labels = (above.vars.get("_ansible_item_label") for above, _ in ancestors(task) if isinstance(above, IncludeRole))
     return next((str(label) for label in labels if label is not None), None)
 
 
@@ -238,6 +243,9 @@ class CallbackModule(Default):  # type: ignore[misc]
         """End the phase before; the new one begins with its first task."""
         self._end_phase()
         self._play_name = play.get_name().strip()
+        self._record.check_mode = bool(context.CLIARGS.get("check"))
+        given = play.get_variable_manager().extra_vars
+        self._record.extra_vars = {name: str(given[name]) for name in FOLDER_VARIABLES if name in given}
         if self._verbose:
             super().v2_playbook_on_play_start(play)
 

@@ -147,7 +147,9 @@ def test_whoever_is_no_agent_is_named(serve: Callable[[bytes], str], content: by
 def test_an_agent_that_is_not_there_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(AgentError, match=r"cannot be used: connection refused\. See systemctl status failover-lab-agent"):
+    with pytest.raises(
+        AgentError, match=r"cannot be used: connection refused\. See systemctl status failover-lab-agent"
+    ):
         AgentClient("etcd1", f"127.0.0.1:{port}", KEY).request("ping")
 
 

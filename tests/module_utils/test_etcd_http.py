@@ -171,7 +171,8 @@ def test_two_leaders_are_named(cluster: FakeCluster) -> None:
     assert reasons == [
         "the members follow different leaders: "
         + ", ".join(
-            f"{name} {cluster.members[leader].hex_id}" for name, leader in zip(NAMES, ["etcd1", "etcd2", "etcd2"], strict=True)
+            f"{name} {cluster.members[leader].hex_id}"
+            for name, leader in zip(NAMES, ["etcd1", "etcd2", "etcd2"], strict=True)
         )
     ]
 

@@ -294,8 +294,9 @@ MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
 )
 # Of these nothing is missed where they are absent: not every failover has them.
 OPTIONAL_MARKS = ("leader_seen", "waits_for_election")
-# What bounds the time in which a gap may be blamed on the fault.
-EFFECTS = ("process_gone", "leader_elected", "failover_completed")
+# What bounds the time in which a gap may be blamed on the fault: that service can go on, by whoever says so. A process
+# may live on for a second after that, busy with closing, so its end counts only where nobody said anything.
+EFFECTS = ("leader_elected", "failover_completed")
 
 
 def fault_id_of(event: Event) -> str | None:
@@ -402,9 +403,10 @@ def mark_time(marks: Iterable[Mark], name: str) -> int | None:
 
 
 def attribution(moment_ns: int, marks: Iterable[Mark], until_ns: int) -> tuple[int, int]:
-    """Return the interval in which a gap counts as the fault's: from the fault to the last of its recorded effects."""
-    effects = [mark.at_ns for mark in marks if mark.name in EFFECTS]
-    end = max(effects) if effects else moment_ns + ATTRIBUTION_LIMIT_NS
+    """Return the interval in which a gap counts as the fault's: from the fault to its last recorded effect."""
+    at = {mark.name: mark.at_ns for mark in marks}
+    effects = [at[name] for name in EFFECTS if name in at]
+    end = max(effects) if effects else at.get("process_gone", moment_ns + ATTRIBUTION_LIMIT_NS)
     return moment_ns, max(min(end, until_ns), moment_ns + 1)
 
 

@@ -48,6 +48,8 @@ COVER_VERSIONS = (
     "failover-lab",
 )
 
+MOST_COVER_VERSIONS = 12
+
 # Effective settings that decide durability and failover; the cover shows these, the appendix all.
 COVER_SETTINGS = (
     "heartbeat_interval",
@@ -473,7 +475,7 @@ def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, 
 
 def cover_versions(versions: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the versions that matter most; all of them where there are few."""
-    if len(versions) <= len(COVER_VERSIONS):
+    if len(versions) <= MOST_COVER_VERSIONS:
         return dict(versions)
     return {name: version for name, version in versions.items() if name.lower() in COVER_VERSIONS}
 

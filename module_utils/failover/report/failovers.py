@@ -48,7 +48,7 @@ def _elected(event: Event) -> str:
 
 
 DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
-    "fault.requested": _values("action", "target", "index"),
+    "fault.requested": _values("index"),
     "fault.role_checked": _values("role", "term"),
     "fault.signal_sent": _values("signal", "pid"),
     "fault.process_gone": _values("pid"),
@@ -56,7 +56,7 @@ DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
     "server.leader_lost": _values("leader", "term"),
     "server.election_started": _values("term", "cause"),
     "server.leader_elected": _elected,
-    "client.attempt_failed": _values("endpoint", "error"),
+    "client.attempt_failed": lambda event: str(event.data.get("error", "")),
     "client.failover_started": _values("endpoint"),
     "client.waits_for_election": _values("endpoint"),
     "client.failover_completed": _values("endpoint"),
@@ -173,6 +173,8 @@ def _describe_fault(
     chosen = analysis.operations_overlapping(columns, *window)
     drawn = _thin(columns, chosen, gap)
     content["window_ms"] = [(window[0] - moment) / MS, (window[1] - moment) / MS]
+    for mark in content["marks"]:
+        mark["in_window"] = content["window_ms"][0] <= mark["since_fault_ms"] <= content["window_ms"][1]
     content["in_window"], content["drawn"] = len(chosen), len(drawn)
     if len(chosen):
         content["first_index"], content["last_index"] = (

@@ -346,7 +346,7 @@ def outage(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -
         fault), ``kind``, ``outcome``, ``attempts``: lists of one length.
     """
     low, high = fault["window_ms"]
-    marks = [mark for mark in fault["marks"] if low <= mark["since_fault_ms"] <= high]
+    marks = [mark for mark in fault["marks"] if mark["in_window"]]
     with _figure(2.6) as figure:
         axes = figure.subplots()
         gap = fault["gap"]
@@ -473,7 +473,8 @@ def convergence(data: Mapping[str, Any], name: str) -> str:
                 label=member,
             )
         axes.set_yscale("symlog", linthresh=1)
-        axes.set_ylim(bottom=0)
+        most = max((lag for series in data["members"].values() for lag in series["lag"] if lag), default=1)
+        axes.set_ylim(0, most * 1.5)
         axes.yaxis.set_major_formatter(FuncFormatter(_count))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(_count))

@@ -177,11 +177,12 @@ def test_a_member_that_hears_of_its_leader_after_a_start_is_no_election() -> Non
 
 def test_a_gap_is_blamed_until_the_last_effect_of_the_fault() -> None:
     marks = [
-        analysis.Mark("process_gone", "", 20 * MS, "etcd1"),
+        analysis.Mark("process_gone", "", 2000 * MS, "etcd1"),  # still closing when all was well again
         analysis.Mark("leader_elected", "", 1300 * MS, "etcd2"),
         analysis.Mark("first_ok_read", "", 9000 * MS, "history"),  # waits for the stream, not for the fault
     ]
     assert analysis.attribution(10 * MS, marks, 10_000 * MS) == (10 * MS, 1300 * MS)
+    assert analysis.attribution(10 * MS, marks[:1], 10_000 * MS) == (10 * MS, 2000 * MS)
     assert analysis.attribution(10 * MS, [], 10**15) == (10 * MS, 10 * MS + analysis.ATTRIBUTION_LIMIT_NS)
 
 

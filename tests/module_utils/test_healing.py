@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failover.agent_client import AgentClient
+from failover.healing import Healer, append_events, list_held
+from failover.shapes import Event, LabError
+from fault_doubles import KEY, Lab, lab_in, wait_until
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with lab_in(tmp_path) as made:
+        yield made
+
+
+def strike(lab: Lab, member: str, fault: str = "F1", action: str = "kill") -> None:
+    """Have one member's agent fire, and its etcd go away and come back with its unit, as a real one would."""
+    client = AgentClient(member, lab.agents[member].address, KEY)
+    assert client.request("fire", {"token": f"t-{fault}", "fault": fault, "action": action})["fired"]
+    client.close()
+    lab.cluster.members[member].stop()
+
+
+def come_back(lab: Lab, member: str, after_s: float = 0.2) -> threading.Thread:
+    """Let a member's etcd answer again a while after its unit runs."""
+
+    def follow() -> None:
+        wait_until(lambda: lab.running(member))
+        time.sleep(after_s)
+        lab.cluster.members[member].start()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    return thread
+
+
+def healer(lab: Lab, **changes: Any) -> Healer:
+    settings: dict[str, Any] = {"timeout_s": 15, "sample_interval_ms": 20, "source": "client1", **changes}
+    endpoints = {name: member.url for name, member in lab.cluster.members.items()}
+    return Healer(settings.pop("agents", lab.addresses), KEY, "etcd", endpoints, **settings)
+
+
+def test_a_fault_is_healed_and_every_phase_timed(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    back = lab.cluster.members["etcd2"]
+    back.revision = back.applied = 3
+    for name in ("etcd1", "etcd3"):
+        lab.cluster.members[name].revision = lab.cluster.members[name].applied = 9
+    lab.cluster.elect("etcd1")
+    returned = come_back(lab, "etcd2")
+    caught_up = threading.Timer(2.0, lambda: vars(back).update(revision=9, applied=9))
+    caught_up.start()
+    watch = healer(lab)
+    result = watch.run(None)
+    returned.join()
+    caught_up.join()
+
+    assert (result["converged"], result["reasons"], result["errors"]) == (True, [], {})
+    assert result["revision"] == 9
+    assert result["hashes"] == {"etcd1": 4711, "etcd2": 4711, "etcd3": 4711}
+    (healed,) = result["healed"]
+    assert (healed["fault"], healed["member"], healed["healed_by"]) == ("F1", "etcd2", "request")
+    phases = healed["phases_ms"]
+    order = ["heal_received", "active", "first_answer", "caught_up", "converged"]
+    assert [phases[name] for name in order] == sorted(phases[name] for name in order)
+    assert phases["leader_known"] >= phases["first_answer"]
+    assert phases["converged"] == result["duration_ms"] >= 1000
+
+    lags = [sample["members"]["etcd2"].get("revision") for sample in result["samples"] if "etcd2" in sample["members"]]
+    assert [lag for position, lag in enumerate(lags) if position == 0 or lag != lags[position - 1]] == [None, 3, 9]
+    assert result["samples"][-1]["members"]["etcd2"]["leader"] == "etcd1"
+    names = [event.event for event in watch.events]
+    assert names.count("cluster.sample") == len(result["samples"])
+    assert names[-1] == "cluster.converged"
+    assert [(e.source, e.data["fault"]) for e in watch.events if e.event.startswith("fault.")] == [("etcd2", "F1")] * 2
+    assert [event.wall_ns for event in watch.events] == sorted(event.wall_ns for event in watch.events)
+
+
+def test_equal_members_without_a_fault_are_found_so_at_once(lab: Lab) -> None:
+    lab.add_agents()
+    result = healer(lab).run(None)
+    assert (result["converged"], result["healed"]) == (True, [])
+    assert result["duration_ms"] < 5000
+
+
+def test_only_the_faults_asked_for_are_healed(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2", "F1")
+    strike(lab, "etcd3", "F2")
+    returned = come_back(lab, "etcd3")
+    result = healer(lab, timeout_s=2).run(["F2"])
+    returned.join()
+    assert [record["fault"] for record in result["healed"]] == ["F2"]
+    assert not lab.running("etcd2")
+    assert result["converged"] is False
+    assert result["reasons"] == ["etcd2 does not answer: connection refused"]
+
+
+def test_members_that_stay_different_are_a_result(lab: Lab) -> None:
+    lab.add_agents()
+    lab.cluster.members["etcd3"].hash = 7
+    result = healer(lab, timeout_s=0.5).run(None)
+    assert (result["converged"], result["duration_ms"]) == (False, None)
+    assert result["reasons"] == ["the members' data differ at revision 1: etcd1 4711, etcd2 4711, etcd3 7"]
+    lab.cluster.members["etcd3"].revision = 5
+    result = healer(lab, timeout_s=0.5).run(None)
+    assert result["reasons"] == ["the members are at different revisions: etcd1 1, etcd2 1, etcd3 5"]
+    lab.cluster.elect(None)
+    assert "no leader is known to etcd1" in healer(lab, timeout_s=0.5).run(None)["reasons"]
+
+
+def test_an_agent_that_cannot_be_asked_is_named_and_the_others_heal(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.agents["etcd3"].close()
+    result = healer(lab, timeout_s=3).run(None)
+    assert [record["member"] for record in result["healed"]] == ["etcd2"]
+    assert lab.running("etcd2")
+    assert list(result["errors"]) == ["etcd3"]
+    assert "connection refused" in result["errors"]["etcd3"]
+
+
+def test_an_agent_that_comes_back_in_time_heals(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.agents["etcd2"].close()
+    restart = threading.Timer(0.5, lab.agents["etcd2"].start)
+    restart.start()
+    returned = come_back(lab, "etcd2")
+    result = healer(lab, timeout_s=20).run(None)
+    restart.join()
+    returned.join()
+    assert result["errors"] == {}
+    assert result["converged"]
+
+
+def test_a_member_that_does_not_start_is_named_with_its_log(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.manager.set("etcd2.service", "fail", "yes")
+    lab.manager.set("etcd2.service", "log", "bind: address already in use")
+    result = healer(lab, timeout_s=5).run(None)
+    assert result["healed"] == []
+    assert "Likely cause: another program listens on the port" in result["errors"]["etcd2"]
+    assert not result["converged"]
+
+
+def test_what_is_held_can_be_listed_without_healing(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.agents["etcd3"].close()
+    found = list_held(lab.addresses, KEY, None)
+    assert (found["changed"], found["held"]) == (True, [{"member": "etcd2", "fault": "F1", "action": "kill"}])
+    assert list(found["errors"]) == ["etcd3"]
+    assert not lab.running("etcd2")
+    assert list_held(lab.addresses, KEY, ["F2"])["held"] == []
+
+
+def test_a_mysql_server_is_back_when_it_greets() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    greeted: list[int] = []
+
+    def serve() -> None:
+        time.sleep(0.4)
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            listener.settimeout(2)
+            try:
+                while True:
+                    connection, _ = listener.accept()
+                    greeted.append(1)
+                    connection.sendall(b"\x08\x00\x00\x00\x0a9.7.4\x00\x01")
+                    connection.close()
+            except TimeoutError:
+                return
+
+    server = threading.Thread(target=serve)
+    server.start()
+    watch = Healer({}, KEY, "mysql", {"mysql1": f"127.0.0.1:{port}"}, timeout_s=10, sample_interval_ms=20, source="c")
+    result = watch.run(None)
+    server.join()
+    assert result["converged"]
+    assert result["duration_ms"] > 300
+    assert result["samples"][-1]["members"]["mysql1"] == {"reachable": True, "error": None, "version": "9.7.4"}
+    # Each greeting that is not answered counts against this host: one is enough.
+    assert len(greeted) == 1
+
+
+def test_addresses_that_are_none_are_named() -> None:
+    settings: dict[str, Any] = {"timeout_s": 1, "sample_interval_ms": 20, "source": "c"}
+    with pytest.raises(LabError, match="'mysql1' is not an address of a MySQL server"):
+        Healer({}, KEY, "mysql", {"mysql1": "mysql1"}, **settings)
+    with pytest.raises(LabError, match="'etcd1' is not an etcd client URL"):
+        Healer({}, KEY, "etcd", {"etcd1": "etcd1"}, **settings)
+
+
+def test_events_are_appended_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for number in range(2):
+        append_events(str(path), [Event(number, "client1", "cluster.sample", {"members": {}})])
+    assert [json.loads(line)["wall_ns"] for line in path.read_text().splitlines()] == [0, 1]
+
+
+def test_a_full_disk_is_named() -> None:
+    with pytest.raises(LabError, match=r"Events cannot be written to /dev/full: no space left on device\. Free space"):
+        append_events("/dev/full", [Event(1, "client1", "cluster.sample", {})])

@@ -58,7 +58,8 @@ def start():
         time.sleep(float(read("start_delay", "0")))
         program = json.loads(read("program", '["sleep", "1000"]'))
         process = subprocess.Popen(program, start_new_session=True, stdin=-3, stdout=-3, stderr=-3)
-        (folder / "pid").write_text(str(process.pid))
+        (folder / "pid.new").write_text(str(process.pid))
+        (folder / "pid.new").rename(folder / "pid")
         (folder / "started").write_text(time.strftime("%a %Y-%m-%d %H:%M:%S", time.gmtime()) + ".123456 UTC")
         (folder / "result").write_text("signal")
 

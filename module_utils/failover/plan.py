@@ -38,6 +38,8 @@ def resolve_experiments(
         if name not in catalog:
             raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
         definition = catalog[name]
+        if not isinstance(definition, Mapping):
+            raise LabError(f"Experiment {name} is {definition!r}: it must have the keys {', '.join(DEFINITION_KEYS)}.")
         unknown = [key for key in definition if key not in DEFINITION_KEYS]
         missing = [key for key in DEFINITION_KEYS if key not in definition]
         if unknown or missing:
@@ -57,6 +59,11 @@ def resolve_experiments(
             )
         if system == "etcd" and not definition["key_prefix"]:
             raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
+        if not isinstance(definition["faults"], list | tuple):
+            raise LabError(
+                f"Experiment {name}: faults is {definition['faults']!r}, and has to be a list. "
+                "Try [] for none, or [{action: stop, target: leader, at: 12%}]."
+            )
         try:
             faults = resolve_plan(definition["faults"], len(operations), members)
         except LabError as error:

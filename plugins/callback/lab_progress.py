@@ -202,14 +202,11 @@ class CallbackModule(Default):  # type: ignore[misc]
         self._phase_began = 0.0
         self._began = time.monotonic()
         self._play_name = ""
-        self._announced: str | None = None
         self._at_work: tuple[str, float] | None = None  # the task's name, when it began
         self._said: tuple[str, str] = ("", "")  # the last failure's task and message
         terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not self._verbose
         self._live = LiveLine(self._display) if terminal else None
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        self._good, self._bad, self._dots = ("✓", "✗", "…") if unicode else ("ok", "FAILED", "...")
-        self._spinner = itertools.cycle(SPINNER if unicode else "|/-\\")
+        self._spinner = itertools.cycle(SPINNER)
 
     @property
     def _verbose(self) -> bool:
@@ -257,7 +254,7 @@ class CallbackModule(Default):  # type: ignore[misc]
             self._record.phases.append(self._phase)
             self._save()
             if self._live is None and not self._verbose:
-                self._say(f"{self._dots} {name}")
+                self._say(f"… {name}")
         return self._phase
 
     def _end_phase(self) -> None:
@@ -269,7 +266,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         phase.status = "failed" if failed else "ok"
         self._save()
         if not self._verbose:
-            mark, color = (self._bad, C.COLOR_ERROR) if failed else (self._good, C.COLOR_OK)
+            mark, color = ("✗", C.COLOR_ERROR) if failed else ("✓", C.COLOR_OK)
             changed = f"   {phase.changed} changed" if phase.changed else ""
             self._say(f"{mark} {phase.name:<30} {duration(phase.duration_s):>12}{changed}", color)
 
@@ -338,7 +335,8 @@ class CallbackModule(Default):  # type: ignore[misc]
         if result.result.get("changed") and self._phase and not isinstance(result.task, TaskInclude):
             self._phase.changed += 1
             if not self._verbose and (result.task.check_mode or result.task.diff):
-                self._say(f"  changed: {self.host_label(result)}: {result.task.get_name().strip()}", C.COLOR_CHANGED)
+                would = "would change" if result.task.check_mode else "changed"
+                self._say(f"  {would}: {self.host_label(result)}: {result.task.get_name().strip()}", C.COLOR_CHANGED)
         if self._verbose:
             super().v2_runner_on_ok(result)
             return
@@ -369,6 +367,9 @@ class CallbackModule(Default):  # type: ignore[misc]
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Say what failed and why, unless somebody takes care of it."""
         matters = not ignore_errors and not rescued(result.task)
+        if ignore_errors and result.result.get("changed") and self._phase:
+            # As in Ansible's own recap.
+            self._phase.changed += 1
         if matters:
             self._note_failure(result, reason(result.result, result.exception))
         if self._verbose:
@@ -405,7 +406,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         same = self._said == (task, message)
         self._said = (task, message)
         first, *more = message.strip().splitlines() or [""]
-        self._say(f"{self._bad} {self.host_label(result)}: {task}: {'the same' if same else first}", C.COLOR_ERROR)
+        self._say(f"✗ {self.host_label(result)}: {task}: {'the same' if same else first}", C.COLOR_ERROR)
         for line in [] if same else more:
             self._say(f"    {line}", C.COLOR_ERROR)
 

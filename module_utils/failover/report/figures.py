@@ -358,11 +358,14 @@ def outage(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -
                 alpha=0.08,
                 linewidth=0,
             )
+        rows = operations["row"]
+        # As thick as the room between two rows allows, so that one kind does not cover the others.
+        scale = min(1.0, max(60 / (max(rows, default=0) + 1), 0.2))
         for kind, (colour, width) in KIND_STYLES.items():
             chosen = [i for i, value in enumerate(operations["kind"]) if value == kind]
             if chosen:
                 x, y = _segments(operations, chosen)
-                axes.plot(x, y, color=colour, linewidth=width, solid_capstyle="butt", label=kind)
+                axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt", label=kind)
         retried = [i for i, value in enumerate(operations["attempts"]) if value > 1]
         if retried:
             axes.plot(
@@ -388,7 +391,6 @@ def outage(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -
                 label="fail or unknown",
             )
         axes.set_xlim(low, high)
-        rows = operations["row"]
         axes.set_ylim(max(rows, default=1) + 1, min(rows, default=0) - 1)
         axes.yaxis.set_major_formatter(FuncFormatter(_count))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

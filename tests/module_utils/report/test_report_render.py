@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import errno
 import json
 import re
 from io import BytesIO
@@ -12,6 +13,7 @@ import pytest
 from failover.report import HTML_FILE, JSON_FILE, PDF_FILE, render, write_report
 from failover.report.content import build
 from failover.results import load_run
+from failover.shapes import LabError
 from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 from verified import verified_run
@@ -159,6 +161,20 @@ def test_the_same_folder_gives_the_same_report(reported: Path) -> None:
     write_report(reported, Quiet())
     for name, data in before.items():
         assert (reported / name).read_bytes() == data, name
+
+
+def test_a_full_disk_is_said_and_leaves_the_report_before_it(reported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: (reported / name).read_bytes() for name in (HTML_FILE, JSON_FILE, PDF_FILE)}
+
+    def full(page: str, path: Path) -> int:
+        path.write_bytes(b"%PDF-half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(render, "render_pdf", full)
+    with pytest.raises(LabError, match="No space left on device; check the space"):
+        write_report(reported, Quiet())
+    assert {name: (reported / name).read_bytes() for name in before} == before
+    assert not list(reported.glob(".*"))
 
 
 def test_an_invalid_run_shows_what_failed_first_and_key_by_key(invalid_run: Path) -> None:

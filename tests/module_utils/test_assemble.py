@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From collected files to one experiment's folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failover.assemble import assemble
+from failover.results import load_run
+from failover.shapes import EXPERIMENT_KEYS, LabError
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGS = ROOT / "tests/fixtures/etcd_log"
+FAULT = {"id": "F1", "action": "stop", "target": "leader", "at_index": 240, "heal": "end"}
+# Before, within and after the time of the fixture's logs.
+EARLY_NS, LATE_NS = 1, 4_000_000_000_000_000_000
+
+
+def event(wall_ns: int, name: str, source: str = "client1") -> dict[str, Any]:
+    return {"wall_ns": wall_ns, "source": source, "event": name, "data": {"fault": "F1"}}
+
+
+def write_lines(path: Path, objects: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(item) + "\n" for item in objects))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What the load generator and the servers left, as roles/experiment collects it."""
+    made = tmp_path / "E2-etcd"
+    (made / "logs").mkdir(parents=True)
+    for log in LOGS.glob("*.log"):
+        shutil.copy(log, made / "logs")
+    write_lines(
+        made / "events.jsonl", [event(LATE_NS - 2, "experiment.finished"), event(EARLY_NS, "experiment.started")]
+    )
+    write_lines(made / "heal.jsonl", [event(LATE_NS - 1, "fault.healed", "etcd1")])
+    (made / "summary.json").write_text("{}")
+    return made
+
+
+def arguments(**changed: Any) -> dict[str, Any]:
+    members = {name: {"client_url": f"http://192.0.2.{number}:2379"} for number, name in enumerate(("etcd1", "etcd2"))}
+    return {
+        "definition": {
+            "name": "E2-etcd",
+            "title": "etcd, leader stopped at 12 %",
+            "system": "etcd",
+            "key_prefix": "EXP2-",
+            "members": list(members),
+            "faults": [FAULT],
+            "fault_data": [],
+        },
+        "iterations": 2000,
+        "seed": 7,
+        "clients": 1,
+        "rate": 0.0,
+        "members": members,
+        "workload": {
+            "changed": True,
+            "ansible_job_id": "j1",
+            "_ansible_no_log": False,
+            "origin_wall_ns": EARLY_NS,
+            "duration_s": 7.5,
+            "faults": [{"fault": "F1", "fired": True}],
+        },
+        "heal": {"changed": True, "msg": "healed", "converged": True, "duration_ms": 12.5, "samples": []},
+        "before": {"changed": False, "healthy": True},
+        "after": {"changed": False, "healthy": True, "leader": "etcd2"},
+    } | changed
+
+
+def test_experiment_json_has_its_keys_and_nothing_of_ansible(folder: Path) -> None:
+    returned = assemble(folder, **arguments())
+    written = json.loads((folder / "experiment.json").read_text())
+    assert written == returned
+    assert tuple(written) == EXPERIMENT_KEYS
+    assert written["faults"] == [FAULT | {"record": {"fault": "F1", "fired": True}}]
+    assert written["workload"] == {"origin_wall_ns": EARLY_NS, "duration_s": 7.5}
+    assert written["origin_wall_ns"] == EARLY_NS
+    assert written["convergence"] == {"converged": True, "duration_ms": 12.5, "samples": []}
+    assert written["before"] == {"healthy": True}
+    assert written["after"] == {"healthy": True, "leader": "etcd2"}
+
+
+def test_events_of_client_heal_and_servers_are_one_file_in_the_order_of_time(folder: Path) -> None:
+    assemble(folder, **arguments())
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    stamps = [item["wall_ns"] for item in events]
+    assert stamps == sorted(stamps)
+    assert events[0]["event"] == "experiment.started"
+    assert [item["event"] for item in events[-2:]] == ["experiment.finished", "fault.healed"]
+    servers = {item["source"] for item in events if item["event"].startswith("server.")}
+    assert servers == {"etcd1", "etcd2", "etcd3"}
+    assert "server.leader_elected" in {item["event"] for item in events}
+    assert not (folder / "heal.jsonl").exists()
+    assert not (folder / "summary.json").exists()
+
+
+def test_a_system_of_one_member_has_no_convergence_and_no_server_events(folder: Path) -> None:
+    given = arguments(members={"mysql1": {"address": "192.0.2.21:3306"}})
+    given["definition"] |= {"system": "mysql", "faults": []}
+    written = assemble(folder, **given)
+    assert written["convergence"] is None
+    assert written["faults"] == []
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert [item["event"] for item in events] == ["experiment.started", "experiment.finished", "fault.healed"]
+
+
+def test_without_faults_nothing_was_healed_by_request(folder: Path) -> None:
+    (folder / "heal.jsonl").unlink()
+    given = arguments()
+    given["definition"]["faults"] = []
+    del given["workload"]["faults"]
+    assert assemble(folder, **given)["faults"] == []
+
+
+def test_a_fault_without_a_record_of_its_own_is_told_so(folder: Path) -> None:
+    given = arguments()
+    given["definition"]["faults"] = [FAULT, FAULT | {"id": "F2"}]
+    assert [fault["record"] for fault in assemble(folder, **given)["faults"]] == [{"fault": "F1", "fired": True}, None]
+
+
+def test_a_workload_that_is_silent_on_its_faults_is_refused(folder: Path) -> None:
+    given = arguments()
+    given["workload"]["faults"] = []
+    with pytest.raises(LabError, match=r"^E2-etcd: the workload says nothing of its faults; run the experiment again$"):
+        assemble(folder, **given)
+
+
+def test_a_missing_file_of_events_is_named(folder: Path) -> None:
+    (folder / "events.jsonl").unlink()
+    with pytest.raises(LabError, match=r"events\.jsonl"):
+        assemble(folder, **arguments())
+
+
+def test_a_damaged_file_of_events_is_named(folder: Path) -> None:
+    (folder / "heal.jsonl").write_text('{"wall_ns": "noon"}\n')
+    with pytest.raises(LabError, match=r"heal\.jsonl"):
+        assemble(folder, **arguments())
+
+
+def test_events_that_cannot_be_written_are_named(folder: Path) -> None:
+    (folder / ".events.jsonl.part").mkdir()
+    with pytest.raises(LabError, match=r"events\.jsonl cannot be written: Is a directory; make room and collect again"):
+        assemble(folder, **arguments())
+
+
+def test_a_run_of_assembled_experiments_is_one_that_readers_take(folder: Path) -> None:
+    """The writer's keys are those that the reader asks for; the run misses its run.json only."""
+    assemble(folder, **arguments())
+    with pytest.raises(LabError, match=r"run\.json"):
+        load_run(folder.parent)

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan of a run: what is wrong with it is said in one line, before anything is touched."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from failover.plan import resolve_experiments
+from failover.shapes import LabError
+from failover.workload import create_simulation, stream_digest
+
+ROOT = Path(__file__).resolve().parents[2]
+# The catalog that a user gets, not one made for the test.
+CATALOG: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/settings/defaults/main.yml").read_text())[
+    "experiment_catalog"
+]
+GROUPS = {"etcd": ["etcd1", "etcd2", "etcd3"], "mysql": ["mysql1"], "load_generators": ["client1"]}
+
+
+def catalog(name: str, **changed: Any) -> dict[str, dict[str, Any]]:
+    """Return the catalog with some keys of one experiment changed; None removes a key."""
+    changed_catalog = copy.deepcopy(CATALOG)
+    changed_catalog[name] = {key: value for key, value in (CATALOG[name] | changed).items() if value is not None}
+    return changed_catalog
+
+
+def fault(**changed: Any) -> list[dict[str, Any]]:
+    return [{"action": "stop", "target": "leader", "at": "12%", "heal": "end"} | changed]
+
+
+def test_the_three_experiments_are_resolved_in_order() -> None:
+    names = ["E1-etcd", "E1-mysql", "E2-etcd"]
+    plan = resolve_experiments(names, CATALOG, 2000, 7, GROUPS)
+    assert [experiment["name"] for experiment in plan["experiments"]] == names
+    assert [experiment["members"] for experiment in plan["experiments"]] == [
+        GROUPS["etcd"],
+        GROUPS["mysql"],
+        GROUPS["etcd"],
+    ]
+    assert [experiment["faults"] for experiment in plan["experiments"][:2]] == [[], []]
+    operations = create_simulation(2000, 7)
+    assert plan["operations"] == len(operations)
+    assert plan["stream"]["digest"] == stream_digest(operations)
+    assert plan["experiments"][2]["faults"] == [
+        {"id": "F1", "action": "stop", "target": "leader", "at_index": len(operations) * 12 // 100, "heal": "end"}
+    ]
+    assert plan["experiments"][2]["fault_data"] == CATALOG["E2-etcd"]["faults"]
+
+
+def test_order_is_the_users() -> None:
+    plan = resolve_experiments(["E2-etcd", "E1-etcd"], CATALOG, 100, 1, GROUPS)
+    assert [experiment["name"] for experiment in plan["experiments"]] == ["E2-etcd", "E1-etcd"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"names": []},
+            'experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.',
+        ),
+        (
+            {"names": ["E9-etcd"]},
+            "Unknown experiment E9-etcd. experiment_catalog has E1-etcd, E1-mysql, E2-etcd.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", fault=[], color="red")},
+            "Experiment E2-etcd: unknown key fault, color. Its keys are title, system, key_prefix, faults.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", title=None, faults=None)},
+            "Experiment E2-etcd: no title, faults. Its keys are title, system, key_prefix, faults.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", system="oracle")},
+            "Experiment E2-etcd: unknown system 'oracle'. Known are etcd, mysql.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", key_prefix="")},
+            "Experiment E2-etcd: key_prefix is empty, and the run begins by emptying it. Try EXP9-.",
+        ),
+        (
+            {"names": ["E2-etcd"], "groups": {"etcd": []}},
+            "Experiment E2-etcd needs hosts in the inventory's group etcd, which has none. "
+            "Add them, or leave the experiment out of the variable experiments.",
+        ),
+        (
+            {"names": ["E1-mysql"], "groups": {"etcd": ["etcd1"]}},
+            "Experiment E1-mysql needs hosts in the inventory's group mysql, which has none. "
+            "Add them, or leave the experiment out of the variable experiments.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", faults=fault(action="explode"))},
+            "Experiment E2-etcd: Fault 1 has the unknown action 'explode'. Known are ",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", faults=fault(target="etcd9"))},
+            "Experiment E2-etcd: Fault 1 has the unknown target 'etcd9'. "
+            "Known are leader, follower, etcd1, etcd2, etcd3.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", faults=fault(at=100000))},
+            "Experiment E2-etcd: Fault 1 strikes at 100000, beyond the stream: its 2,000 operations have the indexes "
+            "0 to 1,999. Try an earlier one, or more iterations.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", faults=fault() + fault(at="100%"))},
+            "Experiment E2-etcd: Fault 2 strikes at 100%, beyond the stream: its 2,000 operations have the indexes "
+            "0 to 1,999. Try an earlier one, or more iterations.",
+        ),
+        (
+            {"catalog": catalog("E2-etcd", faults=fault(at="noon"))},
+            "Experiment E2-etcd: Fault 1 strikes at 'noon': give an operation index from 0 on, or a percentage "
+            "like 12%.",
+        ),
+        ({"iterations": 0}, "iterations is 0: it has to be a whole number above 0, for example 1000"),
+        ({"iterations": -1}, "iterations is -1: it has to be a whole number above 0, for example 1000"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: dict[str, Any], message: str) -> None:
+    given = {"names": ["E1-etcd", "E2-etcd"], "catalog": CATALOG, "iterations": 2000, "groups": GROUPS} | arguments
+    with pytest.raises(LabError) as failed:
+        resolve_experiments(given["names"], given["catalog"], given["iterations"], 7, given["groups"])
+    said = str(failed.value)
+    assert said == message if not message.endswith("Known are ") else said.startswith(message)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        None,
+        ["stop"],
+        "stop the leader",
+        CATALOG["E2-etcd"] | {"faults": None},
+        CATALOG["E2-etcd"] | {"faults": {"action": "stop"}},
+        CATALOG["E2-etcd"] | {"faults": "stop"},
+        CATALOG["E2-etcd"] | {"faults": ["stop"]},
+    ],
+)
+def test_a_definition_of_another_shape_is_named(definition: Any) -> None:
+    with pytest.raises(LabError, match=r"^Experiment E2-etcd[: ]"):
+        resolve_experiments(["E2-etcd"], {"E2-etcd": definition}, 2000, 7, GROUPS)

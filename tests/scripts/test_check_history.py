@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from planted import make_run
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT / "tests" / "fixtures" / "corpus"
+
+
+def check_history(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / "check_history"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format", "last_line", "status"),
+    [
+        ("jepsen/etcd_002.log", "jepsen", "linearizable", 0),
+        ("jepsen/etcd_000.log", "jepsen", "not linearizable", 1),
+        ("kv/c10-ok.txt", "kv", "linearizable", 0),
+        ("kv/c01-bad.txt", "kv", "not linearizable", 1),
+    ],
+)
+def test_the_corpus_with_the_format_given_and_guessed(name: str, file_format: str, last_line: str, status: int) -> None:
+    for arguments in ([CORPUS / name], [CORPUS / name, "--format", file_format]):
+        done = check_history(*arguments)
+        assert done.stdout.splitlines()[-1] == last_line
+        assert (done.returncode, done.stderr) == (status, "")
+    if status:
+        assert "no order of the operations explains" in done.stdout
+
+
+def test_a_history_of_the_lab(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", iterations=2000, experiments=["E1-etcd", "E2-etcd"], plant="wrong_read")
+    good = check_history(made.path / "E1-etcd" / "history.parquet")
+    assert (good.returncode, good.stdout.splitlines()[-1]) == (0, "linearizable")
+    bad = check_history(made.path / "E2-etcd" / "history.parquet", "--format", "lab")
+    assert (bad.returncode, bad.stdout.splitlines()[-1]) == (1, "not linearizable")
+    assert repr(made.details["key"]) in bad.stdout
+    assert f"operation {made.details['index']}" in bad.stdout
+
+
+def test_a_timeout_is_unknown_and_status_2(tmp_path: Path) -> None:
+    edges = [(a, b) for a in range(9) for b in range(9) if a != b] + [(0, 98), (1, 99)]
+    stages = ["invoke", "ok"]
+    log = [f"INFO  jepsen.util - 99\t:{stage}\t:write\t0" for stage in stages]
+    log += [
+        f"INFO  jepsen.util - {number}\t:{stage}\t:cas\t[{a} {b}]"
+        for stage in stages
+        for number, (a, b) in enumerate(edges)
+    ]
+    path = tmp_path / "hard.log"
+    path.write_text("\n".join(log) + "\n")
+    done = check_history(path, "--timeout", "0.3")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        (None, [], "cannot be read"),
+        (b"", [], "is empty"),
+        (b"hello\n", [], "none of the formats"),
+        (b"hello\n", ["--format", "jepsen"], "line 1 is damaged"),
+        (b"hello\n", ["--format", "kv"], "line 1 is damaged"),
+        (b"hello\n", ["--format", "lab"], "meta object"),
+        (b"hello\n", ["--format", "csv"], "invalid choice"),
+        (b"PAR1 and no more", [], "cut short"),
+        (b"hello\n", ["--timeout", "0"], "--timeout"),
+        (b"hello\n", ["--timeout", "soon"], "--timeout"),
+        (b"hello\n", ["--timeout", "nan"], "--timeout"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line_and_status_3(
+    tmp_path: Path, content: bytes | None, arguments: list[str], words: str
+) -> None:
+    path = tmp_path / "history"
+    if content is not None:
+        path.write_bytes(content)
+    done = check_history(path, *arguments)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+
+
+def copy_of_the_project(tmp_path: Path) -> Path:
+    """The parts that the script needs, with an environment whose Python says that it was started."""
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "module_utils", project / "module_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "scripts", project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / ".venv" / "bin").mkdir(parents=True)
+    return project
+
+
+def run_in(project: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(project / "scripts" / "check_history"), str(CORPUS / "jepsen/etcd_002.log")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_goes_on_in_the_labs_environment(tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path)
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "in .venv: $2"\nexec {sys.executable} "$@"\n')
+    done = run_in(project)  # not executable yet: an environment half made is left alone
+    assert (done.returncode, "in .venv" in done.stdout) == (0, False)
+    os.chmod(python, 0o755)
+    done = run_in(project)
+    # This Python is not really of that environment, which must not make it start for ever.
+    assert f"in .venv: {CORPUS / 'jepsen/etcd_002.log'}" in done.stdout
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+    assert ".venv is damaged" in done.stderr
+
+
+def test_without_pyarrow_it_says_what_is_missing(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", iterations=50, experiments=["E1-mysql"])
+    command = [
+        sys.executable, "-S", "-E", str(ROOT / "scripts" / "check_history"),
+        str(made.path / "E1-mysql" / "history.parquet"),
+    ]  # fmt: skip
+    if (ROOT / ".venv").exists():
+        pytest.skip("the script starts again in .venv, which has pyarrow")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+    assert "pyarrow" in done.stderr

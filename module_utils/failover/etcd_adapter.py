@@ -1,189 +1,201 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The only file that knows the package etcd3: one member of etcd over one gRPC channel.
+"""The package etcd3, and the only file that knows it: one connection to one etcd member.
 
-etcd3 sets up the channel and brings the messages. Its high-level methods are not used: they have no deadline of a
-single call, and they turn gRPC's errors into empty exceptions, from which nobody can tell whether a write was sent.
+etcd3 sets the channel up; requests go to its generated stubs directly, because its own methods take no time limit a
+request and drop the details of an error, which decide whether a write may have happened.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from .failover_policy import AttemptFailedError, AttemptResult, FailoverPolicy
+from .failover_policy import AttemptFailedError, FailoverPolicy, join_endpoint, split_endpoint
 from .shapes import LabError
 
-_import_error: Exception | None = None
 try:
     import etcd3
+    import etcd3.etcdrpc as rpc
     import grpc
-    from etcd3 import etcdrpc
-except Exception as error:  # protobuf from 4 on makes a TypeError of it, not an ImportError
-    _import_error = error
+except (ImportError, TypeError) as error:  # TypeError: etcd3's generated code meets protobuf 4 or newer
+    _import_problem: str | None = str(error).partition("\n")[0]
+else:
+    _import_problem = None
 
-# Asks a member that knows no leader to say so at once, instead of holding the request until its time is over.
+# Between two attempts to connect to a member that is down. gRPC's own defaults (1 s, growing to 120 s) would leave a
+# member that is back unused for seconds, and that would be measured as etcd's unavailability.
+RECONNECT_FIRST_MS = 100
+RECONNECT_MOST_MS = 200
+# etcd closes connections that ping more often than every 5 s or without a request under way
+# (--grpc-keepalive-min-time); the twofold distance leaves room for late timers.
+KEEPALIVE_TIME_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 2_000
+
+# How gRPC tells UNAVAILABLE before a request had a connection to leave on.
+_NEVER_CONNECTED = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
+# How etcd tells that it did not even propose a request: it knows no leader and was asked to say so at once (see
+# _REQUIRE_LEADER), or its raft took none.
+_NEVER_PROPOSED = ("etcdserver: no leader", "raft proposal dropped")
+# Makes a member without a leader refuse a request at once. It would hold it until its time is over, and whether a
+# leader elected meanwhile still gets it could not be known.
 _REQUIRE_LEADER = (("hasleader", "true"),)
-
-# gRPC's words where no connection came about, so that nothing was sent.
-_NOT_SENT = ("failed to connect to all addresses", "errors resolving ")
-# etcd's words where it refused a request before proposing it: no leader known; raft took no proposal; too many of them
-# waiting already.
-_REFUSED = ("etcdserver: no leader", "raft proposal dropped", "etcdserver: too many requests")
-# Codes with which a request is refused as it is, by every member.
-_FINAL_CODES = (
-    "INVALID_ARGUMENT",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "UNAUTHENTICATED",
-    "FAILED_PRECONDITION",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "RESOURCE_EXHAUSTED",
+_REFUSED_CONNECTION = "Connection refused"
+# Codes with which etcd refuses a request before it is proposed; with those in _FINAL it would do so again anywhere.
+_DEFINITE = frozenset({"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"})
+_FINAL = frozenset(
+    {
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "OUT_OF_RANGE",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "UNIMPLEMENTED",
+    }
 )
+# RESOURCE_EXHAUSTED too, but the same on every member until someone makes room.
+_NO_SPACE = "database space exceeded"
 
 
-@dataclass(frozen=True)
-class DiscoveredMember:
-    """A member as another one knows it."""
+class Membership(NamedTuple):
+    """What a member says of its cluster."""
 
-    member_id: int
-    name: str  # empty where it has not started yet
-    endpoints: tuple[str, ...]  # "host:port" of its client URLs
-
-
-@dataclass(frozen=True)
-class Following:
-    """Whom a member follows, in its own words."""
-
-    member_id: int
-    leader_id: int  # 0 where it knows none
+    clients: dict[str, str]  # member name -> "host:port" for clients; started members only
+    answered_by: str  # name of the member that said it
+    ids: dict[str, int]  # member name -> id; started members only
 
 
-def classify(code: str, details: str) -> AttemptFailedError:
-    """Say what a gRPC error means for a write.
+def failure_of(code: str, details: str) -> AttemptFailedError:
+    """Classify a failed request by the name of its gRPC status code and its details.
 
-    Only what is known to be a refusal counts as one. All else is ambiguous: UNAVAILABLE after the request was sent
-    (connection reset, "leader changed", "request timed out", "server stopped"), DEADLINE_EXCEEDED, CANCELLED, INTERNAL,
-    UNKNOWN.
+    Whatever is not known to be definite is ambiguous: taking a write for failed that may take effect would be a lie,
+    the other way round is only less precise.
     """
-    reason = f"{code}: {details}" if details else code
-    if code in ("UNAVAILABLE", "UNKNOWN", "RESOURCE_EXHAUSTED") and details.startswith((*_NOT_SENT, *_REFUSED)):
-        return AttemptFailedError(AttemptResult.NOT_APPLIED, reason)
-    if code in _FINAL_CODES:
-        return AttemptFailedError(AttemptResult.NOT_APPLIED, reason, final=True)
-    return AttemptFailedError(AttemptResult.AMBIGUOUS, reason)
-
-
-def channel_options(policy: FailoverPolicy) -> list[tuple[str, int]]:
-    """Return the channel's options; the policy says why."""
-    return [
-        ("grpc.initial_reconnect_backoff_ms", policy.reconnect_backoff_ms),
-        ("grpc.max_reconnect_backoff_ms", 2 * policy.reconnect_backoff_ms),
-        # gRPC takes its time limit for one connect from here.
-        ("grpc.min_reconnect_backoff_ms", policy.connect_timeout_ms),
-        ("grpc.keepalive_time_ms", policy.keepalive_time_ms),
-        ("grpc.keepalive_timeout_ms", policy.keepalive_timeout_ms),
-        ("grpc.keepalive_permit_without_calls", 0),
-        # Every attempt is ours, and counted.
-        ("grpc.enable_retries", 0),
-        # A client has its own connection; gRPC would share one between all clients of the process.
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
+    reason = f"{code}: {details}"
+    if code in ("UNAVAILABLE", "UNKNOWN") and details.startswith((*_NEVER_CONNECTED, *_NEVER_PROPOSED)):
+        return AttemptFailedError(reason, ambiguous=False)
+    if code in _DEFINITE:
+        return AttemptFailedError(reason, ambiguous=False, final=_NO_SPACE in details)
+    if code in _FINAL:
+        return AttemptFailedError(reason, ambiguous=False, final=True)
+    return AttemptFailedError(reason, ambiguous=True)
 
 
 class EtcdMember:
-    """One member over its own channel. The channel connects, and connects again, by itself."""
+    """One etcd member over one channel of its own; the methods raise AttemptFailedError. Values are UTF-8 text.
 
-    def __init__(self, endpoint: str, policy: FailoverPolicy, member_id: int = 0, name: str = "") -> None:
-        """:param endpoint: "host:port" of a client URL; :param member_id: 0 where it is not known."""
-        if _import_error is not None:
+    :param host: name or address, IPv6 without brackets
+    :raises LabError: where the package etcd3 cannot be imported
+    """
+
+    def __init__(self, host: str, port: int, policy: FailoverPolicy) -> None:
+        if _import_problem is not None:
             raise LabError(
-                f"The package etcd3 cannot be used here ({type(_import_error).__name__}: "
-                f"{str(_import_error).splitlines()[0]}). It needs protobuf 3.20.3; install the versions of "
-                "roles/load_generator/files/requirements.txt."
+                f"the Python package etcd3 cannot be imported ({_import_problem}); "
+                "install etcd3==0.12.0 with protobuf==3.20.3 and grpcio"
             )
-        self.endpoint = endpoint
-        self.member_id = member_id
-        self.name = name
-        host, _, port = endpoint.rpartition(":")
-        self._client = etcd3.client(host, int(port), grpc_options=channel_options(policy))
-        self._timeout_s = policy.attempt_timeout_ms / 1000
-        # Bound once: these are on the way of every operation.
-        self._put = self._client.kvstub.Put
-        self._range = self._client.kvstub.Range
-        self._delete = self._client.kvstub.DeleteRange
+        self.endpoint = join_endpoint(host, port)
+        self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
+        self._client: Any = etcd3.client(
+            host=f"[{host}]" if ":" in host else host,
+            port=port,
+            grpc_options=[
+                ("grpc.initial_reconnect_backoff_ms", RECONNECT_FIRST_MS),
+                ("grpc.max_reconnect_backoff_ms", RECONNECT_MOST_MS),
+                # In spite of its name the time that setting a connection up may take.
+                ("grpc.min_reconnect_backoff_ms", policy.connect_timeout_ms),
+                ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
+                ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+                ("grpc.keepalive_permit_without_calls", 0),
+                # An attempt is one request: gRPC must not send it again behind our back.
+                ("grpc.enable_retries", 0),
+                # Clients in one process would else share one connection a member.
+                ("grpc.use_local_subchannel_pool", 1),
+                # A proxy of the environment has no place between the lab's hosts.
+                ("grpc.enable_http_proxy", 0),
+            ],
+        )
 
-    def put(self, key: str, value: str, *, doubtful: bool) -> int | None:
-        """Write a key. A second write of the same value changes nothing, so ``doubtful`` does not matter."""
-        request = etcdrpc.PutRequest(key=key.encode(), value=value.encode())
-        try:
-            self._put(request, timeout=self._timeout_s, metadata=_REQUIRE_LEADER)
-        except grpc.RpcError as error:
-            raise _failed(error) from None
-        return None
+    def put(self, key: str, value: str, timeout_s: float | None = None) -> None:
+        """Set ``key``; etcd reports no number of keys changed."""
+        self._call(self._client.kvstub.Put, rpc.PutRequest(key=key.encode(), value=value.encode()), timeout_s)
 
-    def get(self, key: str) -> str | None:
-        """Return the newest acknowledged value (a linearizable read), None where the key is absent."""
-        request = etcdrpc.RangeRequest(key=key.encode())
-        try:
-            answer = self._range(request, timeout=self._timeout_s, metadata=_REQUIRE_LEADER)
-        except grpc.RpcError as error:
-            raise _failed(error) from None
-        return answer.kvs[0].value.decode() if answer.kvs else None
+    def get(self, key: str, timeout_s: float | None = None) -> str | None:
+        """Read ``key``, linearizably; None where it is absent."""
+        found = self._call(self._client.kvstub.Range, rpc.RangeRequest(key=key.encode()), timeout_s).kvs
+        return found[0].value.decode() if found else None
 
-    def delete(self, key: str) -> int | None:
-        """Delete a key; return how many were removed."""
-        request = etcdrpc.DeleteRangeRequest(key=key.encode())
-        try:
-            answer = self._delete(request, timeout=self._timeout_s, metadata=_REQUIRE_LEADER)
-        except grpc.RpcError as error:
-            raise _failed(error) from None
-        return int(answer.deleted)
+    def delete(self, key: str, timeout_s: float | None = None) -> int:
+        """Remove ``key``; return how many keys that removed: 0 or 1."""
+        request = rpc.DeleteRangeRequest(key=key.encode())
+        return int(self._call(self._client.kvstub.DeleteRange, request, timeout_s).deleted)
 
-    def following(self) -> Following:
-        """Ask the member whom it follows; it answers without a leader, too."""
-        try:
-            answer = self._client.maintenancestub.Status(etcdrpc.StatusRequest(), timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise _failed(error) from None
-        return Following(int(answer.header.member_id), int(answer.leader))
+    def members(self, timeout_s: float | None = None) -> Membership:
+        """Ask for the cluster's members and their client URLs; raises LabError where those cannot be used."""
+        answer = self._call(self._client.clusterstub.MemberList, rpc.MemberListRequest(), timeout_s, metadata=None)
+        clients: dict[str, str] = {}
+        ids: dict[str, int] = {}
+        answered_by = ""
+        for member in sorted(answer.members, key=lambda each: each.name):
+            if not member.clientURLs:  # added to the cluster, but not started yet
+                continue
+            clients[member.name] = self._usable(member.name, list(member.clientURLs))
+            ids[member.name] = member.ID
+            if answer.header.member_id == member.ID:
+                answered_by = member.name
+        return Membership(clients, answered_by, ids)
 
-    def start_connecting(self) -> Any:
-        """Begin to connect, and return a future; its ``exception()`` is None when the member has answered."""
-        return self._client.maintenancestub.Status.future(etcdrpc.StatusRequest(), timeout=self._timeout_s)
+    def leader_id(self, timeout_s: float) -> int:
+        """Ask whom this member follows, itself where it leads; 0 where it knows no leader."""
+        answer = self._call(self._client.maintenancestub.Status, rpc.StatusRequest(), timeout_s, metadata=None)
+        return int(answer.leader)
 
-    def member_list(self) -> tuple[int, list[DiscoveredMember]]:
-        """Return this member's own id, and all members that it knows."""
-        try:
-            answer = self._client.clusterstub.MemberList(etcdrpc.MemberListRequest(), timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise _failed(error) from None
-        members = [
-            DiscoveredMember(int(member.ID), member.name, tuple(endpoint_of(url) for url in member.clientURLs))
-            for member in answer.members
-        ]
-        return int(answer.header.member_id), members
+    def connect(self) -> None:
+        """Start opening the connection; does not wait for it."""
+        # The cheapest request that needs no leader. Its answer is of no use, and whether there is one either: the
+        # first real request finds out.
+        self._client.clusterstub.MemberList.future(rpc.MemberListRequest(), timeout=self._attempt_timeout_s)
 
     def close(self) -> None:
-        """Close the channel."""
+        """Close the channel; requests under way are cancelled."""
         self._client.close()
 
+    def _call(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        timeout_s: float | None,
+        metadata: tuple[tuple[str, str], ...] | None = _REQUIRE_LEADER,
+    ) -> Any:
+        limit_s = self._attempt_timeout_s if timeout_s is None else timeout_s
+        try:
+            return method(request, timeout=limit_s, metadata=metadata)
+        except grpc.RpcError as error:
+            # Every error of a stub's call is a grpc.Call as well, which carries these two.
+            raise failure_of(error.code().name, error.details() or "no details given") from error
 
-def is_refused(reason: str) -> bool:
-    """Say whether an attempt failed because nothing listens at the member's port: its process is gone."""
-    return "Connection refused" in reason
+    def _usable(self, name: str, urls: list[str]) -> str:
+        """Return the "host:port" of the first advertised client URL that can be reached from here, or LabError."""
+        asked_from_outside = not _is_loopback(split_endpoint(self.endpoint)[0])
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme != "http":  # the lab's clients speak no TLS
+                continue
+            host, port = split_endpoint(parts.netloc)
+            if not (asked_from_outside and _is_loopback(host)):
+                return join_endpoint(host, port)
+        raise LabError(
+            f"etcd member {name}, asked at {self.endpoint}, advertises only {' '.join(urls)}; set its "
+            "advertise-client-urls to a plain http address that this host reaches"
+        )
 
 
-def endpoint_of(url: str) -> str:
-    """Turn a client URL into "host:port"; LabError for anything but plain http, which is all that this lab speaks."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise LabError(f"etcd client URL {url!r} is not plain http; set ETCD_ADVERTISE_CLIENT_URLS to http://ADDRESS:2379.")
-    return f"{parts.hostname}:{parts.port or 2379}"
+def refused_to_connect(failed: AttemptFailedError) -> bool:
+    """Say whether nothing listens at the member's port: its process is gone. Being silent is not refusing."""
+    return _REFUSED_CONNECTION in failed.reason
 
 
-def _failed(error: Any) -> AttemptFailedError:
-    return classify(error.code().name, error.details() or "")
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,121 +1,145 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The failover client of etcd."""
+"""The etcd client of the workload: discovers the members, sticks to one, fails over to the next."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
-from .etcd_adapter import DiscoveredMember, EtcdMember, is_refused
-from .failover_policy import AttemptFailedError, Emit, FailoverClient, FailoverPolicy, emit_nothing
-from .shapes import LabError
+from .etcd_adapter import EtcdMember, Membership, refused_to_connect
+from .failover_policy import (
+    Answer,
+    AttemptFailedError,
+    Emit,
+    FailoverLoop,
+    FailoverPolicy,
+    OperationResult,
+    discard,
+    join_endpoint,
+    split_endpoint,
+)
+from .shapes import Kind, LabError
+
+# How long a member may take to say whom it follows, in s. It needs no other member for that.
+ASK_TIMEOUT_S = 0.1
 
 
-class ClientWithFailover(FailoverClient[EtcdMember]):
-    """A client of an etcd cluster that learns the members from one of them and survives the loss of the one in use.
+class ClientWithFailover:
+    """A client of a whole etcd cluster that needs to be told of one member only. One thread at a time.
 
-    A channel to every member is opened at the start, so that failing over costs no connect. For one thread.
+    A DELETE that removed nothing is acknowledged as it stands: after an ambiguous attempt that one may have removed
+    the key, otherwise the key was not there. ``affected`` tells the number, the checkers judge it.
+
+    Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members}, ``client.connected``
+    {endpoint, member}.
+
+    :param host: a member to ask for the others, on ``port``
+    :param seeds: further members as "host:port", asked in this order where that one does not answer
+    :param emit: takes the events
+    :param jitter_seed: of the jitter of the pauses between rounds
+    :raises LabError: where no member answers, or none says how clients reach it
     """
 
     def __init__(
         self,
         host: str,
-        port: int,
+        port: int = 2379,
         *,
-        policy: FailoverPolicy | None = None,
-        emit: Emit = emit_nothing,
         seeds: Sequence[str] = (),
-        stop: threading.Event | None = None,
+        policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
+        emit: Emit = discard,
         jitter_seed: int = 0,
     ) -> None:
-        """Connect to ``host:port`` and discover the members.
+        self._connections: dict[str, EtcdMember] = {}
+        given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
+        asked, membership = _discover(list(given), policy)
+        emit("client.members_discovered", {"endpoint": asked, "members": membership.clients})
+        self.members = membership.clients
+        names = list(self.members)
+        first = names.index(membership.answered_by) if membership.answered_by in names else 0
+        endpoints = [self.members[name] for name in names[first:] + names[:first]]
+        for endpoint in endpoints:
+            member = EtcdMember(*split_endpoint(endpoint), policy)
+            # All at once and up front, so that a failover finds the other connections open.
+            member.connect()
+            self._connections[endpoint] = member
+        self._connection_of_id = {membership.ids[name]: self._connections[self.members[name]] for name in names}
+        self._loop = FailoverLoop(endpoints, policy, emit, jitter_seed, why_pass_over=self._why_pass_over)
+        emit("client.connected", {"endpoint": self.endpoint, "member": names[first]})
 
-        :param seeds: "host:port" of members to ask where that one does not answer
+    @property
+    def endpoint(self) -> str:
+        """The member that the client sticks to, as "host:port"."""
+        return self._loop.endpoint
 
-        LabError where none answers.
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Set ``key`` to ``value``. A retry writes the same value again, which only the key's version shows."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            self._connections[endpoint].put(key, value, timeout_s)
+            return Answer()
+
+        return self._loop.run(Kind.CREATE, attempt)
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Read ``key``, linearizably: the answering member asks the leader's quorum first."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            return Answer(read=self._connections[endpoint].get(key, timeout_s))
+
+        return self._loop.run(Kind.RETRIEVE, attempt)
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Remove ``key``; ``affected`` is the number of keys that the acknowledged attempt removed."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            return Answer(affected=self._connections[endpoint].delete(key, timeout_s))
+
+        return self._loop.run(Kind.DELETE, attempt)
+
+    def _why_pass_over(self, endpoint: str) -> str | None:
+        """Pass over a member that has no leader to hand a request to, or one whose process is gone.
+
+        A member sends requests to the leader that it knows, and learns of that leader's death only by an election
+        timeout: until then each request to it is lost and its outcome unknown. It says at once whom it follows, though.
+        The leader counts as gone only where its port refuses connections: one that is merely silent from here may
+        well lead.
         """
-        policy = policy if policy is not None else FailoverPolicy()
-        seed, own_id, discovered = _discover([f"{host}:{port}", *seeds], policy)
-        seed.member_id = own_id
-        members = [seed]
-        for entry in discovered:
-            if entry.member_id == own_id:
-                seed.name = entry.name
-            elif entry.endpoints:
-                members.append(EtcdMember(entry.endpoints[0], policy, entry.member_id, entry.name))
-        super().__init__(members, policy, emit, stop=stop, jitter_seed=jitter_seed)
-        # The members that the client has found to be gone during the failover under way.
-        self._gone: set[int] = set()
-        self._waits_for_election = False
-        connecting = [member.start_connecting() for member in members]
-        # Waits for each; one that is down is found out here, and when it is needed.
-        down = [member.endpoint for member, future in zip(members, connecting, strict=True) if future.exception()]
-        emit(
-            "client.members_discovered",
-            {
-                "members": {member.name or member.endpoint: member.endpoint for member in members},
-                "asked": seed.endpoint,
-                "down": down,
-            },
-        )
-        emit("client.connected", {"endpoint": seed.endpoint, "member": seed.name})
-
-    def _is_worth_trying(self, member: EtcdMember) -> bool:
-        """Pass over a member that would send the request to a leader whose process is gone.
-
-        A follower forwards requests to the leader that it knows, and notices that leader's death only after an election
-        timeout. Until then each request to it would be lost, and its outcome unknown. So it is asked whom it follows,
-        which it answers at once; and that leader counts as gone only where its port refuses connections. A leader that
-        merely does not answer (a partition between it and this client, say) may well work for its followers.
-        """
         try:
-            leader_id = member.following().leader_id
-        except AttemptFailedError as failure:
-            if is_refused(failure.reason):
-                self._gone.add(member.member_id)
-            return False
-        self._gone.discard(member.member_id)
-        if leader_id == member.member_id or (leader_id != 0 and not self._is_gone(leader_id)):
-            return True
-        if not self._waits_for_election:
-            self._waits_for_election = True
-            self._emit("client.waits_for_election", {"endpoint": member.endpoint})
-        return False
-
-    def _is_gone(self, leader_id: int) -> bool:
-        if leader_id in self._gone:
-            return True
-        leader = next((member for member in self._members if member.member_id == leader_id), None)
-        if leader is None:
-            return False
+            leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
+        except AttemptFailedError as failed:
+            return "nothing listens there" if refused_to_connect(failed) else None
+        if leader_id == 0:
+            return "it knows no leader"
+        leader = self._connection_of_id.get(leader_id)
+        if leader is None or leader.endpoint == endpoint:
+            return None
         try:
-            leader.following()
-        except AttemptFailedError as failure:
-            if is_refused(failure.reason):
-                self._gone.add(leader_id)
-                return True
-        return False
+            leader.leader_id(ASK_TIMEOUT_S)
+        except AttemptFailedError as failed:
+            if refused_to_connect(failed):
+                return f"it still follows {leader.endpoint}, where nothing listens"
+        return None
 
-    def _note_success(self, member: EtcdMember) -> None:
-        self._gone.clear()
-        self._waits_for_election = False
-        super()._note_success(member)
-
-
-def _discover(endpoints: Sequence[str], policy: FailoverPolicy) -> tuple[EtcdMember, int, list[DiscoveredMember]]:
-    """Return the first member that answers, its id, and all members that it knows."""
-    reasons = []
-    for endpoint in dict.fromkeys(endpoints):
-        member = EtcdMember(endpoint, policy)
-        try:
-            own_id, discovered = member.member_list()
-        except AttemptFailedError as failure:
+    def close(self) -> None:
+        """Close the connections to all members."""
+        for member in self._connections.values():
             member.close()
-            reasons.append(f"{endpoint}: {failure.reason}")
+
+
+def _discover(endpoints: Sequence[str], policy: FailoverPolicy) -> tuple[str, Membership]:
+    """Ask one member after the other who belongs to the cluster; return who answered, and what."""
+    refusals: list[str] = []
+    for endpoint in endpoints:
+        member = EtcdMember(*split_endpoint(endpoint), policy)
+        try:
+            membership = member.members()
+        except AttemptFailedError as failed:
+            refusals.append(f"{endpoint} ({failed.reason})")
             continue
-        return member, own_id, discovered
-    raise LabError(
-        f"No member of etcd answers ({'; '.join(reasons)}). Check the addresses, and systemctl status etcd there; "
-        "./scripts/lab up starts the members."
-    )
+        finally:
+            member.close()
+        if membership.clients:
+            return endpoint, membership
+        refusals.append(f"{endpoint} (knows no member that serves clients)")
+    raise LabError(f"no etcd member answers: {', '.join(refusals)}; is etcd running there, on that client port?")

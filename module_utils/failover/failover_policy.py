@@ -1,270 +1,246 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a client fails over: the one loop that the clients of all systems share, and its figures.
+"""How an operation is carried through a failure: the same rules for every system.
 
-An operation is one or more *attempts*, each a request to one member. An attempt that is not acknowledged either
-certainly was not applied (the member refused it, or no connection ever came about) or is ambiguous (it was sent, and
-what came back does not settle it). The loop goes to the next member at once, waits only between full rounds over all
-members, and stops at the operation's budget. What it then says is no guess:
+An operation is a row of attempts. Each attempt is acknowledged, or fails in one of two ways:
 
-* acknowledged: ``ok``, whatever happened before;
-* a write with at least one ambiguous attempt: ``unknown``;
-* anything else, and every read: ``fail``.
+- *definite*: the request certainly had no effect and never will (refused connection, rolled back);
+- *ambiguous*: it was, or may have been, sent, and nothing settles whether it took effect.
 
-Sending a write again after an ambiguous attempt is safe here because the second request is the same as the first one
-and only this client writes the key. One risk remains: the first request may be stuck somewhere, and take effect after
-the second one was acknowledged and after a later operation of the same key. Nothing in the client can rule that out.
-The checkers find it: etcd counts the writes of each key (its ``version``), and a key that comes back has a wrong state.
+After a failed attempt the next member is tried at once; only after a round through all members without an answer
+does the loop pause, so that a cluster without a leader is not flooded. While it fails over, a client may pass over a
+member where a request would only be lost; that is no attempt. A failure that says that the request itself is
+wrong is *final*: no member will answer otherwise. In the end an operation is ``ok`` if an attempt was acknowledged; a
+write of which any attempt was ambiguous is ``unknown``; everything else is ``fail``.
+
+What remains uncertain: an ambiguous attempt may still be under way when its retry is acknowledged, and take effect
+after it (a *late duplicate*), even after a later operation on the same key. The client cannot see that. The checkers
+can: in etcd a key's version counts its writes, and a deleted key that came back stands in the members' data.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from enum import Enum
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from .shapes import LabError, Outcome
+from .shapes import Kind, LabError, Outcome
 
+# Takes the name of an event and its data; whoever passes it stamps the time and writes it (see shapes.Event).
 Emit = Callable[[str, dict[str, Any]], None]
 
-_MS = 1_000_000  # nanoseconds
+# Reasons go into every row of a history and into events: long server messages are cut here.
+REASON_MOST_CHARS = 200
 
 
-def emit_nothing(name: str, data: dict[str, Any]) -> None:
-    """Take an event that nobody wants."""
+def discard(event: str, data: dict[str, Any]) -> None:
+    """Take an event that nobody asked for."""
 
 
 @dataclass(frozen=True)
 class FailoverPolicy:
-    """The figures of failing over, the same for every system; all times in ms."""
+    """How long to wait for what; all in milliseconds."""
 
-    # Half of etcd's election timeout: shorter gives up on members that only wait for an election, longer adds to the
-    # outage wherever an answer is lost.
+    # Some hundred times the latency of a healthy write, and below etcd's default election timeout (1000 ms), so that
+    # a frozen member is left before the others have even begun to elect.
     attempt_timeout_ms: int = 500
-    # Hosts of one lab are less than 1 ms apart; a SYN that was lost is sent again after 1000 ms, by the next attempt.
+    # The lab's hosts answer a connect within a millisecond; one that does not is down or cut off.
     connect_timeout_ms: int = 300
-    # About ten elections of etcd.
+    # Longer than any failover of the lab is meant to take: an operation that outlives it is a finding.
     operation_budget_ms: int = 10_000
-    # Wait after the first full round over all members; it doubles with each further round.
-    backoff_first_ms: float = 5.0
-    # At this pace a member that is back is found after a tenth of a second at most.
-    backoff_max_ms: float = 100.0
-    # Time between a channel's own attempts to connect. gRPC's default grows to 120 s, which would be measured as outage.
-    reconnect_backoff_ms: int = 100
-    # etcd ends a connection that pings more often than every 5 s (--grpc-keepalive-min-time), or that pings at all
-    # while no request is under way: so 10 s, and only during requests.
-    keepalive_time_ms: int = 10_000
-    # Data that is not acknowledged for so long ends the connection, too (gRPC sets TCP_USER_TIMEOUT to it): this, and
-    # the attempt's own deadline, is what finds a peer that has vanished.
-    keepalive_timeout_ms: int = 1_000
+    # Pauses between rounds, doubling from the first to the longest: short against what is measured (an election).
+    backoff_first_ms: int = 5
+    backoff_most_ms: int = 100
+    # How long members may be passed over because a request to them would be lost. Longer than etcd's elections (1 to 2
+    # election timeouts of 1000 ms); bounded, because what makes a client pass over a member may be an error.
+    pass_over_ms: int = 5_000
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-                raise LabError(f"Failover policy: {entry.name} is {value!r}, it has to be a time in ms above 0.")
-        if self.longest_attempt_ms > self.operation_budget_ms:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise LabError(f"{name} of the failover policy is {value}; give a number of milliseconds above 0")
+        if self.backoff_first_ms > self.backoff_most_ms:
             raise LabError(
-                f"Failover policy: operation_budget_ms is {self.operation_budget_ms}, less than one attempt may take "
-                f"({self.longest_attempt_ms} = connect_timeout_ms + attempt_timeout_ms). Give the operation more time."
+                f"backoff_first_ms ({self.backoff_first_ms}) is above backoff_most_ms ({self.backoff_most_ms}); "
+                "give a first pause that is not longer than the longest"
             )
-
-    @property
-    def longest_attempt_ms(self) -> int:
-        """How long an attempt takes at worst: a connect, then no answer."""
-        return self.connect_timeout_ms + self.attempt_timeout_ms
-
-    def backoff_s(self, rounds: int, draw: random.Random) -> float:
-        """Return the wait after so many full rounds, in s: between half of it and all of it, so that clients spread."""
-        ceiling_ms = min(self.backoff_max_ms, self.backoff_first_ms * 2.0 ** min(rounds - 1, 30))
-        return ceiling_ms * draw.uniform(0.5, 1.0) / 1000
-
-
-class AttemptResult(str, Enum):
-    """What became of one request."""
-
-    ACKNOWLEDGED = "acknowledged"
-    NOT_APPLIED = "not applied"
-    AMBIGUOUS = "ambiguous"
-
-
-class AttemptFailedError(Exception):
-    """A request that was not acknowledged.
-
-    ``final`` means that every member would answer the same, so that trying on is pointless: the key is taken, the
-    database is full, access is denied.
-    """
-
-    def __init__(self, result: AttemptResult, reason: str, *, final: bool = False) -> None:
-        super().__init__(reason)
-        self.result = result
-        self.reason = reason
-        self.final = final
 
 
 class OperationResult(NamedTuple):
-    """What the client knows of an operation; the fields are those of a HistoryRow."""
+    """What came of one operation; the fields mean what they mean in shapes.HistoryRow."""
 
-    outcome: Outcome
+    outcome: str
     attempts: int
     endpoint: str
     read: str | None
     affected: int | None
-    error: str | None  # of the last failed attempt, also where a later one was acknowledged
+    error: str | None
 
 
-class Member(Protocol):
-    """One server as the loop sees it. Whatever is not acknowledged is an AttemptFailedError."""
+class Answer(NamedTuple):
+    """What a member acknowledged: the value a read found, or the number of keys or rows a write changed."""
 
-    endpoint: str  # "host:port"
-
-    def put(self, key: str, value: str, *, doubtful: bool) -> int | None:
-        """Write a key; return how many keys the system says were changed, None where it does not say.
-
-        ``doubtful``: an earlier attempt of the same operation may have been applied.
-        """
-
-    def get(self, key: str) -> str | None:
-        """Return the newest acknowledged value, None where the key is absent."""
-
-    def delete(self, key: str) -> int | None:
-        """Delete a key; return how many keys were removed. None removed is an acknowledgement, too."""
-
-    def close(self) -> None:
-        """Close the connection."""
+    read: str | None = None
+    affected: int | None = None
 
 
-MemberT = TypeVar("MemberT", bound=Member)
+class AttemptFailedError(Exception):
+    """One attempt that was not acknowledged.
+
+    :param ambiguous: the request may have had, or may still get, an effect
+    :param final: no retry on any member will be answered otherwise
+    """
+
+    def __init__(self, reason: str, *, ambiguous: bool, final: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = " ".join(reason.split())[:REASON_MOST_CHARS]
+        self.ambiguous = ambiguous
+        self.final = final
 
 
-class FailoverClient(Generic[MemberT]):
-    """A client that sticks to one member until it fails. For one thread.
+def join_endpoint(host: str, port: int) -> str:
+    """Return "host:port", with the brackets that an IPv6 address needs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    Emits ``client.attempt_failed`` for every attempt that fails, ``client.failover_started`` when the member in use
-    fails, and ``client.failover_completed`` with the first operation that is acknowledged after it.
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Take "host:port" apart; raises LabError where it is none."""
+    try:
+        parts = urlsplit(f"//{endpoint}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None:
+        raise LabError(f"{endpoint!r} is not the address of a member; give it as host:port, such as etcd1:2379")
+    return host, port
+
+
+# One attempt on one member: (endpoint, time left for it in seconds, whether an earlier attempt of the same operation
+# was ambiguous) -> Answer; raises AttemptFailedError.
+Attempt = Callable[[str, float, bool], Answer]
+# Why a request to the endpoint would be lost now, None where it would not. Asked only while failing over.
+WhyPassOver = Callable[[str], str | None]
+
+
+def pass_over_nobody(_endpoint: str) -> str | None:
+    """Try every member."""
+    return None
+
+
+class FailoverLoop:
+    """Carries operations to the members of one system; sticks to a member until it fails. Not for several threads.
+
+    Events: ``client.attempt_failed`` {endpoint, kind, error, ambiguous}; ``client.failover_started`` {from, endpoint,
+    reason} at the first failed attempt, and ``client.failover_completed`` {from, to, endpoint, duration_ms} at the
+    next acknowledged one, which may belong to a later operation. With one member ``from`` and ``to`` are the same: the
+    client came back to it. ``client.member_passed_over`` {endpoint, reason} for the first one in a failover.
+
+    :param endpoints: "host:port" of the members, in the order in which they are tried
+    :param seed: of the jitter that keeps clients from retrying in step
+    :param why_pass_over: keeps attempts after the first one from members where they would be lost
     """
 
     def __init__(
         self,
-        members: Sequence[MemberT],
+        endpoints: Sequence[str],
         policy: FailoverPolicy,
         emit: Emit,
+        seed: int,
         *,
-        stop: threading.Event | None = None,
-        jitter_seed: int = 0,
+        why_pass_over: WhyPassOver = pass_over_nobody,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """:param members: in the order in which they are tried, beginning with the one in use.
-
-        :param stop: ends retrying when it is set; the operation under way then ends with what is known of it.
-        """
-        self.policy = policy
-        self._members = list(members)
+        if not endpoints:
+            raise LabError("a client was given no member to talk to; give at least one host and port")
+        self._endpoints = list(endpoints)
+        self._policy = policy
         self._emit = emit
-        self._stop = stop if stop is not None else threading.Event()
-        self._draw = random.Random(jitter_seed)
+        self._random = random.Random(seed)
+        self._why_pass_over = why_pass_over
+        self._clock = clock
+        self._sleep = sleep
         self._current = 0
-        self._failing_since_ns: int | None = None
-        self._failing_from = ""
-        self._last_start_ns = (policy.operation_budget_ms - policy.longest_attempt_ms) * _MS
-
-    @property
-    def members(self) -> list[str]:
-        """Endpoints of all members."""
-        return [member.endpoint for member in self._members]
+        self._failed_from: str | None = None  # the member that was left, while no other has answered yet
+        self._failed_at = 0.0
+        self._told_passed_over = False
 
     @property
     def endpoint(self) -> str:
-        """Endpoint of the member in use."""
-        return self._members[self._current].endpoint
+        """The member that the next attempt goes to, as "host:port"."""
+        return self._endpoints[self._current]
 
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Write a key."""
-        return self._run(True, lambda member, doubtful: (None, member.put(key, value, doubtful=doubtful)))
+    def run(self, kind: Kind, attempt: Attempt) -> OperationResult:
+        """Try ``attempt`` on one member after the other until it is acknowledged, final, or the budget is gone.
 
-    def get_with_retry(self, key: str) -> OperationResult:
-        """Read a key; ``read`` is None where it is absent."""
-        return self._run(False, lambda member, doubtful: (member.get(key), None))
-
-    def delete_with_retry(self, key: str) -> OperationResult:
-        """Delete a key."""
-        return self._run(True, lambda member, doubtful: (None, member.delete(key)))
-
-    def close(self) -> None:
-        """Close all connections."""
-        for member in self._members:
-            member.close()
-
-    def _is_worth_trying(self, member: MemberT) -> bool:
-        """Say whether a request to this member can succeed now. Asked only while failing over."""
-        return True
-
-    def _run(
-        self, is_write: bool, request: Callable[[MemberT, bool], tuple[str | None, int | None]]
-    ) -> OperationResult:
-        """Try until it is acknowledged, refused for good, or the budget is used up."""
-        attempts, passed_over, doubtful = 0, 0, False
+        The last attempt gets no more time than the budget leaves, where the system's client can be told so.
+        """
+        policy = self._policy
+        attempt_s = policy.attempt_timeout_ms / 1000
+        backoff_s = policy.backoff_first_ms / 1000
+        deadline = self._clock() + policy.operation_budget_ms / 1000
+        attempts = tried_in_round = 0
+        ambiguous = False
         error: str | None = None
-        started_ns = time.monotonic_ns()
-        while True:
-            member = self._members[self._current]
-            # The first attempt is always made: without it nothing would be known.
-            if attempts == 0 or self._is_worth_trying(member):
+        endpoint = self.endpoint
+        left_s = policy.operation_budget_ms / 1000
+        while left_s > 0:
+            # The first attempt is always made: without one nothing is known of the operation.
+            if attempts == 0 or not self._passes_over():
+                endpoint = self.endpoint
                 attempts += 1
                 try:
-                    read, affected = request(member, doubtful)
-                except AttemptFailedError as failure:
-                    error = failure.reason
-                    doubtful = doubtful or (is_write and failure.result is AttemptResult.AMBIGUOUS)
-                    self._note_failure(member, failure, attempts)
-                    if failure.final:
+                    answer = attempt(endpoint, min(attempt_s, left_s), ambiguous)
+                except AttemptFailedError as failed:
+                    error = failed.reason
+                    ambiguous = ambiguous or failed.ambiguous
+                    self._note_failure(endpoint, kind, failed)
+                    if failed.final:
                         break
                 else:
-                    if self._failing_since_ns is not None:
-                        self._note_success(member)
-                    return OperationResult(Outcome.OK, attempts, member.endpoint, read, affected, error)
-            self._current = (self._current + 1) % len(self._members)
-            passed_over += 1
-            if passed_over % len(self._members) == 0:
-                self._stop.wait(self.policy.backoff_s(passed_over // len(self._members), self._draw))
-            if self._stop.is_set():
-                error = f"interrupted while retrying after: {error}"
-                break
-            # No attempt starts that could outlast the budget.
-            if time.monotonic_ns() - started_ns > self._last_start_ns:
-                break
-        outcome = Outcome.UNKNOWN if doubtful else Outcome.FAIL
-        return OperationResult(outcome, attempts, member.endpoint, None, None, error)
+                    if self._failed_from is not None:
+                        self._note_recovery(endpoint)
+                    return OperationResult(Outcome.OK.value, attempts, endpoint, answer.read, answer.affected, error)
+            self._current = (self._current + 1) % len(self._endpoints)
+            tried_in_round += 1
+            left_s = deadline - self._clock()
+            if tried_in_round == len(self._endpoints) and left_s > 0:
+                self._sleep(min(left_s, backoff_s * self._random.uniform(0.5, 1.0)))
+                backoff_s = min(backoff_s * 2, policy.backoff_most_ms / 1000)
+                tried_in_round = 0
+                left_s = deadline - self._clock()
+        outcome = Outcome.UNKNOWN if ambiguous and kind is not Kind.RETRIEVE else Outcome.FAIL
+        return OperationResult(outcome.value, attempts, endpoint, None, None, error)
 
-    def _note_failure(self, member: MemberT, failure: AttemptFailedError, attempt: int) -> None:
+    def _passes_over(self) -> bool:
+        """Say whether the current member is to be left out this time."""
+        if self._clock() - self._failed_at > self._policy.pass_over_ms / 1000:
+            return False
+        reason = self._why_pass_over(self.endpoint)
+        if reason is not None and not self._told_passed_over:
+            self._told_passed_over = True
+            self._emit("client.member_passed_over", {"endpoint": self.endpoint, "reason": reason})
+        return reason is not None
+
+    def _note_failure(self, endpoint: str, kind: Kind, failed: AttemptFailedError) -> None:
         self._emit(
             "client.attempt_failed",
-            {
-                "endpoint": member.endpoint,
-                "error": failure.reason,
-                "result": failure.result.value,
-                "attempt": attempt,
-            },
+            {"endpoint": endpoint, "kind": kind.value, "error": failed.reason, "ambiguous": failed.ambiguous},
         )
-        # A final refusal is an answer: the member works.
-        if self._failing_since_ns is None and not failure.final:
-            self._failing_since_ns = time.monotonic_ns()
-            self._failing_from = member.endpoint
-            self._emit("client.failover_started", {"endpoint": member.endpoint, "reason": failure.reason})
+        # A member that finds the request itself wrong is well: there is nothing to fail over from.
+        if self._failed_from is None and not failed.final:
+            self._failed_from = endpoint
+            self._failed_at = self._clock()
+            self._emit("client.failover_started", {"from": endpoint, "endpoint": endpoint, "reason": failed.reason})
 
-    def _note_success(self, member: MemberT) -> None:
-        assert self._failing_since_ns is not None
-        duration_ms = (time.monotonic_ns() - self._failing_since_ns) / _MS
-        self._failing_since_ns = None
+    def _note_recovery(self, endpoint: str) -> None:
+        duration_ms = round((self._clock() - self._failed_at) * 1000, 3)
         self._emit(
             "client.failover_completed",
-            {
-                "endpoint": member.endpoint,
-                "from": self._failing_from,
-                "to": member.endpoint,
-                "duration_ms": duration_ms,
-            },
+            {"from": self._failed_from, "to": endpoint, "endpoint": endpoint, "duration_ms": duration_ms},
         )
+        self._failed_from = None
+        self._told_passed_over = False

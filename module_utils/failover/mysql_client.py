@@ -1,209 +1,68 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The client of MySQL: the same three operations, over PyMySQL, with the failover loop of all systems.
-
-CREATE is an INSERT, RETRIEVE a SELECT, DELETE a DELETE, each one statement and, with autocommit, one transaction.
-Statements have parameters; connections are made explicitly and never come back silently (``ping`` is not used).
-
-Connections have no TLS: the etcd side is plain, too, and encrypting one of the two would be measured. A password then
-travels under the server's RSA key (caching_sha2_password), for which PyMySQL needs the package cryptography.
-"""
+"""The MySQL client of the workload, with the same methods, rules and events as the one of etcd."""
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-from .failover_policy import AttemptFailedError, AttemptResult, Emit, FailoverClient, FailoverPolicy, emit_nothing
-from .shapes import LabError
+from .failover_policy import (
+    Answer,
+    AttemptFailedError,
+    Emit,
+    FailoverLoop,
+    FailoverPolicy,
+    OperationResult,
+    discard,
+    join_endpoint,
+)
+from .shapes import Kind, LabError
 
-if TYPE_CHECKING:
-    from pymysql.connections import Connection
-    from pymysql.cursors import Cursor
-
-_import_error: ImportError | None = None
 try:
     import pymysql
+    from pymysql import err
 except ImportError as error:
-    _import_error = error
+    _import_problem: str | None = str(error)
+else:
+    _import_problem = None
 
-TABLE = "ips"
-# The notebook's table. Keys compare by their bytes, as etcd's do; MySQL's default would take "a" and "A" for the same.
-CREATE_TABLE = (
-    f"CREATE TABLE {TABLE} (device CHAR(200) NOT NULL, ip CHAR(20), PRIMARY KEY (device)) "
-    "ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin"
-)
-INSERT = f"INSERT INTO {TABLE} (device, ip) VALUES (%s, %s)"
-SELECT = f"SELECT ip FROM {TABLE} WHERE device = %s"
-DELETE = f"DELETE FROM {TABLE} WHERE device = %s"
+# A table of the name ips: device CHAR(200) PRIMARY KEY, ip CHAR(20).
+INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
+SELECT = "SELECT ip FROM ips WHERE device = %s"
+DELETE = "DELETE FROM ips WHERE device = %s"
 
-# https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html (below 2000 and from 3000 on), and
-# client-error-reference.html (2000 to 2999).
 DUPLICATE_KEY = 1062
-# Refusals that another member, or the same one a little later, may not repeat.
-_REFUSED = {
-    1040: "too many connections",
-    1203: "too many connections of this user",
-    1205: "lock wait timeout: the statement was rolled back",
-    1213: "deadlock: the transaction was rolled back",
-    1290: "the server is read-only",
-    1792: "the transaction is read-only",
-    1836: "the server is in read-only mode",
-    3100: "a replication hook refused the transaction",
-    3101: "the replication plugin rolled the transaction back",
-    3168: "the server is not available",
+# Numbers of errors after which the server has certainly not applied the statement, and which may pass or not be so on
+# another server (MySQL 9 error reference, server errors).
+_DEFINITE = {
+    1040,  # too many connections
+    1205,  # lock wait timeout: the statement, with autocommit the transaction, is rolled back
+    1213,  # deadlock: rolled back
+    1290,  # read only (--read-only, --super-read-only)
+    1836,  # read only mode
+    3101,  # Group Replication rolled the transaction back
+    4031,  # the connection had been closed for inactivity
 }
-# Refusals that stay.
-_FINAL = {
-    1021: "the disk is full",
-    1044: "access to the database denied",
-    1045: "access denied",
-    1049: "unknown database",
-    1064: "syntax error",
-    1114: "the table is full",
-    1142: "access to the table denied",
-    1146: "no such table",
-    1406: "data too long",
-}
+# Wrong account, host or rights: the same after every retry.
+_FINAL = {1044, 1045, 1049, 1130, 1142, 1143, 1227}
 
 
-@dataclass(frozen=True)
-class MySQLAccount:
-    """As whom to connect, and to which database."""
+class MySQLClient:
+    """A client of a MySQL server that reconnects after failures. One thread at a time.
 
-    user: str
-    password: str = field(repr=False)
-    database: str
+    Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An INSERT that
+    finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that the
+    earlier attempt took effect. PyMySQL's time limits hold for each read and write of the socket, so an operation may
+    outlive its budget by the length of one attempt.
 
+    Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members} once, ``client.connected``
+    {endpoint} for each connection.
 
-def classify(error: Exception, *, sent: bool) -> AttemptFailedError:
-    """Say what an error of PyMySQL means for a write.
-
-    :param sent: False where the error came before the statement: while connecting
-
-    A connection lost after the statement was sent (2006, 2013) is ambiguous, and so is whatever is not known to be a
-    refusal, a shutdown in the middle of a statement (1053) among it.
-    """
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    text = str(error.args[1]) if len(error.args) > 1 else str(error)
-    reason = f"{number}: {text}" if number else f"{type(error).__name__}: {text}"
-    if number in _FINAL or number == DUPLICATE_KEY:
-        return AttemptFailedError(AttemptResult.NOT_APPLIED, reason, final=True)
-    if not sent or number in _REFUSED:
-        return AttemptFailedError(AttemptResult.NOT_APPLIED, reason)
-    return AttemptFailedError(AttemptResult.AMBIGUOUS, reason)
-
-
-Connect = Callable[..., "Connection[Cursor]"]
-Answer = TypeVar("Answer")
-
-
-def connect_mysql(**settings: Any) -> Connection[Cursor]:
-    """Connect as all parts of the lab do: utf8mb4, autocommit, no TLS; LabError where PyMySQL is missing."""
-    if _import_error is not None:
-        raise LabError(
-            f"The package PyMySQL cannot be used here ({_import_error}). Install the versions of "
-            "roles/load_generator/files/requirements.txt."
-        )
-    try:
-        return pymysql.connect(charset="utf8mb4", autocommit=True, ssl_disabled=True, **settings)
-    except RuntimeError as error:
-        # PyMySQL's way to say that the package cryptography is missing.
-        raise LabError(f"{error}. Install PyMySQL[rsa] as in roles/load_generator/files/requirements.txt.") from None
-
-
-class MySQLMember:
-    """One server over one connection, which is made when it is first needed and again after it was lost."""
-
-    def __init__(
-        self, host: str, port: int, account: MySQLAccount, policy: FailoverPolicy, connect: Connect = connect_mysql
-    ) -> None:
-        """:param connect: makes a connection like PyMySQL's."""
-        self.endpoint = f"{host}:{port}"
-        attempt_timeout_s = policy.attempt_timeout_ms / 1000
-        self._connect = connect
-        self._settings = {
-            "host": host,
-            "port": port,
-            "user": account.user,
-            "password": account.password,
-            "database": account.database,
-            "connect_timeout": policy.connect_timeout_ms / 1000,
-            "read_timeout": attempt_timeout_s,
-            "write_timeout": attempt_timeout_s,
-        }
-        self._connection: Connection[Cursor] | None = None
-        self._cursor: Cursor | None = None
-
-    def put(self, key: str, value: str, *, doubtful: bool) -> int | None:
-        """Insert a row.
-
-        A key that is taken is a refusal, unless an earlier attempt of the same operation may have put it there: then
-        the row is read, and the value that was to be written is the acknowledgement.
-        """
-        try:
-            return self._execute(INSERT, (key, value), lambda cursor: cursor.rowcount)
-        except AttemptFailedError as failure:
-            if not doubtful or not failure.reason.startswith(f"{DUPLICATE_KEY}:"):
-                raise
-            found = self.get(key)
-            if found == value:
-                return None
-            raise AttemptFailedError(
-                AttemptResult.NOT_APPLIED, f"{failure.reason}, with the value {found!r}", final=True
-            ) from None
-
-    def get(self, key: str) -> str | None:
-        """Return the value of a row, None where there is none."""
-
-        def value(cursor: Cursor) -> str | None:
-            row = cursor.fetchone()
-            return str(row[0]) if row else None
-
-        return self._execute(SELECT, (key,), value)
-
-    def delete(self, key: str) -> int | None:
-        """Delete a row; return how many were removed."""
-        return self._execute(DELETE, (key,), lambda cursor: cursor.rowcount)
-
-    def connect(self) -> None:
-        """Connect where there is no connection; an AttemptFailedError of this has certainly sent no statement."""
-        if self._connection is not None:
-            return
-        try:
-            self._connection = self._connect(**self._settings)
-        except (pymysql.MySQLError, OSError) as error:
-            raise classify(error, sent=False) from None
-        self._cursor = self._connection.cursor()
-
-    def close(self) -> None:
-        """Close the connection; the next request makes a new one."""
-        connection, self._connection, self._cursor = self._connection, None, None
-        if connection is not None and connection.open:
-            connection.close()
-
-    def _execute(self, statement: str, parameters: tuple[str, ...], answer: Callable[[Cursor], Answer]) -> Answer:
-        self.connect()
-        assert self._connection is not None
-        assert self._cursor is not None
-        try:
-            self._cursor.execute(statement, parameters)
-            return answer(self._cursor)
-        except (pymysql.MySQLError, OSError) as error:
-            failure = classify(error, sent=True)
-            # After a refusal the connection is as good as before; after anything else nobody knows what it will say.
-            if failure.result is AttemptResult.AMBIGUOUS:
-                self.close()
-            raise failure from None
-
-
-class MySQLClient(FailoverClient[MySQLMember]):
-    """A client of one MySQL server, with the vocabulary of :class:`~.etcd_client.ClientWithFailover`.
-
-    Failing over means connecting again. A cluster's client has more than one MySQLMember in the same loop, and says in
-    ``_is_worth_trying`` which of them is the primary. For one thread.
+    :param emit: takes the events
+    :param jitter_seed: of the jitter of the pauses between attempts
+    :raises LabError: where the server cannot be used as it is, now or in the middle of a run
     """
 
     def __init__(
@@ -214,22 +73,159 @@ class MySQLClient(FailoverClient[MySQLMember]):
         password: str,
         database: str,
         *,
-        policy: FailoverPolicy | None = None,
-        emit: Emit = emit_nothing,
-        stop: threading.Event | None = None,
+        policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
+        emit: Emit = discard,
         jitter_seed: int = 0,
-        connect: Connect = connect_mysql,
     ) -> None:
-        """Connect; LabError where that is not possible."""
-        policy = policy if policy is not None else FailoverPolicy()
-        member = MySQLMember(host, port, MySQLAccount(user, password, database), policy, connect)
-        super().__init__([member], policy, emit, stop=stop, jitter_seed=jitter_seed)
+        if _import_problem is not None:
+            raise LabError(f"the Python package PyMySQL cannot be imported ({_import_problem}); install PyMySQL[rsa]")
+        self._user = user
+        self._password = password
+        self._database = database
+        self._policy = policy
+        self._emit = emit
+        endpoint = join_endpoint(host, port)
+        self._addresses = {endpoint: (host, port)}
+        self._connections: dict[str, Any] = {}
+        self._loop = FailoverLoop(list(self._addresses), policy, emit, jitter_seed)
+        self.members = {endpoint: endpoint}
+        emit("client.members_discovered", {"endpoint": endpoint, "members": self.members})
         try:
-            member.connect()
-        except AttemptFailedError as failure:
+            self._connection(endpoint)
+        except AttemptFailedError as failed:
             raise LabError(
-                f"MySQL at {member.endpoint} cannot be used by {user}: {failure.reason}. Check the address, and "
-                "systemctl status mysql there; ./scripts/lab up starts the server and makes the account."
-            ) from None
-        emit("client.members_discovered", {"members": {member.endpoint: member.endpoint}, "down": []})
-        emit("client.connected", {"endpoint": member.endpoint})
+                f"MySQL at {endpoint} does not take user {user} into database {database}: {failed.reason}; is it "
+                "running, and do account and database exist?"
+            ) from failed
+
+    @property
+    def endpoint(self) -> str:
+        """The server that the client talks to, as "host:port"."""
+        return self._loop.endpoint
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Insert the row of ``key``; a key that is already there is an error of the request, and not retried."""
+
+        def statements(connection: Any, after_ambiguous: bool) -> Answer:
+            try:
+                return Answer(affected=_execute(connection, INSERT, (key, value))[0])
+            except err.IntegrityError as error:
+                if not (error.args and error.args[0] == DUPLICATE_KEY and after_ambiguous):
+                    raise
+            return _settle_duplicate(key, value, _execute(connection, SELECT, (key,))[1])
+
+        return self._run(Kind.CREATE, statements)
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Read the row of ``key``."""
+
+        def statements(connection: Any, _after_ambiguous: bool) -> Answer:
+            row = _execute(connection, SELECT, (key,))[1]
+            return Answer(read=None if row is None else str(row[0]))
+
+        return self._run(Kind.RETRIEVE, statements)
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Delete the row of ``key``; ``affected`` is the number of rows that the acknowledged attempt deleted."""
+
+        def statements(connection: Any, _after_ambiguous: bool) -> Answer:
+            return Answer(affected=_execute(connection, DELETE, (key,))[0])
+
+        return self._run(Kind.DELETE, statements)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for endpoint in list(self._connections):
+            self._drop(endpoint)
+
+    def _run(self, kind: Kind, statements: Callable[[Any, bool], Answer]) -> OperationResult:
+        """Run ``statements`` (connection, after an ambiguous attempt) in the loop, on a connection that is sound."""
+
+        def attempt(endpoint: str, _timeout_s: float, after_ambiguous: bool) -> Answer:
+            connection = self._connection(endpoint)
+            try:
+                return statements(connection, after_ambiguous)
+            except err.MySQLError as error:
+                failed = failure_of(error)
+                if not failed.final:
+                    self._drop(endpoint)  # whatever may still come over it belongs to the attempt that failed
+                raise failed from error
+            except AttemptFailedError as failed:
+                if not failed.final:
+                    self._drop(endpoint)
+                raise
+
+        return self._loop.run(kind, attempt)
+
+    def _connection(self, endpoint: str) -> Any:
+        """Return the open connection to ``endpoint``, or a new one.
+
+        Whatever goes wrong in making one is definite: no statement of the operation has been sent.
+        """
+        connection = self._connections.get(endpoint)
+        if connection is not None:
+            return connection
+        host, port = self._addresses[endpoint]
+        timeout_s = self._policy.attempt_timeout_ms / 1000
+        try:
+            connection = pymysql.connect(
+                host=host,
+                port=port,
+                user=self._user,
+                password=self._password,
+                database=self._database,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=self._policy.connect_timeout_ms / 1000,
+                read_timeout=timeout_s,
+                write_timeout=timeout_s,
+                # The etcd side of the comparison is plain, too; TLS on one side would be measured as the system's own.
+                ssl_disabled=True,
+                program_name="failover-lab",
+            )
+        except err.MySQLError as error:
+            failed = failure_of(error)
+            raise AttemptFailedError(failed.reason, ambiguous=False, final=failed.final) from error
+        except RuntimeError as error:
+            # PyMySQL without the package cryptography, at a server that wants the password encrypted.
+            raise LabError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error
+        self._connections[endpoint] = connection
+        self._emit("client.connected", {"endpoint": endpoint})
+        return connection
+
+    def _drop(self, endpoint: str) -> None:
+        connection = self._connections.pop(endpoint, None)
+        if connection is not None:
+            with contextlib.suppress(err.MySQLError):  # it is already closed
+                connection.close()
+
+
+def failure_of(error: Exception) -> AttemptFailedError:
+    """Classify an error of PyMySQL for a statement that was sent; what is not known to be definite is ambiguous."""
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    text = str(error.args[1]) if len(error.args) > 1 and error.args[1] else str(error)
+    reason = f"{type(error).__name__} {number}: {text}" if number else f"{type(error).__name__}: {text}"
+    if number in _DEFINITE:
+        return AttemptFailedError(reason, ambiguous=False)
+    if number in _FINAL or isinstance(
+        error, err.ProgrammingError | err.DataError | err.IntegrityError | err.NotSupportedError
+    ):
+        return AttemptFailedError(reason, ambiguous=False, final=True)
+    # InterfaceError: the connection was known to be closed, nothing was sent.
+    return AttemptFailedError(reason, ambiguous=not isinstance(error, err.InterfaceError))
+
+
+def _settle_duplicate(key: str, value: str, row: tuple[Any, ...] | None) -> Answer:
+    """Decide what a duplicate key after an ambiguous attempt means, from the row that is there now."""
+    if row is not None and row[0] == value:
+        return Answer()
+    if row is None:
+        raise AttemptFailedError(f"{key} was a duplicate, and is gone again", ambiguous=True)
+    raise AttemptFailedError(f"{key} is already there with another value: {row[0]}", ambiguous=False, final=True)
+
+
+def _execute(connection: Any, statement: str, values: tuple[str, ...]) -> tuple[int, tuple[Any, ...] | None]:
+    """Run one statement; return the number of rows affected and the first row, if it has any."""
+    with connection.cursor() as cursor:
+        affected = cursor.execute(statement, values)
+        return affected, cursor.fetchone()

@@ -74,7 +74,7 @@ EXIT_LAB_FAILED = 3
 class HistoryRow(NamedTuple):
     """One operation as the client saw it; the columns of history.parquet, in this order."""
 
-    index: int  # position in the stream, from 0
+    index: int  # type: ignore[assignment]  # position in the stream, from 0; hides tuple.index, which nobody needs
     client: int  # number of the client (thread) that ran it, from 0
     kind: str  # Kind
     key: str  # the device, without the experiment's key prefix

@@ -61,7 +61,7 @@ class Store:
     writes: list[bytes] = field(default_factory=list)
 
 
-class FakeMember(rpc.KVServicer, rpc.ClusterServicer):  # type: ignore[misc]
+class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer):  # type: ignore[misc]
     """One member; ``behave`` decides what becomes of its requests."""
 
     def __init__(self, cluster: FakeCluster, number: int) -> None:
@@ -72,6 +72,7 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer):  # type: ignore[misc]
         self.behave: Behaviour = well
         self.released = threading.Event()
         self.requests = 0
+        self.metadata: dict[str, str] = {}  # of the last write or read
         self._server: grpc.Server | None = None
         self.start()
 
@@ -79,6 +80,7 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer):  # type: ignore[misc]
         server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         rpc.add_KVServicer_to_server(self, server)
         rpc.add_ClusterServicer_to_server(self, server)
+        rpc.add_MaintenanceServicer_to_server(self, server)
         self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
         server.start()
         self._server = server
@@ -104,6 +106,11 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer):  # type: ignore[misc]
         for member in self.cluster.members:
             answer.members.add(ID=member.number, name=member.name, clientURLs=self.cluster.urls_of(member))
         answer.members.add(ID=99)  # added, never started: it has no name and no URL
+        return answer
+
+    def Status(self, _request: Any, _context: Any) -> Any:  # noqa: N802  the name of the RPC
+        answer = rpc.StatusResponse(leader=self.cluster.leader)
+        answer.header.member_id = self.number
         return answer
 
     def Put(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
@@ -132,6 +139,7 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer):  # type: ignore[misc]
 
     def _answer(self, apply: Callable[[], Any], context: Any) -> Any:
         self.requests += 1
+        self.metadata = dict(context.invocation_metadata())
         return self.behave(apply, context)
 
 
@@ -139,6 +147,7 @@ class FakeCluster:
     def __init__(self) -> None:
         self.store = Store()
         self.members: list[FakeMember] = []
+        self.leader = 1  # whom all members follow, in their own words
         self.advertise = "http://127.0.0.1:{port}"
         for number in (3, 1, 2):  # as in etcd, the order is not that of the names
             self.members.append(FakeMember(self, number))
@@ -238,6 +247,7 @@ def test_the_first_usable_url_is_taken(cluster: FakeCluster, connect: Connect) -
 
 
 def test_a_stopped_member_is_left_at_once_and_certainly_did_nothing(cluster: FakeCluster, connect: Connect) -> None:
+    cluster.leader = 2
     client, events = connect()
     client.put_with_retry("before", "v")
     cluster["etcd1"].stop()
@@ -253,6 +263,51 @@ def test_a_stopped_member_is_left_at_once_and_certainly_did_nothing(cluster: Fak
     assert (completed["from"], completed["to"]) == (cluster["etcd1"].endpoint, cluster["etcd2"].endpoint)
 
 
+def test_followers_of_a_dead_leader_are_not_asked_to_write(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect(policy=PATIENT)
+    client.put_with_retry("before", "v")
+    cluster["etcd1"].stop()
+    lost = [cluster["etcd2"], cluster["etcd3"]]
+
+    def elect() -> None:
+        requests.extend(member.requests for member in lost)
+        cluster.leader = 3
+
+    requests: list[int] = []
+    election = threading.Timer(0.5, elect)
+    election.start()
+    started = time.monotonic()
+    result = client.put_with_retry("k", "v")
+    took_s = time.monotonic() - started
+    election.join()
+    assert requests == [0, 0]  # nothing was sent while it would have been lost
+    assert (result.outcome, result.attempts) == ("ok", 2)
+    assert cluster.store.writes.count(b"k") == 1
+    assert 0.4 < took_s < 3
+    (told,) = [data for name, data in events if name == "client.member_passed_over"]
+    assert told["reason"] == f"it still follows {cluster['etcd1'].endpoint}, where nothing listens"
+
+
+def test_a_silent_leader_may_be_alive(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect(policy=PATIENT)
+    client.put_with_retry("before", "v")
+    cluster["etcd1"].behave = cluster["etcd1"].hang  # answers no request, but listens
+    result = client.put_with_retry("k", "v")
+    assert (result.outcome, result.attempts, result.endpoint) == ("ok", 2, cluster["etcd2"].endpoint)
+    assert "client.member_passed_over" not in [name for name, _ in events]
+
+
+def test_a_member_without_a_leader_is_to_say_so_at_once(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect()
+    for run in (lambda: client.put_with_retry("k", "v"), lambda: client.get_with_retry("k")):
+        assert run().outcome == "ok"
+        assert cluster["etcd1"].metadata["hasleader"] == "true"
+    for member in cluster.members:
+        member.behave = refuse_with(grpc.StatusCode.UNAVAILABLE, "etcdserver: no leader")
+    assert client.put_with_retry("k", "v").outcome == "fail"
+    assert not any(data["ambiguous"] for name, data in events if name == "client.attempt_failed")
+
+
 def test_a_refused_connection_is_definite(connect: Connect, cluster: FakeCluster) -> None:
     client, events = connect()
     for member in cluster.members:
@@ -260,8 +315,7 @@ def test_a_refused_connection_is_definite(connect: Connect, cluster: FakeCluster
     client.put_with_retry("settle", "v")  # notices that the connections are gone
     events.clear()
     result = client.put_with_retry("k", "v")
-    assert result.outcome == "fail"
-    assert result.attempts > 3
+    assert (result.outcome, result.attempts) == ("fail", 1)
     assert "failed to connect" in str(result.error)
     assert not any(data["ambiguous"] for name, data in events if name == "client.attempt_failed")
 
@@ -374,7 +428,26 @@ def test_a_cluster_that_comes_back_is_found_again(cluster: FakeCluster, connect:
     result = client.put_with_retry("k", "v")
     back.join()
     assert (result.outcome, result.endpoint) == ("ok", cluster["etcd3"].endpoint)
-    assert result.attempts > 3
+
+
+def test_members_that_know_no_leader_are_waited_for(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect(policy=PATIENT)
+    cluster.leader = 0
+    cluster["etcd1"].behave = refuse_with(grpc.StatusCode.UNAVAILABLE, "etcdserver: no leader")
+
+    def elect() -> None:
+        cluster.leader = 2
+
+    election = threading.Timer(0.4, elect)
+    election.start()
+    started = time.monotonic()
+    result = client.put_with_retry("k", "v")
+    took_s = time.monotonic() - started
+    election.join()
+    assert (result.outcome, cluster.store.writes.count(b"k")) == ("ok", 1)
+    assert 0.3 < took_s < 3
+    (told,) = [data for name, data in events if name == "client.member_passed_over"]
+    assert told["reason"] == "it knows no leader"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +455,10 @@ def test_a_cluster_that_comes_back_is_found_again(cluster: FakeCluster, connect:
     [
         ("UNAVAILABLE", "failed to connect to all addresses; last error: Connection refused", False, False),
         ("UNAVAILABLE", "errors resolving etcd9:2379: Domain name not found", False, False),
+        ("UNAVAILABLE", "etcdserver: no leader", False, False),
+        ("UNKNOWN", "raft proposal dropped", False, False),
         ("UNAVAILABLE", "Socket closed", True, False),
+        ("UNAVAILABLE", "etcdserver: leader changed", True, False),
         ("UNAVAILABLE", "etcdserver: request timed out, possibly due to connection lost", True, False),
         ("UNAVAILABLE", "recvmsg:Connection reset by peer", True, False),
         ("DEADLINE_EXCEEDED", "Deadline Exceeded", True, False),

@@ -13,7 +13,9 @@ from failover.failover_policy import (
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
+    WhyPassOver,
     join_endpoint,
+    pass_over_nobody,
     split_endpoint,
 )
 from failover.shapes import Kind, LabError
@@ -39,7 +41,13 @@ class Clock:
 class Bench:
     """A loop on a clock of its own, and a script of what the attempts do."""
 
-    def __init__(self, members: list[str] = MEMBERS, policy: FailoverPolicy | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        members: list[str] = MEMBERS,
+        policy: FailoverPolicy | None = None,
+        seed: int = 1,
+        why_pass_over: WhyPassOver = pass_over_nobody,
+    ) -> None:
         self.clock = Clock()
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.calls: list[tuple[str, float, bool]] = []
@@ -48,6 +56,7 @@ class Bench:
             policy or FailoverPolicy(),
             lambda event, data: self.events.append((event, data)),
             seed,
+            why_pass_over=why_pass_over,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -183,6 +192,44 @@ def test_one_member_alone_is_tried_again() -> None:
     assert len(bench.clock.pauses_s) == 2
     (completed,) = bench.named("client.failover_completed")
     assert completed["from"] == completed["to"] == "a:1"
+
+
+def test_a_member_is_passed_over_until_a_request_can_succeed() -> None:
+    asked: list[str] = []
+
+    def why(endpoint: str) -> str | None:
+        asked.append(endpoint)
+        return "it follows a dead leader" if len(asked) < 8 else None
+
+    bench = Bench(why_pass_over=why)
+    assert bench.run(AMBIGUOUS, Answer()) == ("ok", 2, "c:1", None, None, "no answer")
+    # Asked in turn, beginning after the one that failed; sent to two only.
+    assert asked == ["b:1", "c:1", "a:1", "b:1", "c:1", "a:1", "b:1", "c:1"]
+    assert [endpoint for endpoint, _, _ in bench.calls] == ["a:1", "c:1"]
+    assert bench.named("client.member_passed_over") == [{"endpoint": "b:1", "reason": "it follows a dead leader"}]
+    assert len(bench.named("client.attempt_failed")) == 1
+
+
+def test_nobody_is_asked_while_all_is_well() -> None:
+    def why(_endpoint: str) -> str | None:
+        raise AssertionError("asked")
+
+    bench = Bench(why_pass_over=why)
+    assert [bench.run(Answer()).outcome for _ in range(3)] == ["ok"] * 3
+
+
+def test_members_are_not_passed_over_for_ever() -> None:
+    bench = Bench(policy=FailoverPolicy(pass_over_ms=1000), why_pass_over=lambda _endpoint: "always")
+    started_s = bench.clock.now_s
+    assert bench.run(AMBIGUOUS, Answer()).outcome == "ok"
+    assert 1.0 < bench.clock.now_s - started_s < 1.2
+
+
+def test_an_operation_that_passed_over_all_to_the_end_says_what_is_known() -> None:
+    bench = Bench(policy=FailoverPolicy(operation_budget_ms=2000), why_pass_over=lambda _endpoint: "always")
+    assert bench.run(DEFINITE) == ("fail", 1, "a:1", None, None, "refused")
+    assert bench.run(AMBIGUOUS).outcome == "unknown"
+    assert len(bench.named("client.member_passed_over")) == 1
 
 
 def test_reasons_are_one_short_line() -> None:

@@ -19,6 +19,9 @@ sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from failover.shapes import EXIT_LAB_FAILED, LabError  # noqa: E402  (needs the line above; 2026-11)
 
+# Set to the process (which stays the same) by the first start of use_lab_environment, so that there is no third.
+_STARTED_AGAIN = "FAILOVER_LAB_STARTED_AGAIN"
+
 
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose complaints are one line and exit status 3 (2 means "could not tell" in this project)."""
@@ -41,8 +44,12 @@ def use_lab_environment() -> None:
     """
     environment = PROJECT / ".venv"
     python = environment / "bin" / "python"
-    if os.access(python, os.X_OK) and Path(sys.prefix).resolve() != environment.resolve():
-        os.execv(python, [str(python), *sys.argv])
+    if not os.access(python, os.X_OK) or Path(sys.prefix).resolve() == environment.resolve():
+        return
+    if os.environ.get(_STARTED_AGAIN) == str(os.getpid()):
+        fail(f"{environment} is damaged; remove it and run ./scripts/lab up, which makes it again")
+    os.environ[_STARTED_AGAIN] = str(os.getpid())
+    os.execv(python, [str(python), *sys.argv])
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from _bootstrap import PROJECT
+from _bootstrap import PROJECT, run
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
 # Playbooks whose name is not their verb.
@@ -120,9 +120,9 @@ class Playbook:
 def options_that_name_the_lab(options: list[str]) -> list[str]:
     """Return those of ansible-playbook's options that say which lab is meant and how it is reached."""
     kept: list[str] = []
-    for option, following in zip(options, [*options[1:], ""], strict=True):
+    for place, option in enumerate(options):
         if option in LAB_OPTIONS:
-            kept += [option, following]
+            kept += options[place : place + 2]
         elif option in LAB_FLAGS or LAB_OPTION_WITH_VALUE.match(option):
             kept.append(option)
     return kept
@@ -237,4 +237,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(lambda: main(sys.argv[1:]))

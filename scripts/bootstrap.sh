@@ -193,6 +193,15 @@ venv_is_filled() {
     "$VENV/bin/python" -c '' 2>/dev/null
 }
 
+# in_background COMMAND ...: starts it in a process group of its own, as the terminal's Ctrl-C is for this script only, and
+# without the lock; $background is its process id.
+in_background() {
+    set -m
+    "$@" 9>&- &
+    background=$!
+    set +m
+}
+
 # follow PID TEXT: shows on a terminal that something is at work, until it is over; returns its exit status.
 follow() {
     local began=$SECONDS
@@ -235,8 +244,6 @@ bootstrap() {
     # apt-get must not be cut off, so it is waited for; pip can be.
     trap 'say "interrupted while installing; the next start goes on from here"
         [ -z "$pip" ] || kill -- "-$pip" 2>/dev/null; wait; exit 130' INT TERM
-    # Process groups of their own: the terminal's Ctrl-C is for this script only.
-    set -m
     if ! venv_is_filled "$@" && ! python=$(find_python); then
         python=$(/usr/bin/python3 -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null)
         case $python in
@@ -246,25 +253,24 @@ bootstrap() {
         # Debian keeps what makes a virtual environment in a package of its own.
         may_install_packages python3 python3-venv
         say "installing the Debian packages python3 python3-venv"
-        install_packages "$logs/apt" python3 python3-venv 9>&- &
-        follow $! "apt-get" || exit "$EXIT_LAB_FAILED"
+        in_background install_packages "$logs/apt" python3 python3-venv
+        follow "$background" "apt-get" || exit "$EXIT_LAB_FAILED"
         python=$(find_python) ||
             fail "no Python 3.11 to 3.13 that can make a virtual environment; Debian 12 and 13 and Ubuntu 24.04 have one"
     fi
     if [ ${#missing[@]} -gt 0 ]; then
         may_install_packages "${missing[@]}"
         say "installing the Debian packages ${missing[*]}"
-        install_packages "$logs/apt" "${missing[@]}" 9>&- &
-        apt=$!
+        in_background install_packages "$logs/apt" "${missing[@]}"
+        apt=$background
     fi
     if [ -n "$python" ]; then
         say "making .venv with $("$python" --version) from $* (700 MB, about half a minute)"
-        fill_venv "$logs/pip" "$python" "$@" 9>&- &
-        pip=$!
+        in_background fill_venv "$logs/pip" "$python" "$@"
+        pip=$background
         follow "$pip" "making .venv" || status=$EXIT_LAB_FAILED
     fi
     if [ -n "$apt" ]; then follow "$apt" "apt-get" || status=$EXIT_LAB_FAILED; fi
-    set +m
     trap - INT TERM EXIT
     rm -rf "$logs"
     exec 9>&-

@@ -91,42 +91,38 @@ def test_what_cannot_be_checked_is_one_line_and_status_3(
     assert words in done.stderr
 
 
-def copy_of_the_project(tmp_path: Path) -> Path:
-    """The parts that the script needs, with an environment whose Python says that it was started."""
-    project = tmp_path / "project"
-    shutil.copytree(ROOT / "module_utils", project / "module_utils", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "scripts", project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    (project / ".venv" / "bin").mkdir(parents=True)
-    return project
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The parts that the script needs, in a place without a .venv."""
+    path = tmp_path / "project"
+    for folder in ("module_utils", "scripts"):
+        shutil.copytree(ROOT / folder, path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return path
 
 
-def run_in(project: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(project / "scripts" / "check_history"), str(CORPUS / "jepsen/etcd_002.log")]
+def run_in(project: Path, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *options, str(project / "scripts" / "check_history"), str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_it_goes_on_in_the_labs_environment(tmp_path: Path) -> None:
-    project = copy_of_the_project(tmp_path)
+def test_it_goes_on_in_the_labs_environment(project: Path) -> None:
+    log = CORPUS / "jepsen" / "etcd_002.log"
     python = project / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\necho "in .venv: $2"\nexec {sys.executable} "$@"\n')
-    done = run_in(project)  # not executable yet: an environment half made is left alone
+    done = run_in(project, log)  # not executable yet: an environment half made is left alone
     assert (done.returncode, "in .venv" in done.stdout) == (0, False)
     os.chmod(python, 0o755)
-    done = run_in(project)
+    done = run_in(project, log)
     # This Python is not really of that environment, which must not make it start for ever.
-    assert f"in .venv: {CORPUS / 'jepsen/etcd_002.log'}" in done.stdout
+    assert f"in .venv: {log}" in done.stdout
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
     assert ".venv is damaged" in done.stderr
 
 
-def test_without_pyarrow_it_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_pyarrow_it_says_what_is_missing(project: Path, tmp_path: Path) -> None:
     made = make_run(tmp_path / "run", iterations=50, experiments=["E1-mysql"])
-    command = [
-        sys.executable, "-S", "-E", str(ROOT / "scripts" / "check_history"),
-        str(made.path / "E1-mysql" / "history.parquet"),
-    ]  # fmt: skip
-    if (ROOT / ".venv").exists():
-        pytest.skip("the script starts again in .venv, which has pyarrow")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # -S: without the site-packages of any environment.
+    done = run_in(project, made.path / "E1-mysql" / "history.parquet", "-S", "-E")
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
     assert "pyarrow" in done.stderr

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Fixtures of the integration tests: labs of real containers, taken down whatever happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from real_lab import RealLab
+
+# The agents' dead man's switch, in s: shorter than the default, as a test waits for it; longer than what lies between
+# the end of a workload and its heal on a busy machine.
+HOLD_TTL_S = 25
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest the marker of the tests that need containers."""
+    config.addinivalue_line("markers", "integration: needs root, podman, and minutes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder; skip them where there cannot be containers."""
+    impossible = "needs root" if os.geteuid() != 0 else "needs podman" if shutil.which("podman") is None else None
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.integration)
+            if impossible:
+                item.add_marker(pytest.mark.skip(reason=impossible))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Bring up a lab that is provisioned; what an interrupted session left of it is taken over."""
+    made = RealLab(
+        "test-lab",
+        tmp_path_factory.mktemp("results"),
+        {"lab_name": "test-lab", "lab_subnet": "10.89.91.0/24", "fault_agent_hold_ttl_s": HOLD_TTL_S},
+    )
+    try:
+        ended = made.play("up")
+        assert ended.status == 0, ended.output
+        yield made
+    finally:
+        made.take_down()
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Make hosts that nothing is provisioned on, in the place of somebody's machines."""
+    made = RealLab(
+        "test-ssh", tmp_path_factory.mktemp("machines"), {"lab_name": "test-ssh", "lab_subnet": "10.89.92.0/24"}
+    )
+    try:
+        ended = made.play("hosts")
+        assert ended.status == 0, ended.output
+        yield made
+    finally:
+        made.take_down()

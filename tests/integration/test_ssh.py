@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The same playbooks on hosts that exist already and are reached by ssh alone, as a user who may use sudo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from failover.workload import create_simulation, summarize
+from real_lab import ETCD, MEMBERS, RealLab
+
+ADDRESSES = {"etcd1": 11, "etcd2": 12, "etcd3": 13, "mysql1": 21, "client1": 31}
+ITERATIONS, SEED = 500, 11
+
+
+@pytest.fixture(scope="module")
+def reached(machines: RealLab, tmp_path_factory: pytest.TempPathFactory) -> RealLab:
+    """The machines as a user of inventory/ssh has them: addresses, a key, and no word of containers."""
+    folder = tmp_path_factory.mktemp("inventory")
+    ssh = machines.state_dir / "ssh"
+
+    def group(*names: str) -> dict[str, object]:
+        return {"hosts": {name: {"ansible_host": f"10.89.92.{ADDRESSES[name]}"} for name in names}}
+
+    inventory = {
+        "all": {"vars": {"lab_name": "machines", "lab_state_dir": str(folder / "state")}},
+        "ungrouped": {
+            "hosts": {
+                "localhost": {
+                    "ansible_connection": "local",
+                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                }
+            }
+        },
+        "lab_hosts": {
+            "vars": {
+                "ansible_user": "labadmin",
+                "ansible_ssh_private_key_file": str(ssh / "id_ed25519"),
+                "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh / 'known_hosts'} -o IdentitiesOnly=yes",
+            },
+            "children": {"etcd": group(*ETCD), "mysql": group("mysql1"), "load_generators": group("client1")},
+        },
+    }
+    # JSON is YAML, too.
+    (folder / "hosts.yml").write_text(json.dumps(inventory, indent=1))
+    return RealLab("test-ssh", tmp_path_factory.mktemp("results"), inventory=folder / "hosts.yml")
+
+
+def test_host_without_sudo_is_named(reached: RealLab) -> None:
+    reached.on("etcd3", "mv", "/etc/sudoers.d/failover-lab", "/root/sudoers")
+    try:
+        said = reached.play("up", "--limit", "etcd,localhost").one_line()
+    finally:
+        reached.on("etcd3", "mv", "/root/sudoers", "/etc/sudoers.d/failover-lab")
+    assert said.startswith("etcd3: ")
+    assert "sudo" in said
+
+
+def test_host_without_python_is_named(reached: RealLab) -> None:
+    hide, show = "mv /usr/bin/python3* /root/", "mv /root/python3* /usr/bin/"
+    reached.on("etcd2", "sh", "-c", hide)
+    try:
+        said = reached.play("up", "--limit", "etcd,localhost").one_line()
+    finally:
+        reached.on("etcd2", "sh", "-c", show)
+    assert said.startswith("etcd2: ")
+    assert "python" in said.lower()
+
+
+def test_run_on_machines_is_valid(reached: RealLab) -> None:
+    ended = reached.play("up")
+    assert ended.status == 0, ended.output
+    ended = reached.play("run", iterations=ITERATIONS, seed=SEED)
+    assert ended.status == 0, ended.output
+    assert reached.verdict() == "valid"
+    run: Path = reached.newest_run()
+    described = json.loads((run / "run.json").read_text())
+    assert described["lab_name"] == "machines"
+    assert described["controller"]["container_runtime"] is None
+    keys = summarize(create_simulation(ITERATIONS, SEED))["expected_keys"]
+    for experiment, members in (("E1-mysql", ("mysql1",)), ("E2-etcd", ETCD)):
+        for member in members:
+            header = json.loads((run / experiment / "nodes" / f"{member}.jsonl").read_text().splitlines()[0])
+            assert header["count"] == keys
+    assert [member for member in MEMBERS if reached.unit_state(member) != "active"] == []
+
+
+def test_second_up_on_machines_changes_nothing(reached: RealLab) -> None:
+    ended = reached.play("up", callback="default")
+    assert ended.status == 0, ended.output
+    assert set(ended.changed().values()) == {0}

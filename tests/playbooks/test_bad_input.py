@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bad input, as a user gives it on the command line: one line that tells what, where and what to try. Needs no host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+# What no lab has.
+NOBODYS = {"lab_name": "nobodys-lab", "lab_subnet": "10.89.251.0/24"}
+
+
+def ansible_playbook(folder: Path, *arguments: str) -> tuple[int, str, list[dict[str, str]]]:
+    """Run ansible-playbook; returns its exit status, what it prints, and the failures that were told."""
+    phases = folder / "phases.json"
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "lab_progress",
+            "ANSIBLE_NOCOLOR": "1",
+            "LAB_PHASES_FILE": str(phases),
+            "LC_ALL": "C.UTF-8",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    failures = json.loads(phases.read_text())["failures"] if phases.exists() else []
+    return done.returncode, done.stdout + done.stderr, failures
+
+
+def refusal(folder: Path, playbook: str, variables: dict[str, Any], *options: str) -> str:
+    """Return the one line with which a playbook refuses its input; anything else is a failure of the test."""
+    given = {**NOBODYS, "results_dir": str(folder / "results"), **variables}
+    status, output, failures = ansible_playbook(
+        folder, str(ROOT / f"playbooks/{playbook}.yml"), "-e", json.dumps(given), *options
+    )
+    assert status != 0, output
+    assert "Traceback" not in output
+    assert len(failures) == 1, output
+    message = failures[0]["message"]
+    assert "\n" not in message
+    # The user sees that line, once, and none beside it but those of the phases and the recap.
+    assert len([line for line in output.splitlines() if message in line]) == 1, output
+    assert failures[0]["host"] == "localhost"
+    assert not (folder / "results").exists()
+    return message
+
+
+def experiment(**fault: Any) -> dict[str, Any]:
+    """Return the variables of a run of one experiment of one's own."""
+    definition = {
+        "title": "mine",
+        "system": "etcd",
+        "key_prefix": "MINE-",
+        "faults": [{"action": "stop", "target": "leader", "at": "12%"} | fault],
+    }
+    return {"iterations": 500, "experiments": ["mine"], "experiment_catalog": {"mine": definition}}
+
+
+def test_syntax(tmp_path: Path) -> None:
+    status, output, _ = ansible_playbook(tmp_path, "--syntax-check", *(f"playbooks/{name}.yml" for name in PLAYBOOKS))
+    assert status == 0, output
+    assert output.count("playbook: ") == len(PLAYBOOKS)
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> None:
+    for play in yaml.safe_load((ROOT / f"playbooks/{playbook}.yml").read_text()):
+        assert play["name"][0].isupper()
+        if "ansible.builtin.import_playbook" not in play:
+            assert play["gather_facts"] is False, play["name"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"iterations": 0}, "iterations is 0: it must be a whole number of at least 1. Try -e iterations=2000."),
+        ({"iterations": "-1"}, "iterations is -1: it must be a whole number of at least 1. Try -e iterations=2000."),
+        ({"iterations": "abc"}, "iterations is abc: it must be a whole number of at least 1. Try -e iterations=2000."),
+        ({"iterations": 2.5}, "iterations is 2.5: it must be a whole number of at least 1. Try -e iterations=2000."),
+        ({"seed": "now"}, "seed is now: it must be a whole number of at least 0. Try -e seed=123."),
+        ({"clients": 65}, "clients is 65: it must be a whole number from 1 to 64. Try -e clients=1."),
+        ({"rate": "-3"}, "rate is -3: it must be 0 (no limit) or operations per second. Try -e rate=500."),
+        (
+            {"experiments": ["E9-etcd", "E1-etcd"]},
+            "Unknown experiment E9-etcd in the variable experiments: "
+            "experiment_catalog has E1-etcd, E1-mysql, E2-etcd.",
+        ),
+        (
+            {"experiments": "E1-etcd, E1-etcd"},
+            'experiments is "E1-etcd, E1-etcd": it must name at least one experiment, each once. '
+            "Try -e experiments=E1-etcd,E2-etcd.",
+        ),
+        (
+            {"experiments": []},
+            "experiments is []: it must name at least one experiment, each once. Try -e experiments=E1-etcd,E2-etcd.",
+        ),
+        (
+            experiment(at=500),
+            "Experiment mine: Fault 1 strikes at 500, beyond the stream: its 500 operations have the indexes 0 to 499. "
+            "Try an earlier one, or more iterations.",
+        ),
+        (
+            experiment(action="explode"),
+            "Experiment mine: Fault 1 has the unknown action 'explode'. Known are ",
+        ),
+        (
+            experiment(target="etcd9"),
+            "Experiment mine: Fault 1 has the unknown target 'etcd9'. Known are leader, follower, etcd1, etcd2, etcd3.",
+        ),
+        (
+            {"experiments": ["mine"], "experiment_catalog": {"mine": None}},
+            "Experiment mine is None: it must have the keys title, system, key_prefix, faults.",
+        ),
+    ],
+)
+def test_variables_are_refused_before_anything_is_touched(
+    tmp_path: Path, variables: dict[str, Any], expected: str
+) -> None:
+    message = refusal(tmp_path, "run", variables)
+    assert message == expected if not expected.endswith(" ") else message.startswith(expected)
+
+
+@pytest.mark.parametrize(("playbook", "name"), [("down", ""), ("down", ".."), ("up", "a/b"), ("check", "a b")])
+def test_a_lab_name_that_is_no_name_of_a_folder_is_refused(tmp_path: Path, playbook: str, name: str) -> None:
+    """The playbook down removes folders of that name: it must not get one of another meaning."""
+    message = refusal(tmp_path, playbook, {"lab_name": name})
+    assert message.startswith(f"lab_name is {json.dumps(name)}: ")
+    assert message.endswith("Try -e lab_name=second.")
+
+
+@pytest.mark.parametrize(
+    ("subnet", "what"),
+    [
+        ("garbage", "lab_subnet garbage is not a network"),
+        ("10.89.251.0/16", "lab_subnet 10.89.251.0/16 is not a network"),
+        ("8.8.8.0/24", "lab_subnet 8.8.8.0/24 is not a private IPv4 network with prefix length 24"),
+    ],
+)
+def test_subnet_is_refused(tmp_path: Path, subnet: str, what: str) -> None:
+    message = refusal(tmp_path, "check", {"lab_subnet": subnet})
+    assert what in message
+    assert "use one like -e lab_subnet=10.89.78.0/24" in message
+
+
+def test_run_before_up_says_so(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    message = refusal(tmp_path, "run", {"iterations": 10, "lab_state_dir": str(state)})
+    assert message == (
+        f"The lab nobodys-lab is not up: {state}/credentials has no keys. Bring it up first: ./scripts/lab up, or "
+        "ansible-playbook playbooks/up.yml."
+    )
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("playbook", ["check", "up"])
+def test_even_number_of_members_is_refused(tmp_path: Path, playbook: str) -> None:
+    inventory = yaml.safe_load((ROOT / "inventory/containers/hosts.yml").read_text())
+    del inventory["lab_hosts"]["children"]["etcd"]["hosts"]["etcd3"]
+    inventory["all"] = {"vars": {"lab_state_dir": str(tmp_path / "state")}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    assert refusal(tmp_path, playbook, {}, "-i", str(tmp_path / "hosts.yml")) == (
+        "The inventory's group etcd has 2 members: an even number tolerates no more failures than one member less. "
+        "Use 1, 3 or 5 hosts in the group etcd."
+    )

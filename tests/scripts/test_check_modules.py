@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def check(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "scripts" / "check_modules", folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "code"),
+    [
+        ("default: 0\n", "default: 5\n", "doc-default-does-not-match-spec"),
+        ("    type: int\n", "    type: str\n", "doc-type-does-not-match-spec"),
+        ("    required: true\n", "", "doc-required-mismatch"),
+    ],
+)
+def test_a_planted_mismatch_is_named(tmp_path: Path, right: str, wrong: str, code: str) -> None:
+    text = (ROOT / "library" / "host_preflight_info.py").read_text(encoding="utf-8")
+    (tmp_path / "host_preflight_info.py").write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert f"/host_preflight_info.py: {code}: " in done.stdout
+
+
+def test_a_module_may_name_its_neighbour_by_its_short_name_and_nobody_else(tmp_path: Path) -> None:
+    text = (ROOT / "library" / "workload_wait.py").read_text(encoding="utf-8")
+    (tmp_path / "workload_wait.py").write_text(text, encoding="utf-8")
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert 'Module name "workload_run" is not a FQCN' in done.stdout
+    (tmp_path / "workload_run.py").write_bytes((ROOT / "library" / "workload_run.py").read_bytes())
+    (tmp_path / "fault_heal.py").write_bytes((ROOT / "library" / "fault_heal.py").read_bytes())
+    done = check(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "3 modules: documentation and argument specs agree\n")

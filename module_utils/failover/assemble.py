@@ -77,7 +77,9 @@ def _merge_events(folder: Path, system: str) -> None:
     if healed.exists():
         events += read_events(healed)
     if system == "etcd":
-        logs = {path.stem: path.read_text("utf-8").splitlines() for path in sorted((folder / LOGS_FOLDER).glob("*.log"))}
+        logs = {
+            path.stem: path.read_text("utf-8").splitlines() for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
+        }
         events += parse_logs(logs)
     events.sort(key=lambda event: event.wall_ns)
     lines = [json.dumps(event.as_dict(), ensure_ascii=False) + "\n" for event in events]
@@ -86,7 +88,9 @@ def _merge_events(folder: Path, system: str) -> None:
         part.write_text("".join(lines), "utf-8")
         part.replace(folder / EVENTS_FILE)
     except OSError as error:
-        raise LabError(f"{folder / EVENTS_FILE} cannot be written: {error.strerror}; make room and collect again") from error
+        raise LabError(
+            f"{folder / EVENTS_FILE} cannot be written: {error.strerror}; make room and collect again"
+        ) from error
     healed.unlink(missing_ok=True)
 
 

@@ -189,7 +189,9 @@ def inspect_host(
             )
         )
     if layout == "none":
-        problems.append(Problem("no cgroup tree is mounted", "mount cgroup2 on /sys/fs/cgroup, or use -i inventory/ssh"))
+        problems.append(
+            Problem("no cgroup tree is mounted", "mount cgroup2 on /sys/fs/cgroup, or use -i inventory/ssh")
+        )
     if os.geteuid() != 0:
         problems.append(
             Problem("containers with addresses of their own need root", "run as root, or with become (sudo)")
@@ -202,13 +204,17 @@ def inspect_host(
         problems.append(taken)
     free = {folder: shutil.disk_usage(_existing_parent(Path(folder))).free // 2**20 for folder in folders}
     problems += [
-        Problem(f"{mb} MB free under {folder}, {min_disk_mb} MB are needed", "make room, or lower iterations and limits")
+        Problem(
+            f"{mb} MB free under {folder}, {min_disk_mb} MB are needed", "make room, or lower iterations and limits"
+        )
         for folder, mb in free.items()
         if mb < min_disk_mb
     ]
     memory = _memory_available_mb()
     if memory < min_memory_mb:
-        problems.append(Problem(f"{memory} MB of memory available, {min_memory_mb} MB are needed", "stop other programs"))
+        problems.append(
+            Problem(f"{memory} MB of memory available, {min_memory_mb} MB are needed", "stop other programs")
+        )
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     listing = run(["podman", "ps", "--all", "--format", "json"]) if podman else ""
     return {

@@ -31,7 +31,7 @@ def resolve_experiments(
         fault_data: [the faults as given]}], "stream": summary of the stream, "operations": its length}``
     """
     if not names:
-        raise LabError("experiments names no experiment. Try -e '{\"experiments\": [\"E1-etcd\"]}'.")
+        raise LabError('experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.')
     operations = create_simulation(iterations, seed)
     plan = []
     for name in names:

@@ -23,7 +23,7 @@ A results folder (``results/RUN/``)::
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 SCHEMA_VERSION = 1
@@ -33,7 +33,7 @@ class LabError(Exception):
     """Something the user has to know in one line: what, where, what to try. Never shown as a traceback."""
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """Kind of an operation of the workload."""
 
     CREATE = "CREATE"
@@ -41,7 +41,7 @@ class Kind(str, Enum):
     DELETE = "DELETE"
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """What the client knows of an operation: took effect, certainly did not, or cannot be known."""
 
     OK = "ok"
@@ -49,7 +49,7 @@ class Outcome(str, Enum):
     UNKNOWN = "unknown"
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """What a checker says. ``unknown`` never hides an ``invalid``."""
 
     VALID = "valid"

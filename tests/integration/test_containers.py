@@ -26,7 +26,7 @@ ITERATIONS, SEED = 3000, 7
 EXPERIMENTS = {"E1-etcd": ETCD, "E1-mysql": ("mysql1",), "E2-etcd": ETCD}
 ONLY_E2 = {"experiments": ["E2-etcd"], "seed": SEED}
 # Long enough that a test can act while it runs.
-LONG = ONLY_E2 | {"iterations": 60000}
+LONG = ONLY_E2 | {"iterations": 30000}
 
 
 def read(path: Path) -> Any:

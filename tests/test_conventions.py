@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What holds for the tree as a whole, and no linter looks at."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = (
+    "# Copyright: (c) 2026, the failover lab's authors\n"
+    "# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
+)
+# The host names of registries and mirrors, in halves, so that this file does not name them: which one is used is
+# the business of pip's, apt's and podman's own configuration.
+REGISTRY_HOSTS = [
+    f"{name}.{domain}"
+    for domain, names in {
+        "org": "pypi files.pythonhosted deb.debian ftp.debian snapshot.debian security.debian registry.npmjs",
+        "com": "galaxy.ansible archive.ubuntu registry.hub.docker",
+        "io": "docker quay ghcr gcr",
+    }.items()
+    for name in names.split()
+]
+
+
+def project_files() -> list[Path]:
+    """Return the files that are, or are about to be, under version control."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for path in map(ROOT.joinpath, listed.stdout.splitlines()) if path.is_file()]
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Yield the files that are written by hand, with what is in them."""
+    for path in project_files():
+        if "fixtures" in path.parts or path.name == "LICENSE":
+            continue
+        try:
+            yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            assert path.suffix in (".png", ".pdf"), f"{path} is neither text nor a picture"
+
+
+def found(pattern: str) -> list[str]:
+    """Return where a regular expression occurs, as ``file:line: text``."""
+    return [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def test_no_registry_is_named() -> None:
+    assert found("|".join(map(re.escape, REGISTRY_HOSTS))) == []
+
+
+def test_no_path_of_one_machine_is_named() -> None:
+    assert found(r"(?<![\w.-])/(work|shared|home/\w+|Users)/\w") == []
+
+
+def test_nothing_is_left_to_do() -> None:
+    assert found(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b") == []
+
+
+def is_code(path: Path, text: str) -> bool:
+    return path.suffix == ".py" or text.startswith("#!")
+
+
+def test_every_program_says_its_licence() -> None:
+    for path, text in texts():
+        if is_code(path, text):
+            assert HEADER in "".join(text.splitlines(keepends=True)[:5]), f"{path} has no licence header"
+
+
+def test_every_program_can_be_started_and_nothing_else() -> None:
+    for path, text in texts():
+        # Modules are copied to the hosts and started there.
+        if path.parts[0] != "library":
+            assert bool((ROOT / path).stat().st_mode & 0o100) is text.startswith("#!"), path
+
+
+def test_the_core_never_imports_ansible_and_imports_its_own_relatively() -> None:
+    for path in (ROOT / "module_utils" / "failover").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            else:
+                continue
+            assert not {"ansible", "failover"} & {name.split(".")[0] for name in names}, path
+
+
+def test_every_module_has_a_test_and_every_test_its_subject() -> None:
+    modules = {path.stem for path in (ROOT / "library").glob("*.py")}
+    actions = {path.stem for path in (ROOT / "plugins" / "action").glob("*.py")}
+    tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "library").glob("test_*.py")}
+    tested_plugins = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "plugins").glob("test_*.py")}
+    plugins = {path.stem for path in (ROOT / "plugins").glob("*/*.py")}
+    assert tested == modules - actions
+    assert tested_plugins == plugins
+
+
+def test_every_part_of_the_core_has_a_test() -> None:
+    # Shapes are data.
+    parts = {path.stem for path in (ROOT / "module_utils" / "failover").glob("*.py")} - {"__init__", "shapes"}
+    # A thin module's test is one of the core that it wires.
+    users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py")]
+    tests = [path.read_text(encoding="utf-8") for path in users]
+    for part in sorted(parts):
+        assert any(re.search(rf"failover(\.{part}\b| import .*\b{part}\b)", text) for text in tests), part
+
+
+def test_every_role_documents_its_arguments() -> None:
+    for role in (ROOT / "roles").iterdir():
+        specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+        assert all(spec["short_description"] for spec in specs.values()), role
+        assert "main" in specs or not (role / "tasks" / "main.yml").exists(), role
+
+
+def test_requirements_are_pinned_and_say_why() -> None:
+    for name in ("requirements.txt", "requirements-test.txt", "roles/load_generator/files/requirements.txt"):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            assert not line or line.startswith("#") or re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", line), (
+                f"{name}: {line}"
+            )
+    for before, line in zip(
+        lines := ["", *(ROOT / "requirements.txt").read_text().splitlines()], lines[1:], strict=False
+    ):
+        assert not re.match(r"\w", line) or before.startswith("#"), f"why {line}?"
+
+
+def test_both_sides_have_the_same_clients() -> None:
+    """The load generator's packages are those that the tests on the controller ran with."""
+    host, controller = (
+        dict(re.findall(r"^([\w.-]+)(?:\[\w+\])?==(.+)$", (ROOT / name).read_text(encoding="utf-8"), re.M))
+        for name in ("roles/load_generator/files/requirements.txt", "requirements.txt")
+    )
+    common = host.keys() & controller.keys()
+    assert common >= {"etcd3", "protobuf", "grpcio", "PyMySQL"}
+    assert {name: host[name] for name in common} == {name: controller[name] for name in common}
+
+
+def test_the_readme_knows_every_verb_and_every_public_variable() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    help_text = subprocess.run([ROOT / "scripts" / "lab"], capture_output=True, text=True, check=True).stdout
+    for verb in re.findall(r"^  (\w+)  ", help_text, re.M):
+        assert f"`{verb}`" in readme
+    settings = (ROOT / "roles" / "settings" / "defaults" / "main.yml").read_text(encoding="utf-8")
+    for variable in yaml.safe_load(settings):
+        assert f"`{variable}`" in readme
+
+
+def test_every_link_in_the_docs_leads_somewhere() -> None:
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?://)([^)#\s]*)#?[^)]*\)", text):
+            assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"docs/{path.name}" in readme

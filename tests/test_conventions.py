@@ -150,6 +150,14 @@ def test_both_sides_have_the_same_clients() -> None:
     assert {name: host[name] for name in common} == {name: controller[name] for name in common}
 
 
+def test_the_tests_take_down_the_labs_that_they_make() -> None:
+    made = set(re.findall(r'"lab_name": "([\w-]+)"', (ROOT / "tests" / "integration" / "conftest.py").read_text()))
+    taken_down = re.search(r'^TEST_LABS="(.*)"$', (ROOT / "scripts" / "test").read_text(), re.M)
+    assert made
+    assert taken_down is not None
+    assert set(taken_down[1].split()) == made
+
+
 def test_the_readme_knows_every_verb_and_every_public_variable() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     help_text = subprocess.run([ROOT / "scripts" / "lab"], capture_output=True, text=True, check=True).stdout

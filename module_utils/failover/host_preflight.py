@@ -93,9 +93,10 @@ def subnet_problem(subnet: str, own_network: str, networks: list[dict[str, Any]]
     for network in networks:
         for entry in network.get("subnets") or []:
             other = ipaddress.ip_network(entry["subnet"])
-            if other.version != 4 or not other.overlaps(wanted):
+            own = network["name"] == own_network
+            if other.version != 4 or not (own or other.overlaps(wanted)):
                 continue
-            if network["name"] != own_network:
+            if not own:
                 return Problem(
                     f"the subnet {subnet} is taken by podman network {network['name']} ({other})",
                     "choose another with -e lab_subnet=10.89.78.0/24, or remove that network",

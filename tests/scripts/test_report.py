@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from verified import verified_run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def report(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -95,7 +95,7 @@ def message(hosts: dict[str, dict[str, Any]]) -> str:
         ),
         ("mysql", 'mysql1 runs 9.7.4 with {"sync_binlog": "0"} where the lab wants {"sync_binlog": "1"}.', "stronger"),
         ("mysql", "[ERROR] [MY-012126] [InnoDB] Cannot allocate memory for the buffer pool", "too little memory"),
-        ("mysql", "Failed to fetch http://deb.debian.org/debian/x.deb", "package mirrors"),
+        ("mysql", "Failed to fetch http://mirror.example/debian/x.deb", "package mirrors"),
     ],
 )
 def test_cause_is_found_in_what_the_server_says(role: str, text: str, cause: str) -> None:

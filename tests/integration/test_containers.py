@@ -261,7 +261,6 @@ def test_heal_ends_a_workload_that_nobody_waits_for(lab: RealLab) -> None:
     valid_run(lab)
 
 
-@pytest.mark.unproven
 def test_full_disk_is_said_and_healed(lab: RealLab) -> None:
     # In the container's mount namespace, as the container itself may not mount. Room for the fault, not for the rest.
     pid = podman("inspect", "--format", "{{.State.Pid}}", "test-lab-client1")
@@ -280,7 +279,6 @@ def test_full_disk_is_said_and_healed(lab: RealLab) -> None:
     valid_run(lab)
 
 
-@pytest.mark.unproven
 def test_host_that_is_down_is_named_and_up_brings_it_back(lab: RealLab) -> None:
     podman("stop", "--time", "2", "test-lab-etcd2")
     said = lab.play("run", **ONLY_E2, iterations=500).one_line()
@@ -290,7 +288,6 @@ def test_host_that_is_down_is_named_and_up_brings_it_back(lab: RealLab) -> None:
     assert lab.members_down() == []
 
 
-@pytest.mark.unproven
 def test_up_copes_with_containers_that_are_half_dead(lab: RealLab) -> None:
     """What a machine that went down leaves: podman's record says running, and there is no process."""
     inspected = podman("inspect", "--format", "{{.State.ConmonPid}} {{.State.Pid}}", "test-lab-mysql1")

@@ -414,7 +414,8 @@ def test_an_interrupted_installation_waits_for_apt_get_only(tree: Tree) -> None:
     tree.program("apt-get", "sleep 2; touch apt-is-done")
     script = QUICK_PYTHON + 'pip_install() { sleep 60; }\nbootstrap "podman" requirements.txt'
     with subprocess.Popen(
-        ["bash", "-uc", f". scripts/bootstrap.sh\n{script}", "lab"],
+        # A shell cannot trap what was ignored when it began, as in a background job.
+        ["env", "--default-signal=INT", "bash", "-uc", f". scripts/bootstrap.sh\n{script}", "lab"],
         cwd=tree.root, env=tree.environment, stderr=subprocess.PIPE, text=True,
     ) as child:  # fmt: skip
         time.sleep(1)

@@ -21,12 +21,6 @@ for folder in ("scripts", "tests", "library", "module_utils"):
 # Modules find the core where Ansible would have put it.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what brings up a lab to the end: what is quick fails first."""
-    items.sort(key=lambda item: "integration" in item.path.relative_to(ROOT / "tests").parts)
-
-
 ModuleRunner = Callable[..., dict[str, Any]]
 
 

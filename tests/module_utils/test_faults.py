@@ -238,7 +238,7 @@ def test_a_fault_lands_on_the_leader_at_its_index(lab: Lab, action: str, number:
     (record,) = director.close()
     election.join()
 
-    assert slowest < 0.1
+    assert slowest < 0.5  # an operation does not wait for the fault
     assert (record["fired"], record["reason"], record["member"], record["role"]) == (True, None, "etcd2", "leader")
     assert (record["leader_before"], record["term_before"]) == ("etcd2", 4)
     assert (record["leader_after"], record["term_after"]) == ("etcd3", 5)
@@ -439,16 +439,16 @@ def test_a_heal_that_fails_is_told(lab: Lab) -> None:
 
 
 def test_keepalives_hold_a_fault_while_the_director_lives(lab: Lab) -> None:
-    agents = lab.add_agents(hold_ttl_s=1)
+    agents = lab.add_agents(hold_ttl_s=2)
     director = FaultDirector(plan("kill"), agents, KEY, Emitted())
     director.arm()
     drive(director, 60)
     wait_until(lambda: not lab.running("etcd2"))
-    time.sleep(2.5)
+    time.sleep(5)
     assert not lab.running("etcd2")
     director.close()
     # Nobody sends keepalives any more: it stays held for a while, and is then healed by its host.
-    wait_until(lambda: lab.running("etcd2"), 6)
+    wait_until(lambda: lab.running("etcd2"), 20)
 
 
 def test_a_fault_is_healed_when_the_load_generator_is_killed(lab: Lab) -> None:
@@ -476,7 +476,7 @@ time.sleep(100)
     load_generator.send_signal(signal.SIGKILL)
     load_generator.wait()
     load_generator.stdout.close()
-    wait_until(lambda: lab.running("etcd2"), 6)
+    wait_until(lambda: lab.running("etcd2"), 20)
 
 
 def test_without_faults_nobody_is_contacted() -> None:

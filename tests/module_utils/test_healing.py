@@ -73,7 +73,8 @@ def test_a_fault_is_healed_and_every_phase_timed(lab: Lab) -> None:
     (healed,) = result["healed"]
     assert (healed["fault"], healed["member"], healed["healed_by"]) == ("F1", "etcd2", "request")
     phases = healed["phases_ms"]
-    order = ["heal_received", "active", "first_answer", "caught_up", "converged"]
+    assert phases["heal_received"] < phases["active"]
+    order = ["heal_received", "first_answer", "caught_up", "converged"]
     assert [phases[name] for name in order] == sorted(phases[name] for name in order)
     assert phases["leader_known"] >= phases["first_answer"]
     assert phases["converged"] == result["duration_ms"] >= 1000
@@ -111,14 +112,14 @@ def test_only_the_faults_asked_for_are_healed(lab: Lab) -> None:
 def test_members_that_stay_different_are_a_result(lab: Lab) -> None:
     lab.add_agents()
     lab.cluster.members["etcd3"].hash = 7
-    result = healer(lab, timeout_s=0.5).run(None)
+    result = healer(lab, timeout_s=2).run(None)
     assert (result["converged"], result["duration_ms"]) == (False, None)
     assert result["reasons"] == ["the members' data differ at revision 1: etcd1 4711, etcd2 4711, etcd3 7"]
     lab.cluster.members["etcd3"].revision = 5
-    result = healer(lab, timeout_s=0.5).run(None)
+    result = healer(lab, timeout_s=2).run(None)
     assert result["reasons"] == ["the members are at different revisions: etcd1 1, etcd2 1, etcd3 5"]
     lab.cluster.elect(None)
-    assert "no leader is known to etcd1" in healer(lab, timeout_s=0.5).run(None)["reasons"]
+    assert "no leader is known to etcd1" in healer(lab, timeout_s=2).run(None)["reasons"]
 
 
 def test_an_agent_that_cannot_be_asked_is_named_and_the_others_heal(lab: Lab) -> None:

@@ -226,7 +226,7 @@ def test_a_delete_that_lost_its_answer_is_ok_with_none_removed(server: FakeServe
 def test_a_server_that_dies_under_an_operation(
     server: FakeServer, run: Callable[[MySQLClient], Any], outcome: str
 ) -> None:
-    client, _ = connect()
+    client, _ = connect(FailoverPolicy(operation_budget_ms=2000))
     server.faults = [LOST]
     server.down = True
     result = run(client)

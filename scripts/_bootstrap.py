@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -71,4 +72,9 @@ def run(main: Callable[[], int]) -> NoReturn:
         # The reader left (head, say). Nothing can be printed any more, and that includes the flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_LAB_FAILED) from None
+    except Exception as error:
+        # Nobody thought of it, so the line has to be enough to find its cause.
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(at.filename).name}, line {at.lineno}"
+        fail(f"{type(error).__name__}: {error} ({where}); this is a fault of the lab, please report it")
     raise SystemExit(status)

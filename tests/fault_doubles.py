@@ -23,7 +23,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 KEY = b"0123456789abcdef0123456789abcdef"
 
-# A unit is a folder: "pid" is its main process, "fail" a text with which a start fails, "policy" its Restart=.
+# A unit is a folder: "pid" is its main process, "fail" a text with which a start fails, "late" one with which a stop
+# fails once it is done, "policy" its Restart=.
 SYSTEMCTL = r"""#!{python}
 import json, os, pathlib, signal, subprocess, sys, time
 root = pathlib.Path({root!r})
@@ -79,6 +80,8 @@ elif verb == "start":
     start()
 elif verb == "stop":
     stop("--no-block" not in options)
+    if read("late"):
+        sys.exit(read("late"))
 elif verb == "restart":
     if "--no-block" in options and os.fork():
         sys.exit(0)

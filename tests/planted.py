@@ -474,6 +474,22 @@ def _resurrected_key(parts: _Parts, planted: Planted) -> None:
     planted.details = {"key": key, "index": index, "value": value}
 
 
+def _late_duplicate(parts: _Parts, planted: Planted) -> None:
+    """A key that was deleted is there again, and its CREATE had been sent twice."""
+    _resurrected_key(parts, planted)
+    key = planted.details["key"]
+    created = next(row.index for row in parts.rows if row.kind == CREATE and row.key == key)
+    parts.rows = [row._replace(attempts=2) if row.index == created else row for row in parts.rows]
+    planted.details["created"] = created
+
+
+def _refused_and_resurrected(parts: _Parts, planted: Planted) -> None:
+    """The same, but the first attempt of the CREATE was refused, so that there is no duplicate to blame."""
+    _late_duplicate(parts, planted)
+    data = {"client": 0, "index": planted.details["created"], "error": REFUSED, "ambiguous": False}
+    parts.events.insert(0, Event(parts.origin_wall_ns, "client1", "client.attempt_failed", data))
+
+
 def _duplicate_apply(parts: _Parts, planted: Planted) -> None:
     key = _some_key(parts)
     for entries in parts.dumps.values():
@@ -614,6 +630,8 @@ PLANTS: dict[str, _Defect] = {
     "extra_key": _Defect(_extra_key),
     "diverged_node": _Defect(_diverged_node),
     "resurrected_key": _Defect(_resurrected_key),
+    "late_duplicate": _Defect(_late_duplicate),
+    "refused_and_resurrected": _Defect(_refused_and_resurrected),
     "duplicate_apply": _Defect(_duplicate_apply),
     "duplicate_apply_after_retry": _Defect(_duplicate_apply_after_retry),
     "missing_read": _Defect(_missing_read),

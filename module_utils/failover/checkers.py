@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from .history_parquet import jsonl_to_parquet
 from .model import (
     APPLIED,
     FAIL,
+    LATE_DUPLICATE,
     NOT_APPLIED,
     OK,
     UNDETERMINED,
@@ -44,7 +45,7 @@ from .results import (
     write_json_atomic,
 )
 from .shapes import Check, Kind, LabError, Outcome, Verdict, worst
-from .workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, stream_digest
+from .workload import CREATE, DELETE, RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
 
 Ints = npt.NDArray[np.int64]
 
@@ -104,22 +105,23 @@ def verify_experiment(folder: str | Path) -> list[Check]:
     operations = create_simulation(experiment.info["iterations"], experiment.info["seed"])
     recorded = _record(operations, experiment)
     expected = expected_state(operations, recorded.answers)
+    lenient = expected_state(operations, recorded.answers, _resent(recorded, experiment))
     dumps: dict[str, Dump] = {}
     unreadable: dict[str, str] = {}
     for member in experiment.members:
         try:
-            dumps[member] = experiment.dump(member)
+            dumps[member] = _dump(member, recorded, experiment)
         except LabError as error:
             unreadable[member] = str(error)
 
     checks = [
         check_history(recorded, experiment),
         check_outcomes(recorded, expected),
-        check_reads(recorded, expected),
+        check_reads(recorded, expected, lenient),
     ]
     for member in experiment.members:
         if member in dumps:
-            checks.append(check_keys(dumps[member], recorded, expected))
+            checks.append(check_keys(dumps[member], recorded, expected, lenient))
         else:
             checks.append(Check(f"keys on {member}", Verdict.UNKNOWN, f"{member} cannot be told: {unreadable[member]}"))
     if any(entry.version is not None for dump in dumps.values() for entry in dump.entries.values()):
@@ -156,6 +158,40 @@ def _record(operations: list[Operation], experiment: Experiment) -> Recorded:
     return Recorded(operations, meta, table, row_of, answers)
 
 
+def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
+    """Return a member's keys; LabError where they cannot be read, or were read before the workload was over."""
+    dump = experiment.dump(member)
+    ended_ns = experiment.info["origin_wall_ns"] + max(recorded.table["complete_ns"].to_pylist(), default=0)
+    if dump.header.get("wall_ns", ended_ns) < ended_ns:
+        raise LabError(f"{dump.path} was read before the last operation ended; read the keys again")
+    return dump
+
+
+def _resent(recorded: Recorded, experiment: Experiment) -> set[int]:
+    """Return the acknowledged writes of which an earlier attempt may still take effect.
+
+    Those whose failed attempts were all definite (refused, rolled back) are not among them, as far as the events are
+    there to tell.
+    """
+    answers = recorded.answers
+    retried = {
+        index
+        for index, (operation, outcome, attempts) in enumerate(
+            zip(recorded.operations, answers.outcome, answers.attempts, strict=True)
+        )
+        if outcome == OK and attempts > 1 and operation[0] != RETRIEVE
+    }
+    if not retried:
+        return retried
+    try:
+        events = experiment.events()
+    except LabError:
+        return retried
+    failed = [event.data for event in events if event.event == "client.attempt_failed"]
+    definite = {data.get("index") for data in failed} - {data.get("index") for data in failed if data.get("ambiguous")}
+    return retried - definite
+
+
 def check_history(recorded: Recorded, experiment: Experiment) -> Check:
     """Check that every operation of the stream has one row, which says what the stream says, in its order.
 
@@ -175,7 +211,7 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
             first = items[0]["index"] if isinstance(items[0], dict) else items[0]
             into.append(f"{what}: {len(items):,}, the first {first}")
 
-    holes, tail = _missing(recorded)
+    holes, tail = _missing(recorded, experiment.info["clients"])
     found("missing", "operations without a row", holes, wrong)
     found("not_reached", "operations at the end without a row, as after an interruption", tail, unsettled)
     values, counts = np.unique(index, return_counts=True)
@@ -212,26 +248,18 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
     )
 
 
-def _missing(recorded: Recorded) -> tuple[list[int], list[int]]:
+def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
     """Return the operations without a row: holes, and those after the last row of the client they belong to."""
-    missing = np.flatnonzero(recorded.row_of < 0).tolist()
-    if not missing:
+    if (recorded.row_of >= 0).all():
         return [], []
-    last: dict[int, int] = {}
-    client_of: dict[str, int] = {}
-    table = recorded.table
-    rows = zip(table["index"].to_pylist(), table["client"].to_pylist(), table["key"].to_pylist(), strict=True)
-    for index, client, key in rows:
-        last[client] = max(last.get(client, -1), index)
-        client_of[key] = client
-    slowest = min(last.values(), default=-1)
     holes: list[int] = []
     tail: list[int] = []
-    for index in missing:
-        client = client_of.get(recorded.operations[index][1])
-        reached = slowest if client is None else last[client]
-        (holes if index < reached else tail).append(index)
-    return holes, tail
+    for indexes in assign_clients(recorded.operations, clients):
+        there = recorded.row_of[indexes] >= 0
+        reached = int(np.flatnonzero(there).max(initial=-1))
+        holes += [index for index, found in zip(indexes[:reached], there[:reached], strict=True) if not found]
+        tail += indexes[reached + 1 :]
+    return sorted(holes), sorted(tail)
 
 
 def _mismatches(recorded: Recorded) -> list[dict[str, Any]]:
@@ -290,8 +318,12 @@ def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
     return Check("outcomes", Verdict.VALID, summary, evidence)
 
 
-def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
-    """Check that every RETRIEVE returns, and every DELETE finds, what the stream and the outcomes so far allow."""
+def check_reads(recorded: Recorded, expected: ExpectedState, lenient: ExpectedState) -> Check:
+    """Check that every RETRIEVE returns, and every DELETE finds, what the stream and the outcomes so far allow.
+
+    :param lenient: what is allowed where writes that were sent again may take effect late; answers that only this
+        explains make the check ``unknown``.
+    """
     answers = recorded.answers
     reads = deletes = 0
     for operation, outcome, affected in zip(recorded.operations, answers.outcome, answers.affected, strict=True):
@@ -300,7 +332,11 @@ def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
             deletes += operation[0] == DELETE and affected is not None
     evidence: dict[str, Any] = {"reads": reads, "deletes": deletes}
     compared = f"{reads:,} values read and {deletes:,} removals reported"
-    contradictions = expected.contradictions
+    unexplained = {found.index for found in lenient.contradictions}
+    contradictions = [
+        found if found.index in unexplained else replace(found, wrong=LATE_DUPLICATE)
+        for found in expected.contradictions
+    ]
     if contradictions:
         touching = recorded.touching({found.key for found in contradictions[:MAX_LISTED]})
         evidence["by_class"] = dict(Counter(found.wrong for found in contradictions))
@@ -318,7 +354,7 @@ def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
         classes = ", ".join(f"{count:,} {wrong}" for wrong, count in evidence["by_class"].items())
         return Check(
             "reads",
-            Verdict.INVALID,
+            _verdict_of(evidence["by_class"]),
             f"Of {compared}, the stream contradicts {classes}: {_names(found.key for found in contradictions)}.",
             evidence,
         )
@@ -330,8 +366,16 @@ def check_reads(recorded: Recorded, expected: ExpectedState) -> Check:
 # ---------------------------------------------------------------- the members' data
 
 
-def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check:
-    """Check that a member has exactly the keys that must be there, with their values."""
+def _verdict_of(classes: Collection[str]) -> Verdict:
+    """Return the verdict on wrong observations: a late duplicate may be the doing of the client alone."""
+    return Verdict.UNKNOWN if set(classes) <= {LATE_DUPLICATE} else Verdict.INVALID
+
+
+def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState, lenient: ExpectedState) -> Check:
+    """Check that a member has exactly the keys that must be there, with their values.
+
+    :param lenient: see :func:`check_reads`
+    """
     name = f"keys on {dump.member}"
     entries = dump.entries
     doubtful = expected.doubtful
@@ -357,7 +401,12 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check
         )
     given = values_given(recorded.operations, recorded.answers, wrong)
     found = {key: entries[key].value if key in entries else None for key in wrong}
-    class_of = {key: classify(found[key], expected.allowed(key), given[key]) for key in wrong}
+    class_of = {
+        key: LATE_DUPLICATE
+        if found[key] in lenient.allowed(key)
+        else classify(found[key], expected.allowed(key), given[key])
+        for key in wrong
+    }
     touching = recorded.touching(wrong[:MAX_LISTED])
     evidence["by_class"] = dict(Counter(class_of.values()))
     evidence["wrong"] = _listed(
@@ -373,7 +422,7 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState) -> Check
     classes = ", ".join(f"{count:,} {wrong_class}" for wrong_class, count in evidence["by_class"].items())
     return Check(
         name,
-        Verdict.INVALID,
+        _verdict_of(evidence["by_class"]),
         f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be; wrong are {classes}: "
         f"{_names(wrong)}.",
         evidence,
@@ -384,18 +433,21 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
     """Check that no CREATE took effect twice. etcd counts the writes of a key since it was created.
 
     A write that was sent again after its answer got lost may rightly be there twice: it is named, and the data
-    are the same. Twice without a second attempt is wrong.
+    are the same. Twice without a second attempt is wrong. After a DELETE etcd counts anew, but a CREATE of unknown
+    outcome before it, or an attempt whose answer was lost, may take effect after it.
     """
-    limit: dict[str, int] = {}  # writes since the last certain DELETE that may have taken effect
-    resent: dict[str, int] = {}  # further attempts of those
+    limit: dict[str, int] = {}  # writes that may have taken effect since etcd last began to count
+    unknown: dict[str, int] = {}  # those among them that may take effect at any time
+    resent: dict[str, int] = {}  # further attempts
     answers = recorded.answers
     for operation, outcome, attempts in zip(recorded.operations, answers.outcome, answers.attempts, strict=True):
         key = operation[1]
         if operation[0] == CREATE and outcome != FAIL:
             limit[key] = limit.get(key, 0) + 1
+            unknown[key] = unknown.get(key, 0) + (outcome != OK)
             resent[key] = resent.get(key, 0) + max(0, attempts - 1)
         elif operation[0] == DELETE and outcome == OK:
-            limit[key] = resent[key] = 0
+            limit[key] = unknown.get(key, 0)
     explained: dict[str, list[Any]] = {}
     unexplained: dict[str, list[Any]] = {}
     for dump in dumps:
@@ -404,7 +456,7 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
             # A key that nothing may have written is a phantom or resurrected; the keys' own check names it.
             if entry.version is None or allowed == 0 or entry.version <= allowed:
                 continue
-            within = entry.version <= allowed + resent[key]
+            within = entry.version <= allowed + resent.get(key, 0)
             (explained if within else unexplained).setdefault(key, [entry.version, []])[1].append(dump.member)
     evidence: dict[str, Any] = {}
     for name, keys in (("after_a_retry", explained), ("unexplained", unexplained)):
@@ -531,6 +583,10 @@ def check_convergence(experiment: Experiment) -> Check:
 
 # ---------------------------------------------------------------- the faults
 
+# A fault is meant to land within so many operations of its index or so many ms, whichever is longer.
+FAULT_WITHIN_OPERATIONS = 20
+FAULT_WITHIN_MS = 20
+
 # What of a fault's record is evidence; experiment.json has all of it.
 _FAULT_FACTS = (
     "fired",
@@ -582,8 +638,19 @@ def check_fault(fault: dict[str, Any], experiment: Experiment) -> Check:
         name,
         Verdict.VALID,
         f"{record['signal']} went to {record['member']}{led if record['role'] == 'leader' else ''} at operation "
-        f"{record['index_hit']:,}, asked for at {record['index_asked']:,}{then}.",
+        f"{record['index_hit']:,}, asked for at {record['index_asked']:,}{_late(record)}{then}.",
         evidence,
+    )
+
+
+def _late(record: dict[str, Any]) -> str:
+    """Say so where a fault did not land as close to its index as the lab promises."""
+    operations, delay_ms = record["index_hit"] - record["index_asked"], record.get("delay_ms")
+    if operations <= FAULT_WITHIN_OPERATIONS or delay_ms is None or delay_ms <= FAULT_WITHIN_MS:
+        return ""
+    return (
+        f" ({operations:,} operations and {delay_ms:,.1f} ms late, where {FAULT_WITHIN_OPERATIONS} or "
+        f"{FAULT_WITHIN_MS} ms are the aim)"
     )
 
 
@@ -606,8 +673,12 @@ def _doubts_of_aim(fault: dict[str, Any], record: dict[str, Any]) -> list[str]:
 def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: int) -> list[str]:
     """Say which effect, without which the fault shows nothing, was not seen."""
     doubts = []
+    if record.get("inject_error"):
+        doubts.append(f"whether it was done is not certain: {record['inject_error']}")
     if record.get("process_gone_wall_ns") is None:
         doubts.append(f"the process on {record.get('member')} was not seen to end")
+    if fault["action"] != "restart" and record.get("healed_wall_ns") is not None:
+        doubts.append(f"it was healed before the workload ended, by {record.get('healed_by')}")
     if record.get("role") == "leader" and members > 1:
         before, after = record.get("term_before"), record.get("term_after")
         if before is None or after is None or after <= before:

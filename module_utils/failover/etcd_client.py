@@ -16,6 +16,7 @@ from .failover_policy import (
     OperationResult,
     discard,
     join_endpoint,
+    removed,
     split_endpoint,
 )
 from .shapes import Kind, LabError
@@ -27,8 +28,8 @@ ASK_TIMEOUT_S = 0.1
 class ClientWithFailover:
     """A client of a whole etcd cluster that needs to be told of one member only. One thread at a time.
 
-    A DELETE that removed nothing is acknowledged as it stands: after an ambiguous attempt that one may have removed
-    the key, otherwise the key was not there. ``affected`` tells the number, the checkers judge it.
+    A DELETE that removed nothing says so in ``affected``; after an ambiguous attempt, which may have removed the key,
+    it says nothing.
 
     Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members}, ``client.connected``
     {endpoint, member}.
@@ -90,10 +91,10 @@ class ClientWithFailover:
         return self._loop.run(Kind.RETRIEVE, attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
-        """Remove ``key``; ``affected`` is the number of keys that the acknowledged attempt removed."""
+        """Remove ``key``; ``affected`` is the number of keys that this removed, None where that is not known."""
 
-        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
-            return Answer(affected=self._connections[endpoint].delete(key, timeout_s))
+        def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
+            return removed(self._connections[endpoint].delete(key, timeout_s), after_ambiguous)
 
         return self._loop.run(Kind.DELETE, attempt)
 

@@ -87,6 +87,11 @@ class Answer(NamedTuple):
     affected: int | None = None
 
 
+def removed(count: int, after_ambiguous: bool) -> Answer:
+    """Return what a DELETE that removed ``count`` keys says: nothing, where an attempt before it may have done that."""
+    return Answer(affected=None if count == 0 and after_ambiguous else count)
+
+
 class AttemptFailedError(Exception):
     """One attempt that was not acknowledged.
 
@@ -189,7 +194,10 @@ class FailoverLoop:
         left_s = policy.operation_budget_ms / 1000
         while left_s > 0:
             # The first attempt is always made: without one nothing is known of the operation.
-            if attempts == 0 or not self._passes_over():
+            passes_over = attempts > 0 and self._passes_over()
+            # Asking the members took time, too.
+            left_s = deadline - self._clock() if attempts > 0 else left_s
+            if not passes_over and left_s > 0:
                 endpoint = self.endpoint
                 attempts += 1
                 try:

@@ -202,6 +202,7 @@ class FaultRecord:
     process_started_wall_ns: int | None = None
     healed_wall_ns: int | None = None
     healed_by: str | None = None  # request, dead man's switch, restart
+    inject_error: str | None = None  # what went wrong once the signal was on its way
     error: str | None = None  # why the last heal failed
 
 
@@ -359,8 +360,11 @@ class Agent:
                 self._forget(token)
                 return {"fired": False, "reason": str(refusal), **self._role_of(record)}
             except (ServiceError, OSError) as error:
-                self._forget(token)
-                raise RequestError(f"{name} of {self.config.unit} failed: {error}") from None
+                if record.signal_sent_wall_ns is None:
+                    self._forget(token)
+                    raise RequestError(f"{name} of {self.config.unit} failed: {error}") from None
+                # It may have been done all the same: it is held, and healed like every other.
+                record.inject_error = " ".join(str(error).split())
             # The watcher has its own pidfd: this one may be replaced by the next process of the unit.
             self._process = None
             answer = {"fired": True, "record": asdict(record)}

@@ -56,6 +56,7 @@ AGENT_FIELDS = (
     "signal_call_ms",
     "role_checked_wall_ns",
     "signal_sent_wall_ns",
+    "inject_error",
 )
 
 Emit = Callable[[str, dict[str, Any]], None]
@@ -246,6 +247,7 @@ class FaultDirector:
             "role_checked_wall_ns": None,  # the member's clock, as the following
             "signal_sent_wall_ns": None,
             "signal_call_ms": None,
+            "inject_error": None,
             "process_gone_wall_ns": None,
             "gone_ms": None,  # from the signal to the end of the process
             "clock_offset_ns": None,  # how far the member's clock is ahead of this host's

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn, Self
 
@@ -89,6 +90,8 @@ class HistoryWriter:
         else:
             advice = f"check that {self.path.parent} exists and may be written to"
         self._broken = f"history {self.path}: {error.strerror or error} after {self.rows} rows; {advice}"
+        with suppress(OSError, AttributeError):  # what is left in its buffer cannot be written, or it never was open
+            self._file.close()
         raise LabError(self._broken) from error
 
 

@@ -34,6 +34,9 @@ from typing import Any, NamedTuple
 from .history import read_jsonl
 from .shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
 
+_KINDS = frozenset(kind.value for kind in Kind)
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
 # Combinations between two looks at the clock.
 _STEPS_PER_LOOK = 2048
 
@@ -606,12 +609,21 @@ def load_lab(path: Path, *, is_parquet: bool) -> History:
     else:
         rows = read_jsonl(path)[1]
     calls: dict[str, list[Call]] = {}
-    for values in rows:
+    for number, values in enumerate(rows, 1):
         row = HistoryRow._make(values)
+        if row.kind not in _KINDS or row.outcome not in _OUTCOMES or not _are_times(row.invoke_ns, row.complete_ns):
+            raise LabError(
+                f"{path}: row {number} is no operation of this lab (kind {row.kind!r}, outcome {row.outcome!r}, from "
+                f"{row.invoke_ns!r} to {row.complete_ns!r}); fetch the history again or repeat the run"
+            )
         call = _lab_call(row)
         if call is not None:
             calls.setdefault(row.key, []).append(call)
     return History(None, calls)
+
+
+def _are_times(*values: Any) -> bool:
+    return all(isinstance(value, int) for value in values)
 
 
 def _lab_call(row: HistoryRow) -> Call | None:
@@ -624,7 +636,7 @@ def _lab_call(row: HistoryRow) -> Call | None:
         action, argument, result = Action.READ, None, row.read
     elif row.kind == Kind.DELETE.value and known and row.affected:
         action = Action.REMOVE
-    elif row.kind == Kind.DELETE.value and known and row.affected == 0 and row.attempts == 1:
+    elif row.kind == Kind.DELETE.value and known and row.affected == 0:
         action = Action.READ  # it found the key absent
     label = f"{row.kind} of {row.key!r}, operation {row.index}"
     if action is Action.READ:

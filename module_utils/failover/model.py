@@ -8,6 +8,9 @@ time after its place in that order, or never. An operation without a row in the 
 too. For a key without such a write there is exactly one right state at every place; for a key with one,
 every combination that agrees with all answers is followed, which also tells in the end which of the unknown
 writes took effect.
+
+An acknowledged write that the client sent more than once may take effect once more, late. That is its client's doing
+and not the system's; :func:`expected_state` allows it where it is told which writes these are.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ RESURRECTED = "resurrected"  # a key that was deleted for certain is there, with
 PHANTOM = "phantom"  # a key is there that nothing, or only a failed write, put there
 STALE = "stale"  # the key has a value that it had before, not the one it must have
 WRONG_VALUE = "wrong-value"  # the key has a value that no operation gave it
+LATE_DUPLICATE = "late-duplicate"  # an acknowledged write that was sent again took effect once more, later
 
 # Words for an unknown write, once all evidence is in
 APPLIED = "applied"
@@ -140,10 +144,15 @@ def values_given(operations: Sequence[Operation], answers: Answers, keys: Collec
     return given
 
 
-def expected_state(operations: Sequence[Operation], answers: Answers) -> ExpectedState:
-    """Follow the stream with the client's answers; return the allowed end and every answer that contradicts it."""
+def expected_state(
+    operations: Sequence[Operation], answers: Answers, resent: Collection[int] = frozenset()
+) -> ExpectedState:
+    """Follow the stream with the client's answers; return the allowed end and every answer that contradicts it.
+
+    :param resent: acknowledged writes that may take effect once more, at any later time, by their index
+    """
     outcomes = answers.outcome
-    doubtful: dict[str, list[int]] = {}
+    doubtful: dict[str, list[int]] = {operations[index][1]: [] for index in resent}
     for index, outcome in enumerate(outcomes):
         if outcome not in (OK, FAIL) and operations[index][0] != RETRIEVE:
             doubtful.setdefault(operations[index][1], [])
@@ -168,7 +177,7 @@ def expected_state(operations: Sequence[Operation], answers: Answers) -> Expecte
             if not _delete_fits(state, index, answers):
                 wrong.append((index, frozenset([state]), None if state is not None else SOME_VALUE))
     for key, indices in doubtful.items():
-        followed = _follow(indices, operations, answers, wrong)
+        followed = _follow(indices, operations, answers, resent, wrong)
         if followed is None:
             created = [operations[index][-1] for index in indices if operations[index][0] == CREATE]
             undecided[key] = frozenset([None, *created])
@@ -186,22 +195,16 @@ def expected_state(operations: Sequence[Operation], answers: Answers) -> Expecte
 
 
 def _delete_fits(state: str | None, index: int, answers: Answers) -> bool:
-    """Say whether an acknowledged DELETE's number of removed keys agrees with the state before it.
-
-    None removed says nothing once it was sent twice: the first one may have removed it.
-    """
+    """Say whether an acknowledged DELETE's number of removed keys, where it gave one, agrees with the state before."""
     affected = answers.affected[index]
-    if affected is None:
-        return True
-    if affected > 0:
-        return state is not None
-    return state is None or answers.attempts[index] > 1
+    return affected is None or (affected > 0) == (state is not None)
 
 
 def _follow(
     indices: list[int],
     operations: Sequence[Operation],
     answers: Answers,
+    resent: Collection[int],
     wrong: list[tuple[int, Allowed, str | None]],
 ) -> set[_Branch] | None:
     """Follow one key with unknown writes; return what may have happened, or None where that is too much to follow.
@@ -220,8 +223,9 @@ def _follow(
         branches = _with_late_effects(branches, operations)
         if len(branches) > MAX_BRANCHES:
             return None
+        again = frozenset([index]) if index in resent else nothing
         if kind == CREATE:
-            branches = {_Branch(operations[index][-1], b.pending, b.applied) for b in branches}
+            branches = {_Branch(operations[index][-1], b.pending | again, b.applied) for b in branches}
             continue
         if kind == RETRIEVE:
             fitting = {b for b in branches if b.state == answers.read[index]}
@@ -232,7 +236,7 @@ def _follow(
         if not fitting:
             wrong.append((index, frozenset(b.state for b in branches), found))
             fitting = branches
-        branches = fitting if kind == RETRIEVE else {_Branch(None, b.pending, b.applied) for b in fitting}
+        branches = fitting if kind == RETRIEVE else {_Branch(None, b.pending | again, b.applied) for b in fitting}
     branches = _with_late_effects(branches, operations)
     return branches if len(branches) <= MAX_BRANCHES else None
 

@@ -17,6 +17,7 @@ from .failover_policy import (
     OperationResult,
     discard,
     join_endpoint,
+    removed,
 )
 from .shapes import Kind, LabError
 
@@ -54,8 +55,8 @@ class MySQLClient:
 
     Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An INSERT that
     finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that the
-    earlier attempt took effect. PyMySQL's time limits hold for each read and write of the socket, so an operation may
-    outlive its budget by the length of one attempt.
+    earlier attempt took effect. PyMySQL's time limits are those of a connection, and hold for each read and write of
+    the socket, so an operation may outlive its budget by the length of one attempt or two.
 
     Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members} once, ``client.connected``
     {endpoint} for each connection.
@@ -126,10 +127,10 @@ class MySQLClient:
         return self._run(Kind.RETRIEVE, statements)
 
     def delete_with_retry(self, key: str) -> OperationResult:
-        """Delete the row of ``key``; ``affected`` is the number of rows that the acknowledged attempt deleted."""
+        """Delete the row of ``key``; ``affected`` is the number of rows that this deleted, None where not known."""
 
-        def statements(connection: Any, _after_ambiguous: bool) -> Answer:
-            return Answer(affected=_execute(connection, DELETE, (key,))[0])
+        def statements(connection: Any, after_ambiguous: bool) -> Answer:
+            return removed(_execute(connection, DELETE, (key,))[0], after_ambiguous)
 
         return self._run(Kind.DELETE, statements)
 

@@ -209,11 +209,14 @@ def read_events(path: Path) -> list[Event]:
 
 
 def read_dump(path: Path, key_prefix: str) -> Dump:
-    """Return every key of one member. A ``count`` in the header has to be the number of the keys that follow."""
+    """Return every key of one member. The header has to be of this member and prefix, and to count the keys right."""
     lines = read_json_lines(path)
     header = next(lines, None)
     if not isinstance(header, dict):
         raise LabError(f"{path} does not start with a header object; {_FETCH_AGAIN}")
+    for name, wanted in (("member", path.stem), ("prefix", key_prefix)):
+        if header.get(name, wanted) != wanted:
+            raise LabError(f"{path} is of {name} {header[name]!r}, not {wanted!r}; {_FETCH_AGAIN}")
     entries: dict[str, Entry] = {}
     for number, line in enumerate(lines, 2):
         if not isinstance(line, list) or len(line) != 4 or not isinstance(line[0], str):

@@ -30,7 +30,7 @@ from .prepare import split_endpoint
 from .progress import FAILED, FINISHED, EtcdLeader, ProgressReporter, Tally
 from .results import write_json_atomic
 from .shapes import SCHEMA_VERSION, FaultSpec, HistoryRow, Kind, LabError, Outcome
-from .workload import RETRIEVE, Operation, create_simulation, stream_digest
+from .workload import RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
 
 HISTORY_FILE = "history.jsonl"
 EVENTS_FILE = "events.jsonl"
@@ -153,21 +153,6 @@ def director_maker(config: RunnerConfig, agents: Mapping[str, str], key: bytes) 
     if not config.faults:
         return None
     return lambda emit: FaultDirector(config.faults, agents, key, emit)
-
-
-def assign_clients(operations: Sequence[Operation], clients: int) -> list[list[int]]:
-    """Return the indexes that each client runs, ascending.
-
-    Devices are numbered in the order in which their names first appear, and a device belongs to the client of its
-    number modulo ``clients``: all operations of one key are one client's, in the stream's order.
-    """
-    if clients == 1:
-        return [list(range(len(operations)))]
-    assigned: list[list[int]] = [[] for _ in range(clients)]
-    number_of: dict[str, int] = {}
-    for index, operation in enumerate(operations):
-        assigned[number_of.setdefault(operation[1], len(number_of)) % clients].append(index)
-    return assigned
 
 
 class EventLog:
@@ -523,11 +508,14 @@ class _Run:
         """Write summary and last progress; raise the error that ended the run, if one did."""
         summary = self._summarize(records)
         error, message = self._stop.error, summary["message"]
+        # The first error is the cause; with a full disk these fail, too.
         try:
             write_json_atomic(self._config.work_dir / SUMMARY_FILE, summary)
+        except LabError as failure:
+            error = error or failure
+        try:
             self._progress.finish(FAILED if summary["interrupted"] else FINISHED, message)
         except LabError as failure:
-            # The first error is the cause; with a full disk these fail, too.
             error = error or failure
         if self._etcd_leader is not None:
             self._etcd_leader.close()

@@ -86,7 +86,7 @@ class HistoryRow(NamedTuple):
     attempts: int  # requests sent, at least 1 unless the budget was gone before the first
     endpoint: str  # "host:port" that answered last (or was tried last)
     read: str | None  # value a RETRIEVE returned; None where the key was absent or the outcome is not ok
-    affected: int | None  # keys or rows a write reports as changed; None where it reports none
+    affected: int | None  # keys or rows a write says that it changed; None where it says nothing
     error: str | None  # short reason of the last failed attempt, also on ok operations that were retried
 
 

@@ -203,3 +203,18 @@ def summarize(operations: Sequence[Operation]) -> dict[str, int | str]:
         "expected_keys": counts[CREATE] - counts[DELETE],
         "digest": stream_digest(operations),
     }
+
+
+def assign_clients(operations: Sequence[Operation], clients: int) -> list[list[int]]:
+    """Return the indexes that each client runs, ascending.
+
+    Devices are numbered in the order in which their names first appear, and a device belongs to the client of its
+    number modulo ``clients``: all operations of one key are one client's, in the stream's order.
+    """
+    if clients == 1:
+        return [list(range(len(operations)))]
+    assigned: list[list[int]] = [[] for _ in range(clients)]
+    number_of: dict[str, int] = {}
+    for index, operation in enumerate(operations):
+        assigned[number_of.setdefault(operation[1], len(number_of)) % clients].append(index)
+    return assigned

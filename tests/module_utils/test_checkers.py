@@ -9,10 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import planted
+import pyarrow as pa
 import pytest
-from failover.checkers import MAX_LISTED, verify, verify_experiment, write_run_verdict
+from failover.checkers import (
+    MAX_LISTED,
+    Recorded,
+    check_applied_once,
+    verify,
+    verify_experiment,
+    write_run_verdict,
+)
+from failover.model import Answers
+from failover.results import Dump, Entry
 from failover.shapes import Check, LabError, Verdict
+from failover.workload import Operation
 from planted import Planted, make_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,6 +153,45 @@ def test_a_write_that_was_sent_again_may_be_there_twice_and_is_named(plant: Plan
     assert made.details["key"] in checks["applied once"].summary
 
 
+def test_writes_before_a_delete_that_may_come_late_are_not_too_many() -> None:
+    operations: list[Operation] = [("CREATE", "k", "1.1.1.1"), ("DELETE", "k"), ("CREATE", "k", "2.2.2.2")]
+    dump = Dump("etcd1", Path(), {}, {"k": Entry("1.1.1.1", 2, 9)})
+
+    def check(first: str, attempts: int = 1) -> Verdict:
+        answers = Answers([first, "ok", "ok"], [None] * 3, [None] * 3, [attempts, 1, 1])
+        recorded = Recorded(operations, {}, pa.table({}), np.full(3, -1), answers)
+        return check_applied_once([dump], recorded).verdict
+
+    assert check("ok") is Verdict.INVALID
+    assert check("unknown") is Verdict.VALID
+    assert check("ok", attempts=2) is Verdict.VALID
+
+
+def test_a_late_duplicate_is_the_clients_doing_and_cannot_be_told(plant: PlantIt) -> None:
+    made, checks = plant("late_duplicate")
+    assert wrong(checks) == set()
+    assert wrong(checks, Verdict.UNKNOWN) == ETCD_KEYS
+    found = only(checks["keys on etcd1"])
+    assert (found["key"], found["class"]) == (made.details["key"], "late-duplicate")
+
+
+def test_an_attempt_that_was_refused_explains_no_duplicate(plant: PlantIt) -> None:
+    _, checks = plant("refused_and_resurrected")
+    assert wrong(checks) == ETCD_KEYS
+    assert only(checks["keys on etcd1"])["class"] == "resurrected"
+
+
+def test_keys_that_were_read_before_the_end_are_none(plant: PlantIt, tmp_path: Path) -> None:
+    plant(None)
+    path = tmp_path / "run" / "E2-etcd" / "nodes" / "etcd2.jsonl"
+    header, _, rest = path.read_text().partition("\n")
+    origin_wall_ns = json.loads((path.parent.parent / "experiment.json").read_text())["origin_wall_ns"]
+    path.write_text(json.dumps({**json.loads(header), "wall_ns": origin_wall_ns}) + "\n" + rest)
+    checks = {check.name: check for check in verify_experiment(path.parent.parent)}
+    assert checks["keys on etcd2"].verdict is Verdict.UNKNOWN
+    assert "before the last operation ended" in checks["keys on etcd2"].summary
+
+
 @pytest.mark.parametrize(("name", "word"), [("unknown_applied", "applied"), ("unknown_not_applied", "not applied")])
 @pytest.mark.parametrize("experiment", ["E2-etcd", "E1-mysql"])
 def test_an_unknown_write_is_no_fault_and_is_resolved(plant: PlantIt, experiment: str, name: str, word: str) -> None:
@@ -258,6 +309,21 @@ def test_the_proof_of_a_fault(plant: PlantIt) -> None:
     assert (evidence["leader_before"], evidence["leader_after"]) == ("etcd2", "etcd3")
 
 
+def test_a_fault_that_came_late_says_so(plant: PlantIt, tmp_path: Path) -> None:
+    plant(None)
+    path = tmp_path / "run" / "E2-etcd" / "experiment.json"
+    info = json.loads(path.read_text())
+    summaries = []
+    for late in ({"index_hit": 261}, {"delay_ms": 20.5}, {"index_hit": 261, "delay_ms": 20.5}):
+        changed = {**info, "faults": [{**info["faults"][0], "record": {**info["faults"][0]["record"], **late}}]}
+        path.write_text(json.dumps(changed))
+        check = next(check for check in verify_experiment(path.parent) if check.name == "fault F1")
+        assert check.verdict is Verdict.VALID
+        summaries.append(check.summary)
+    assert [" late, " in summary for summary in summaries] == [False, False, True]
+    assert "21 operations and 20.5 ms late" in summaries[2]
+
+
 def drop_events(path: Path) -> None:
     kept = [line for line in path.read_text().splitlines(keepends=True) if "fault.signal_sent" not in line]
     path.write_text("".join(kept))
@@ -287,6 +353,8 @@ def test_a_fault_without_events_is_not_proven(
         ("leader", None, "Nothing was recorded"),
         ("leader", {"index_hit": 100}, "struck at operation 100"),
         ("leader", {"process_gone_wall_ns": None}, "not seen to end"),
+        ("leader", {"inject_error": "systemctl stop did not end"}, "not certain: systemctl stop did not end"),
+        ("leader", {"healed_wall_ns": 5, "healed_by": "dead man's switch"}, "healed before the workload ended"),
         ("follower", {}, "which was leader"),
         ("etcd1", {}, "it hit etcd2"),
     ],

@@ -225,6 +225,17 @@ def test_members_are_not_passed_over_for_ever() -> None:
     assert 1.0 < bench.clock.now_s - started_s < 1.2
 
 
+def test_time_spent_asking_is_not_given_to_an_attempt() -> None:
+    bench = Bench(policy=FailoverPolicy(operation_budget_ms=1000, attempt_timeout_ms=400))
+
+    def ask_slowly(_endpoint: str) -> None:
+        bench.clock.now_s += 0.45
+
+    bench.loop._why_pass_over = ask_slowly
+    assert bench.run(DEFINITE).outcome == "fail"
+    assert [round(timeout_s, 2) for _, timeout_s, _ in bench.calls] == [0.4, 0.4, 0.1]
+
+
 def test_an_operation_that_passed_over_all_to_the_end_says_what_is_known() -> None:
     bench = Bench(policy=FailoverPolicy(operation_budget_ms=2000), why_pass_over=lambda _endpoint: "always")
     assert bench.run(DEFINITE) == ("fail", 1, "a:1", None, None, "refused")

@@ -225,6 +225,18 @@ def test_a_heal_that_fails_says_why_and_is_tried_again(
     assert record_of(client)["error"] is None
 
 
+def test_a_fault_that_may_have_been_done_is_held_and_healed(start: MakeAgent, manager: FakeManager) -> None:
+    client = start()
+    manager.set(UNIT, "late", "the manager did not answer")
+    reply = fire(client)
+    assert (reply["ok"], reply["fired"]) == (True, True)
+    assert reply["record"]["inject_error"] == f"systemctl stop {UNIT} failed: the manager did not answer"
+    wait_until(lambda: manager.pid(UNIT) == 0)
+    assert record_of(client)["held"]
+    assert client.request("heal")["ok"]
+    assert manager.pid(UNIT) != 0
+
+
 # ---------------------------------------------------------------- the dead man's switch
 
 

@@ -83,7 +83,7 @@ def test_a_removal_that_was_reported_settles_what_was_there() -> None:
     expected = expect([CREATE, DELETE], "unknown", ok(affected=0))
     assert expected.resolve("k", 0, {None}) == model.NOT_APPLIED
     # Sent twice, the first one may have removed it.
-    expected = expect([CREATE, DELETE], "unknown", ok(affected=0, attempts=2))
+    expected = expect([CREATE, DELETE], "unknown", ok(affected=None, attempts=2))
     assert expected.resolve("k", 0, {None}) == model.UNDETERMINED
 
 
@@ -115,7 +115,24 @@ def test_one_lie_does_not_taint_what_follows() -> None:
 
 
 def test_a_retried_delete_that_found_nothing_is_no_contradiction() -> None:
-    assert not expect([CREATE, DELETE], "ok", ok(affected=0, attempts=2)).contradictions
+    assert not expect([CREATE, DELETE], "ok", ok(affected=None, attempts=2)).contradictions
+    # A number is only given where no earlier attempt can have removed it: then it counts, however often it was sent.
+    (found,) = expect([CREATE, DELETE], "ok", ok(affected=0, attempts=2)).contradictions
+    assert found.wrong == model.LOST
+
+
+def test_a_write_that_was_sent_again_may_take_effect_once_more_where_that_is_allowed() -> None:
+    operations = [CREATE, DELETE, READ]
+    rows = answers(ok(attempts=2), ok(affected=1), ok(read=A))
+    assert [found.wrong for found in expected_state(operations, rows).contradictions] == [model.RESURRECTED]
+    lenient = expected_state(operations, rows, {0})
+    assert (lenient.contradictions, lenient.allowed("k")) == ([], {A})
+    # It has had its effect: after the next DELETE the key is gone for good.
+    rows = answers(ok(attempts=2), ok(affected=1), ok(read=A), ok(affected=1))
+    assert expected_state([*operations, DELETE], rows, {0}).allowed("k") == {None}
+    # A DELETE may come late, too.
+    rows = answers("ok", ok(attempts=2), "ok", ok(read=None))
+    assert not expected_state([CREATE, DELETE, CREATE_AGAIN, READ], rows, {1}).contradictions
 
 
 def test_too_many_unknown_writes_leave_everything_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,8 @@ def test_a_dump_with_and_without_prefix(tmp_path: Path) -> None:
         ("", "does not start with a header"),
         ('["a", "b", 1, 2]\n', "does not start with a header"),
         ('{"count": 3}\n["a", "b", 1, 2]\n', "1 keys, its header says 3"),
+        ('{"member": "etcd2"}\n', "of member 'etcd2', not 'etcd1'"),
+        ('{"prefix": "EXP1-"}\n', "of prefix 'EXP1-', not ''"),
         ('{}\n["a", "b", 1]\n', "line 2"),
         ('{}\n["a", "b", 1, 2]\n["a", "c", 1, 2]\n', "second time"),
         ('{}\n["a", "b", 1, 2', "cut short"),

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover import runner
 from failover.failover_policy import FailoverPolicy
 from failover.history import HistoryWriter, read_jsonl
 from failover.results import read_events
 from failover.runner import (
     RunnerConfig,
-    assign_clients,
     check_config,
     client_maker,
     describe_fault,
@@ -25,7 +25,7 @@ from failover.runner import (
     run_workload,
 )
 from failover.shapes import FaultSpec, HistoryRow, LabError
-from failover.workload import create_simulation, stream_digest, summarize
+from failover.workload import assign_clients, create_simulation, stream_digest, summarize
 from fake_gateway import closed_endpoint
 from fake_system import FakeDirector, FakeSystem
 
@@ -338,6 +338,18 @@ def test_full_disk_ends_the_run(tmp_path: Path, name: str) -> None:
     assert f"{name}: No space left on device" in str(error)
     assert (director.closed_with, system.store) == ([True], {})
     assert progress_of(tmp_path)["phase"] == "failed"
+
+
+def test_a_summary_that_cannot_be_written_keeps_nobody_from_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _value: Any) -> None:
+        raise LabError(f"{path} cannot be written")
+
+    monkeypatch.setattr(runner, "write_json_atomic", refuse)
+    with pytest.raises(LabError, match=r"summary\.json"):
+        run_workload(config(tmp_path), make_client=FakeSystem().make_client)
+    assert progress_of(tmp_path)["phase"] == "finished"
 
 
 def test_events_that_cannot_be_written_end_the_run(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from failover.shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow
 from planted import make_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +66,13 @@ def test_a_timeout_is_unknown_and_status_2(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (2, "unknown")
 
 
+def lab_history(**changes: Any) -> bytes:
+    """One operation as the lab writes it down, but for ``changes``."""
+    row = HistoryRow(0, 0, "CREATE", "k", "v", 0, 0, 5, "ok", 1, "etcd1:2379", None, None, None)._replace(**changes)
+    meta = {"schema_version": SCHEMA_VERSION, "columns": list(HISTORY_COLUMNS), "origin_wall_ns": 1}
+    return (json.dumps(meta) + "\n" + json.dumps(row) + "\n").encode()
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "words"),
     [
@@ -74,6 +84,8 @@ def test_a_timeout_is_unknown_and_status_2(tmp_path: Path) -> None:
         (b"hello\n", ["--format", "lab"], "meta object"),
         (b"hello\n", ["--format", "csv"], "invalid choice"),
         (b"PAR1 and no more", [], "cut short"),
+        (lab_history(outcome="okay"), [], "row 1 is no operation of this lab (kind 'CREATE', outcome 'okay'"),
+        (lab_history(complete_ns="soon"), [], "from 0 to 'soon'"),
         (b"hello\n", ["--timeout", "0"], "--timeout"),
         (b"hello\n", ["--timeout", "soon"], "--timeout"),
         (b"hello\n", ["--timeout", "nan"], "--timeout"),

@@ -77,8 +77,10 @@ def _merge_events(folder: Path, system: str) -> None:
     if healed.exists():
         events += read_events(healed)
     if system == "etcd":
+        # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
         logs = {
-            path.stem: path.read_text("utf-8").splitlines() for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
+            path.stem: path.read_text("utf-8", errors="replace").splitlines()
+            for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
         }
         events += parse_logs(logs)
     events.sort(key=lambda event: event.wall_ns)

@@ -32,6 +32,12 @@ def resolve_experiments(
     """
     if not names:
         raise LabError('experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.')
+    repeated = [name for number, name in enumerate(names) if name in names[:number]]
+    if repeated:
+        raise LabError(
+            f"experiments names {repeated[0]} more than once, and each experiment has one folder of results. "
+            "Name it once, or copy it under another name in experiment_catalog."
+        )
     operations = create_simulation(iterations, seed)
     plan = []
     for name in names:

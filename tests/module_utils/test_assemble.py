@@ -102,6 +102,14 @@ def test_events_of_client_heal_and_servers_are_one_file_in_the_order_of_time(fol
     assert not (folder / "summary.json").exists()
 
 
+def test_a_log_with_broken_characters_gives_its_other_lines(folder: Path) -> None:
+    with (folder / "logs" / "etcd1.log").open("ab") as log:
+        log.write(b"\xff\xfe half a character: \xc3\n")
+    assemble(folder, **arguments())
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert "etcd1" in {item["source"] for item in events if item["event"].startswith("server.")}
+
+
 def test_a_system_of_one_member_has_no_convergence_and_no_server_events(folder: Path) -> None:
     given = arguments(members={"mysql1": {"address": "192.0.2.21:3306"}})
     given["definition"] |= {"system": "mysql", "faults": []}

@@ -58,9 +58,9 @@ def test_all_keys_and_empty_values(tmp_path: Path) -> None:
 
 def test_no_keys_is_a_dump_of_none(tmp_path: Path) -> None:
     with serve_gateway() as gateway:
-        result = dump_etcd("etcd1", gateway.url, "EXP1-", tmp_path / "d.jsonl")
+        result = dump_etcd("etcd1", gateway.url, "EXP1-", tmp_path / "etcd1.jsonl")
     assert (result["available"], result["count"]) == (True, 0)
-    assert read_dump(tmp_path / "d.jsonl", "EXP1-").entries == {}
+    assert read_dump(tmp_path / "etcd1.jsonl", "EXP1-").entries == {}
 
 
 def test_unreachable_etcd_is_a_finding_and_leaves_no_old_dump(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def test_order_is_the_users() -> None:
             'experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.',
         ),
         (
+            {"names": ["E2-etcd", "E1-etcd", "E2-etcd"]},
+            "experiments names E2-etcd more than once, and each experiment has one folder of results. "
+            "Name it once, or copy it under another name in experiment_catalog.",
+        ),
+        (
             {"names": ["E9-etcd"]},
             "Unknown experiment E9-etcd. experiment_catalog has E1-etcd, E1-mysql, E2-etcd.",
         ),

@@ -8,7 +8,7 @@ All times are nanoseconds since the experiment's origin unless a name ends in an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,19 +231,28 @@ def operations_scale(columns: Columns, ticks: int = 5) -> list[tuple[int, float]
 
 @dataclass(frozen=True)
 class Gap:
-    """A time without an ok completion, from the completion before it to the one that ended it."""
+    """A time without an ok completion, from the completion before it to the one that ended it.
+
+    One that no completion ended reaches to the end of the run: it lasted at least that long.
+    """
 
     start_ns: int
     end_ns: int
+    ended: bool = True
 
     @property
     def duration_ms(self) -> float:
         """Length in ms."""
         return (self.end_ns - self.start_ns) / MS
 
-    def as_dict(self) -> dict[str, float]:
-        """Return start and end in s since the origin and the length in ms."""
-        return {"start_s": self.start_ns / S, "end_s": self.end_ns / S, "duration_ms": self.duration_ms}
+    def as_dict(self) -> dict[str, float | bool]:
+        """Return start and end in s since the origin, the length in ms, and whether it ended."""
+        return {
+            "start_s": self.start_ns / S,
+            "end_s": self.end_ns / S,
+            "duration_ms": self.duration_ms,
+            "ended": self.ended,
+        }
 
 
 def longest_gap(completions_ns: Ints, start_ns: int, end_ns: int, within: tuple[int, int] | None = None) -> Gap | None:
@@ -260,7 +269,8 @@ def longest_gap(completions_ns: Ints, start_ns: int, end_ns: int, within: tuple[
     if len(starts) == 0:
         return None
     longest = int(np.argmax(ends - starts))
-    return Gap(int(starts[longest]), int(ends[longest]))
+    end = int(ends[longest])
+    return Gap(int(starts[longest]), end, ended=bool((completions_ns >= end).any()))
 
 
 # ---------------------------------------------------------------- faults
@@ -275,6 +285,7 @@ class Mark:
     at_ns: int
     source: str  # who stamped it: a host, or "history"
     detail: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)  # of the event behind it
 
 
 # In the order in which a reader expects them; ties in time keep it.
@@ -289,11 +300,11 @@ MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
     ("leader_seen", "fault.leader_after", "new leader seen by polling"),
     ("first_attempt_failed", "client.attempt_failed", "first failed attempt of a client"),
     ("failover_started", "client.failover_started", "client failover started"),
-    ("waits_for_election", "client.waits_for_election", "client waits for the election"),
+    ("member_passed_over", "client.member_passed_over", "client passes over a member"),
     ("failover_completed", "client.failover_completed", "client failover completed"),
 )
 # Of these nothing is missed where they are absent: not every failover has them.
-OPTIONAL_MARKS = ("leader_seen", "waits_for_election")
+OPTIONAL_MARKS = ("leader_seen", "member_passed_over")
 # What bounds the time in which a gap may be blamed on the fault: that service can go on, by whoever says so. A process
 # may live on for a second after that, busy with closing, so its end counts only where nobody said anything.
 EFFECTS = ("leader_elected", "failover_completed")
@@ -393,13 +404,13 @@ def fault_marks(
             continue
         chosen = min(candidates, key=lambda event: event.wall_ns)
         detail = describe[event_name](chosen) if event_name in describe else ""
-        marks.append(Mark(name, label, chosen.wall_ns - origin_wall_ns, chosen.source, detail))
+        marks.append(Mark(name, label, chosen.wall_ns - origin_wall_ns, chosen.source, detail, chosen.data))
     return sorted(marks, key=lambda mark: mark.at_ns)
 
 
-def mark_time(marks: Iterable[Mark], name: str) -> int | None:
-    """Return when the mark of that name happened, or None where it was not recorded."""
-    return next((mark.at_ns for mark in marks if mark.name == name), None)
+def mark_of(marks: Iterable[Mark], name: str) -> Mark | None:
+    """Return the mark of that name, or None where it was not recorded."""
+    return next((mark for mark in marks if mark.name == name), None)
 
 
 def attribution(moment_ns: int, marks: Iterable[Mark], until_ns: int) -> tuple[int, int]:

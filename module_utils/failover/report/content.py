@@ -10,21 +10,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..results import EVENTS_FILE, HISTORY_FILE, NODES_FOLDER, Experiment, Run
-from ..shapes import SCHEMA_VERSION, Event, Kind, Verdict, worst
+from ..results import EVENTS_FILE, EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
+from ..shapes import SCHEMA_VERSION, Event, Kind, LabError, Verdict, worst
 from . import analysis, figures
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .failovers import describe_faults
 from .notebook import compare
 from .threats import threats
+from .wording import at_least, plural
 
 Step = Callable[[str], None]
+T = TypeVar("T")
+
+# What run.json and every experiment.json say alike, unless the folder was put together from two runs.
+SAME_IN_A_RUN = ("seed", "iterations", "clients", "rate")
 
 # As many columns as the figure has points (72 an inch): a finer grid could not be seen in print.
 LATENCY_BUCKETS = 420
@@ -71,7 +77,10 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
 
     :param step: told what is being done, before it is done
     :returns: the content of report.json, and the figures as SVG by name
+
+    Raises :class:`LabError` where an experiment is of another run, or its history cannot be read.
     """
+    _refuse_a_mixture(run)
     drawings: dict[str, str] = {}
     experiments = []
     for number, experiment in enumerate(run.experiments, 1):
@@ -95,10 +104,22 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
         "notebook": compare(run.info, experiments, settings),
         "experiments": experiments,
         "how_checked": how_checked(experiments),
-        "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments),
+        "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments, settings),
         "reproduce": _reproduce(run),
     }
     return _rounded(content), drawings
+
+
+def _refuse_a_mixture(run: Run) -> None:
+    """Raise LabError where an experiment is of another run: its figures would stand beside those of this one."""
+    for experiment in run.experiments:
+        for name in SAME_IN_A_RUN:
+            found, wanted = experiment.info[name], run.info[name]
+            if found != wanted:
+                raise LabError(
+                    f"{experiment.path / EXPERIMENT_FILE} has {name} {found}, {run.path / RUN_FILE} has {wanted}: the "
+                    "folder mixes two runs; copy the results folder again, or repeat the run"
+                )
 
 
 # ---------------------------------------------------------------- one experiment
@@ -109,9 +130,10 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
     info = experiment.info
     meta, table = experiment.history()
     columns = analysis.columns_of_table(table)
-    recorded_events = experiment.events()
-    clocks = analysis.measured_clocks(recorded_events)
-    events = analysis.on_one_clock(recorded_events, clocks)
+    notes = [] if len(columns) else ["no operation was recorded: its history is empty"]
+    recorded_events = _unless_damaged(experiment.events, experiment, notes)
+    clocks = analysis.measured_clocks(recorded_events or [])
+    events = None if recorded_events is None else analysis.on_one_clock(recorded_events, clocks)
     start = int(columns.invoke_ns.min()) if len(columns) else 0
     end = int(columns.complete_ns.max()) if len(columns) else 0
     duration_s = (end - start) / S if len(columns) else None
@@ -136,6 +158,7 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "key_prefix": info["key_prefix"],
         "verdict": experiment.verdict["verdict"],
         "checks": experiment.verdict["checks"],
+        "notes": notes,
         "stream": {kind: int(np.count_nonzero(columns.kind == code)) for code, kind in enumerate(KINDS)},
         "digest": workload.get("digest"),
         "operations": len(columns),
@@ -167,11 +190,23 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
             }
             for clock in clocks
         ],
-        "members": _members(experiment, (info["convergence"] or {}).get("hashes") or {}),
+        "members": _members(experiment, (info["convergence"] or {}).get("hashes") or {}, notes),
         "convergence": _convergence(info["convergence"], bool(faults)),
-        "elections_unexplained": _unexplained_elections(events, faults, int(info["origin_wall_ns"]), end),
+        "elections_unexplained": None
+        if events is None
+        else _unexplained_elections(events, faults, int(info["origin_wall_ns"]), end),
         "files": [_file(experiment.path / name, experiment.path.parent) for name in (HISTORY_FILE, EVENTS_FILE)],
     }
+
+
+def _unless_damaged(read: Callable[[], T], experiment: Experiment, notes: list[str]) -> T | None:
+    """Return what is read; None, and the reason as a note for the reader, where the file is damaged."""
+    try:
+        return read()
+    except LabError as error:
+        reason = str(error).replace(f"{experiment.path.parent}/", "")
+        notes.append(f"a file is damaged and counts as missing in this report: {reason}")
+        return None
 
 
 # How each check decides, by the beginning of its name (the rest names a member or a fault).
@@ -260,17 +295,20 @@ def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
     }
 
 
-def _members(experiment: Experiment, hashes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _members(experiment: Experiment, hashes: Mapping[str, Any], notes: list[str]) -> list[dict[str, Any]]:
     """Count each member's keys; members with one digest have the same keys with the same values.
 
     :param hashes: what the servers computed themselves over their data, by member
+    :param notes: takes what is damaged
     """
     rows = []
     for name in experiment.members:
         row: dict[str, Any] = {"name": name, "keys": None, "revision": None, "digest": None}
         row["server_hash"] = hashes.get(name)
+        dump = None
         if (experiment.path / NODES_FOLDER / f"{name}.jsonl").is_file():
-            dump = experiment.dump(name)
+            dump = _unless_damaged(partial(experiment.dump, name), experiment, notes)
+        if dump is not None:
             row |= {
                 "keys": len(dump.entries),
                 "revision": dump.header.get("revision"),
@@ -415,11 +453,7 @@ def verdict_sentence(
 def _of(number: int, checks: Sequence[Mapping[str, Any]], what: str) -> str:
     if not checks:
         return "no check is recorded"
-    return f"{number} of {_plural(len(checks), 'check')} {what}"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number} of {plural(len(checks), 'check')} {what}"
 
 
 def _valid_sentence(
@@ -428,16 +462,17 @@ def _valid_sentence(
     """Say what passed, how many keys every member holds, and how long the outages were."""
     pieces: list[dict[str, str | None]] = [
         {"text": "Valid: ", "href": None},
-        {"text": f"all {_plural(len(checks), 'check')} passed", "href": "#checks"},
-        {"text": f" over {_plural(sum(e['operations'] for e in experiments), 'operation')} in ", "href": None},
-        {"text": _plural(len(experiments), "experiment"), "href": "#outcomes"},
+        {"text": f"{'' if len(checks) == 1 else 'all '}{plural(len(checks), 'check')} passed", "href": "#checks"},
+        {"text": f" over {plural(sum(e['operations'] for e in experiments), 'operation')} in ", "href": None},
+        {"text": plural(len(experiments), "experiment"), "href": "#outcomes"},
     ]
-    counts = {member["keys"] for experiment in experiments for member in experiment["members"]}
-    if len(counts) == 1 and None not in counts:
+    not_ok = sum(experiment["not_ok"] for experiment in experiments)
+    if not_ok:
         pieces += [
-            {"text": "; every member of every system ends with the expected ", "href": None},
-            {"text": f"{counts.pop():,} keys", "href": "#keys"},
+            {"text": "; ", "href": None},
+            {"text": f"{plural(not_ok, 'operation')} {'was' if not_ok == 1 else 'were'} not ok", "href": "#outcomes"},
         ]
+    pieces += _keys_told(experiments)
     for experiment in experiments:
         for fault in experiment["faults"]:
             if not fault["fired"]:
@@ -449,13 +484,56 @@ def _valid_sentence(
             pieces += [
                 {
                     "text": f"; when {role}{fault['member'] or fault['target']} was {fault['past']} at operation "
-                    f"{fault['at_index']:,} of {experiment['name']}, no operation completed for ",
+                    f"{fault['at_index']:,} of {experiment['name']}, no operation was acknowledged for ",
                     "href": None,
                 },
-                {"text": f"{fault['gap']['duration_ms']:,.0f} ms", "href": f"#{fault['anchor']}"},
+                *_length_told(fault["gap"], f"#{fault['anchor']}"),
             ]
+        pieces += _longer_gap_told(experiment)
     pieces.append({"text": ".", "href": None})
     return pieces
+
+
+def _keys_told(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str | None]]:
+    """Say how many keys the members hold, and how many had to remain; nothing where a member's keys are not known."""
+    held = [member["keys"] for experiment in experiments for member in experiment["members"]]
+    if not held or None in held:
+        return []
+    bounds = [
+        check["evidence"]["expected_keys"]
+        for experiment in experiments
+        for check in experiment["checks"]
+        if check["name"] == "outcomes"
+    ]
+    least = min((bound["least"] for bound in bounds), default=None)
+    most = max((bound["most"] for bound in bounds), default=None)
+    certain = least == most == min(held) == max(held)
+    keys = plural(held[0], "key") if min(held) == max(held) else f"{min(held):,} to {max(held):,} keys"
+    pieces: list[dict[str, str | None]] = [
+        {"text": f"; every member of every system ends with {'the expected ' if certain else ''}", "href": None},
+        {"text": keys, "href": "#keys"},
+    ]
+    if bounds and not certain:
+        pieces.append({"text": f", where {least:,} to {most:,} may remain", "href": None})
+    return pieces
+
+
+def _length_told(gap: Mapping[str, Any], href: str) -> list[dict[str, str | None]]:
+    """Say how long a gap was; of one that did not end, that it was at least so long."""
+    length: dict[str, str | None] = {"text": f"{at_least(gap)}{gap['duration_ms']:,.0f} ms", "href": href}
+    return [length] if gap["ended"] else [length, {"text": ", the service did not come back", "href": None}]
+
+
+def _longer_gap_told(experiment: Mapping[str, Any]) -> list[dict[str, str | None]]:
+    """Name the experiment's longest gap where it is none of its faults': an outage that is worse must not be hidden."""
+    struck = [fault for fault in experiment["faults"] if fault["fired"]]
+    gap = experiment["gap"]
+    blamed = max((fault["gap"]["duration_ms"] for fault in struck if fault["gap"]), default=0.0)
+    if not struck or gap is None or gap["duration_ms"] <= blamed:
+        return []
+    outages = "that outage" if len(struck) == 1 else "those outages"
+    text = f"; outside {outages}, no operation of {experiment['name']} was acknowledged for "
+    return [{"text": text, "href": None}, *_length_told(gap, f"#{experiment['anchor']}-worst")]
 
 
 def normal_name(name: str) -> str:
@@ -516,8 +594,10 @@ def _draw(experiments: Sequence[dict[str, Any]], drawings: dict[str, str]) -> No
             drawings[f"{anchor}-time"] = figures.over_time(experiment, limits, f"{anchor}-time")
         if experiment["convergence"] and _varies(experiment["convergence"]):
             drawings[f"{anchor}-convergence"] = figures.convergence(experiment["convergence"], f"{anchor}-convergence")
-    drawings["latency"] = figures.latency_distribution(experiments, kinds, "latency", "latency")
-    rated = [experiment for experiment in experiments if experiment["intended_latency"]]
+    drawn = [experiment for experiment in experiments if experiment["operations"]]
+    if drawn:
+        drawings["latency"] = figures.latency_distribution(drawn, kinds, "latency", "latency")
+    rated = [experiment for experiment in drawn if experiment["intended_latency"]]
     if rated:
         drawings["intended"] = figures.latency_distribution(rated, kinds, "intended_latency", "intended")
 

@@ -58,23 +58,37 @@ DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
     "server.leader_elected": _elected,
     "client.attempt_failed": lambda event: str(event.data.get("error", "")),
     "client.failover_started": _values("endpoint"),
-    "client.waits_for_election": _values("endpoint"),
+    "client.member_passed_over": _values("endpoint", "reason"),
     "client.failover_completed": _values("endpoint"),
 }
 
 
+def events_of_records(faults: Sequence[Mapping[str, Any]]) -> list[Event]:
+    """Return what stands in for events that cannot be read: the signals, as the faults' records have them."""
+    events = []
+    for fault in faults:
+        record = fault.get("record") or {}
+        if record.get("fired") and record.get("signal_sent_wall_ns") is not None:
+            offset, error = record.get("clock_offset_ns") or 0, record.get("clock_uncertainty_ns") or 0
+            clock = analysis.Clock(record["member"], offset, error)
+            wall_ns = record["signal_sent_wall_ns"] - (offset if clock.significant else 0)
+            events.append(Event(wall_ns, clock.host, "fault.signal_sent", {**record, "fault": fault["id"]}))
+    return sorted(events, key=lambda event: event.wall_ns)
+
+
 def describe_faults(
-    definition: Mapping[str, Any], columns: Columns, events: Sequence[Event]
+    definition: Mapping[str, Any], columns: Columns, recorded_events: Sequence[Event] | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Tell every fault of an experiment.
 
     :param definition: experiment.json
-    :param events: in order of time
+    :param recorded_events: in order of time; None where they cannot be read
     :returns: one object a fault for report.json, and for each the operations of its zoomed figure (empty where
-        the fault did not strike).
+        the fault did not strike, or no operation was recorded).
     """
     origin = int(definition["origin_wall_ns"])
     planned = definition["faults"]
+    events = events_of_records(planned) if recorded_events is None else recorded_events
     moments = {fault["id"]: analysis.fault_moment_ns(events, fault["id"]) for fault in planned}
     told, zoomed = [], []
     for fault in planned:
@@ -87,6 +101,8 @@ def describe_faults(
         ]
         until = min([*later, *heal], default=origin + int(columns.complete_ns.max(initial=0)) + 1)
         content, operations = _describe_fault(fault, columns, events, origin, until)
+        if recorded_events is None:
+            content["client_failovers"] = None
         told.append(content)
         zoomed.append(operations)
     return told, zoomed
@@ -119,8 +135,10 @@ def _describe_fault(
         "marks": [],
         "phases": [],
         "absent": [],
+        "election_cause": None,
         "gap": None,
         "write_gap": None,
+        "slowest": None,
         "operations_not_sent": None,
         "window_ms": None,
         "in_window": 0,
@@ -130,12 +148,16 @@ def _describe_fault(
     }
     role = " (leader)" if fault["target"] == "leader" else ""
     content["headline"] = f"{fault['action']} {member or fault['target']}{role} at operation {fault['at_index']:,}"
-    if moment_wall is None or len(columns) == 0:
+    if moment_wall is None:
+        return content, {}
+    moment, until = moment_wall - origin, until_wall - origin
+    healed = [mark["since_start_s"] for mark in content["heal_marks"] if mark["event"] == "fault.healed"]
+    content |= {"at_s": moment / S, "healed_s": healed[0] if healed else None}
+    if len(columns) == 0:
         return content, {}
 
-    moment, until = moment_wall - origin, until_wall - origin
     marks = analysis.fault_marks(events, fault["id"], origin, until_wall, DESCRIPTIONS)
-    if analysis.mark_time(marks, "leader_elected") is not None:
+    if analysis.mark_of(marks, "leader_elected") is not None:
         # The server's own word is exact; that of polling comes up to one interval later and adds nothing.
         marks = [mark for mark in marks if mark.name != "leader_seen"]
     blame = analysis.attribution(moment, marks, until)
@@ -147,20 +169,19 @@ def _describe_fault(
     marks.sort(key=lambda mark: mark.at_ns)
     lettered = zip(marks, string.ascii_lowercase, strict=False)
 
-    healed = [mark["since_start_s"] for mark in content["heal_marks"] if mark["event"] == "fault.healed"]
     before = analysis.rate_between(columns, start, moment)
     content |= {
-        "at_s": moment / S,
-        "healed_s": healed[0] if healed else None,
         "marks": [_mark_content(mark, letter, moment) for mark, letter in lettered],
         "phases": _phases(marks, gap),
         "absent": [
             label
             for name, _, label in analysis.MARK_EVENTS
-            if name not in analysis.OPTIONAL_MARKS and analysis.mark_time(marks, name) is None
+            if name not in analysis.OPTIONAL_MARKS and analysis.mark_of(marks, name) is None
         ],
+        "election_cause": _election_cause(marks, gap),
         "gap": _gap_content(gap, moment),
         "write_gap": _gap_content(write_gap, moment),
+        "slowest": _slowest(columns, gap),
         "operations_not_sent": before * gap.duration_ms / 1000 if gap is not None and before is not None else None,
         "recovery": _recovery(columns, start, moment, gap, end),
         "client_failovers": {
@@ -248,23 +269,44 @@ def _proof(
 PHASES = (
     ("requested", "signal_sent", "fault requested to signal sent"),
     ("signal_sent", "process_gone", "signal sent to process gone"),
+    ("signal_sent", "election_started", "signal sent to election started"),
     ("election_started", "leader_elected", "election started to leader elected"),
     ("failover_started", "failover_completed", "client failover started to completed"),
+    ("leader_elected", "first_ok", "leader elected to first ok operation"),
     ("leader_elected", "first_ok_write", "leader elected to first ok write"),
     ("last_ok", "first_ok", "last ok operation to the next (gap)"),
 )
 
 
 def _phases(marks: Sequence[Mark], gap: analysis.Gap | None) -> list[dict[str, Any]]:
-    """Return the durations between moments, in ms."""
+    """Return the durations between moments, in ms, and how much of each is in the gap (None where it ends outside).
+
+    A phase whose second moment came first was none: an election may be won when operations are ok again.
+    """
     at = {mark.name: mark.at_ns for mark in marks}
     if gap is not None:
-        at |= {"last_ok": gap.start_ns, "first_ok": gap.end_ns}
+        at |= {"last_ok": gap.start_ns, **({"first_ok": gap.end_ns} if gap.ended else {})}
     return [
-        {"from": first, "to": second, "label": label, "duration_ms": (at[second] - at[first]) / MS}
+        {
+            "from": first,
+            "to": second,
+            "label": label,
+            "duration_ms": (at[second] - at[first]) / MS,
+            "in_gap_ms": (at[second] - max(at[first], gap.start_ns)) / MS
+            if gap is not None and gap.start_ns < at[second] <= gap.end_ns and first != "last_ok"
+            else None,
+        }
         for first, second, label in PHASES
-        if first in at and second in at
+        if first in at and second in at and at[first] <= at[second]
     ]
+
+
+def _election_cause(marks: Sequence[Mark], gap: analysis.Gap | None) -> str | None:
+    """Return why the election in the gap began, in the words of the server's log; None without such an election."""
+    election = analysis.mark_of(marks, "election_started")
+    if election is None or gap is None or not gap.start_ns <= election.at_ns <= gap.end_ns:
+        return None
+    return election.data.get("cause")
 
 
 def _heal_marks(own: Sequence[Event], origin: int) -> list[dict[str, Any]]:
@@ -294,12 +336,28 @@ def _mark_content(mark: Mark, letter: str, moment: int) -> dict[str, Any]:
     }
 
 
-def _gap_content(gap: analysis.Gap | None, moment: int) -> dict[str, float] | None:
+def _gap_content(gap: analysis.Gap | None, moment: int) -> dict[str, float | bool] | None:
     if gap is None:
         return None
     return gap.as_dict() | {
         "since_fault_start_ms": (gap.start_ns - moment) / MS,
         "since_fault_end_ms": (gap.end_ns - moment) / MS,
+    }
+
+
+def _slowest(columns: Columns, gap: analysis.Gap | None) -> dict[str, Any] | None:
+    """Return the operation with the largest latency of those in flight in the gap."""
+    if gap is None:
+        return None
+    chosen = np.flatnonzero((columns.invoke_ns < gap.end_ns) & (columns.complete_ns > gap.start_ns))
+    if len(chosen) == 0:
+        return None
+    row = int(chosen[np.argmax(columns.latency_ns[chosen])])
+    return {
+        "index": int(columns.index[row]),
+        "latency_ms": int(columns.latency_ns[row]) / MS,
+        "attempts": int(columns.attempts[row]),
+        "outcome": analysis.OUTCOMES[columns.outcome[row]],
     }
 
 
@@ -335,7 +393,8 @@ def _recovery(
 ) -> dict[str, float | None] | None:
     """Compare throughput before the fault with throughput after the gap, and find when it is back.
 
-    Back means: the first window of 100 ms after the gap in which at least 90 % of the former median completes.
+    Back means: the first window of 100 ms after the gap in which at least 90 % of the former median is acknowledged.
+    There is no throughput after a gap that did not end.
     """
     if gap is None:
         return None
@@ -352,7 +411,7 @@ def _recovery(
         back = float(after[enough[0]] - moment) / MS if len(enough) else None
     return {
         "before_ops_per_s": analysis.rate_between(columns, start, moment),
-        "after_ops_per_s": analysis.rate_between(columns, gap.end_ns, end),
+        "after_ops_per_s": analysis.rate_between(columns, gap.end_ns, end) if gap.ended else None,
         "median_before_ops_per_s": median * S / BASELINE_WINDOW_NS if median is not None else None,
         "back_ms": back,
     }

@@ -366,7 +366,8 @@ def outage(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -
             if chosen:
                 x, y = _segments(operations, chosen)
                 axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt", label=kind)
-        retried = [i for i, value in enumerate(operations["attempts"]) if value > 1]
+        outcomes = operations["outcome"]
+        retried = [i for i, value in enumerate(operations["attempts"]) if value > 1 and outcomes[i] == "ok"]
         if retried:
             axes.plot(
                 [operations["complete_ms"][i] for i in retried],
@@ -379,7 +380,7 @@ def outage(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -
                 markeredgewidth=0.8,
                 label="ok after more than one attempt",
             )
-        failed = [i for i, value in enumerate(operations["outcome"]) if value != "ok"]
+        failed = [i for i, value in enumerate(outcomes) if value != "ok"]
         if failed:
             axes.plot(
                 [operations["complete_ms"][i] for i in failed],

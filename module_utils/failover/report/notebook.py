@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .wording import plural
+
 # As published (docs/measuring.md): 100,000 iterations, seed 123, one client, three etcd nodes, one MySQL server.
 ITERATIONS = 100_000
 SEED = 123
@@ -22,9 +24,12 @@ MYSQL_DURABILITY = ("innodb_flush_log_at_trx_commit", "sync_binlog")
 Experiment = Mapping[str, Any]
 
 
-def pick(experiments: Sequence[Experiment], system: str, with_fault: bool) -> Experiment | None:
-    """Return the run's first experiment of that system, healthy or with a fault; None where there is none."""
-    return next((e for e in experiments if e["system"] == system and bool(e["faults"]) == with_fault), None)
+def pick(experiments: Sequence[Experiment], system: str, actions: Sequence[str]) -> Experiment | None:
+    """Return the run's first experiment of that system with faults of just these actions; None where there is none."""
+    wanted = list(actions)
+    return next(
+        (e for e in experiments if e["system"] == system and [fault["action"] for fault in e["faults"]] == wanted), None
+    )
 
 
 def compare(
@@ -32,28 +37,37 @@ def compare(
 ) -> dict[str, Any]:
     """Put the notebook's quantities beside a run's.
 
-    :param run: ``iterations``, ``seed`` and ``clients`` of the run
+    :param run: ``iterations``, ``seed``, ``clients`` and ``rate`` (operations per s) of the run
     :param experiments: the report's experiments
     :param settings: effective settings by system
-    :returns: ``comparable``, ``reasons`` why not, and ``groups`` of rows (label, format, the notebook's value and the
-        run's, None where not measured), each group with a sentence on why the two differ.
+    :returns: ``same_stream``, ``comparable``, ``reasons`` why not, and ``groups`` of rows (label, format, the
+        notebook's value and the run's, None where not measured), each group with a sentence on why the two differ.
     """
     reasons = []
     if run["iterations"] != ITERATIONS:
-        reasons.append(f"this run has {run['iterations']:,} iterations, the notebook {ITERATIONS:,}")
+        reasons.append(f"this run has {plural(run['iterations'], 'iteration')}, the notebook {ITERATIONS:,}")
     if run["seed"] != SEED:
         reasons.append(f"this run has seed {run['seed']}, the notebook {SEED}")
-    etcd, mysql = pick(experiments, "etcd", False), pick(experiments, "mysql", False)
-    fault = pick(experiments, "etcd", True)
+    same_stream = not reasons
+    if run["clients"] != 1:
+        reasons.append(f"this run has {run['clients']} clients, the notebook one")
+    if run["rate"]:
+        reasons.append(
+            f"this run has a rate of {run['rate']:,g} op/s, the notebook sent each operation when the last was done"
+        )
+    etcd, mysql = pick(experiments, "etcd", []), pick(experiments, "mysql", [])
+    stopped = pick(experiments, "etcd", ["stop"])
+    struck = stopped if stopped is not None and stopped["faults"][0]["fired"] else None
     return {
+        "same_stream": same_stream,
         "comparable": not reasons,
         "reasons": reasons,
         "groups": [
-            _stream(experiments, not reasons),
+            _stream(experiments, same_stream),
             _group("etcd, healthy", _name(etcd), _why_etcd(run["clients"]), _speed(ETCD, etcd)),
             _group("MySQL, healthy", _name(mysql), _why_mysql(settings.get("mysql", {})), _speed(MYSQL, mysql)),
-            _fault(fault),
-            _ratios(etcd, mysql, fault),
+            _stop(stopped, struck),
+            _ratios(etcd, mysql, struck),
             _keys(experiments),
         ],
     }
@@ -73,18 +87,18 @@ def _name(experiment: Experiment | None) -> str | None:
     return experiment["name"] if experiment else None
 
 
-def _stream(experiments: Sequence[Experiment], comparable: bool) -> dict[str, Any]:
+def _stream(experiments: Sequence[Experiment], same_stream: bool) -> dict[str, Any]:
     """Rows of the stream: counts by kind, and the keys that have to remain."""
     stream = experiments[0]["stream"] if experiments else {}
     rows = [_row(f"{kind} operations", "count", count, stream.get(kind)) for kind, count in COUNTS.items()]
     remaining = stream["CREATE"] - stream["DELETE"] if stream else None
     rows.append(_row("CREATE less DELETE: keys expected", "count", EXPECTED_KEYS, remaining))
-    same = comparable and all(row["notebook"] == row["ours"] for row in rows)
+    same = same_stream and all(row["notebook"] == row["ours"] for row in rows)
     why = (
         "Nothing differs: the same draws from the same seed give the same stream."
         if same
         else "Iterations or seed differ, and with them the stream."
-        if not comparable
+        if not same_stream
         else "They should not differ: the history does not hold the stream of this seed (see the checks)."
     )
     return _group("Stream of operations", None, why, rows)
@@ -123,11 +137,11 @@ def _why_mysql(settings: Mapping[str, Any]) -> str:
     )
 
 
-def _fault(experiment: Experiment | None) -> dict[str, Any]:
-    """Rows of the experiment with a fault."""
-    fault = experiment["faults"][0] if experiment else None
+def _stop(experiment: Experiment | None, struck: Experiment | None) -> dict[str, Any]:
+    """Rows of the experiment with a stop; ``struck`` is the same experiment where that happened, else None."""
+    fault = struck["faults"][0] if struck else None
     gap = fault["gap"] if fault else None
-    return _group(
+    group = _group(
         "etcd, one node stopped",
         _name(experiment),
         "The notebook stopped the node in use, by hand, leader or not, retried any error after a fixed 2 s, and "
@@ -135,10 +149,18 @@ def _fault(experiment: Experiment | None) -> dict[str, Any]:
         "the next member at once.",
         [
             _row("stopped at operation", "count", ETCD_FAULT_INDEX, fault["at_index"] if fault else None),
-            *_speed(ETCD_FAULT, experiment),
-            _row("no completed operation around the stop", "ms", None, gap["duration_ms"] if gap else None),
+            *_speed(ETCD_FAULT, struck),
+            _row(
+                f"no acknowledged operation around the stop{'' if gap is None or gap['ended'] else ', at least'}",
+                "ms",
+                None,
+                gap["duration_ms"] if gap else None,
+            ),
         ],
     )
+    if experiment is not None and struck is None:
+        group["why"] = "The fault did not strike: no node was stopped."
+    return group
 
 
 def _ratio(above: Experiment | None, below: Experiment | None) -> float | None:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from .fonts import font_css
+from .wording import at_least, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
 ABSENT = "not recorded"
@@ -184,6 +185,8 @@ def _environment() -> Environment:
         plain=plain,
         words=words,
         moment=moment,
+        plural=plural,
+        at_least=at_least,
         states=states,
         table_columns=table_columns,
         plain_columns=plain_columns,

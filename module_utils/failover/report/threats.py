@@ -7,10 +7,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .wording import plural
+
 SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
 
 # From here on the client's own CPU time is likely to bound the throughput.
 CPU_BOUND_SHARE = 0.7
+
+# What the server's log gives as the cause of an election that began because nothing was heard from the leader.
+ELECTION_TIMEOUT = "election timeout"
+# An operation that took as long as the client's attempt timeout, give or take this share of it, waited for that one.
+TIMEOUT_TOLERANCE = 0.1
 
 
 def threats(
@@ -18,13 +25,19 @@ def threats(
     hosts: Mapping[str, Mapping[str, Any]],
     run: Mapping[str, Any],
     experiments: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, str]]:
-    """Return the threats that apply to this run, each with ``title`` and ``text``, the weightiest first."""
+    """Return the threats that apply to this run, each with ``title`` and ``text``, the weightiest first.
+
+    :param settings: effective settings by system; those of the clients under ``client``
+    """
+    # A value that came from the command line is text.
+    timeout = settings.get("client", {}).get("attempt_timeout_ms")
     found = [
         _one_machine(controller, hosts),
         _client_bound(experiments),
         _closed_loop(run, experiments),
-        _repetition(experiments),
+        _repetition(experiments, float(timeout) if timeout else None),
         _elections(experiments),
         _tails(experiments),
         _clocks(controller, hosts, experiments),
@@ -42,7 +55,7 @@ def _one_machine(controller: Mapping[str, Any], hosts: Mapping[str, Mapping[str,
     size = ", ".join(
         part
         for part in (
-            f"{cores} cores" if cores else "",
+            plural(cores, "core") if cores else "",
             f"{memory / 1024:,.0f} GiB of memory" if isinstance(memory, int | float) else "",
         )
         if part
@@ -86,36 +99,83 @@ def _closed_loop(run: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]
         if fault["operations_not_sent"] is not None
     ]
     example = "".join(
-        f" In {name} about {fault['operations_not_sent']:,.0f} operations would have been due during the "
-        f"{fault['gap']['duration_ms']:,.1f} ms without a completion; they were sent later and count as fast."
+        f" In {name} about {plural(round(fault['operations_not_sent']), 'operation')} would have been due during "
+        f"the {_missed(fault['gap'])}"
         for name, fault in missed
     )
     return (
         "Closed loop",
         f"No rate was set: {_clients(run['clients'])} the next operation when the last one is done. An outage then "
         "delays only the operations in flight, so percentiles understate what users who arrive at their own "
-        f"pace would see (coordinated omission).{example} The time without a completion does not have this weakness; "
-        "a run with a rate measures latency from the intended start.",
+        f"pace would see (coordinated omission).{example} The time without an acknowledged operation does not have "
+        "this weakness; a run with a rate measures latency from the intended start.",
     )
+
+
+def _missed(gap: Mapping[str, Any]) -> str:
+    """Say what became of the operations that were due in a gap."""
+    if gap["ended"]:
+        return f"{gap['duration_ms']:,.1f} ms without an acknowledged one; they were sent later and count as fast."
+    return f"last {gap['duration_ms']:,.1f} ms, in which none was acknowledged."
 
 
 def _clients(count: int) -> str:
     return "the one client sends" if count == 1 else f"each of the {count} clients sends"
 
 
-def _repetition(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Each experiment ran once."""
-    faults = sum(1 for experiment in experiments for fault in experiment["faults"] if fault["fired"])
-    text = (
-        f"Each of the {len(experiments)} experiments ran once, one after the other on the same hosts. There is no "
-        "spread of repeated runs, so differences of a few percent between experiments mean nothing"
-    )
-    if faults:
-        text += (
-            f", and the length of {'the' if faults == 1 else 'each'} outage is one sample of a random quantity: "
-            "etcd draws its election timeout at random between one and two times the configured one"
+def _repetition(experiments: Sequence[Mapping[str, Any]], attempt_timeout_ms: float | None) -> tuple[str, str]:
+    """Each experiment ran once; say what the length of each outage hangs on."""
+    outages = [(e["name"], fault) for e in experiments for fault in e["faults"] if fault["gap"]]
+    if len(experiments) == 1:
+        text = (
+            "The experiment ran once. There is no spread of repeated runs, so a difference of a few percent from "
+            "another run means nothing"
         )
-    return ("One run of each", text + ".")
+    else:
+        text = (
+            f"Each of the {len(experiments)} experiments ran once, one after the other on the same hosts. There is no "
+            "spread of repeated runs, so differences of a few percent between experiments mean nothing"
+        )
+    if outages:
+        text += f", and the length of {'the' if len(outages) == 1 else 'each'} outage is one sample"
+    text += "." + "".join(_length(f"{fault['id']} of {name}", fault, attempt_timeout_ms) for name, fault in outages)
+    return ("One run of each", text)
+
+
+def _length(outage: str, fault: Mapping[str, Any], attempt_timeout_ms: float | None) -> str:
+    """Say what the length of one outage hangs on, as far as its moments and its slowest operation tell."""
+    gap, slowest = fault["gap"], fault["slowest"]
+    if not gap["ended"]:
+        return ""
+    parts = [phase for phase in fault["phases"] if phase["in_gap_ms"] is not None]
+    text = ""
+    if fault["election_cause"] == ELECTION_TIMEOUT:
+        text = (
+            f" In {outage} the members waited for an election timeout, which each draws at random between one and two "
+            "times the configured one."
+        )
+    elif parts:
+        longest = max(parts, key=lambda phase: phase["in_gap_ms"])
+        text = (
+            f" The longest phase in the {gap['duration_ms']:,.1f} ms of {outage}: {longest['label']}, "
+            f"{longest['in_gap_ms']:,.1f} ms."
+        )
+    if slowest is not None and attempt_timeout_ms and _is_one_timeout(gap["duration_ms"], slowest, attempt_timeout_ms):
+        text += (
+            f" The slowest operation in this gap took {slowest['latency_ms']:,.1f} ms, about as long as a client waits "
+            f"for one attempt (client_attempt_timeout_ms = {attempt_timeout_ms:g}): this gap measures that setting of "
+            "the client rather than the servers."
+        )
+    return text
+
+
+def _is_one_timeout(gap_ms: float, slowest: Mapping[str, Any], timeout_ms: float) -> bool:
+    """Tell whether a gap is as long as it is because one attempt of a client waited for its timeout."""
+    if slowest["attempts"] == 1 and slowest["outcome"] == "ok":
+        return False
+    latency_ms, tolerance_ms = float(slowest["latency_ms"]), timeout_ms * TIMEOUT_TOLERANCE
+    # A longer gap is made of more than this one attempt.
+    return abs(latency_ms - timeout_ms) <= tolerance_ms and gap_ms <= timeout_ms + tolerance_ms
 
 
 def _elections(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
@@ -142,10 +202,17 @@ def _tails(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
     if not counts:
         return None
     count, kind, name = min(counts)
+    above = count // 1000
+    if above:
+        rest = f"so {above:,} {'lies' if above == 1 else 'lie'} above its p99.9; its maximum is a single operation."
+    elif count >= 100:
+        rest = "so its p99.9 is its maximum, a single operation."
+    else:
+        rest = "so its p99 and its p99.9 are its maximum, a single operation."
     return (
         "Thin tails",
-        f"p99.9 is an observed value with one operation in a thousand above it. The smallest group, {kind} in {name}, "
-        f"has {count:,} operations, so {count // 1000:,} lie above its p99.9; its maximum is a single operation.",
+        "p99.9 is an observed value with at most one operation in a thousand above it. The smallest group, "
+        f"{kind} in {name}, has {plural(count, 'operation')}, {rest}",
     )
 
 

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,8 +129,15 @@ def test_longest_gap_lies_between_two_completions() -> None:
 def test_time_before_the_first_and_after_the_last_completion_counts() -> None:
     completions = np.asarray([50, 60], dtype=np.int64) * MS
     assert analysis.longest_gap(completions, 0, 70 * MS) == Gap(0, 50 * MS)
-    assert analysis.longest_gap(completions, 45 * MS, 200 * MS) == Gap(60 * MS, 200 * MS)
-    assert analysis.longest_gap(np.asarray([], dtype=np.int64), 0, 7 * MS) == Gap(0, 7 * MS)
+    assert analysis.longest_gap(completions, 45 * MS, 200 * MS) == Gap(60 * MS, 200 * MS, ended=False)
+    assert analysis.longest_gap(np.asarray([], dtype=np.int64), 0, 7 * MS) == Gap(0, 7 * MS, ended=False)
+
+
+def test_a_gap_that_the_last_completion_ends_has_ended() -> None:
+    completions = np.asarray([50, 60, 200], dtype=np.int64) * MS
+    gap = analysis.longest_gap(completions, 45 * MS, 200 * MS)
+    assert gap == Gap(60 * MS, 200 * MS)
+    assert gap.as_dict() == {"start_s": 0.06, "end_s": 0.2, "duration_ms": 140, "ended": True}
 
 
 def test_a_longer_gap_elsewhere_is_not_blamed_on_the_fault() -> None:
@@ -158,6 +167,21 @@ def test_marks_are_placed_since_the_origin_and_the_first_of_a_kind_counts() -> N
         ("signal_sent", 12, "etcd1"),
         ("leader_elected", 20, "etcd2"),
     ]
+
+
+def test_every_event_that_becomes_a_mark_is_emitted_somewhere() -> None:
+    core = Path(analysis.__file__).resolve().parents[1]
+    said = {
+        node.value
+        for path in core.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert {event_name for _, event_name, _ in analysis.MARK_EVENTS} <= said
+
+
+def test_only_marks_that_exist_may_be_absent() -> None:
+    assert set(analysis.OPTIONAL_MARKS) <= {name for name, _, _ in analysis.MARK_EVENTS}
 
 
 def test_a_fault_without_a_signal_has_no_marks() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from failover.report import notebook
 from failover.report.content import HOW, build, cover_settings, cover_versions, digest_of, verdict_sentence
 from failover.report.threats import threats
 from failover.results import load_run
-from failover.shapes import HistoryRow
-from planted import PLANTS, make_run
+from failover.shapes import HistoryRow, LabError
+from planted import MS, PLANTS, make_run
 from verified import verified_run
 
 Content = tuple[dict[str, Any], dict[str, str]]
@@ -53,10 +54,8 @@ def test_the_verdict_is_one_sentence_with_keys_and_outage(valid_content: Content
     assert said.startswith("Valid: all ")
     assert "over 6,000 operations in 3 experiments" in said
     assert "473 keys" in said
-    assert (
-        f"when the leader etcd2 was stopped at operation 240 of E2-etcd, no operation completed for {gap:,.0f} ms."
-        in said
-    )
+    outage = "when the leader etcd2 was stopped at operation 240 of E2-etcd, no operation was acknowledged for"
+    assert f"{outage} {gap:,.0f} ms." in said
     assert said.count(".") == 1
 
 
@@ -109,6 +108,154 @@ def test_a_fault_that_did_not_strike_is_in_the_sentence(tmp_path: Path) -> None:
         str(piece["text"]) for piece in verdict_sentence("valid", [], content["experiments"])
     )
     assert "e1-outage1" not in drawings
+
+
+def valid_sentence(*experiments: dict[str, Any]) -> str:
+    return "".join(str(piece["text"]) for piece in verdict_sentence("valid", [{"verdict": "valid"}], experiments))
+
+
+def told(**changed: Any) -> dict[str, Any]:
+    """Return what the sentence needs of an experiment."""
+    return {
+        "name": "E1-etcd",
+        "anchor": "e1",
+        "operations": 100,
+        "not_ok": 0,
+        "members": [{"keys": 40}, {"keys": 40}],
+        "checks": [{"name": "outcomes", "evidence": {"expected_keys": {"least": 40, "most": 40}}}],
+        "faults": [],
+        "gap": {"duration_ms": 812.4, "ended": True},
+    } | changed
+
+
+def outage_of(duration_ms: float, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": "F1",
+        "anchor": "e1-outage1",
+        "fired": True,
+        "target": "leader",
+        "member": "etcd2",
+        "past": "stopped",
+        "at_index": 12,
+        "gap": {"duration_ms": duration_ms, "ended": True},
+    } | changed
+
+
+def test_counts_of_one_have_the_singular() -> None:
+    said = valid_sentence(told(operations=1, not_ok=1, members=[{"keys": 1}]))
+    assert said.startswith("Valid: 1 check passed over 1 operation in 1 experiment; 1 operation was not ok; every")
+    assert "ends with 1 key," in said
+
+
+def test_operations_that_were_not_ok_are_in_the_sentence() -> None:
+    assert "; 1,203 operations were not ok; every member" in valid_sentence(told(not_ok=1200), told(not_ok=3))
+    assert "not ok" not in valid_sentence(told())
+
+
+@pytest.mark.parametrize(
+    ("members", "least", "most", "words"),
+    [
+        ([40, 40], 40, 40, "ends with the expected 40 keys."),
+        ([40, 40], 39, 41, "ends with 40 keys, where 39 to 41 may remain."),
+        ([39, 41], 39, 41, "ends with 39 to 41 keys, where 39 to 41 may remain."),
+    ],
+)
+def test_keys_are_called_expected_only_where_their_number_is_certain(
+    members: list[int], least: int, most: int, words: str
+) -> None:
+    checks = [{"name": "outcomes", "evidence": {"expected_keys": {"least": least, "most": most}}}]
+    assert words in valid_sentence(told(members=[{"keys": keys} for keys in members], checks=checks))
+
+
+def test_without_the_number_of_keys_of_a_member_the_sentence_says_nothing_of_keys() -> None:
+    assert "keys" not in valid_sentence(told(members=[{"keys": 40}, {"keys": None}]))
+
+
+def test_a_longer_gap_than_that_of_the_fault_is_in_the_sentence() -> None:
+    said = valid_sentence(told(faults=[outage_of(45.2)]))
+    assert said.endswith(
+        "when the leader etcd2 was stopped at operation 12 of E1-etcd, no operation was acknowledged for 45 ms; "
+        "outside that outage, no operation of E1-etcd was acknowledged for 812 ms."
+    )
+    assert "outside those outages" in valid_sentence(told(faults=[outage_of(45.2), outage_of(46.2)]))
+    assert "outside" not in valid_sentence(told(faults=[outage_of(45.2), outage_of(812.4)]))
+    assert "outside" not in valid_sentence(told(faults=[]))
+
+
+def test_a_service_that_did_not_come_back_is_told_in_the_sentence() -> None:
+    endless = {"duration_ms": 812.4, "ended": False}
+    words = "no operation was acknowledged for at least 812 ms, the service did not come back."
+    assert words in valid_sentence(told(gap=endless, faults=[outage_of(0, gap=endless)]))
+    outside = "no operation of E1-etcd was acknowledged for at least 812 ms, the service did not come back."
+    assert outside in valid_sentence(told(gap=endless, faults=[outage_of(45.2)]))
+
+
+def test_an_outage_to_the_end_of_the_run_is_not_told_as_one_that_ended(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"])
+    change_rows(path / "E2-etcd", nothing_ok_from(72))
+    lines = (path / "E2-etcd" / "events.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "client.failover_completed" not in line]
+    (path / "E2-etcd" / "events.jsonl").write_text("".join(kept))
+    content, _ = content_of(path)
+    experiment = content["experiments"][0]
+    assert experiment["gap"] == {key: experiment["faults"][0]["gap"][key] for key in experiment["gap"]}
+    assert not experiment["gap"]["ended"]
+    texts = {threat["title"]: threat["text"] for threat in content["threats"]}
+    assert "in which none was acknowledged" in texts["Closed loop"]
+    assert "sent later" not in texts["Closed loop"]
+    assert "phase" not in texts["One run of each"]
+
+
+@pytest.mark.parametrize("name", ["E1-etcd", "E1-mysql", "E2-etcd"])
+def test_an_experiment_without_any_operation_is_told_so(tmp_path: Path, name: str) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=[name])
+    change_rows(path / name, lambda rows: [])
+    content, drawings = content_of(path)
+    experiment = content["experiments"][0]
+    assert experiment["notes"] == ["no operation was recorded: its history is empty"]
+    assert (experiment["gap"], experiment["worst"], experiment["ops_per_s"]) == (None, None, None)
+    assert "e1-time" not in drawings
+    assert "e1-outage1" not in drawings
+    assert [fault["fired"] for fault in experiment["faults"]] == [True] * (name == "E2-etcd")
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 124), ("iterations", 601), ("clients", 2), ("rate", 500.0)])
+def test_a_folder_that_mixes_two_runs_is_refused(tmp_path: Path, name: str, value: float) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-etcd"])
+    edit(path / "run.json", **{name: value})
+    with pytest.raises(LabError, match=rf"E1-etcd/experiment\.json has {name} .* {value}: the folder mixes") as refused:
+        content_of(path)
+    assert "\n" not in str(refused.value)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_damaged_dump_counts_as_missing_and_is_told(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-etcd"])
+    cut(path / "E1-etcd" / "nodes" / "etcd2.jsonl")
+    content, _ = content_of(path)
+    experiment = content["experiments"][0]
+    assert [member["keys"] is None for member in experiment["members"]] == [False, True, False]
+    assert len(experiment["notes"]) == 1
+    assert "damaged and counts as missing in this report: E1-etcd/nodes/etcd2.jsonl is cut" in experiment["notes"][0]
+    assert "keys" not in sentence(content)
+
+
+def test_damaged_events_count_as_missing_and_are_told(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"])
+    whole = content_of(path)[0]["experiments"][0]
+    cut(path / "E2-etcd" / "events.jsonl")
+    content, drawings = content_of(path)
+    experiment = content["experiments"][0]
+    assert "counts as missing in this report: E2-etcd/events.jsonl is cut" in experiment["notes"][0]
+    fault = experiment["faults"][0]
+    assert fault["fired"]  # as its record says
+    assert (fault["at_s"], fault["gap"]) == (whole["faults"][0]["at_s"], whole["faults"][0]["gap"])
+    assert experiment["elections_unexplained"] is None  # not "none"
+    assert "e1-outage1" in drawings
+    assert whole["notes"] == []
 
 
 def test_numbers_are_those_of_the_history(valid_run: Path, valid_content: Content) -> None:
@@ -221,10 +368,96 @@ def test_threats_have_the_figures_of_this_run(valid_content: Content) -> None:
     assert f"about {missed:,.0f} operations" in texts["Closed loop"]
 
 
+def text_of(title: str, content: dict[str, Any], experiments: list[dict[str, Any]], **settings: Any) -> str:
+    """Return one threat of a run of these experiments."""
+    found = threats(content["controller"], content["hosts"], content["run"], experiments, {"client": settings})
+    return next(threat["text"] for threat in found if threat["title"] == title)
+
+
+def with_outage(content: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
+    """Return the run's experiments, the outage of the last one changed."""
+    *healthy, faulted = content["experiments"]
+    return [*healthy, {**faulted, "faults": [{**faulted["faults"][0], **changed}]}]
+
+
+def test_an_election_timeout_is_blamed_where_it_was_the_cause(valid_content: Content) -> None:
+    content, _ = valid_content
+    text = text_of("One run of each", content, with_outage(content, election_cause="election timeout"))
+    assert "In F1 of E2-etcd the members waited for an election timeout" in text
+    assert "longest phase" not in text
+
+
+def test_without_an_election_timeout_the_longest_phase_of_the_outage_is_named(valid_content: Content) -> None:
+    content, _ = valid_content
+    fault = content["experiments"][2]["faults"][0]
+    assert fault["election_cause"] == "leadership transfer"
+    phase = next(phase for phase in fault["phases"] if phase["to"] == "first_ok")
+    text = text_of("One run of each", content, content["experiments"])
+    assert "election timeout" not in text
+    assert (
+        f"The longest phase in the {fault['gap']['duration_ms']:,.1f} ms of F1 of E2-etcd: leader elected to first ok "
+        f"operation, {phase['in_gap_ms']:,.1f} ms." in text
+    )
+
+
+@pytest.mark.parametrize("attempt_timeout_ms", [500, "500"])
+def test_a_gap_as_long_as_an_attempt_may_take_measures_that_setting(
+    valid_content: Content, attempt_timeout_ms: float | str
+) -> None:
+    content, _ = valid_content
+
+    def text(latency_ms: float, gap_ms: float, attempts: int = 2) -> str:
+        gap = {**content["experiments"][2]["faults"][0]["gap"], "duration_ms": gap_ms}
+        slowest = {"index": 240, "latency_ms": latency_ms, "attempts": attempts, "outcome": "ok"}
+        experiments = with_outage(content, gap=gap, slowest=slowest)
+        return text_of("One run of each", content, experiments, attempt_timeout_ms=attempt_timeout_ms)
+
+    words = "about as long as a client waits for one attempt (client_attempt_timeout_ms = 500): this gap measures"
+    assert words in text(508.8, 508.9)
+    assert words in text(549.0, 549.9)
+    assert "client_attempt_timeout_ms" not in text(560.0, 560.1)
+    assert "client_attempt_timeout_ms" not in text(440.0, 440.1)
+    assert "client_attempt_timeout_ms" not in text(508.8, 1500.0)  # several timeouts, one after the other
+    assert "client_attempt_timeout_ms" not in text(508.8, 508.9, attempts=1)  # slow, but it did not time out
+
+
+def test_a_run_of_mysql_alone_says_nothing_of_elections(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-mysql"])
+    content, _ = content_of(path)
+    text = next(threat["text"] for threat in content["threats"] if threat["title"] == "One run of each")
+    assert text == (
+        "The experiment ran once. There is no spread of repeated runs, so a difference of a few percent from another "
+        "run means nothing."
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "has 1 operation, so its p99 and its p99.9 are its maximum, a single operation."),
+        (99, "has 99 operations, so its p99 and its p99.9 are its maximum, a single operation."),
+        (100, "has 100 operations, so its p99.9 is its maximum, a single operation."),
+        (999, "has 999 operations, so its p99.9 is its maximum, a single operation."),
+        (1000, "has 1,000 operations, so 1 lies above its p99.9; its maximum is a single operation."),
+        (2000, "has 2,000 operations, so 2 lie above its p99.9; its maximum is a single operation."),
+    ],
+)
+def test_tails_of_few_operations_are_called_what_they_are(valid_content: Content, count: int, words: str) -> None:
+    content, _ = valid_content
+    experiment = {**content["experiments"][0], "latency": {"by_kind": {"DELETE": {"count": count}}}}
+    assert words in text_of("Thin tails", content, [experiment])
+
+
+def test_one_operation_not_sent_has_the_singular(valid_content: Content) -> None:
+    content, _ = valid_content
+    text = text_of("Closed loop", content, with_outage(content, operations_not_sent=1.2))
+    assert "about 1 operation would have been due during" in text
+
+
 def test_without_containers_clocks_are_not_called_shared(valid_content: Content) -> None:
     content, _ = valid_content
     unmeasured = [{**experiment, "clocks": []} for experiment in content["experiments"]]
-    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured)
+    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured, {})
     texts = {threat["title"]: threat["text"] for threat in found}
     assert "One machine" not in texts
     assert "not recorded" in texts["Times of events"]
@@ -234,7 +467,7 @@ def test_a_clock_that_was_corrected_is_told(valid_content: Content) -> None:
     content, _ = valid_content
     clock = {"host": "etcd2", "offset_ms": -7.5, "uncertainty_ms": 0.2, "corrected": True}
     skewed = [{**experiment, "clocks": [clock]} for experiment in content["experiments"]]
-    found = threats(content["controller"], content["hosts"], content["run"], skewed)
+    found = threats(content["controller"], content["hosts"], content["run"], skewed, {})
     text = next(threat["text"] for threat in found if threat["title"] == "Times of events")
     assert "etcd2, was -7.500 ms away" in text
     assert "are subtracted" in text
@@ -259,10 +492,69 @@ def test_the_notebook_stands_beside_the_experiment_of_the_same_kind(valid_conten
     assert "innodb_flush_log_at_trx_commit = 1" in groups["MySQL, healthy"]["why"]
 
 
+NOTEBOOK_RUN = {"iterations": 100_000, "seed": 123, "clients": 1, "rate": 0.0}
+
+
 def test_iterations_and_seed_of_the_notebook_are_comparable() -> None:
-    table = notebook.compare({"iterations": 100_000, "seed": 123, "clients": 1}, [], {})
+    table = notebook.compare(NOTEBOOK_RUN, [], {})
     assert table["comparable"]
     assert all(group["why"] == "Not part of this run." for group in table["groups"][1:5])
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"clients": 4}, "this run has 4 clients, the notebook one"),
+        (
+            {"rate": 500.0},
+            "this run has a rate of 500 op/s, the notebook sent each operation when the last was done",
+        ),
+    ],
+)
+def test_the_notebook_is_not_compared_with_another_load(changed: dict[str, Any], reason: str) -> None:
+    table = notebook.compare({**NOTEBOOK_RUN, **changed}, [], {})
+    assert table["same_stream"]
+    assert not table["comparable"]
+    assert table["reasons"] == [reason]
+
+
+STOP_GROUP = "etcd, one node stopped"
+
+
+def stop_rows(content: dict[str, Any], experiments: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the notebook's group of the stop, and this run's values in it by label."""
+    groups = {group["title"]: group for group in notebook.compare(content["run"], experiments, {})["groups"]}
+    return groups[STOP_GROUP], {row["label"]: row["ours"] for row in groups[STOP_GROUP]["rows"]}
+
+
+def test_the_row_of_the_stop_is_filled_by_a_stop(valid_content: Content) -> None:
+    content, _ = valid_content
+    group, rows = stop_rows(content, content["experiments"])
+    assert group["experiment"] == "E2-etcd"
+    assert rows["stopped at operation"] == 240
+    gap = content["experiments"][2]["faults"][0]["gap"]["duration_ms"]
+    assert rows["no acknowledged operation around the stop"] == gap
+
+
+@pytest.mark.parametrize("action", ["kill", "restart", "partition"])
+def test_other_actions_do_not_fill_the_row_of_the_stop(valid_content: Content, action: str) -> None:
+    content, _ = valid_content
+    group, rows = stop_rows(content, with_outage(content, action=action))
+    assert (group["experiment"], group["why"]) == (None, "Not part of this run.")
+    assert set(rows.values()) == {None}
+
+
+def test_a_stop_that_did_not_strike_stopped_nothing(valid_content: Content) -> None:
+    content, _ = valid_content
+    group, rows = stop_rows(content, with_outage(content, fired=False))
+    assert (group["experiment"], group["why"]) == ("E2-etcd", "The fault did not strike: no node was stopped.")
+    assert set(rows.values()) == {None}
+
+
+def test_a_stop_that_did_not_end_is_at_least_as_long(valid_content: Content) -> None:
+    content, _ = valid_content
+    _, rows = stop_rows(content, with_outage(content, gap={"duration_ms": 812.4, "ended": False}))
+    assert rows["no acknowledged operation around the stop, at least"] == 812.4
 
 
 def test_a_run_without_mysql_says_so(tmp_path: Path) -> None:
@@ -284,13 +576,43 @@ def test_a_rate_adds_latency_from_the_intended_start(tmp_path: Path) -> None:
 
 def set_rate(folder: Path, rate: int) -> None:
     """Plan the operations of a planted experiment at a rate; those that could not start in time are late."""
-    info = json.loads((folder / "experiment.json").read_text())
-    info["rate"] = rate
-    (folder / "experiment.json").write_text(json.dumps(info))
+    edit(folder / "experiment.json", rate=rate)
+    edit(folder.parent / "run.json", rate=rate)
+    change_rows(
+        folder,
+        lambda rows: [row._replace(intended_ns=min(row.invoke_ns, row.index * 10**9 // rate // 4)) for row in rows],
+    )
+
+
+def edit(path: Path, **values: Any) -> None:
+    """Give an object in a JSON file other values."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def change_rows(folder: Path, change: Callable[[list[HistoryRow]], list[HistoryRow]]) -> None:
+    """Write the history of an experiment anew."""
     meta, table = read_parquet(folder / "history.parquet")
-    rows = [HistoryRow(**row) for row in table.to_pylist()]
-    planned = [row._replace(intended_ns=min(row.invoke_ns, row.index * 10**9 // rate // 4)) for row in rows]
-    write_parquet(folder / "history.parquet", meta, planned)
+    write_parquet(folder / "history.parquet", meta, change([HistoryRow(**row) for row in table.to_pylist()]))
+
+
+def nothing_ok_from(index: int) -> Callable[[list[HistoryRow]], list[HistoryRow]]:
+    """Return a change of a history: from this operation on each ends unknown or fail, after 20 ms."""
+
+    def change(rows: list[HistoryRow]) -> list[HistoryRow]:
+        kept = [row for row in rows if row.index < index]
+        at_ns = kept[-1].complete_ns
+        for number, row in enumerate(rows[len(kept) :]):
+            outcome = "fail" if row.kind == "RETRIEVE" else "unknown"
+            start_ns = at_ns + number * 20 * MS
+            kept.append(
+                row._replace(
+                    intended_ns=start_ns, invoke_ns=start_ns, complete_ns=start_ns + 20 * MS, outcome=outcome,
+                    attempts=3, read=None, affected=None, error="no answer",
+                )
+            )  # fmt: skip
+        return kept
+
+    return change
 
 
 def test_without_a_rate_there_is_no_intended_start(valid_content: Content) -> None:

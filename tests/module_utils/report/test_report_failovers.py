@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.analysis import MS, S
-from failover.report.failovers import MOST_OPERATIONS_DRAWN, describe_faults
+from failover.report.analysis import MARK_EVENTS, MS, S
+from failover.report.failovers import DESCRIPTIONS, MOST_OPERATIONS_DRAWN, describe_faults
 from failover.shapes import Event
 from test_report_analysis import columns
 
@@ -25,7 +25,7 @@ def outage_events() -> list[Event]:
         event(499.5, "fault.role_checked", fault="F1", role="leader", member="etcd2", member_id="6be4", term=4),
         event(500, "fault.signal_sent", fault="F1", member="etcd2", signal="SIGKILL"),
         event(501, "fault.process_gone", fault="F1", member="etcd2"),
-        event(1700, "server.election_started", "etcd3", term=5),
+        event(1700, "server.election_started", "etcd3", term=5, cause="election timeout"),
         event(1800, "server.leader_elected", "etcd3", leader="etcd3", leader_id="c3d1", term=5),
         event(505, "client.failover_started", "client1"),
         event(506, "client.failover_completed", "client1"),
@@ -43,11 +43,19 @@ def outage_rows() -> list[dict[str, Any]]:
     return [*before, *during, *after, *reads]
 
 
+def told(
+    events: list[Event] | None, rows: list[dict[str, Any]] | None = None, record: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Describe the outage with these events, operations and record of the fault."""
+    definition = {"origin_wall_ns": ORIGIN, "faults": [{**FAULT, "record": record}]}
+    events = events if events is None else sorted(events, key=lambda item: item.wall_ns)
+    faults, zoomed = describe_faults(definition, columns(outage_rows() if rows is None else rows), events)
+    return faults[0], zoomed[0]
+
+
 @pytest.fixture
 def outage() -> tuple[dict[str, Any], dict[str, Any]]:
-    definition = {"origin_wall_ns": ORIGIN, "faults": [FAULT]}
-    told, zoomed = describe_faults(definition, columns(outage_rows()), outage_events())
-    return told[0], zoomed[0]
+    return told(outage_events())
 
 
 def test_the_gap_is_the_time_without_a_completion_around_the_fault(outage: tuple[dict[str, Any], Any]) -> None:
@@ -81,6 +89,56 @@ def test_phases_are_differences_of_moments(outage: tuple[dict[str, Any], Any]) -
     assert phases["election_started", "leader_elected"] == 100
     assert phases["leader_elected", "first_ok_write"] == 20
     assert phases["last_ok", "first_ok"] == 1332
+
+
+def test_of_each_phase_it_is_said_how_much_of_it_is_in_the_gap(outage: tuple[dict[str, Any], Any]) -> None:
+    parts = {(phase["from"], phase["to"]): phase["in_gap_ms"] for phase in outage[0]["phases"]}
+    assert parts["requested", "signal_sent"] == 1
+    assert parts["signal_sent", "election_started"] == 1200
+    assert parts["leader_elected", "first_ok"] == 20
+    assert parts["last_ok", "first_ok"] is None  # the gap is no part of itself
+
+
+def test_a_phase_that_ends_after_the_gap_is_no_part_of_it() -> None:
+    """The process lives on, closing down, for long after another member serves."""
+    events = [item for item in outage_events() if item.event != "fault.process_gone"]
+    fault, _ = told([*events, event(3000, "fault.process_gone", fault="F1", member="etcd2")])
+    parts = {(phase["from"], phase["to"]): phase["in_gap_ms"] for phase in fault["phases"]}
+    assert parts["signal_sent", "process_gone"] is None
+
+
+def test_an_election_after_the_first_ok_operation_makes_no_negative_phase() -> None:
+    events = [item for item in outage_events() if item.event != "server.leader_elected"]
+    fault, _ = told([*events, event(3400, "server.leader_elected", "etcd3", leader="etcd3", term=5)])
+    assert min(phase["duration_ms"] for phase in fault["phases"]) >= 0
+    assert ("leader_elected", "first_ok") not in {(phase["from"], phase["to"]) for phase in fault["phases"]}
+
+
+def test_the_cause_of_the_election_in_the_gap_is_told(outage: tuple[dict[str, Any], Any]) -> None:
+    assert outage[0]["election_cause"] == "election timeout"
+
+
+def test_an_election_outside_the_gap_is_not_its_cause() -> None:
+    events = [item for item in outage_events() if item.event != "server.election_started"]
+    fault, _ = told([*events, event(3000, "server.election_started", "etcd3", term=6, cause="election timeout")])
+    assert fault["election_cause"] is None
+
+
+def test_the_slowest_operation_of_the_gap_is_told(outage: tuple[dict[str, Any], Any]) -> None:
+    assert outage[0]["slowest"] == {"index": 49, "latency_ms": 1325, "attempts": 3, "outcome": "ok"}
+
+
+def test_a_member_that_was_passed_over_is_a_moment_with_its_reason() -> None:
+    reason = "it still follows etcd2:2379, where nothing listens"
+    passed_over = event(510, "client.member_passed_over", "client1", endpoint="etcd1:2379", reason=reason)
+    fault, _ = told([*outage_events(), passed_over])
+    mark = next(mark for mark in fault["marks"] if mark["name"] == "member_passed_over")
+    assert (mark["since_fault_ms"], mark["label"]) == (10, "client passes over a member")
+    assert mark["detail"] == f"endpoint etcd1:2379, reason {reason}"
+
+
+def test_only_events_that_become_marks_are_described() -> None:
+    assert set(DESCRIPTIONS) <= {event_name for _, event_name, _ in MARK_EVENTS}
 
 
 def test_what_was_not_recorded_is_said(outage: tuple[dict[str, Any], Any]) -> None:
@@ -148,3 +206,63 @@ def test_events_of_the_next_fault_are_not_the_first_ones() -> None:
     told, _ = describe_faults({"origin_wall_ns": ORIGIN, "faults": [FAULT, second]}, columns(outage_rows()), events)
     assert [mark["name"] for mark in told[0]["marks"]].count("first_attempt_failed") == 0
     assert [mark["name"] for mark in told[1]["marks"]].count("first_attempt_failed") == 1
+
+
+def endless_rows() -> list[dict[str, Any]]:
+    """The same outage, but no operation is ok after it."""
+    rows = outage_rows()
+    return [row if row["complete"] <= 500 else {**row, "outcome": "unknown", "attempts": 3} for row in rows]
+
+
+def endless_events() -> list[Event]:
+    gone_on = ("server.election_started", "server.leader_elected", "client.failover_completed")
+    return [item for item in outage_events() if item.event not in gone_on]
+
+
+def test_a_gap_that_did_not_end_has_neither_an_end_nor_a_time_after_it() -> None:
+    fault, _ = told(endless_events(), endless_rows())
+    assert not fault["gap"]["ended"]
+    assert not fault["write_gap"]["ended"]
+    assert fault["gap"]["duration_ms"] == outage_rows()[-1]["complete"] - 488
+    assert "first_ok" not in {phase["to"] for phase in fault["phases"]}
+    assert fault["recovery"]["before_ops_per_s"] == pytest.approx(100, rel=0.03)
+    assert fault["recovery"]["after_ops_per_s"] is None
+    assert fault["recovery"]["back_ms"] is None
+
+
+def test_a_gap_that_ended_says_so(outage: tuple[dict[str, Any], Any]) -> None:
+    assert outage[0]["gap"]["ended"]
+    assert outage[0]["write_gap"]["ended"]
+
+
+def test_of_a_history_without_operations_only_the_moments_of_the_fault_are_told() -> None:
+    fault, operations = told(outage_events(), [])
+    assert fault["fired"]
+    assert (fault["at_s"], fault["healed_s"]) == (0.5, 4.3)
+    assert fault["gap"] is None
+    assert operations == {}
+
+
+RECORD = {
+    "fired": True,
+    "member": "etcd2",
+    "signal": "SIGKILL",
+    "signal_sent_wall_ns": ORIGIN + 507 * MS,
+    "clock_offset_ns": 7 * MS,
+    "clock_uncertainty_ns": MS,
+}
+
+
+def test_without_events_the_record_says_when_the_fault_struck() -> None:
+    fault, operations = told(None, record=RECORD)
+    assert fault["fired"]
+    assert fault["at_s"] == 0.5  # the clock of etcd2 was 7 ms ahead
+    assert fault["gap"]["duration_ms"] == 1820 - 488
+    assert [mark["name"] for mark in fault["marks"]] == ["last_ok", "signal_sent", "first_ok_write", "first_ok_read"]
+    assert fault["client_failovers"] is None  # not "none of them"
+    assert operations["row"]
+
+
+@pytest.mark.parametrize("record", [None, {**RECORD, "fired": False}])
+def test_without_events_a_fault_that_no_record_calls_fired_did_not_strike(record: dict[str, Any] | None) -> None:
+    assert not told(None, record=record)[0]["fired"]

@@ -59,6 +59,23 @@ def test_the_outage_has_a_letter_for_every_moment(valid_content: Content) -> Non
     assert "time since the fault (ms)" in text_of(drawings["e3-outage1"])
 
 
+def test_only_operations_that_were_ok_in_the_end_get_the_ring_of_those_retried(valid_content: Content) -> None:
+    fault = valid_content[0]["experiments"][2]["faults"][0]
+    operations = {
+        "row": [0, 1],
+        "invoke_ms": [0.0, 1.0],
+        "complete_ms": [1.0, 9.0],
+        "kind": ["CREATE", "DELETE"],
+        "outcome": ["ok", "unknown"],
+        "attempts": [1, 3],
+    }
+    words = text_of(figures.outage(fault, operations, "x"))
+    assert "fail or unknown" in words
+    assert "ok after more than one attempt" not in words
+    retried = {**operations, "outcome": ["ok", "ok"]}
+    assert "ok after more than one attempt" in text_of(figures.outage(fault, retried, "x"))
+
+
 def test_the_line_of_the_fault_is_drawn_in_its_colour(valid_content: Content) -> None:
     for name in ("e3-time", "e3-outage1"):
         assert figures.VERMILLION.lower() in valid_content[1][name].lower()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.history_parquet import read_parquet, write_parquet
 from failover.report import HTML_FILE, JSON_FILE, PDF_FILE, render, write_report
 from failover.report.content import build
 from failover.results import load_run
@@ -76,7 +77,11 @@ def test_pdf_has_the_verdict_the_run_and_its_figures(pdf_text: str, numbers: dic
     for words in (
         "Valid:",
         "run-valid",
-        "no operation completed for",
+        "no operation was acknowledged for",
+        "* longest time without an acknowledged (ok) operation",
+        "Tinted: none acknowledged (ok).",
+        "no acknowledged operation around the stop",
+        "The client reports 1 failed attempt, 1 failover started and 1 completed.",
         "stop etcd2 (leader) at operation 240",
         f"{fault['gap']['duration_ms']:.1f} ms",
         "The rows are not comparable",
@@ -186,6 +191,86 @@ def test_an_invalid_run_shows_what_failed_first_and_key_by_key(invalid_run: Path
     assert section.count(key) >= 3  # once for every member
     assert "CREATE" in section
     assert "Invalid:" in page[: page.index('id="open"')]
+
+
+def text_of(page: str) -> str:
+    """Return a page's words in one line, without figures and style."""
+    plain = re.sub(r"<svg.*?</svg>|<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+([.,;:])", r"\1", re.sub(r"\s+", " ", plain))
+
+
+def with_outage(content: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return the content, the outage of its last experiment changed."""
+    *healthy, faulted = content["experiments"]
+    fault = {**faulted["faults"][0], **changed}
+    return {**content, "experiments": [*healthy, {**faulted, "faults": [fault], "gap": fault["gap"]}]}
+
+
+def test_what_is_acknowledged_is_not_called_completed(page: str) -> None:
+    """An operation that failed completed, too."""
+    words = text_of(page)
+    for wrong in ("No operation completed", "no write completed", "without a complet", "none completed"):
+        assert wrong not in words
+
+
+def test_a_service_that_did_not_come_back_is_not_told_as_if_it_had(valid_content: Content) -> None:
+    content, drawings = valid_content
+    fault = content["experiments"][2]["faults"][0]
+    endless = with_outage(
+        content,
+        gap={**fault["gap"], "duration_ms": 812.4, "ended": False},
+        write_gap={**fault["write_gap"], "duration_ms": 845.6, "ended": False},
+        recovery={**fault["recovery"], "after_ops_per_s": None, "back_ms": None},
+    )
+    words = text_of(render.render_html(endless, drawings))
+    assert "No operation was acknowledged for at least 812.4 ms, the service did not come back: from" in words
+    assert "to the end of the workload; no write was acknowledged for at least 845.6 ms." in words
+    assert "op/s before the fault. The client reports" in words
+    assert "≥ 812.4" in words
+    assert "≥: none was acknowledged after it" in words
+    assert "≥" not in text_of(render.render_html(content, drawings))
+
+
+def test_a_longer_gap_than_that_of_the_fault_is_named_beside_it(valid_content: Content) -> None:
+    content, drawings = valid_content
+    worse = {**content["experiments"][2], "gap": {"start_s": 1.0, "end_s": 2.0, "duration_ms": 1000.0, "ended": True}}
+    words = text_of(render.render_html({**content, "experiments": [worse]}, drawings | {"e1-time": ""}))
+    assert "The longest time of E2-etcd without an acknowledged operation is another one: 1,000 ms." in words
+    assert "is another one" not in text_of(render.render_html(content, drawings))
+
+
+@pytest.mark.parametrize("name", ["E1-etcd", "E2-etcd"])
+def test_a_history_without_rows_gives_a_report_that_says_so(tmp_path: Path, name: str) -> None:
+    path = verified_run(tmp_path / "run", iterations=400, experiments=[name])
+    history = path / name / "history.parquet"
+    write_parquet(history, read_parquet(history)[0], [])
+    write_report(path, Quiet())
+    words = text_of((path / HTML_FILE).read_text(encoding="utf-8"))
+    assert f"{name}: no operation was recorded: its history is empty." in words
+    assert "no operation was recorded." in words
+    assert ("No operation was recorded, so there is no outage to show." in words) is (name == "E2-etcd")
+    cover = words[words.index("keys at the end, by member") : words.index("* longest time")]
+    assert "not recorded" not in cover
+    assert cover.count("\N{EN DASH}") == 6
+    page = (path / HTML_FILE).read_text(encoding="utf-8")
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'\bid="([^"]+)"', page))
+
+
+def test_what_is_damaged_is_told_on_the_cover(valid_content: Content) -> None:
+    content, drawings = valid_content
+    first, *others = content["experiments"]
+    noted = {**content, "experiments": [{**first, "notes": ["a file is damaged"]}, *others]}
+    page = render.render_html(noted, drawings)
+    assert '<p class="note"><b>E1-etcd</b>: a file is damaged.</p>' in page[: page.index("<nav>")]
+    assert 'class="note"' not in render.render_html(content, drawings)
+
+
+def test_with_another_load_only_times_and_rates_are_not_comparable(valid_content: Content) -> None:
+    content, drawings = valid_content
+    table = {**content["notebook"], "same_stream": True, "reasons": ["this run has 4 clients, the notebook one"]}
+    words = text_of(render.render_html({**content, "notebook": table}, drawings))
+    assert "but times and rates are not comparable: this run has 4 clients, the notebook one." in words
+    assert "The rows are not comparable" not in words
 
 
 def test_text_of_a_run_cannot_become_markup(valid_content: Content) -> None:

@@ -139,12 +139,14 @@ def load_run(path: str | Path, *, need_verdicts: bool = True) -> Run:
     names = info["experiments"]
     if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
         raise LabError(f"{path / RUN_FILE}: experiments has to list folder names, it is {names!r}; {_FETCH_AGAIN}")
+    if len(set(names)) != len(names):
+        raise LabError(f"{path / RUN_FILE}: experiments names one of {names!r} twice; {_FETCH_AGAIN}")
     experiments = [load_experiment(path / name, need_verdict=need_verdicts) for name in names]
     return Run(path, info, experiments, _read_verdict(path / VERDICT_FILE) if need_verdicts else None)
 
 
 def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experiment:
-    """Load one experiment's folder; the history and the events have to be there, dumps may be missing."""
+    """Load one experiment's folder; the history has to be there, events and dumps may be missing."""
     path = Path(path)
     if not path.is_dir():
         raise LabError(f"experiment folder {path} is missing; {_FETCH_AGAIN}")
@@ -152,10 +154,8 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
     _check_keys(path / EXPERIMENT_FILE, info, EXPERIMENT_KEYS, _EXPERIMENT_TYPES)
     if info["name"] != path.name:
         raise LabError(f"{path / EXPERIMENT_FILE} is of experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
-    history = HISTORY_FILE if not (path / FETCHED_HISTORY_FILE).is_file() else FETCHED_HISTORY_FILE
-    for name in (history, EVENTS_FILE):
-        if not (path / name).is_file():
-            raise LabError(f"{path / name} is missing; {_FETCH_AGAIN}")
+    if not any((path / name).is_file() for name in (HISTORY_FILE, FETCHED_HISTORY_FILE)):
+        raise LabError(f"{path / HISTORY_FILE} is missing; {_FETCH_AGAIN}")
     return Experiment(path.name, path, info, _read_verdict(path / VERDICT_FILE) if need_verdict else None)
 
 
@@ -204,6 +204,8 @@ def read_events(path: Path) -> list[Event]:
             raise LabError(f"{path}: line {number} is not an event ({error!r}); {_FETCH_AGAIN}") from error
         if not isinstance(event.wall_ns, int):
             raise LabError(f"{path}: wall_ns of line {number} is not a whole number; {_FETCH_AGAIN}")
+        if not isinstance(event.data, dict):
+            raise LabError(f"{path}: data of line {number} is no object; {_FETCH_AGAIN}")
         events.append(event)
     return sorted(events, key=lambda event: event.wall_ns)
 

@@ -99,7 +99,7 @@ class Event:
 
     ``event`` is a dotted name. Those the report and the checkers rely on:
     ``experiment.started`` ``experiment.finished`` ``client.members_discovered`` ``client.connected``
-    ``client.attempt_failed`` ``client.failover_started`` ``client.failover_completed``
+    ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
     ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``server.election_started``
     ``server.leader_elected`` ``server.leader_lost`` ``server.started`` ``server.stopped``

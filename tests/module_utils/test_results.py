@@ -65,7 +65,6 @@ def test_a_whole_run(run_dir: Path) -> None:
         "E1-mysql",
         "E2-etcd/experiment.json",
         "E2-etcd/history.parquet",
-        "E2-etcd/events.jsonl",
         "E2-etcd/verdict.json",
     ],
 )
@@ -108,6 +107,7 @@ def test_a_missing_key_is_named(run_dir: Path, name: str, key: str) -> None:
         ("run.json", "experiments", "E1-etcd"),
         ("run.json", "experiments", []),
         ("run.json", "experiments", ["../other"]),
+        ("run.json", "experiments", ["E1-etcd", "E1-etcd"]),
         ("run.json", "iterations", "many"),
         ("E1-etcd/experiment.json", "origin_wall_ns", None),
         ("E1-etcd/experiment.json", "faults", {}),
@@ -147,7 +147,7 @@ def test_events_that_are_damaged(tmp_path: Path) -> None:
     good = '{"wall_ns": 5, "source": "etcd1", "event": "server.started", "data": {}}\n'
     path.write_text(good + good.replace("5", "3"))
     assert [event.wall_ns for event in read_events(path)] == [3, 5]
-    for damage in (good[:-1], "{\n", "[]\n", '{"wall_ns": 1}\n', good.replace("5", '"5"')):
+    for damage in (good[:-1], "{\n", "[]\n", '{"wall_ns": 1}\n', good.replace("5", '"5"'), good.replace("{}", "[1]")):
         path.write_text(good + damage)
         with pytest.raises(LabError, match=r"events\.jsonl"):
             read_events(path)

@@ -195,7 +195,11 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "elections_unexplained": None
         if events is None
         else _unexplained_elections(events, faults, int(info["origin_wall_ns"]), end),
-        "files": [_file(experiment.path / name, experiment.path.parent) for name in (HISTORY_FILE, EVENTS_FILE)],
+        "files": [
+            _file(experiment.path / name, experiment.path.parent)
+            for name in (HISTORY_FILE, EVENTS_FILE)
+            if (experiment.path / name).is_file()
+        ],
     }
 
 
@@ -205,7 +209,7 @@ def _unless_damaged(read: Callable[[], T], experiment: Experiment, notes: list[s
         return read()
     except LabError as error:
         reason = str(error).replace(f"{experiment.path.parent}/", "")
-        notes.append(f"a file is damaged and counts as missing in this report: {reason}")
+        notes.append(f"this report goes without a file: {reason}")
         return None
 
 

@@ -239,17 +239,20 @@ def test_a_damaged_dump_counts_as_missing_and_is_told(tmp_path: Path) -> None:
     experiment = content["experiments"][0]
     assert [member["keys"] is None for member in experiment["members"]] == [False, True, False]
     assert len(experiment["notes"]) == 1
-    assert "damaged and counts as missing in this report: E1-etcd/nodes/etcd2.jsonl is cut" in experiment["notes"][0]
+    assert "this report goes without a file: E1-etcd/nodes/etcd2.jsonl is cut" in experiment["notes"][0]
     assert "keys" not in sentence(content)
 
 
-def test_damaged_events_count_as_missing_and_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("damage", "words"), [(cut, "is cut short"), (Path.unlink, "is missing")])
+def test_damaged_events_count_as_missing_and_are_told(
+    tmp_path: Path, damage: Callable[[Path], object], words: str
+) -> None:
     path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"])
     whole = content_of(path)[0]["experiments"][0]
-    cut(path / "E2-etcd" / "events.jsonl")
+    damage(path / "E2-etcd" / "events.jsonl")
     content, drawings = content_of(path)
     experiment = content["experiments"][0]
-    assert "counts as missing in this report: E2-etcd/events.jsonl is cut" in experiment["notes"][0]
+    assert f"this report goes without a file: E2-etcd/events.jsonl {words}" in experiment["notes"][0]
     fault = experiment["faults"][0]
     assert fault["fired"]  # as its record says
     assert (fault["at_s"], fault["gap"]) == (whole["faults"][0]["at_s"], whole["faults"][0]["gap"])

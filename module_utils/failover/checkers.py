@@ -132,6 +132,10 @@ def verify_experiment(folder: str | Path) -> list[Check]:
         checks.append(check_members_equal(dumps, recorded, experiment.members))
         checks.append(check_convergence(experiment))
     checks.extend(check_fault(fault, experiment) for fault in experiment.info["faults"])
+    try:
+        experiment.events()
+    except LabError as error:
+        checks.append(Check("events", Verdict.UNKNOWN, f"What happened beside the operations is not known: {error}"))
     return checks
 
 

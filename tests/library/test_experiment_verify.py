@@ -44,7 +44,7 @@ def test_check_mode_checks_and_writes_nothing(run_module: RunModule, tmp_path: P
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["experiment.json", "history.parquet", "events.jsonl"])
+@pytest.mark.parametrize("name", ["experiment.json", "history.parquet"])
 def test_a_missing_file_fails_in_one_line(run_module: RunModule, tmp_path: Path, name: str) -> None:
     path = make_run(tmp_path / "run", iterations=100, experiments=["E1-mysql"]).path
     (path / "E1-mysql" / name).unlink()
@@ -52,6 +52,14 @@ def test_a_missing_file_fails_in_one_line(run_module: RunModule, tmp_path: Path,
     assert result["failed"]
     assert name in result["msg"]
     assert "\n" not in result["msg"]
+
+
+def test_without_events_nothing_is_proven(run_module: RunModule, tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", iterations=100, experiments=["E1-mysql"]).path
+    (path / "E1-mysql" / "events.jsonl").unlink()
+    result = run_module("experiment_verify", params(path, "E1-mysql"))
+    assert result["verdict"] == "unknown"
+    assert "events.jsonl is missing" in result["summary"]
 
 
 def test_without_pyarrow_it_says_so(run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

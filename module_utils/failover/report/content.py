@@ -229,6 +229,7 @@ HOW = {
     "effect.",
     "members equal": "All members have to have the same keys with the same values, versions and revisions.",
     "convergence": "After the heal the members' states are sampled until they are equal, or a time limit passes.",
+    "events": "What faults, servers and clients did stands in a file of its own, which has to be whole.",
     "fault": "The events have to show that the fault struck the member it was meant for, in its role, at its "
     "operation.",
 }

@@ -111,10 +111,10 @@ class Playbook:
         """Whether an experiment began and did not come to its end."""
         return any(phase["play"] == EXPERIMENTS_PLAY and phase["status"] != "ok" for phase in self.phases)
 
-    def results_run(self) -> Path:
-        """Return the results folder that the playbook was about: the one named with -e, else the newest."""
-        told = self.record.get("extra_vars", {})
-        return Path(told.get("results_run") or Path(told.get("results_dir") or PROJECT / "results") / "latest")
+    def results_run(self) -> Path | None:
+        """Return the results folder that the playbook was about, as it says; None where it did not say."""
+        told = self.record.get("results_folder")
+        return Path(told) if told else None
 
 
 def options_that_name_the_lab(options: list[str]) -> list[str]:
@@ -209,14 +209,15 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         explain_failure(verb, playbook)
         return EXIT_LAB_FAILED
     folder = playbook.results_run()
-    if verb == "report" and (folder / "report.pdf").exists():
+    if verb == "report" and folder is not None and (folder / "report.pdf").exists():
         say(f"The report is {shown(folder / 'report.pdf')}")
     # --list-tasks and its like run nothing, and check mode judges nothing.
     if verb not in JUDGING_VERBS or not playbook.phases or playbook.record.get("check_mode"):
         return 0
-    judged = read_verdict(folder, 0.0 if verb == "verdict" else began)
-    if judged is None:
-        complain(f"{verb} left no verdict in {shown(folder)}; ./scripts/lab verify makes one of a run's results")
+    judged = read_verdict(folder, 0.0 if verb == "verdict" else began) if folder is not None else None
+    if folder is None or judged is None:
+        place = shown(folder) if folder is not None else "any folder"
+        complain(f"{verb} left no verdict in {place}; ./scripts/lab verify makes one of a run's results")
         return EXIT_LAB_FAILED
     say_verdict(*judged, folder)
     return EXIT_STATUS[judged[0]]

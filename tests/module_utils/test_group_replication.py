@@ -14,11 +14,14 @@ from failover.group_replication import (
     PATIENCE_S,
     Act,
     GroupConfig,
+    GroupKeeper,
+    GroupMember,
     Seen,
     State,
     Step,
     View,
     addresses_of,
+    compare_tables,
     count_transactions,
     decide,
     describe,
@@ -26,6 +29,7 @@ from failover.group_replication import (
     why_unequal,
 )
 from failover.shapes import LabError
+from group_doubles import MEMBERS, FakeGroup
 
 NAMES = ("group1", "group2", "group3")
 LONG = dict.fromkeys(NAMES, PATIENCE_S)
@@ -206,3 +210,99 @@ def test_a_configuration_never_shows_its_password(tmp_path: Path) -> None:
     path.write_text('{"members": {}}')
     with pytest.raises(LabError, match="does not describe a group"):
         GroupConfig.load(str(path))
+
+
+def keeper(member: str) -> GroupKeeper:
+    return GroupKeeper(member, GroupConfig(MEMBERS, "lab_group", "hidden-secret"))
+
+
+def test_three_new_members_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch)
+    for name in NAMES:
+        group.home = name
+        keeper(name).ensure(5)
+    assert group.groups_made == ["group1"]
+    assert {server.state for server in group.servers.values()} == {"ONLINE"}
+    assert all(server.locked_by is None and not server.bootstraps for server in group.servers.values())
+
+
+def test_nobody_makes_a_group_while_another_holds_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch)
+    group.servers["group3"].locked_by = object()
+    with pytest.raises(LabError, match=r"group1 is not in its group after 0\.3 s"):
+        keeper("group1").ensure(0.3)
+    assert group.groups_made == []
+
+
+def test_with_the_lock_it_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another member may have made the group between the look and the lock."""
+    group = FakeGroup(monkeypatch)
+    slow = keeper("group1")
+    stale = slow.look()
+    group.form()
+    group.servers["group1"].state, group.primary = "OFFLINE", "group2"
+    fresh = slow.look
+    answers = iter([stale])
+    monkeypatch.setattr(slow, "look", lambda: next(answers, None) or fresh())
+    slow.ensure(5)
+    assert group.groups_made == []
+    assert [step["act"] for step in slow.steps] == ["join"]
+
+
+def test_a_refusal_is_tried_again_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch)
+    group.form()
+    group.servers["group1"].state, group.primary = "OFFLINE", "group2"
+    group.servers["group1"].refuses = ["the group is being reconfigured"]
+    keeper("group1").ensure(5)
+    group.servers["group1"].state = "OFFLINE"
+    group.servers["group1"].refuses = ["no"] * 50
+    with pytest.raises(LabError, match=r"the last try said: no\)"):
+        keeper("group1").ensure(0.5)
+
+
+def test_a_survivor_without_a_majority_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch, home="group2")
+    views = {"group1": out("group1"), "group2": out("group2"), "group3": out("group3")}
+    views["group1"] = online("group1", unreachable=("group2", "group3"))
+    waiting = keeper("group2")
+    group.servers["group1"].state = "ONLINE"
+    monkeypatch.setattr("failover.group_replication.PATIENCE_S", 0.0)
+    looks = iter([views])
+    fresh = waiting.look
+    monkeypatch.setattr(waiting, "look", lambda: next(looks, None) or fresh())
+    waiting._lost_since["group1"] = 0.0
+    with pytest.raises(LabError):  # group1 makes the new group, and nobody runs it here
+        waiting.ensure(0.3)
+    assert waiting.steps[0]["act"] == "release"
+    assert group.servers["group1"].state == "OFFLINE"
+
+
+def test_a_member_is_asked_over_one_connection_until_it_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch)
+    group.form()
+    member = GroupMember(addresses_of(MEMBERS, "lab", "secret")["group2"])
+    assert [member.view().role, member.view().role] == ["SECONDARY", "SECONDARY"]
+    assert len(group.logins) == 1
+    group.servers["group2"].up = False
+    assert member.view().error == "Lost connection"
+    assert member.view().error == "connection refused"
+    group.servers["group2"].up = True
+    assert member.view().error is None
+    member.close()
+
+
+def test_tables_are_compared_by_their_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch)
+    addresses = addresses_of(MEMBERS, "lab", "secret")
+    assert compare_tables(addresses, "db.ips", 5) == {
+        "equal": True,
+        "revision": 5,
+        "hashes": dict.fromkeys(NAMES, 7),
+        "errors": {},
+    }
+    group.servers["group2"].checksum = None
+    group.servers["group3"].up = False
+    compared = compare_tables(addresses, "db.ips", 5)
+    assert (compared["equal"], compared["hashes"]["group2"]) == (False, None)
+    assert compared["errors"] == {"group2": "there is no table db.ips", "group3": "connection refused"}

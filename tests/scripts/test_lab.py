@@ -104,7 +104,10 @@ class Tree:
         (self.bin / name).chmod(0o755)
 
     def plays(self, **playbooks: dict[str, Any]) -> None:
-        """Say what ansible-playbook will do, by playbook."""
+        """Say what ansible-playbook will do, by playbook; the results folder is the tree's unless it says otherwise."""
+        for scenario in playbooks.values():
+            if "record" in scenario:
+                scenario["record"] = {"results_folder": str(self.results.parent / "latest")} | scenario["record"]
         self.scenario.write_text(json.dumps(playbooks), encoding="utf-8")
 
     @property
@@ -476,8 +479,8 @@ def test_results_are_looked_for_where_the_run_left_them(ready: Tree) -> None:
     elsewhere = ready.root / "elsewhere"
     files = {str(elsewhere / "latest" / "verdict.json"): verdict_text("invalid")}
     ready.plays(
-        site={"record": DONE | {"extra_vars": {"results_dir": str(elsewhere)}}, "files": files},
-        verify={"record": DONE | {"extra_vars": {"results_run": str(elsewhere / "latest")}}, "files": files},
+        site={"record": DONE | {"results_folder": str(elsewhere / "latest")}, "files": files},
+        verify={"record": DONE | {"results_folder": str(elsewhere / "latest")}, "files": files},
     )
     assert ready.lab("run").returncode == 1
     assert ready.lab("verify").returncode == 1

@@ -497,6 +497,11 @@ class GroupKeeper:
         self._lost_since: dict[str, float] = {}
         self.steps: list[dict[str, Any]] = []
 
+    @property
+    def home(self) -> MySQLAddress:
+        """Where the server of this host is asked."""
+        return self._addresses[self._member]
+
     def look(self) -> dict[str, View]:
         """Return the view of every member; all are asked at once."""
         with ThreadPoolExecutor(max_workers=len(self._addresses)) as pool:

@@ -420,7 +420,7 @@ def why_not_primary(view: View) -> str | None:
     if view.state == State.OFFLINE:
         return "it is in no group"
     if view.state != State.ONLINE:
-        return f"it is {view.state.lower()} in its group"
+        return f"its state in the group is {view.state}"
     if not view.has_quorum:
         reached = [member for member in view.members if member.state != State.UNREACHABLE]
         return f"it reaches {len(reached)} of {len(view.members)} members of its group"

@@ -14,6 +14,7 @@ from .failover_policy import (
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
+    PassOver,
     discard,
     join_endpoint,
     removed,
@@ -98,7 +99,7 @@ class ClientWithFailover:
 
         return self._loop.run(Kind.DELETE, attempt)
 
-    def _why_pass_over(self, endpoint: str) -> str | None:
+    def _why_pass_over(self, endpoint: str) -> PassOver | None:
         """Pass over a member that has no leader to hand a request to, or one whose process is gone.
 
         A member sends requests to the leader that it knows, and learns of that leader's death only by an election
@@ -109,9 +110,9 @@ class ClientWithFailover:
         try:
             leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
-            return "nothing listens there" if refused_to_connect(failed) else None
+            return PassOver("nothing listens there") if refused_to_connect(failed) else None
         if leader_id == 0:
-            return "it knows no leader"
+            return PassOver("it knows no leader")
         leader = self._connection_of_id.get(leader_id)
         if leader is None or leader.endpoint == endpoint:
             return None
@@ -119,7 +120,7 @@ class ClientWithFailover:
             leader.leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
             if refused_to_connect(failed):
-                return f"it still follows {leader.endpoint}, where nothing listens"
+                return PassOver(f"it still follows {leader.endpoint}, where nothing listens")
         return None
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .etcd_log import parse_logs
+from . import etcd_log, mysql_log
 from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
 from .shapes import SCHEMA_VERSION, Event, LabError
 
@@ -66,7 +66,7 @@ def assemble(
         "convergence": _plain(heal) if len(members) > 1 else None,
     }
     write_json_atomic(folder / EXPERIMENT_FILE, info)
-    _merge_events(folder, definition["system"], late)
+    _merge_events(folder, definition["system"], members, late)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     return info
 
@@ -89,19 +89,21 @@ def _late_ends(records: Mapping[str, dict[str, Any]], healed: Sequence[Mapping[s
     return events
 
 
-def _merge_events(folder: Path, system: str, late: Sequence[Event]) -> None:
+def _merge_events(folder: Path, system: str, members: Mapping[str, Any], late: Sequence[Event]) -> None:
     """Bring the client's, the heal's and the servers' events into the order of time, in one file."""
     events = [*read_events(folder / EVENTS_FILE), *late]
     healed = folder / HEAL_EVENTS_FILE
     if healed.exists():
         events += read_events(healed)
+    # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
+    logs = {
+        path.stem: path.read_text("utf-8", errors="replace").splitlines()
+        for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
+    }
     if system == "etcd":
-        # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
-        logs = {
-            path.stem: path.read_text("utf-8", errors="replace").splitlines()
-            for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
-        }
-        events += parse_logs(logs)
+        events += etcd_log.parse_logs(logs)
+    else:
+        events += mysql_log.parse_logs(logs, {given["address"]: member for member, given in members.items()})
     events.sort(key=lambda event: event.wall_ns)
     lines = [json.dumps(event.as_dict(), ensure_ascii=False) + "\n" for event in events]
     part = folder / f".{EVENTS_FILE}.part"

@@ -63,6 +63,11 @@ def resolve_experiments(
                 f"Experiment {name} needs hosts in the inventory's group {system}, which has none. "
                 "Add them, or leave the experiment out of the variable experiments."
             )
+        if system == "mysql" and len(members) > 1:
+            raise LabError(
+                f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
+                f"{', '.join(members)}. Leave one; servers that replicate belong into the group mysql_cluster."
+            )
         if system == "etcd" and not definition["key_prefix"]:
             raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
         if not isinstance(definition["faults"], list | tuple):

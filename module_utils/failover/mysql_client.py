@@ -57,8 +57,8 @@ PASS_END = "SET SESSION group_replication_consistency = DEFAULT, wait_timeout = 
 
 # How long a member may take to tell its view of the group, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
-# The shortest time limit that is given to the socket, in s; 0 would mean none at all.
-LEAST_LIMIT_S = 0.001
+# Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
+LIMIT_STEPS_PER_S = 100
 
 DUPLICATE_KEY = 1062
 # Numbers of errors after which the server has certainly not applied the statement, and which may pass or not be so on
@@ -455,7 +455,8 @@ def _settle_duplicate(key: str, value: str, row: tuple[Any, ...] | None) -> Answ
 
 
 def _left_s(until: float) -> float:
-    return max(LEAST_LIMIT_S, until - time.monotonic())
+    """Return the time left, rounded up to whole steps: the socket is told only where the limit is another one."""
+    return max(1, math.ceil((until - time.monotonic()) * LIMIT_STEPS_PER_S)) / LIMIT_STEPS_PER_S
 
 
 def _limit(connection: Any, until: float) -> None:

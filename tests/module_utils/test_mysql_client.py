@@ -170,7 +170,23 @@ def test_an_attempt_ends_with_its_time_whatever_it_runs(server: FakeServer) -> N
     server.faults = [(LOST,)]
     assert client.put_with_retry("k", "v").outcome == "ok"
     insert_s, compare_s = server.connections[1].limits_s
-    assert 0.001 <= compare_s < insert_s <= 0.7
+    assert 0 < compare_s <= insert_s <= 0.7
+
+
+def test_the_comparison_gets_what_the_insert_left(server: FakeServer) -> None:
+    client, _ = connect(FailoverPolicy(attempt_timeout_ms=60_000, operation_budget_ms=60_000))
+    server.faults = [(LOST,)]
+    apply = server.apply
+
+    def slowly(statement: str, values: tuple[str, ...]) -> tuple[int, list[tuple[str, ...]]]:
+        time.sleep(0.1)
+        return apply(statement, values)
+
+    server.apply = slowly  # type: ignore[method-assign]
+    assert client.put_with_retry("k", "v").outcome == "ok"
+    insert_s, compare_s = server.connections[1].limits_s
+    assert compare_s <= insert_s - 0.08
+    assert insert_s <= 60.01
 
 
 def test_a_server_that_says_nothing_is_left_in_time() -> None:

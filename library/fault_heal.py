@@ -11,11 +11,14 @@ short_description: Heal held faults and watch the members until they are equal a
 description:
   - Asks the fault agents to heal what they hold, and samples all members meanwhile.
   - For etcd it ends when all members follow one leader, have the same revision, and the same hash over all data at
-    that revision. For mysql it ends when the server accepts connections.
+    that revision. For mysql_cluster it ends when all members are online, follow one primary, have the same number of
+    transactions and the same checksum of the workload's table. For mysql it ends when the server accepts connections.
   - Where nothing is held nothing is healed, and the members are compared all the same.
   - Members that are not equal when the time is over (RV(converged)) and agents that could not heal (RV(errors)) are
     results, not failures of the module.
-  - Runs on a host that has the agents' key and reaches agents and members. Needs nothing but Python there.
+  - Runs on a host that has the agents' key and reaches agents and members.
+requirements:
+  - PyMySQL, with the package cryptography, for mysql_cluster
 author: The failover lab's authors (@failover-lab)
 attributes:
   check_mode:
@@ -37,12 +40,21 @@ options:
   system:
     description: What the members are.
     type: str
-    choices: [etcd, mysql]
+    choices: [etcd, mysql, mysql_cluster]
     required: true
   endpoints:
-    description: Where the members serve clients - client URLs for etcd, C(address:port) for mysql - by member.
+    description: Where the members serve clients - client URLs for etcd, C(address:port) for MySQL - by member.
     type: dict
     required: true
+  mysql_user:
+    description: Account of the workload, needed for mysql_cluster only.
+    type: str
+  mysql_password:
+    description: That account's password.
+    type: str
+  mysql_database:
+    description: Database of the workload's table.
+    type: str
   faults:
     description: Ids of the faults to heal; left out, all that are held.
     type: list
@@ -147,7 +159,8 @@ import platform
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent_client import load_key
-from ansible.module_utils.failover.healing import Healer, append_events, list_held
+from ansible.module_utils.failover.healing import Healer, MySQLAccount, append_events, list_held
+from ansible.module_utils.failover.key_dump import TABLE
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -157,17 +170,25 @@ def main() -> None:
         argument_spec={
             "agents": {"type": "dict", "required": True},
             "key_file": {"type": "path", "required": True, "no_log": False},
-            "system": {"type": "str", "choices": ["etcd", "mysql"], "required": True},
+            "system": {"type": "str", "choices": ["etcd", "mysql", "mysql_cluster"], "required": True},
             "endpoints": {"type": "dict", "required": True},
+            "mysql_user": {"type": "str"},
+            "mysql_password": {"type": "str", "no_log": True},
+            "mysql_database": {"type": "str"},
             "faults": {"type": "list", "elements": "str"},
             "timeout_s": {"type": "float", "default": 60},
             "sample_interval_ms": {"type": "float", "default": 20},
             "events_path": {"type": "path"},
             "source": {"type": "str"},
         },
+        required_if=[("system", "mysql_cluster", ("mysql_user", "mysql_password", "mysql_database"))],
         supports_check_mode=True,
     )
     wanted = module.params
+    account = None
+    if wanted["system"] == "mysql_cluster":
+        table = f"{wanted['mysql_database']}.{TABLE}"
+        account = MySQLAccount(wanted["mysql_user"], wanted["mysql_password"], table)
     try:
         key = load_key(wanted["key_file"])
         if module.check_mode:
@@ -180,6 +201,7 @@ def main() -> None:
             timeout_s=wanted["timeout_s"],
             sample_interval_ms=wanted["sample_interval_ms"],
             source=wanted["source"] or platform.node(),
+            account=account,
         )
         result = healer.run(wanted["faults"])
         if wanted["events_path"]:

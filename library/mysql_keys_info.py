@@ -10,6 +10,7 @@ module: mysql_keys_info
 short_description: Write every row of one MySQL server's table into a file
 description:
   - Reads the table C(ips) in one consistent snapshot.
+  - Of a replication group any member can be read. It gives what it has, whatever its state, and waits for nobody.
   - A server that does not answer is a finding, not a failure. RV(available) is false then, and there is no file.
 author: The failover lab's authors (@failover-lab)
 attributes:
@@ -27,6 +28,11 @@ options:
     description: Name of the member, for the file's header.
     type: str
     required: true
+  system:
+    description: Whether the server stands alone or is a member of a replication group.
+    type: str
+    choices: [mysql, mysql_cluster]
+    default: mysql
   host:
     description: Address of the server.
     type: str
@@ -113,6 +119,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "member": {"type": "str", "required": True},
+            "system": {"type": "str", "choices": ["mysql", "mysql_cluster"], "default": "mysql"},
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "default": 3306},
             "user": {"type": "str", "required": True},
@@ -132,6 +139,7 @@ def main() -> None:
             wanted["password"],
             wanted["database"],
             Path(wanted["dest"]),
+            system=wanted["system"],
             write=not module.check_mode,
         )
     except LabError as error:

@@ -10,6 +10,7 @@ module: system_prepare
 short_description: Make a system empty before a workload
 description:
   - Removes all keys under O(key_prefix) from etcd, or makes the table C(ips) in MySQL and removes its rows.
+  - A replication group of MySQL is emptied through its primary. Where no member is it, that is an error.
   - Nothing else in the system is touched.
 author: The failover lab's authors (@failover-lab)
 attributes:
@@ -21,15 +22,17 @@ attributes:
     description: Returns details on what has changed.
     support: none
 requirements:
-  - PyMySQL, for O(system=mysql)
+  - PyMySQL, for O(system=mysql) and O(system=mysql_cluster)
 options:
   system:
     description: The system to empty.
     type: str
-    choices: [etcd, mysql]
+    choices: [etcd, mysql, mysql_cluster]
     required: true
   endpoints:
-    description: Endpoints as C(host:port). Etcd is emptied through the first that answers, MySQL through the first.
+    description:
+      - Endpoints as C(host:port). Etcd is emptied through the first that answers, MySQL through the first.
+      - The primary of a replication group is looked for among them.
     type: list
     elements: str
     required: true
@@ -38,7 +41,7 @@ options:
     type: str
     default: ""
   mysql_user:
-    description: Account that may make and empty the table. Needed with O(system=mysql), like the two below.
+    description: Account that may make and empty the table. Needed for MySQL, like the two below.
     type: str
   mysql_password:
     description: Password of O(mysql_user).
@@ -83,7 +86,7 @@ endpoint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.prepare import empty_etcd, empty_mysql
+from ansible.module_utils.failover.prepare import empty_etcd, empty_mysql, empty_mysql_group
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -91,7 +94,7 @@ def main() -> None:
     """Wire the arguments to the core."""
     module = AnsibleModule(
         argument_spec={
-            "system": {"type": "str", "choices": ["etcd", "mysql"], "required": True},
+            "system": {"type": "str", "choices": ["etcd", "mysql", "mysql_cluster"], "required": True},
             "endpoints": {"type": "list", "elements": "str", "required": True},
             "key_prefix": {"type": "str", "default": "", "no_log": False},
             "mysql_user": {"type": "str"},
@@ -105,19 +108,19 @@ def main() -> None:
         module.fail_json(msg="endpoints is empty: give at least one host:port of the system")
     # Not required_if, which takes an empty or a null value for one that is there.
     missing = [name for name in ("mysql_user", "mysql_password", "mysql_database") if not wanted[name]]
-    if wanted["system"] == "mysql" and missing:
-        module.fail_json(msg=f"system is mysql and {', '.join(missing)} is missing: give the account of the workload")
+    if wanted["system"] != "etcd" and missing:
+        module.fail_json(
+            msg=f"system is {wanted['system']} and {', '.join(missing)} is missing: give the account of the workload"
+        )
     try:
         if wanted["system"] == "etcd":
             result = empty_etcd(wanted["endpoints"], wanted["key_prefix"], dry_run=module.check_mode)
         else:
-            result = empty_mysql(
-                wanted["endpoints"][0],
-                wanted["mysql_user"],
-                wanted["mysql_password"],
-                wanted["mysql_database"],
-                dry_run=module.check_mode,
-            )
+            account = (wanted["mysql_user"], wanted["mysql_password"], wanted["mysql_database"])
+            if wanted["system"] == "mysql":
+                result = empty_mysql(wanted["endpoints"][0], *account, dry_run=module.check_mode)
+            else:
+                result = empty_mysql_group(wanted["endpoints"], *account, dry_run=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=result["created"] or result["removed"] > 0, **result)

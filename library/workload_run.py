@@ -29,7 +29,7 @@ attributes:
     support: full
 requirements:
   - etcd3 and protobuf 3.20, for O(system=etcd)
-  - PyMySQL, for O(system=mysql)
+  - PyMySQL, for O(system=mysql) and O(system=mysql_cluster)
 options:
   experiment:
     description: Name of the experiment.
@@ -38,7 +38,7 @@ options:
   system:
     description: The system under the workload.
     type: str
-    choices: [etcd, mysql]
+    choices: [etcd, mysql, mysql_cluster]
     required: true
   iterations:
     description: Iterations of the workload's generator.
@@ -57,7 +57,9 @@ options:
     type: float
     default: 0
   endpoints:
-    description: Endpoints as C(host:port). A client connects to the first one; it may go to the others.
+    description:
+      - Endpoints as C(host:port). A client connects to the first one; it may go to the others.
+      - Of a replication group it asks them in this order who the primary is, and goes there.
     type: list
     elements: str
     required: true
@@ -70,7 +72,7 @@ options:
     type: str
     default: ""
   mysql_user:
-    description: Account of the workload in MySQL. Needed with O(system=mysql), like the two below.
+    description: Account of the workload in MySQL. Needed for MySQL, like the two below.
     type: str
   mysql_password:
     description: Password of O(mysql_user).
@@ -288,7 +290,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "experiment": {"type": "str", "required": True},
-            "system": {"type": "str", "choices": ["etcd", "mysql"], "required": True},
+            "system": {"type": "str", "choices": ["etcd", "mysql", "mysql_cluster"], "required": True},
             "iterations": {"type": "int", "required": True},
             "seed": {"type": "int", "required": True},
             "clients": {"type": "int", "default": 1},

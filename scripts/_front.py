@@ -8,6 +8,7 @@ the file that plugins/callback/lab_progress.py keeps.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -31,15 +32,27 @@ JUDGING_VERBS = ("run", "verify", "verdict")
 # The play that leaves members down when it does not come to its end, and the one that fails where data is not valid.
 EXPERIMENTS_PLAY = "Experiments"
 VERDICT_PLAY = "Verdict"
+VERDICT_TASK = "Say the verdict"
 # The terminal's Ctrl-C reaches ansible-playbook, too. One sent to this process alone is passed on after so many s.
 PASS_ON_AFTER_S = 2.0
-# Options of ansible-playbook that say which lab is meant and how it is reached: with a value, and without.
-LAB_OPTIONS = (
-    *("-i", "--inventory", "--inventory-file", "-e", "--extra-vars", "-u", "--user", "--private-key", "--key-file"),
-    *("--vault-id", "--vault-password-file", "--become-password-file", "--connection-password-file"),
+# Options of ansible-playbook that choose a part of the work or another kind of it; all others say which lab is meant
+# and how it is reached. With a value, without, and the letters of those without that may stand together ("-Kv").
+PART_OPTIONS = ("-t", "--tags", "--skip-tags", "-l", "--limit", "--start-at-task")
+PART_OPTION_WITH_VALUE = re.compile("-[tl].|(--tags|--skip-tags|--limit|--start-at-task)=")
+PART_FLAGS = (
+    *("-C", "--check", "-D", "--diff", "--step", "--verbose", "--syntax-check", "--force-handlers", "--flush-cache"),
+    *("--list-hosts", "--list-tags", "--list-tasks"),
 )
-LAB_OPTION_WITH_VALUE = re.compile("-[ieu].|(" + "|".join(LAB_OPTIONS) + ")=")
-LAB_FLAGS = ("-b", "--become", "-K", "--ask-become-pass", "-k", "--ask-pass", "-J", "--ask-vault-pass")
+PART_LETTERS = "vCD"
+LETTERS = re.compile("-[bkKJvCD]+")
+# Of those that are kept, whose value is an argument of its own.
+VALUE_OPTIONS = (
+    *("-i", "--inventory", "--inventory-file", "-e", "--extra-vars", "-u", "--user", "--private-key", "--key-file"),
+    *("--vault-id", "--vault-password-file", "--vault-pass-file", "--become-password-file", "--become-pass-file"),
+    *("--connection-password-file", "--conn-pass-file", "--become-method", "--become-user", "-c", "--connection"),
+    *("-T", "--timeout", "--ssh-common-args", "--ssh-extra-args", "--scp-extra-args", "--sftp-extra-args"),
+    *("-f", "--forks", "-M", "--module-path"),
+)
 # Checks that are not valid are named up to this number; verdict.json has them all.
 MOST_CHECKS = 10
 
@@ -108,22 +121,30 @@ class Playbook:
 
     @property
     def left_faults(self) -> bool:
-        """Whether an experiment began and did not come to its end."""
-        return any(phase["play"] == EXPERIMENTS_PLAY and phase["status"] != "ok" for phase in self.phases)
+        """Whether an experiment began and did not come to its end; in check mode none begins."""
+        return not self.record.get("check_mode") and any(
+            phase["play"] == EXPERIMENTS_PLAY and phase["status"] != "ok" for phase in self.phases
+        )
 
-    def results_run(self) -> Path:
-        """Return the results folder that the playbook was about: the one named with -e, else the newest."""
-        told = self.record.get("extra_vars", {})
-        return Path(told.get("results_run") or Path(told.get("results_dir") or PROJECT / "results") / "latest")
+    def results_run(self) -> Path | None:
+        """Return the results folder that the playbook was about, as it says; None where it did not say."""
+        told = self.record.get("results_folder")
+        return Path(told) if told else None
 
 
 def options_that_name_the_lab(options: list[str]) -> list[str]:
-    """Return those of ansible-playbook's options that say which lab is meant and how it is reached."""
+    """Return ansible-playbook's options without those that choose a part of the work."""
     kept: list[str] = []
-    for place, option in enumerate(options):
-        if option in LAB_OPTIONS:
-            kept += options[place : place + 2]
-        elif option in LAB_FLAGS or LAB_OPTION_WITH_VALUE.match(option):
+    rest = iter(options)
+    for option in rest:
+        if option in PART_OPTIONS:
+            next(rest, None)
+        elif option in VALUE_OPTIONS:
+            kept += [option, *itertools.islice(rest, 1)]
+        elif LETTERS.fullmatch(option):
+            letters = "".join(letter for letter in option[1:] if letter not in PART_LETTERS)
+            kept += [f"-{letters}"] if letters else []
+        elif option not in PART_FLAGS and not PART_OPTION_WITH_VALUE.match(option):
             kept.append(option)
     return kept
 
@@ -171,9 +192,14 @@ def say_verdict(verdict: Verdict, found: dict[str, Any], folder: Path) -> None:
         say(f"The results are in {shown(folder)}; ./scripts/lab report makes the report")
 
 
+def is_judgement(failure: dict[str, str]) -> bool:
+    """Tell a verdict that is not valid, with which Ansible's run fails, from a failure of the lab."""
+    return failure["play"] == VERDICT_PLAY and failure["task"].endswith(VERDICT_TASK)
+
+
 def explain_failure(verb: str, playbook: Playbook) -> None:
     """Say in one line why the lab failed."""
-    failures = [failure for failure in playbook.failures if failure["play"] != VERDICT_PLAY]
+    failures = [failure for failure in playbook.failures if not is_judgement(failure)]
     if failures:
         first = failures[0]
         complain(f"{verb} failed in phase {first['phase']}: {first['host']}: {first['task']}: {first['message'][:500]}")
@@ -201,7 +227,7 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         explain_interruption(verb, options, playbook)
         return 128 + playbook.interrupted_by
     lab_failed = status != 0 and (
-        verb not in JUDGING_VERBS or not playbook.failures or any(f["play"] != VERDICT_PLAY for f in playbook.failures)
+        verb not in JUDGING_VERBS or not playbook.failures or not all(map(is_judgement, playbook.failures))
     )
     if lab_failed:
         if playbook.left_faults:
@@ -209,14 +235,15 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         explain_failure(verb, playbook)
         return EXIT_LAB_FAILED
     folder = playbook.results_run()
-    if verb == "report" and (folder / "report.pdf").exists():
+    if verb == "report" and folder is not None and (folder / "report.pdf").exists():
         say(f"The report is {shown(folder / 'report.pdf')}")
     # --list-tasks and its like run nothing, and check mode judges nothing.
     if verb not in JUDGING_VERBS or not playbook.phases or playbook.record.get("check_mode"):
         return 0
-    judged = read_verdict(folder, 0.0 if verb == "verdict" else began)
-    if judged is None:
-        complain(f"{verb} left no verdict in {shown(folder)}; ./scripts/lab verify makes one of a run's results")
+    judged = read_verdict(folder, 0.0 if verb == "verdict" else began) if folder is not None else None
+    if folder is None or judged is None:
+        place = shown(folder) if folder is not None else "any folder"
+        complain(f"{verb} left no verdict in {place}; ./scripts/lab verify makes one of a run's results")
         return EXIT_LAB_FAILED
     say_verdict(*judged, folder)
     return EXIT_STATUS[judged[0]]

@@ -4,20 +4,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import pymysql
 import pytest
+from failover.mysql_client import VIEW
 
 
 class FakeMySQL:
-    """The server: ``rows`` is None where there is no table; ``error`` is raised on every connect."""
+    """The server: ``rows`` is None where there is no table; ``error`` is raised on every connect.
 
-    def __init__(self, rows: dict[str, str] | None = None, error: tuple[int, str] | None = None) -> None:
+    ``view`` is what it answers to :data:`VIEW`: its uuid, and uuid, host, port, state and role of each member.
+    """
+
+    def __init__(
+        self,
+        rows: dict[str, str] | None = None,
+        error: tuple[int, str] | None = None,
+        view: Sequence[tuple[Any, ...]] = (),
+    ) -> None:
         self.rows = rows
         self.error = error
+        self.view = view
         self.asked: dict[str, Any] = {}
         self.statements: list[str] = []
 
@@ -53,6 +63,9 @@ class FakeCursor:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.found)
 
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.found
+
     def fetchone(self) -> tuple[Any, ...] | None:
         return self.found[0] if self.found else None
 
@@ -64,7 +77,9 @@ class FakeCursor:
         elif statement.startswith("CREATE TABLE"):
             assert server.rows is None
             server.rows = {}
-        elif statement.startswith("START TRANSACTION"):
+        elif statement == VIEW:
+            self.found = list(server.view)
+        elif statement.startswith(("START TRANSACTION", "SET SESSION")):
             self.found = []
         else:
             assert server.rows is not None
@@ -82,3 +97,15 @@ def install(monkeypatch: pytest.MonkeyPatch, server: FakeMySQL) -> FakeMySQL:
     """Have PyMySQL connect to ``server``."""
     monkeypatch.setattr(pymysql, "connect", server.connect)
     return server
+
+
+def install_group(monkeypatch: pytest.MonkeyPatch, servers: Mapping[str, FakeMySQL]) -> None:
+    """Have PyMySQL connect to the servers by their addresses."""
+    monkeypatch.setattr(pymysql, "connect", lambda **asked: servers[asked["host"]].connect(**asked))
+
+
+def view_from(number: int, states: Mapping[int, tuple[str, str]]) -> list[tuple[Any, ...]]:
+    """Return the view of member ``number`` (10.0.0.NUMBER) of a group with these states and roles."""
+    return [
+        (f"uuid{number}", f"uuid{each}", f"10.0.0.{each}", 3306, state, role) for each, (state, role) in states.items()
+    ]

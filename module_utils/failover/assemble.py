@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .etcd_log import parse_logs
+from . import etcd_log, mysql_log
 from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
-from .shapes import SCHEMA_VERSION, LabError
+from .shapes import SCHEMA_VERSION, Event, LabError
 
 # Files of the load generator that become part of others, and are gone afterwards.
 HEAL_EVENTS_FILE = "heal.jsonl"
@@ -46,6 +46,7 @@ def assemble(
     records = {record["fault"]: record for record in summary.pop("faults", [])}
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
+    late = _late_ends(records, heal.get("healed", []))
     info = {
         "schema_version": SCHEMA_VERSION,
         "name": definition["name"],
@@ -65,24 +66,44 @@ def assemble(
         "convergence": _plain(heal) if len(members) > 1 else None,
     }
     write_json_atomic(folder / EXPERIMENT_FILE, info)
-    _merge_events(folder, definition["system"])
+    _merge_events(folder, definition["system"], members, late)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     return info
 
 
-def _merge_events(folder: Path, system: str) -> None:
+def _late_ends(records: Mapping[str, dict[str, Any]], healed: Sequence[Mapping[str, Any]]) -> list[Event]:
+    """Complete the records of processes that ended only after the workload, by what the heal heard from their agents.
+
+    A MySQL primary may take a minute to stop. Returns the events that were not told before.
+    """
+    events = []
+    for done in healed:
+        record = records.get(done["fault"])
+        gone_wall_ns = done.get("process_gone_wall_ns")
+        if record is None or not record["fired"] or record["process_gone_wall_ns"] is not None or gone_wall_ns is None:
+            continue
+        record["process_gone_wall_ns"] = gone_wall_ns
+        record["gone_ms"] = (gone_wall_ns - done["signal_sent_wall_ns"]) / 1e6
+        data = {"fault": done["fault"], "member": done["member"], "pid": done["pid"], "gone_ms": record["gone_ms"]}
+        events.append(Event(gone_wall_ns, done["member"], "fault.process_gone", data))
+    return events
+
+
+def _merge_events(folder: Path, system: str, members: Mapping[str, Any], late: Sequence[Event]) -> None:
     """Bring the client's, the heal's and the servers' events into the order of time, in one file."""
-    events = read_events(folder / EVENTS_FILE)
+    events = [*read_events(folder / EVENTS_FILE), *late]
     healed = folder / HEAL_EVENTS_FILE
     if healed.exists():
         events += read_events(healed)
+    # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
+    logs = {
+        path.stem: path.read_text("utf-8", errors="replace").splitlines()
+        for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
+    }
     if system == "etcd":
-        # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
-        logs = {
-            path.stem: path.read_text("utf-8", errors="replace").splitlines()
-            for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
-        }
-        events += parse_logs(logs)
+        events += etcd_log.parse_logs(logs)
+    else:
+        events += mysql_log.parse_logs(logs, {given["address"]: member for member, given in members.items()})
     events.sort(key=lambda event: event.wall_ns)
     lines = [json.dumps(event.as_dict(), ensure_ascii=False) + "\n" for event in events]
     part = folder / f".{EVENTS_FILE}.part"

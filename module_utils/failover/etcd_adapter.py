@@ -97,15 +97,24 @@ class EtcdMember:
                 "install etcd3==0.12.0 with protobuf==3.20.3 and grpcio"
             )
         self.endpoint = join_endpoint(host, port)
+        # Raft's term in the last answer; 0 before the first one.
+        self.term = 0
+        self._given_up: str | None = None  # why the request under way was given up by another thread
+        self._policy = policy
         self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
-        self._client: Any = etcd3.client(
+        self._client = self._open()
+
+    def _open(self) -> Any:
+        """Make a channel; it connects with its first request."""
+        host, port = split_endpoint(self.endpoint)
+        return etcd3.client(
             host=f"[{host}]" if ":" in host else host,
             port=port,
             grpc_options=[
                 ("grpc.initial_reconnect_backoff_ms", RECONNECT_FIRST_MS),
                 ("grpc.max_reconnect_backoff_ms", RECONNECT_MOST_MS),
                 # In spite of its name the time that setting a connection up may take.
-                ("grpc.min_reconnect_backoff_ms", policy.connect_timeout_ms),
+                ("grpc.min_reconnect_backoff_ms", self._policy.connect_timeout_ms),
                 ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
                 ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
                 ("grpc.keepalive_permit_without_calls", 0),
@@ -152,6 +161,17 @@ class EtcdMember:
         answer = self._call(self._client.maintenancestub.Status, rpc.StatusRequest(), timeout_s, metadata=None)
         return int(answer.leader)
 
+    def give_up(self, reason: str) -> None:
+        """End the request that another thread waits for, as an ambiguous failure; later ones go over a new channel.
+
+        gRPC has no way to cancel a request that is waited for, and one that can be cancelled (``method.future``) takes
+        half as long again, because its answer comes by way of a further thread. Closing the channel ends it as well.
+        """
+        self._given_up = reason
+        former, self._client = self._client, self._open()
+        self.connect()
+        former.close()
+
     def connect(self) -> None:
         """Start opening the connection; does not wait for it."""
         # The cheapest request that needs no leader. Its answer is of no use, and whether there is one either: the
@@ -171,10 +191,18 @@ class EtcdMember:
     ) -> Any:
         limit_s = self._attempt_timeout_s if timeout_s is None else timeout_s
         try:
-            return method(request, timeout=limit_s, metadata=metadata)
+            answer = method(request, timeout=limit_s, metadata=metadata)
         except grpc.RpcError as error:
+            if self._given_up is not None and error.code() == grpc.StatusCode.CANCELLED:
+                reason, self._given_up = self._given_up, None
+                raise AttemptFailedError(reason, ambiguous=True) from error
             # Every error of a stub's call is a grpc.Call as well, which carries these two.
             raise failure_of(error.code().name, error.details() or "no details given") from error
+        except ValueError as error:
+            # The channel was closed by give_up between its choice and its use.
+            raise AttemptFailedError(f"not sent: {error}", ambiguous=False) from error
+        self.term = answer.header.raft_term
+        return answer
 
     def _usable(self, name: str, urls: list[str]) -> str:
         """Return the "host:port" of the first advertised client URL that can be reached from here, or LabError."""

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from .etcd_adapter import EtcdMember, Membership, refused_to_connect
 from .failover_policy import (
@@ -14,6 +17,7 @@ from .failover_policy import (
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
+    PassOver,
     discard,
     join_endpoint,
     removed,
@@ -23,10 +27,90 @@ from .shapes import Kind, LabError
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
+# How long an attempt may be silent before its member is asked for the leader, in s: some 50 times what an answer takes.
+SILENCE_S = 0.05
+# Between two looks at the attempts under way, in s.
+LOOK_INTERVAL_S = 0.025
+
+T = TypeVar("T")
+
+
+class _UnderWay(NamedTuple):
+    """A request that is waited for."""
+
+    member: EtcdMember
+    since_s: float  # monotonic clock
+    term: int  # raft's term in the member's last answer before it
+
+
+class SilenceWatch:
+    """Ends attempts whose answer will not come, on one thread for all clients of this process.
+
+    A member hands a request to the leader that it knows. Where that one goes away with it, the request is lost: the
+    member hears of the next leader within milliseconds, and goes on waiting for the answer of the former one. What was
+    lost may have been written all the same, so the attempt is ambiguous.
+    """
+
+    def __init__(self) -> None:
+        self._clients: set[ClientWithFailover] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, client: ClientWithFailover) -> None:
+        """Watch the attempts of a client, too."""
+        with self._lock:
+            self._clients.add(client)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="etcd-silence", daemon=True)
+                self._thread.start()
+
+    def remove(self, client: ClientWithFailover) -> None:
+        """Watch a client no more; without any the thread ends."""
+        with self._lock:
+            self._clients.discard(client)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(LOOK_INTERVAL_S)
+            with self._lock:
+                clients = list(self._clients)
+                if not clients:
+                    self._thread = None
+                    return
+            silent_since_s = time.monotonic() - SILENCE_S
+            silent: dict[str, list[tuple[ClientWithFailover, _UnderWay]]] = {}
+            for client in clients:
+                request = client.under_way
+                if request is not None and request.since_s < silent_since_s:
+                    silent.setdefault(request.member.endpoint, []).append((client, request))
+            for those in silent.values():
+                self._end_the_lost(those)
+
+    def _end_the_lost(self, silent: Sequence[tuple[ClientWithFailover, _UnderWay]]) -> None:
+        """End those of the silent requests to one member that it sent to the leader of an earlier term."""
+        # One speaks for all: many clients at a slow member would else flood it with questions.
+        asked = silent[0][1].member
+        try:
+            leader_id = asked.leader_id(ASK_TIMEOUT_S)
+        except AttemptFailedError:
+            return
+        # While there is no leader yet, the next member would not take the request either.
+        if leader_id == 0:
+            return
+        term = asked.term
+        for client, request in silent:
+            # It may have been answered meanwhile. Without a term to compare with, nothing is known.
+            if 0 < request.term < term and client.under_way is request:
+                request.member.give_up(f"no answer, and its leader of term {request.term} is gone: term {term} now")
+
+
+_watch = SilenceWatch()
 
 
 class ClientWithFailover:
     """A client of a whole etcd cluster that needs to be told of one member only. One thread at a time.
+
+    An attempt ends with its time limit, or as soon as its answer cannot come any more (:class:`SilenceWatch`).
 
     A DELETE that removed nothing says so in ``affected``; after an ambiguous attempt, which may have removed the key,
     it says nothing.
@@ -67,6 +151,8 @@ class ClientWithFailover:
         self._connection_of_id = {membership.ids[name]: self._connections[self.members[name]] for name in names}
         self._loop = FailoverLoop(endpoints, policy, emit, jitter_seed, why_pass_over=self._why_pass_over)
         emit("client.connected", {"endpoint": self.endpoint, "member": names[first]})
+        self.under_way: _UnderWay | None = None
+        _watch.add(self)
 
     @property
     def endpoint(self) -> str:
@@ -77,7 +163,7 @@ class ClientWithFailover:
         """Set ``key`` to ``value``. A retry writes the same value again, which only the key's version shows."""
 
         def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
-            self._connections[endpoint].put(key, value, timeout_s)
+            self._watched(endpoint, lambda member: member.put(key, value, timeout_s))
             return Answer()
 
         return self._loop.run(Kind.CREATE, attempt)
@@ -86,7 +172,7 @@ class ClientWithFailover:
         """Read ``key``, linearizably: the answering member asks the leader's quorum first."""
 
         def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
-            return Answer(read=self._connections[endpoint].get(key, timeout_s))
+            return Answer(read=self._watched(endpoint, lambda member: member.get(key, timeout_s)))
 
         return self._loop.run(Kind.RETRIEVE, attempt)
 
@@ -94,11 +180,20 @@ class ClientWithFailover:
         """Remove ``key``; ``affected`` is the number of keys that this removed, None where that is not known."""
 
         def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
-            return removed(self._connections[endpoint].delete(key, timeout_s), after_ambiguous)
+            return removed(self._watched(endpoint, lambda member: member.delete(key, timeout_s)), after_ambiguous)
 
         return self._loop.run(Kind.DELETE, attempt)
 
-    def _why_pass_over(self, endpoint: str) -> str | None:
+    def _watched(self, endpoint: str, request: Callable[[EtcdMember], T]) -> T:
+        """Make a request to a member, for no longer than an answer may still come."""
+        member = self._connections[endpoint]
+        self.under_way = _UnderWay(member, time.monotonic(), member.term)
+        try:
+            return request(member)
+        finally:
+            self.under_way = None
+
+    def _why_pass_over(self, endpoint: str) -> PassOver | None:
         """Pass over a member that has no leader to hand a request to, or one whose process is gone.
 
         A member sends requests to the leader that it knows, and learns of that leader's death only by an election
@@ -109,9 +204,9 @@ class ClientWithFailover:
         try:
             leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
-            return "nothing listens there" if refused_to_connect(failed) else None
+            return PassOver("nothing listens there") if refused_to_connect(failed) else None
         if leader_id == 0:
-            return "it knows no leader"
+            return PassOver("it knows no leader")
         leader = self._connection_of_id.get(leader_id)
         if leader is None or leader.endpoint == endpoint:
             return None
@@ -119,11 +214,12 @@ class ClientWithFailover:
             leader.leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
             if refused_to_connect(failed):
-                return f"it still follows {leader.endpoint}, where nothing listens"
+                return PassOver(f"it still follows {leader.endpoint}, where nothing listens")
         return None
 
     def close(self) -> None:
         """Close the connections to all members."""
+        _watch.remove(self)
         for member in self._connections.values():
             member.close()
 

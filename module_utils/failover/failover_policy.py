@@ -126,11 +126,20 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
 # One attempt on one member: (endpoint, time left for it in seconds, whether an earlier attempt of the same operation
 # was ambiguous) -> Answer; raises AttemptFailedError.
 Attempt = Callable[[str, float, bool], Answer]
-# Why a request to the endpoint would be lost now, None where it would not. Asked only while failing over.
-WhyPassOver = Callable[[str], str | None]
 
 
-def pass_over_nobody(_endpoint: str) -> str | None:
+class PassOver(NamedTuple):
+    """Why a request to a member would be lost now."""
+
+    reason: str
+    go_to: str | None = None  # the member that takes requests ("host:port"), where this one knows it
+
+
+# Whether, and why, to leave the endpoint out now. Asked only while failing over.
+WhyPassOver = Callable[[str], PassOver | None]
+
+
+def pass_over_nobody(_endpoint: str) -> PassOver | None:
     """Try every member."""
     return None
 
@@ -145,7 +154,9 @@ class FailoverLoop:
 
     :param endpoints: "host:port" of the members, in the order in which they are tried
     :param seed: of the jitter that keeps clients from retrying in step
-    :param why_pass_over: keeps attempts after the first one from members where they would be lost
+    :param why_pass_over: keeps attempts after the first one from members where they would be lost, and may name the
+        member to go to instead; each member is gone to once a round, however many name it
+    :param pass_over_s: how long members may be passed over in one failover; the policy's time where not given
     """
 
     def __init__(
@@ -156,6 +167,7 @@ class FailoverLoop:
         seed: int,
         *,
         why_pass_over: WhyPassOver = pass_over_nobody,
+        pass_over_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -166,6 +178,7 @@ class FailoverLoop:
         self._emit = emit
         self._random = random.Random(seed)
         self._why_pass_over = why_pass_over
+        self._pass_over_s = policy.pass_over_ms / 1000 if pass_over_s is None else pass_over_s
         self._clock = clock
         self._sleep = sleep
         self._current = 0
@@ -187,17 +200,19 @@ class FailoverLoop:
         attempt_s = policy.attempt_timeout_ms / 1000
         backoff_s = policy.backoff_first_ms / 1000
         deadline = self._clock() + policy.operation_budget_ms / 1000
-        attempts = tried_in_round = 0
+        attempts = 0
+        untried = set(self._endpoints)  # in this round
         ambiguous = False
         error: str | None = None
         endpoint = self.endpoint
         left_s = policy.operation_budget_ms / 1000
         while left_s > 0:
             # The first attempt is always made: without one nothing is known of the operation.
-            passes_over = attempts > 0 and self._passes_over()
+            passed_over = self._pass_over() if attempts > 0 else None
             # Asking the members took time, too.
             left_s = deadline - self._clock() if attempts > 0 else left_s
-            if not passes_over and left_s > 0:
+            untried.discard(self.endpoint)
+            if passed_over is None and left_s > 0:
                 endpoint = self.endpoint
                 attempts += 1
                 try:
@@ -212,26 +227,36 @@ class FailoverLoop:
                     if self._failed_from is not None:
                         self._note_recovery(endpoint)
                     return OperationResult(Outcome.OK.value, attempts, endpoint, answer.read, answer.affected, error)
-            self._current = (self._current + 1) % len(self._endpoints)
-            tried_in_round += 1
             left_s = deadline - self._clock()
-            if tried_in_round == len(self._endpoints) and left_s > 0:
+            pause = not untried and left_s > 0
+            if pause:
+                untried = set(self._endpoints)
+            self._move_on(untried, passed_over)
+            if pause:
                 self._sleep(min(left_s, backoff_s * self._random.uniform(0.5, 1.0)))
                 backoff_s = min(backoff_s * 2, policy.backoff_most_ms / 1000)
-                tried_in_round = 0
                 left_s = deadline - self._clock()
         outcome = Outcome.UNKNOWN if ambiguous and kind is not Kind.RETRIEVE else Outcome.FAIL
         return OperationResult(outcome.value, attempts, endpoint, None, None, error)
 
-    def _passes_over(self) -> bool:
-        """Say whether the current member is to be left out this time."""
-        if self._clock() - self._failed_at > self._policy.pass_over_ms / 1000:
-            return False
-        reason = self._why_pass_over(self.endpoint)
-        if reason is not None and not self._told_passed_over:
+    def _move_on(self, untried: set[str], passed_over: PassOver | None) -> None:
+        """Choose the next member: the one that was named, else the next in turn of those not tried in this round."""
+        if passed_over is not None and passed_over.go_to in untried:
+            self._current = self._endpoints.index(passed_over.go_to)
+            return
+        self._current = (self._current + 1) % len(self._endpoints)
+        while untried and self.endpoint not in untried:
+            self._current = (self._current + 1) % len(self._endpoints)
+
+    def _pass_over(self) -> PassOver | None:
+        """Say why the current member is to be left out this time, None where it is not."""
+        if self._clock() - self._failed_at > self._pass_over_s:
+            return None
+        passed_over = self._why_pass_over(self.endpoint)
+        if passed_over is not None and not self._told_passed_over:
             self._told_passed_over = True
-            self._emit("client.member_passed_over", {"endpoint": self.endpoint, "reason": reason})
-        return reason is not None
+            self._emit("client.member_passed_over", {"endpoint": self.endpoint, "reason": passed_over.reason})
+        return passed_over
 
     def _note_failure(self, endpoint: str, kind: Kind, failed: AttemptFailedError) -> None:
         self._emit(

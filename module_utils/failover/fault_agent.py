@@ -29,10 +29,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
 from .etcd_http import EtcdHttp, EtcdUnreachableError
+from .group_replication import GroupConfig, GroupKeeper, GroupMember
+from .mysql_observe import MySQLAddress
 from .service import MainProcess, Service, ServiceError, UnitState
 from .shapes import SCHEMA_VERSION, LabError
 
@@ -47,8 +49,12 @@ GONE_TIMEOUT_S = 120.0
 START_TIMEOUT_S = 100.0
 # After a heal that failed the dead man's switch tries again, in s.
 RETRY_S = 10.0
+# How long a member of a group may take to be a full one again before a heal counts as failed, in s: MySQL takes a
+# minute to give up a join, and a member that lost its data copies it first.
+JOIN_TIMEOUT_S = 180.0
 # Healed faults that are remembered.
 REMEMBERED = 100
+SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 
 
 # ---------------------------------------------------------------- actions
@@ -90,6 +96,13 @@ ACTIONS: dict[str, Action] = {
 # ---------------------------------------------------------------- roles
 
 
+class Probe(Protocol):
+    """Tells a member's role at a moment."""
+
+    def read(self) -> dict[str, Any]:
+        """Return ``role``, ``member_id``, ``leader_id``, ``term`` and ``error``."""
+
+
 class EtcdProbe:
     """Role of an etcd member, as it says itself."""
 
@@ -111,6 +124,29 @@ class EtcdProbe:
             "leader_id": status.leader_id,
             "term": status.term,
             "error": None,
+        }
+
+
+class GroupProbe:
+    """Role of a member of Group Replication, as its server says itself."""
+
+    def __init__(self, address: MySQLAddress) -> None:
+        self._member = GroupMember(address)
+        self._lock = threading.Lock()
+
+    def read(self) -> dict[str, Any]:
+        """Return the same fields as EtcdProbe; the term is the number of the group's view."""
+        with self._lock:
+            view = self._member.view()
+        if view.error is not None:
+            return {"role": "unknown", "member_id": None, "leader_id": None, "term": None, "error": view.error}
+        role = {"PRIMARY": "leader", "SECONDARY": "follower"}.get(view.role, "unknown")
+        return {
+            "role": role if view.is_working else "unknown",
+            "member_id": view.uuid,
+            "leader_id": view.primary.uuid if view.primary else None,
+            "term": view.term,
+            "error": None if view.is_working else f"it is {view.state.lower()} in its group",
         }
 
 
@@ -141,7 +177,7 @@ class AgentConfig:
 
     member: str  # name of the member, as the inventory has it
     unit: str  # the only unit this agent acts on
-    system: str  # etcd, mysql
+    system: str  # etcd, mysql, mysql_cluster
     client_url: str  # the member's own client URL; only etcd's is used
     listen: str  # address on which to listen
     port: int
@@ -149,6 +185,7 @@ class AgentConfig:
     state_dir: str
     hold_ttl_s: float  # a fault is healed this long after its last keepalive
     use_dbus: bool = True  # False keeps to systemctl
+    group_file: str = ""  # of a member of mysql_cluster: see group_replication.GroupConfig
 
     @classmethod
     def load(cls, path: str) -> AgentConfig:
@@ -163,7 +200,7 @@ class AgentConfig:
             raise LabError(f"{path} must hold one object.")
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(set(content) - set(known))
-        missing = sorted(set(known) - set(content) - {"use_dbus"})
+        missing = sorted(set(known) - set(content) - {"use_dbus", "group_file"})
         if unknown or missing:
             raise LabError(f"{path} lacks {missing or 'nothing'} and has {unknown or 'nothing'} that is not known.")
         kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
@@ -172,8 +209,10 @@ class AgentConfig:
                 raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
         if content["hold_ttl_s"] <= 0:
             raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")
-        if content["system"] not in ("etcd", "mysql"):
-            raise LabError(f"{path}: system must be etcd or mysql, it is {content['system']!r}.")
+        if content["system"] not in SYSTEMS:
+            raise LabError(f"{path}: system must be one of {', '.join(SYSTEMS)}, it is {content['system']!r}.")
+        if content["system"] == "mysql_cluster" and not content.get("group_file"):
+            raise LabError(f"{path}: group_file is needed for a member of mysql_cluster.")
         return cls(**content)
 
 
@@ -264,6 +303,8 @@ class Agent:
         self._deadlines: dict[str, float] = {}  # monotonic, of held faults
         self._saved_at = 0.0
         self._closing = threading.Event()
+        # Brings a member of a group back into it, once its server runs again.
+        self._keeper = GroupKeeper(config.member, GroupConfig.load(config.group_file)) if config.group_file else None
         # Two of them, so that a slow answer to a status does not delay a fault.
         self._probe, self._fire_probe = self._make_probe(), self._make_probe()
         for record, expires_wall_ns in self._store.load():
@@ -401,9 +442,11 @@ class Agent:
 
     # ------------------------------------------------------------ inside
 
-    def _make_probe(self) -> EtcdProbe | SoleProbe:
+    def _make_probe(self) -> Probe:
         if self.config.system == "etcd":
             return EtcdProbe(self.config.client_url)
+        if self._keeper is not None:
+            return GroupProbe(self._keeper.home)
         return SoleProbe(self._is_alive)
 
     def _is_alive(self) -> bool:
@@ -473,7 +516,9 @@ class Agent:
             try:
                 ACTIONS[record.action].heal(self._service, START_TIMEOUT_S)
                 state = self._service.state()
-            except ServiceError as error:
+                if self._keeper is not None:
+                    self._keeper.ensure(JOIN_TIMEOUT_S)
+            except LabError as error:
                 explained = self._service.explain_failure(f"{self.config.member} could not be healed: {error}")
                 with self._lock:
                     record.error = explained

@@ -13,13 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
 from .faults import heal_events
-from .mysql_observe import greeting_version
+from .group_replication import GroupMember, addresses_of, compare_tables, describe, is_online
+from .mysql_observe import MySQLAddress, greeting_version
 from .shapes import Event, LabError
 
 # A member that does not answer a sample within this time is sampled as unreachable, in s.
@@ -92,6 +94,30 @@ class MySQLWatched:
         """Nothing is kept open."""
 
 
+class GroupWatched:
+    """A member of Group Replication, by its own view of the group."""
+
+    def __init__(self, address: MySQLAddress) -> None:
+        self._member = GroupMember(address)
+
+    def sample(self) -> dict[str, Any]:
+        """Return its state, role and term, the primary it follows, and the number of its transactions as revision."""
+        return describe(self._member.view())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._member.close()
+
+
+@dataclass(frozen=True)
+class MySQLAccount:
+    """As whom the members of a group are watched, and what they are compared by."""
+
+    user: str
+    password: str = field(repr=False)
+    table: str  # "database.table"
+
+
 @dataclass
 class _Healed:
     """What one agent answered."""
@@ -114,21 +140,34 @@ class Healer:
         timeout_s: float,
         sample_interval_ms: float,
         source: str,
+        account: MySQLAccount | None = None,
     ) -> None:
         """Say whom to ask and whom to watch.
 
         :param agents: member -> "address:port" of its fault agent
-        :param system: etcd or mysql
-        :param endpoints: member -> client URL (etcd) or "address:port" (mysql)
+        :param endpoints: member -> client URL (etcd) or "address:port"
         :param source: who stamps the samples
+        :param account: needed for mysql_cluster
         """
         self._agents = {member: AgentClient(member, address, key) for member, address in agents.items()}
-        make: Callable[[str], Watched] = EtcdWatched if system == "etcd" else MySQLWatched
+        self._hashers: dict[str, EtcdHttp] = {}
+        # How the members' data are compared at a revision that all have reached; a single server has no other.
+        self._compare: Callable[[int], dict[str, Any]] | None = None
+        self._watched: dict[str, Watched] = {}
         try:
-            self._watched = {member: make(endpoint) for member, endpoint in endpoints.items()}
+            if system == "etcd":
+                self._watched = {member: EtcdWatched(url) for member, url in endpoints.items()}
+                self._hashers = {member: EtcdHttp(url, timeout_s) for member, url in endpoints.items()}
+                self._compare = partial(compare_data, self._hashers)
+            elif account is not None:
+                addresses = addresses_of(endpoints, account.user, account.password)
+                self._watched = {member: GroupWatched(address) for member, address in addresses.items()}
+                slower = {member: replace(address, timeout_s=timeout_s) for member, address in addresses.items()}
+                self._compare = partial(compare_tables, slower, account.table)
+            else:
+                self._watched = {member: MySQLWatched(address) for member, address in endpoints.items()}
         except ValueError as error:
             raise LabError(str(error)) from None
-        self._hashers = {m: EtcdHttp(url, timeout_s) for m, url in endpoints.items()} if system == "etcd" else {}
         self._timeout_s = timeout_s
         self._interval_s = sample_interval_ms / 1000
         self._source = source
@@ -163,8 +202,8 @@ class Healer:
                 states = self._note_sample()
                 took_ms = (time.monotonic_ns() - started_ns) / 1e6  # hashing only proves what was so by now
                 reasons = self._why_unequal(states, healed_ns)
-                if not reasons and self._hashers:
-                    compared = compare_data(self._hashers, states[next(iter(states))]["revision"])
+                if not reasons and self._compare is not None:
+                    compared = self._compare(states[next(iter(states))]["revision"])
                     reasons = why_different(compared)
                     if reasons:
                         time.sleep(HASH_RETRY_S)
@@ -298,6 +337,7 @@ class Healer:
         reasons = [f"{m} does not answer: {state['error']}" for m, state in states.items() if not state["reachable"]]
         if reasons:
             return reasons
+        reasons = [f"{m} is {state['state'].lower()}" for m, state in states.items() if not is_online(state)]
         for name, words in (("leader", "follow different leaders"), ("revision", "are at different revisions")):
             values = {member: state[name] for member, state in states.items() if name in state}
             if len(set(values.values())) > 1:

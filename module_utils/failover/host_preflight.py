@@ -203,6 +203,11 @@ def inspect_host(
     taken = subnet_problem(subnet, lab_name, networks, run(["ip", "-o", "-4", "route", "show"]))
     if taken:
         problems.append(taken)
+    listing = run(["podman", "ps", "--all", "--format", "json"]) if podman else ""
+    containers = containers_of(lab_name, listing, _process_alive)
+    if any(container["healthy"] for container in containers.values()):
+        # What this lab uses itself must not keep it from going on: its images are built, its servers run.
+        min_disk_mb, min_memory_mb = min_disk_mb // 2, 0
     free = {folder: shutil.disk_usage(_existing_parent(Path(folder))).free // 2**20 for folder in folders}
     problems += [
         Problem(
@@ -217,7 +222,6 @@ def inspect_host(
             Problem(f"{memory} MB of memory available, {min_memory_mb} MB are needed", "stop other programs")
         )
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    listing = run(["podman", "ps", "--all", "--format", "json"]) if podman else ""
     return {
         "cgroup_layout": layout,
         "runtime": runtime,
@@ -225,7 +229,7 @@ def inspect_host(
         "nofile_limit": 2**30 if hard == resource.RLIM_INFINITY else hard,
         "disk_free_mb": free,
         "memory_available_mb": memory,
-        "containers": containers_of(lab_name, listing, _process_alive),
+        "containers": containers,
         "networks": names,
         "images": run(["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]).split() if podman else [],
         "problems": [problem.as_dict() for problem in problems],

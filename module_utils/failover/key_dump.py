@@ -37,8 +37,9 @@ EMPTYING_TIMEOUT_S = 60.0
 
 TABLE = "ips"
 
-# MySQL's client errors for a server that is not there, does not answer or goes away, and its "shutting down".
-MYSQL_UNREACHABLE = frozenset({1053, 2002, 2003, 2006, 2013})
+# MySQL's client errors for a server that is not there, does not answer or goes away, its "shutting down", and its
+# "offline mode", in which it lets nobody in (a member that left its group may be set to it).
+MYSQL_UNREACHABLE = frozenset({1053, 2002, 2003, 2006, 2013, 3032})
 
 Row = tuple[str, str, int | None, int | None]
 
@@ -127,24 +128,39 @@ def dump_etcd(member: str, client_url: str, key_prefix: str, dest: Path, *, writ
 
 
 def dump_mysql(
-    member: str, host: str, port: int, user: str, password: str, database: str, dest: Path, *, write: bool = True
+    member: str,
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    database: str,
+    dest: Path,
+    *,
+    system: str = "mysql",
+    write: bool = True,
 ) -> dict[str, Any]:
     """Write the rows of the table ``ips`` that one MySQL server has; parameters and result as :func:`dump_etcd`.
 
+    A member of a group gives what it has applied, whatever its state and its role are, and asks nobody for more.
     ``revision`` is null. A refused login or a missing table raises :class:`LabError`: the server did answer.
+
+    :param system: ``mysql`` or ``mysql_cluster``
     """
     # Imported here: etcd's hosts use this module, too, and have no PyMySQL.
     try:
         from pymysql.cursors import SSCursor
         from pymysql.err import MySQLError
     except ImportError as error:
-        raise _no_pymysql(error) from error
+        raise no_pymysql(error) from error
     try:
         with closing(connect_mysql(host, port, user, password, database)) as connection:
             with connection.cursor() as cursor:
+                if system == "mysql_cluster":
+                    # By default a new primary has readers wait until it has applied all that it received.
+                    cursor.execute("SET SESSION group_replication_consistency = 'EVENTUAL'")
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                 count = count_rows(connection)
-            header = _header(member, "mysql", "", count, None)
+            header = _header(member, system, "", count, None)
             with connection.cursor(SSCursor) as stream:
                 stream.execute(f"SELECT device, ip FROM {TABLE} ORDER BY device")
                 rows = ((str(device), str(ip), None, None) for device, ip in stream)
@@ -165,7 +181,7 @@ def connect_mysql(
     try:
         import pymysql
     except ImportError as error:
-        raise _no_pymysql(error) from error
+        raise no_pymysql(error) from error
     return pymysql.connect(
         host=host,
         port=port,
@@ -197,7 +213,8 @@ def mysql_reason(error: Exception) -> str:
     return " ".join(str(error.args[1] if len(error.args) > 1 else error).split())
 
 
-def _no_pymysql(error: ImportError) -> LabError:
+def no_pymysql(error: ImportError) -> LabError:
+    """Say that PyMySQL is missing, in one line."""
     return LabError(f"PyMySQL cannot be loaded here: {error}; provision the load generator with playbooks/up.yml")
 
 

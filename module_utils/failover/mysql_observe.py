@@ -101,7 +101,7 @@ def observe_server(address: MySQLAddress) -> dict[str, Any]:
             connection.close()
     except (pymysql.MySQLError, OSError, RuntimeError) as error:
         # RuntimeError: PyMySQL without the package cryptography meets caching_sha2_password.
-        return {"reachable": False, "error": _reason(error), "connect_ms": None}
+        return {"reachable": False, "error": reason_of(error), "connect_ms": None}
 
 
 def _ask(connection: pymysql.connections.Connection[Any]) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _plain(value: str) -> str:
     return {"ON": "1", "OFF": "0", "TRUE": "1", "FALSE": "0"}.get(value.upper(), value.upper())
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Say in a few words why a connection failed; PyMySQL hides the cause in the second argument."""
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     return text.strip() or type(error).__name__

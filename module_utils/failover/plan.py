@@ -12,8 +12,8 @@ from .faults import resolve_plan
 from .shapes import LabError
 from .workload import create_simulation, summarize
 
-# The systems an experiment may name, and the inventory group that carries each.
-SYSTEM_GROUPS = {"etcd": "etcd", "mysql": "mysql"}
+# The systems an experiment may name; the inventory's group of each has the same name.
+SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 DEFINITION_KEYS = ("title", "system", "key_prefix", "faults")
 
 
@@ -55,13 +55,18 @@ def resolve_experiments(
                 + f". Its keys are {', '.join(DEFINITION_KEYS)}."
             )
         system = definition["system"]
-        if system not in SYSTEM_GROUPS:
-            raise LabError(f"Experiment {name}: unknown system {system!r}. Known are {', '.join(SYSTEM_GROUPS)}.")
-        members = list(groups.get(SYSTEM_GROUPS[system], []))
+        if system not in SYSTEMS:
+            raise LabError(f"Experiment {name}: unknown system {system!r}. Known are {', '.join(SYSTEMS)}.")
+        members = list(groups.get(system, []))
         if not members:
             raise LabError(
-                f"Experiment {name} needs hosts in the inventory's group {SYSTEM_GROUPS[system]}, which has none. "
+                f"Experiment {name} needs hosts in the inventory's group {system}, which has none. "
                 "Add them, or leave the experiment out of the variable experiments."
+            )
+        if system == "mysql" and len(members) > 1:
+            raise LabError(
+                f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
+                f"{', '.join(members)}. Leave one; servers that replicate belong into the group mysql_cluster."
             )
         if system == "etcd" and not definition["key_prefix"]:
             raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")

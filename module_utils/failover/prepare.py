@@ -4,12 +4,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
 from .etcd_http import EtcdUnreachableError
-from .key_dump import EMPTYING_TIMEOUT_S, TABLE, EtcdKeys, connect_mysql, count_rows, mysql_reason
+from .key_dump import (
+    EMPTYING_TIMEOUT_S,
+    TABLE,
+    TIMEOUT_S,
+    EtcdKeys,
+    connect_mysql,
+    count_rows,
+    mysql_reason,
+    no_pymysql,
+)
 from .shapes import LabError
 
 # The notebook's table.
@@ -49,6 +59,36 @@ def empty_etcd(endpoints: Sequence[str], key_prefix: str, *, dry_run: bool = Fal
     )
 
 
+def empty_mysql_group(
+    endpoints: Sequence[str], user: str, password: str, database: str, *, dry_run: bool = False
+) -> dict[str, Any]:
+    """Do :func:`empty_mysql` at the primary of a replication group; the other members follow.
+
+    :param endpoints: "host:port" of the members
+    """
+    # Imported here: etcd's hosts use this module, too, and have no PyMySQL.
+    from .mysql_client import read_view, why_not_primary
+
+    try:
+        from pymysql.err import MySQLError
+    except ImportError as error:
+        raise no_pymysql(error) from error
+    reasons = []
+    for endpoint in endpoints:
+        try:
+            with closing(connect_mysql(*split_endpoint(endpoint), user, password, database)) as connection:
+                reason = why_not_primary(read_view(connection, time.monotonic() + TIMEOUT_S))
+        except MySQLError as error:
+            reason = mysql_reason(error)
+        if reason is None:
+            return empty_mysql(endpoint, user, password, database, dry_run=dry_run)
+        reasons.append(f"{endpoint}: {reason}")
+    raise LabError(
+        f"the replication group has no primary that could be emptied ({'; '.join(reasons)}); "
+        "check mysql_user and mysql_database, and bring the group up with playbooks/up.yml"
+    )
+
+
 def empty_mysql(endpoint: str, user: str, password: str, database: str, *, dry_run: bool = False) -> dict[str, Any]:
     """Make the table ``ips`` where there is none, and remove all its rows.
 
@@ -60,9 +100,7 @@ def empty_mysql(endpoint: str, user: str, password: str, database: str, *, dry_r
     try:
         from pymysql.err import MySQLError
     except ImportError as error:
-        raise LabError(
-            f"PyMySQL cannot be loaded here: {error}; provision the load generator with playbooks/up.yml"
-        ) from error
+        raise no_pymysql(error) from error
     try:
         with closing(connect_mysql(host, port, user, password, database, EMPTYING_TIMEOUT_S)) as connection:
             with connection.cursor() as cursor:

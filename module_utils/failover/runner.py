@@ -27,7 +27,7 @@ from .failover_policy import FailoverPolicy, OperationResult
 from .faults import Emit, FaultDirector, place_event
 from .history import HistoryWriter
 from .prepare import split_endpoint
-from .progress import FAILED, FINISHED, EtcdLeader, ProgressReporter, Tally
+from .progress import FAILED, FINISHED, LEADER_TIMEOUT_S, EtcdLeader, ProgressReporter, Tally
 from .results import write_json_atomic
 from .shapes import SCHEMA_VERSION, FaultSpec, HistoryRow, Kind, LabError, Outcome
 from .workload import RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
@@ -37,7 +37,7 @@ EVENTS_FILE = "events.jsonl"
 PROGRESS_FILE = "progress.json"
 SUMMARY_FILE = "summary.json"
 
-SYSTEMS = ("etcd", "mysql")
+SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 MYSQL_ACCOUNT = ("user", "password", "database")
 
 
@@ -110,8 +110,10 @@ def check_config(config: RunnerConfig) -> None:
         split_endpoint(endpoint)
     if config.system == "etcd" and not all("client_url" in member for member in config.members.values()):
         raise LabError(f"members of {config.experiment}: each needs a client_url like http://10.0.0.11:2379")
+    if config.system == "mysql_cluster" and not all("address" in member for member in config.members.values()):
+        raise LabError(f"members of {config.experiment}: each needs an address like 10.0.0.21:3306")
     missing = [name for name in MYSQL_ACCOUNT if not config.mysql.get(name)]
-    if config.system == "mysql" and missing:
+    if config.system != "etcd" and missing:
         raise LabError(
             f"{config.experiment} lacks the MySQL {', '.join(missing)}; the load generator logs in with them"
         )
@@ -120,12 +122,12 @@ def check_config(config: RunnerConfig) -> None:
 def client_maker(config: RunnerConfig) -> MakeClient:
     """Return what makes the clients of the config's system; LabError where its driver is not installed."""
     host, port = split_endpoint(config.endpoints[0])
+    seeds = tuple(config.endpoints[1:])
     # Imported here: each of these needs a driver that only the load generator has, and only one of them is used.
     try:
         if config.system == "etcd":
             from .etcd_client import ClientWithFailover
 
-            seeds = tuple(config.endpoints[1:])
             return lambda number, emit: ClientWithFailover(
                 host, port, seeds=seeds, policy=config.policy, emit=emit, jitter_seed=config.seed + number
             )
@@ -136,12 +138,15 @@ def client_maker(config: RunnerConfig) -> MakeClient:
             "provision the load generator with playbooks/up.yml"
         ) from error
     user, password, database = (config.mysql[name] for name in MYSQL_ACCOUNT)
+    in_group = config.system == "mysql_cluster"
     return lambda number, emit: MySQLClient(
         host,
         port,
         user,
         password,
         database,
+        seeds=seeds if in_group else (),
+        in_group=in_group,
         policy=config.policy,
         emit=emit,
         jitter_seed=config.seed + number,
@@ -387,6 +392,40 @@ def run_workload(
     return _Run(config, operations).execute(make_client, make_director)
 
 
+class _LeaderFinder(Protocol):
+    """Tells the progress thread who leads; closed at the end."""
+
+    def ask(self) -> str | None:
+        """Return the leader's name, None where nobody is known to lead."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+class _OnlyServer:
+    """A single server, which has nobody to lose its lead to."""
+
+    def __init__(self, members: Mapping[str, Mapping[str, Any]]) -> None:
+        self._name = next(iter(members), None)
+
+    def ask(self) -> str | None:
+        return self._name
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _leader_finder(config: RunnerConfig) -> _LeaderFinder:
+    if config.system == "etcd":
+        return EtcdLeader(config.members)
+    if config.system == "mysql":
+        return _OnlyServer(config.members)
+    # Here for the same reason as in client_maker.
+    from .mysql_client import GroupLeader
+
+    return GroupLeader(config.members, config.mysql, LEADER_TIMEOUT_S)
+
+
 class _Run:
     """One run: its files, its threads, and their end in all cases."""
 
@@ -398,15 +437,13 @@ class _Run:
         self._tallies = [Tally() for _ in range(config.clients)]
         self._failovers = 0
         self._failovers_lock = threading.Lock()
-        self._etcd_leader = EtcdLeader(config.members) if config.system == "etcd" else None
-        only = next(iter(config.members), None)
+        self._leader = _leader_finder(config)
         self._progress = ProgressReporter(
             config.work_dir / PROGRESS_FILE,
             len(operations),
             self._tallies,
             endpoint=config.endpoints[0],
-            # MySQL here is one server, which has nobody to lose its lead to.
-            ask_leader=self._etcd_leader.ask if self._etcd_leader else lambda: only,
+            ask_leader=self._leader.ask,
             on_error=self._stop.fail,
         )
         self._events: EventLog | None = None
@@ -517,8 +554,7 @@ class _Run:
             self._progress.finish(FAILED if summary["interrupted"] else FINISHED, message)
         except LabError as failure:
             error = error or failure
-        if self._etcd_leader is not None:
-            self._etcd_leader.close()
+        self._leader.close()
         if error is not None:
             raise error
         return summary

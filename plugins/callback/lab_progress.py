@@ -54,8 +54,8 @@ from ansible.plugins.callback.default import CallbackModule as Default
 DRAW_INTERVAL_S = 0.25
 # How often a task that takes long is named where lines cannot be redrawn, in s.
 LINE_INTERVAL_S = 30.0
-# Variables that say which results folder is meant.
-FOLDER_VARIABLES = ("results_dir", "results_run")
+# What a playbook says with set_stats for who reads phases_file: the results folder that it was about.
+FOLDER_STATISTIC = "lab_results_folder"
 # Tasks that use the terminal themselves.
 OWN_DISPLAY = ("workload_wait", "pause", "ansible.builtin.pause")
 DEBUG = ("debug", "ansible.builtin.debug")
@@ -89,7 +89,7 @@ class Record:
     failures: list[dict[str, str]] = field(default_factory=list)  # phase, play, task, host, message
     hosts: dict[str, dict[str, int]] = field(default_factory=dict)  # Ansible's recap, once the playbook is over
     check_mode: bool = False
-    extra_vars: dict[str, str] = field(default_factory=dict)  # those of FOLDER_VARIABLES that -e gives
+    results_folder: str | None = None  # as the playbook says
 
 
 def duration(seconds: float) -> str:
@@ -241,8 +241,6 @@ class CallbackModule(Default):  # type: ignore[misc]
         self._end_phase()
         self._play_name = play.get_name().strip()
         self._record.check_mode = bool(context.CLIARGS.get("check"))
-        given = play.get_variable_manager().extra_vars
-        self._record.extra_vars = {name: str(given[name]) for name in FOLDER_VARIABLES if name in given}
         if self._verbose:
             super().v2_playbook_on_play_start(play)
 
@@ -292,6 +290,8 @@ class CallbackModule(Default):  # type: ignore[misc]
         """Say where the time went and what changed."""
         self._end_phase()
         self._record.hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        told = stats.custom.get("_run", {}).get(FOLDER_STATISTIC)
+        self._record.results_folder = None if told is None else str(told)
         self._save()
         if self._verbose:
             super().v2_playbook_on_stats(stats)

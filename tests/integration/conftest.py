@@ -49,6 +49,22 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 
 @pytest.fixture(scope="session")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Bring up a lab of which only the replication group of MySQL servers is needed."""
+    made = RealLab(
+        "test-group",
+        tmp_path_factory.mktemp("group"),
+        {"lab_name": "test-group", "lab_subnet": "10.89.93.0/24", "experiments": ["E2-mysql_cluster"]},
+    )
+    try:
+        ended = made.play("up")
+        assert ended.status == 0, ended.output
+        yield made
+    finally:
+        made.take_down()
+
+
+@pytest.fixture(scope="session")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Make hosts that nothing is provisioned on, in the place of somebody's machines."""
     made = RealLab(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fake_gateway import closed_endpoint, serve_gateway
-from fake_mysql import FakeMySQL, install
+from fake_mysql import FakeMySQL, install, install_group, view_from
 
 RunModule = Callable[..., dict[str, Any]]
 MYSQL = {
@@ -94,9 +94,47 @@ def test_mysql_that_does_not_answer_fails(run_module: RunModule) -> None:
     assert "secret" not in result["msg"]
 
 
+GROUP = {**MYSQL, "system": "mysql_cluster", "endpoints": [f"10.0.0.{number}:3306" for number in (1, 2, 3)]}
+SECOND_LEADS = {1: ("ONLINE", "SECONDARY"), 2: ("ONLINE", "PRIMARY"), 3: ("UNREACHABLE", "SECONDARY")}
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_group_is_emptied_through_its_primary(
+    run_module: RunModule, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    servers = {f"10.0.0.{n}": FakeMySQL(rows={"a": "1"}, view=view_from(n, SECOND_LEADS)) for n in (1, 2)}
+    servers["10.0.0.3"] = FakeMySQL(error=(2003, "Connection refused"))
+    install_group(monkeypatch, servers)
+    result = run_module("system_prepare", GROUP, check=check)
+    assert (result["removed"], result["endpoint"], result["changed"]) == (1, "10.0.0.2:3306", True)
+    assert [servers[f"10.0.0.{n}"].rows for n in (1, 2)] == [{"a": "1"}, {"a": "1"} if check else {}]
+
+
+def test_a_group_without_a_primary_is_one_line(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {1: ("ONLINE", "SECONDARY"), 2: ("UNREACHABLE", "PRIMARY"), 3: ("ONLINE", "SECONDARY")}
+    servers = {
+        "10.0.0.1": FakeMySQL(view=view_from(1, alone), rows={"a": "1"}),
+        "10.0.0.2": FakeMySQL(error=(2003, "Connection refused")),
+        "10.0.0.3": FakeMySQL(view=[("uuid3", "", "", 0, "OFFLINE", "")], rows={}),
+    }
+    install_group(monkeypatch, servers)
+    result = run_module("system_prepare", GROUP)
+    assert result["failed"]
+    for said in (
+        "has no primary",
+        "10.0.0.1:3306: it is a secondary, and knows no primary",
+        "10.0.0.2:3306: Connection refused",
+        "10.0.0.3:3306: it is in no group",
+    ):
+        assert said in result["msg"]
+    assert "\n" not in result["msg"]
+    assert servers["10.0.0.1"].rows == {"a": "1"}
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
+        ({"system": "mysql_cluster", "mysql_user": None}, "system is mysql_cluster and mysql_user is missing"),
         ({"mysql_user": None}, "mysql_user is missing"),
         ({"mysql_password": "", "mysql_database": ""}, "mysql_password, mysql_database is missing"),
         ({"endpoints": ["10.0.0.21"]}, "not the address"),

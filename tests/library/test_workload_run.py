@@ -110,6 +110,10 @@ def test_check_mode_touches_nothing(run_module: RunModule, tmp_path: Path) -> No
         ({"attempt_timeout_ms": 0}, "attempt_timeout_ms"),
         ({"endpoints": ["nonsense"]}, "nonsense"),
         ({"system": "mysql"}, "lacks the MySQL user, password, database"),
+        (
+            {"system": "mysql_cluster", "members": {"group1": {"address": "h:1"}}},
+            "lacks the MySQL user, password, database",
+        ),
         ({"system": "mysql", "mysql_user": "lab", "mysql_password": None, "mysql_database": ""}, "password, database"),
     ],
 )

@@ -164,3 +164,29 @@ def test_a_run_of_assembled_experiments_is_one_that_readers_take(folder: Path) -
     assemble(folder, **arguments())
     with pytest.raises(LabError, match=r"run\.json"):
         load_run(folder.parent)
+
+
+def test_a_process_that_ended_after_the_workload_is_completed_by_the_heal(folder: Path) -> None:
+    fired = {"fault": "F1", "fired": True, "process_gone_wall_ns": None, "gone_ms": None}
+    done = {
+        "fault": "F1",
+        "member": "etcd1",
+        "pid": 7,
+        "signal_sent_wall_ns": LATE_NS,
+        "process_gone_wall_ns": LATE_NS + 57_000_000_000,
+    }
+    given = arguments()
+    given["workload"]["faults"] = [fired]
+    given["heal"]["healed"] = [done]
+    record = assemble(folder, **given)["faults"][0]["record"]
+    assert (record["process_gone_wall_ns"], record["gone_ms"]) == (LATE_NS + 57_000_000_000, 57_000.0)
+    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["source"], last["data"]["gone_ms"]) == ("fault.process_gone", "etcd1", 57_000.0)
+
+
+def test_an_end_that_was_seen_is_told_once(folder: Path) -> None:
+    given = arguments()
+    given["workload"]["faults"] = [{"fault": "F1", "fired": True, "process_gone_wall_ns": 5, "gone_ms": 1.0}]
+    given["heal"]["healed"] = [{"fault": "F1", "process_gone_wall_ns": 6}]
+    assert assemble(folder, **given)["faults"][0]["record"]["process_gone_wall_ns"] == 5
+    assert "fault.process_gone" not in (folder / "events.jsonl").read_text()

@@ -72,6 +72,7 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
         self.behave: Behaviour = well
         self.released = threading.Event()
         self.requests = 0
+        self.asked = 0  # for its leader
         self.metadata: dict[str, str] = {}  # of the last write or read
         self._server: grpc.Server | None = None
         self.start()
@@ -109,8 +110,10 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
         return answer
 
     def Status(self, _request: Any, _context: Any) -> Any:  # noqa: N802  the name of the RPC
+        self.asked += 1
         answer = rpc.StatusResponse(leader=self.cluster.leader)
         answer.header.member_id = self.number
+        answer.header.raft_term = self.cluster.term
         return answer
 
     def Put(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
@@ -140,7 +143,9 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
     def _answer(self, apply: Callable[[], Any], context: Any) -> Any:
         self.requests += 1
         self.metadata = dict(context.invocation_metadata())
-        return self.behave(apply, context)
+        answer = self.behave(apply, context)
+        answer.header.raft_term = self.cluster.term
+        return answer
 
 
 class FakeCluster:
@@ -148,6 +153,7 @@ class FakeCluster:
         self.store = Store()
         self.members: list[FakeMember] = []
         self.leader = 1  # whom all members follow, in their own words
+        self.term = 5
         self.advertise = "http://127.0.0.1:{port}"
         for number in (3, 1, 2):  # as in etcd, the order is not that of the names
             self.members.append(FakeMember(self, number))
@@ -295,6 +301,99 @@ def test_a_silent_leader_may_be_alive(cluster: FakeCluster, connect: Connect) ->
     result = client.put_with_retry("k", "v")
     assert (result.outcome, result.attempts, result.endpoint) == ("ok", 2, cluster["etcd2"].endpoint)
     assert "client.member_passed_over" not in [name for name, _ in events]
+
+
+# So long that a test which waits for the end of an attempt fails.
+ENDLESS = FailoverPolicy(attempt_timeout_ms=60_000, connect_timeout_ms=1000, operation_budget_ms=60_000)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def held_until(happened: Callable[[], bool]) -> Behaviour:
+    def behave(apply: Callable[[], Any], _context: Any) -> Any:
+        wait_until(happened)
+        return apply()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda client: client.put_with_retry("k", "v"),
+        lambda client: client.get_with_retry("k"),
+        lambda client: client.delete_with_retry("k"),
+    ],
+)
+def test_an_answer_of_a_leader_that_is_gone_is_not_waited_for(
+    cluster: FakeCluster, connect: Connect, run: Callable[[ClientWithFailover], Any]
+) -> None:
+    cluster.leader = 3
+    client, events = connect(policy=ENDLESS)
+    client.put_with_retry("before", "v")
+    lost = cluster["etcd1"]
+
+    def lose(apply: Callable[[], Any], _context: Any) -> Any:
+        # The leader goes away with the request, and the members elect another one.
+        cluster.term, cluster.leader = 6, 2
+        lost.released.wait(30)
+        return apply()
+
+    lost.behave = lose
+    result = run(client)
+    assert (result.outcome, result.attempts, result.endpoint) == ("ok", 2, cluster["etcd2"].endpoint)
+    assert result.error == "no answer, and its leader of term 5 is gone: term 6 now"
+    (failed,) = [data for name, data in events if name == "client.attempt_failed"]
+    assert failed["ambiguous"] is True
+    # The member itself is well, and is used again when its turn comes.
+    lost.behave = well
+    cluster["etcd2"].stop()
+    cluster["etcd3"].stop()
+    assert client.put_with_retry("after", "v").endpoint == lost.endpoint
+
+
+@pytest.mark.parametrize("change", [(5, 1), (6, 0)])
+def test_a_slow_answer_is_waited_for(cluster: FakeCluster, connect: Connect, change: tuple[int, int]) -> None:
+    client, events = connect(policy=ENDLESS)
+    client.put_with_retry("before", "v")
+    # The same leader is slow, or there is none yet.
+    cluster.term, cluster.leader = change
+    member = cluster["etcd1"]
+    before = member.asked
+    member.behave = held_until(lambda: member.asked >= before + 3)
+    assert client.put_with_retry("k", "v")[:2] == ("ok", 1)
+    assert "client.attempt_failed" not in [name for name, _ in events]
+
+
+def test_all_clients_that_wait_for_the_former_leader_go_on(cluster: FakeCluster, connect: Connect) -> None:
+    clients = [connect(policy=ENDLESS)[0] for _ in range(4)]
+    for client in clients:
+        client.put_with_retry("before", "v")
+    member = cluster["etcd1"]
+    member.behave = member.hang
+    writers = [threading.Thread(target=client.put_with_retry, args=("k", "v")) for client in clients[:3]]
+    for writer in writers:
+        writer.start()
+    wait_until(lambda: member.requests >= 4 + 3)
+    cluster.term, cluster.leader = 6, 2
+    for writer in writers:
+        writer.join(20)
+        assert not writer.is_alive()
+    assert cluster["etcd2"].requests == 3
+
+
+def test_nobody_is_watched_when_all_clients_are_closed(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect()
+    threads = [thread for thread in threading.enumerate() if thread.name == "etcd-silence"]
+    assert len(threads) == 1
+    client.close()
+    threads[0].join(20)
+    assert not threads[0].is_alive()
 
 
 def test_a_member_without_a_leader_is_to_say_so_at_once(cluster: FakeCluster, connect: Connect) -> None:

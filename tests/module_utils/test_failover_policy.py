@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from failover.failover_policy import (
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
+    PassOver,
     WhyPassOver,
     join_endpoint,
     pass_over_nobody,
@@ -47,6 +49,7 @@ class Bench:
         policy: FailoverPolicy | None = None,
         seed: int = 1,
         why_pass_over: WhyPassOver = pass_over_nobody,
+        pass_over_s: float | None = None,
     ) -> None:
         self.clock = Clock()
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -57,6 +60,7 @@ class Bench:
             lambda event, data: self.events.append((event, data)),
             seed,
             why_pass_over=why_pass_over,
+            pass_over_s=pass_over_s,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -197,9 +201,9 @@ def test_one_member_alone_is_tried_again() -> None:
 def test_a_member_is_passed_over_until_a_request_can_succeed() -> None:
     asked: list[str] = []
 
-    def why(endpoint: str) -> str | None:
+    def why(endpoint: str) -> PassOver | None:
         asked.append(endpoint)
-        return "it follows a dead leader" if len(asked) < 8 else None
+        return PassOver("it follows a dead leader") if len(asked) < 8 else None
 
     bench = Bench(why_pass_over=why)
     assert bench.run(AMBIGUOUS, Answer()) == ("ok", 2, "c:1", None, None, "no answer")
@@ -211,7 +215,7 @@ def test_a_member_is_passed_over_until_a_request_can_succeed() -> None:
 
 
 def test_nobody_is_asked_while_all_is_well() -> None:
-    def why(_endpoint: str) -> str | None:
+    def why(_endpoint: str) -> PassOver | None:
         raise AssertionError("asked")
 
     bench = Bench(why_pass_over=why)
@@ -219,10 +223,57 @@ def test_nobody_is_asked_while_all_is_well() -> None:
 
 
 def test_members_are_not_passed_over_for_ever() -> None:
-    bench = Bench(policy=FailoverPolicy(pass_over_ms=1000), why_pass_over=lambda _endpoint: "always")
+    bench = Bench(policy=FailoverPolicy(pass_over_ms=1000), why_pass_over=lambda _endpoint: PassOver("always"))
     started_s = bench.clock.now_s
     assert bench.run(AMBIGUOUS, Answer()).outcome == "ok"
     assert 1.0 < bench.clock.now_s - started_s < 1.2
+
+
+def test_members_are_passed_over_for_as_long_as_it_was_said() -> None:
+    bench = Bench(
+        policy=FailoverPolicy(pass_over_ms=1000, operation_budget_ms=3000),
+        why_pass_over=lambda _endpoint: PassOver("always"),
+        pass_over_s=math.inf,
+    )
+    assert bench.run(AMBIGUOUS, Answer())[:2] == ("unknown", 1)
+    # The next one is tried once: without an attempt nothing would be known of it.
+    assert bench.run(DEFINITE, Answer())[:2] == ("fail", 1)
+
+
+def test_the_member_that_was_named_comes_next() -> None:
+    asked: list[str] = []
+
+    def why(endpoint: str) -> PassOver | None:
+        asked.append(endpoint)
+        return PassOver("it follows d", "d:1") if endpoint != "d:1" else None
+
+    bench = Bench(members=["a:1", "b:1", "c:1", "d:1"], why_pass_over=why)
+    assert bench.run(AMBIGUOUS, Answer())[:3] == ("ok", 2, "d:1")
+    assert asked == ["b:1", "d:1"]
+    assert bench.loop.endpoint == "d:1"
+    assert bench.clock.pauses_s == []
+
+
+def test_a_member_that_others_name_is_gone_to_once_a_round() -> None:
+    asked: list[str] = []
+
+    def why(endpoint: str) -> PassOver | None:
+        asked.append(endpoint)
+        return PassOver("silent") if endpoint == "a:1" else PassOver("it follows a", "a:1")
+
+    bench = Bench(why_pass_over=why)
+    bench.run(AMBIGUOUS)
+    # a was the one that failed, so the first round goes on to c; later ones go from the one asked first to a.
+    assert asked[:2] == ["b:1", "c:1"]
+    for start in range(2, 20, 3):
+        assert sorted(asked[start : start + 3]) == MEMBERS
+        assert asked[start + 1] == "a:1" or asked[start] == "a:1"
+    assert len(bench.clock.pauses_s) > 5
+
+
+def test_a_name_that_nobody_has_is_not_gone_to() -> None:
+    bench = Bench(why_pass_over=lambda endpoint: PassOver("it follows x", "x:1") if endpoint == "b:1" else None)
+    assert bench.run(AMBIGUOUS, Answer())[:3] == ("ok", 2, "c:1")
 
 
 def test_time_spent_asking_is_not_given_to_an_attempt() -> None:
@@ -237,7 +288,7 @@ def test_time_spent_asking_is_not_given_to_an_attempt() -> None:
 
 
 def test_an_operation_that_passed_over_all_to_the_end_says_what_is_known() -> None:
-    bench = Bench(policy=FailoverPolicy(operation_budget_ms=2000), why_pass_over=lambda _endpoint: "always")
+    bench = Bench(policy=FailoverPolicy(operation_budget_ms=2000), why_pass_over=lambda _endpoint: PassOver("always"))
     assert bench.run(DEFINITE) == ("fail", 1, "a:1", None, None, "refused")
     assert bench.run(AMBIGUOUS).outcome == "unknown"
     assert len(bench.named("client.member_passed_over")) == 1

@@ -426,7 +426,7 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
         (json.dumps({**GOOD, "port": "7470"}), "port must be of type int, it is '7470'"),
         (json.dumps({**GOOD, "port": True}), "port must be of type int, it is True"),
         (json.dumps({**GOOD, "hold_ttl_s": 0}), "hold_ttl_s must be more than 0"),
-        (json.dumps({**GOOD, "system": "oracle"}), "system must be etcd or mysql"),
+        (json.dumps({**GOOD, "system": "oracle"}), "system must be one of etcd, mysql, mysql_cluster"),
     ],
 )
 def test_a_configuration_that_is_wrong_is_named(tmp_path: Path, content: str | None, message: str) -> None:

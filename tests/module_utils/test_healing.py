@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from failover.agent_client import AgentClient
-from failover.healing import Healer, append_events, list_held
+from failover.healing import Healer, MySQLAccount, append_events, list_held
 from failover.shapes import Event, LabError
 from fault_doubles import KEY, Lab, lab_in, wait_until
+from group_doubles import MEMBERS, FakeGroup
 
 
 @pytest.fixture
@@ -217,3 +218,63 @@ def test_events_are_appended_line_by_line(tmp_path: Path) -> None:
 def test_a_full_disk_is_named() -> None:
     with pytest.raises(LabError, match=r"Events cannot be written to /dev/full: no space left on device\. Free space"):
         append_events("/dev/full", [Event(1, "client1", "cluster.sample", {})])
+
+
+ACCOUNT = MySQLAccount("lab", "hidden-secret", "test_database.ips")
+
+
+def group_healer(timeout_s: float) -> Healer:
+    return Healer(
+        {}, KEY, "mysql_cluster", MEMBERS, timeout_s=timeout_s, sample_interval_ms=5, source="client1", account=ACCOUNT
+    )
+
+
+def test_a_group_is_equal_when_its_members_are_online_and_their_tables_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    group = FakeGroup(monkeypatch)
+    group.form()
+    for server in group.servers.values():
+        server.gtids = "g:1-9"
+    behind = group.servers["group3"]
+    behind.gtids, behind.state = "g:1-4", "RECOVERING"
+
+    def catch_up() -> None:
+        time.sleep(0.1)
+        behind.gtids = "g:1-9"
+        time.sleep(0.1)
+        behind.state = "ONLINE"
+
+    follower = threading.Thread(target=catch_up)
+    follower.start()
+    result = group_healer(15).run(None)
+    follower.join()
+    assert (result["converged"], result["revision"], result["hashes"]) == (True, 9, dict.fromkeys(MEMBERS, 7))
+    seen = [sample["members"].get("group3", {}).get("revision") for sample in result["samples"]]
+    assert 4 in seen
+    assert seen[-1] == 9
+    assert result["samples"][-1]["members"]["group2"]["leader"] == "group1"
+    assert "hidden-secret" not in json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"checksum": 8}, "the members' data differ at revision 9"),
+        ({"state": "RECOVERING"}, "group3 is recovering"),
+        ({"gtids": "g:1-8"}, "the members are at different revisions"),
+        ({"up": False}, "group3 does not answer: connection refused"),
+    ],
+)
+def test_a_group_that_does_not_become_equal_says_why(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], words: str
+) -> None:
+    group = FakeGroup(monkeypatch)
+    group.form()
+    for server in group.servers.values():
+        server.gtids = "g:1-9"
+    for name, value in change.items():
+        setattr(group.servers["group3"], name, value)
+    result = group_healer(0.3).run(None)
+    assert not result["converged"]
+    assert words in "; ".join(result["reasons"])

@@ -247,6 +247,7 @@ def test_a_machine_that_can(machine: Machine) -> None:
 
 
 def test_too_little_of_everything_is_one_problem_each(machine: Machine) -> None:
+    machine.answers["podman ps"] = "[]"
     found = inspect(machine, subnet="10.88.3.0/24", folders=["/"], min_disk_mb=2**40, min_memory_mb=2**40)
     whats = [problem["what"] for problem in found["problems"]]
     assert whats[0] == "the subnet 10.88.3.0/24 is taken by podman network podman (10.88.0.0/16)"
@@ -254,6 +255,12 @@ def test_too_little_of_everything_is_one_problem_each(machine: Machine) -> None:
     assert whats[2].endswith(f"MB of memory available, {2**40} MB are needed")
     assert len(whats) == 3
     assert all(problem["try"] for problem in found["problems"])
+
+
+def test_what_a_lab_that_is_up_uses_itself_does_not_keep_it_from_going_on(machine: Machine) -> None:
+    free = inspect(machine, folders=["/"])["disk_free_mb"]["/"]
+    found = inspect(machine, folders=["/"], min_disk_mb=free + free // 2, min_memory_mb=2**40)
+    assert found["problems"] == []
 
 
 def test_missing_programs_are_named_with_their_packages(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

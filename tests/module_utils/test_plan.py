@@ -71,7 +71,7 @@ def test_order_is_the_users() -> None:
         ),
         (
             {"names": ["E9-etcd"]},
-            "Unknown experiment E9-etcd. experiment_catalog has E1-etcd, E1-mysql, E2-etcd.",
+            f"Unknown experiment E9-etcd. experiment_catalog has {', '.join(CATALOG)}.",
         ),
         (
             {"catalog": catalog("E2-etcd", fault=[], color="red")},
@@ -83,7 +83,7 @@ def test_order_is_the_users() -> None:
         ),
         (
             {"catalog": catalog("E2-etcd", system="oracle")},
-            "Experiment E2-etcd: unknown system 'oracle'. Known are etcd, mysql.",
+            "Experiment E2-etcd: unknown system 'oracle'. Known are etcd, mysql, mysql_cluster.",
         ),
         (
             {"catalog": catalog("E2-etcd", key_prefix="")},

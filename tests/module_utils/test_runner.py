@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import runner
+from failover import mysql_client, runner
 from failover.failover_policy import FailoverPolicy
 from failover.history import HistoryWriter, read_jsonl
 from failover.results import read_events
@@ -418,6 +418,8 @@ def test_summary_of_an_earlier_run_does_not_survive(tmp_path: Path) -> None:
         ({"mysql": {"user": "lab", "password": ""}}, "lacks the MySQL password, database"),
         ({"system": "redis"}, "system is 'redis'"),
         ({"system": "etcd"}, "each needs a client_url"),
+        ({"system": "mysql_cluster", "members": {"group1": {}}}, "each needs an address"),
+        ({"system": "mysql_cluster", "mysql": {}}, "lacks the MySQL user, password, database"),
         ({"iterations": 0}, "iterations is 0"),
     ],
 )
@@ -443,6 +445,40 @@ def test_real_clients_say_who_does_not_answer(tmp_path: Path) -> None:
         tmp_path, system="etcd", endpoints=[endpoint], members={"etcd1": {"client_url": f"http://{endpoint}"}}
     )
     mysql = config(tmp_path, endpoints=[endpoint])
-    for each in (etcd, mysql):
+    group = config(tmp_path, system="mysql_cluster", endpoints=["127.0.0.1:1", endpoint])
+    for each in (etcd, mysql, group):
         with pytest.raises(LabError, match=endpoint):
             client_maker(each)(0, lambda _name, _data: None)
+
+
+def test_a_group_is_known_by_all_its_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    monkeypatch.setattr(mysql_client, "MySQLClient", lambda *where, **how: given.append((where, how)))
+    group = config(tmp_path, system="mysql_cluster", endpoints=["h1:1", "h2:2", "h3:3"])
+    for each in (group, config(tmp_path, endpoints=["h1:1"])):
+        client_maker(each)(2, lambda _name, _data: None)
+    (where, how), (_, single) = given
+    assert where == ("h1", 1, "lab", "secret", "db")
+    assert (how["seeds"], how["in_group"], how["jitter_seed"]) == (("h2:2", "h3:3"), True, group.seed + 2)
+    assert (single["seeds"], single["in_group"]) == ((), False)
+
+
+def test_the_primary_of_a_group_stands_in_the_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    class Leader:
+        def __init__(self, members: Any, account: Any, timeout_s: float) -> None:
+            assert (list(members), account["user"]) == (["group1", "group2"], "lab")
+            assert timeout_s > 0
+
+        def ask(self) -> str:
+            return "group2"
+
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr(mysql_client, "GroupLeader", Leader)
+    members = {"group1": {"address": "h:1"}, "group2": {"address": "h:2"}}
+    run_workload(config(tmp_path, system="mysql_cluster", members=members), make_client=FakeSystem().make_client)
+    assert progress_of(tmp_path)["leader"] in (None, "group2")
+    assert closed == [True]

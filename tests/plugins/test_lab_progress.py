@@ -74,7 +74,7 @@ def roles(tmp_path: Path) -> str:
 
 
 def test_what_is_in_order_is_a_list_of_phases(play: PlaybookRunner, roles: str) -> None:
-    played = play(GOOD, "-e", "results_dir=/somewhere", ANSIBLE_ROLES_PATH=roles)
+    played = play(GOOD, ANSIBLE_ROLES_PATH=roles)
     assert played.status == 0
     lines = played.output.splitlines()
     assert lines[0] == "… Look around"
@@ -96,9 +96,26 @@ def test_what_is_in_order_is_a_list_of_phases(play: PlaybookRunner, roles: str) 
     assert played.record["failures"] == []
     assert played.record["hosts"]["one"]["changed"] == 5
     assert played.record["check_mode"] is False
-    assert played.record["extra_vars"] == {"results_dir": "/somewhere"}
+    assert played.record["results_folder"] is None
     table = [line for line in lines if line.endswith("%  ok")]
     assert len(table) == 3
+
+
+def test_the_results_folder_is_the_one_that_the_playbook_names(play: PlaybookRunner) -> None:
+    played = play(
+        """
+- name: Verdict
+  hosts: one
+  gather_facts: false
+  vars: {base: /somewhere}
+  tasks:
+    - name: Name it
+      ansible.builtin.set_stats:
+        data:
+          lab_results_folder: "{{ base }}/latest"
+"""
+    )
+    assert played.record["results_folder"] == "/somewhere/latest"
 
 
 def test_a_failure_is_a_line_with_host_task_and_reason(play: PlaybookRunner) -> None:

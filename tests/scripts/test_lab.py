@@ -56,7 +56,8 @@ def phase(play: str, status: str = "ok") -> dict[str, Any]:
 
 
 def failure(play: str, host: str = "etcd1", message: str = "it says why") -> dict[str, str]:
-    return {"phase": play, "play": play, "task": "Start etcd", "host": host, "message": message}
+    task = "results : Say the verdict" if play == "Verdict" else "Start etcd"
+    return {"phase": play, "play": play, "task": task, "host": host, "message": message}
 
 
 DONE = {"phases": [phase("Hosts"), phase("Experiments"), phase("Report"), phase("Verdict")], "failures": []}
@@ -104,7 +105,10 @@ class Tree:
         (self.bin / name).chmod(0o755)
 
     def plays(self, **playbooks: dict[str, Any]) -> None:
-        """Say what ansible-playbook will do, by playbook."""
+        """Say what ansible-playbook will do, by playbook; the results folder is the tree's unless it says otherwise."""
+        for scenario in playbooks.values():
+            if "record" in scenario:
+                scenario["record"] = {"results_folder": str(self.results.parent / "latest")} | scenario["record"]
         self.scenario.write_text(json.dumps(playbooks), encoding="utf-8")
 
     @property
@@ -476,8 +480,8 @@ def test_results_are_looked_for_where_the_run_left_them(ready: Tree) -> None:
     elsewhere = ready.root / "elsewhere"
     files = {str(elsewhere / "latest" / "verdict.json"): verdict_text("invalid")}
     ready.plays(
-        site={"record": DONE | {"extra_vars": {"results_dir": str(elsewhere)}}, "files": files},
-        verify={"record": DONE | {"extra_vars": {"results_run": str(elsewhere / "latest")}}, "files": files},
+        site={"record": DONE | {"results_folder": str(elsewhere / "latest")}, "files": files},
+        verify={"record": DONE | {"results_folder": str(elsewhere / "latest")}, "files": files},
     )
     assert ready.lab("run").returncode == 1
     assert ready.lab("verify").returncode == 1
@@ -526,6 +530,34 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
         "lab: run failed in phase Experiments: client1: Start etcd: lost",
     ]
     assert ready.calls[1] == ["heal", ["-e", "lab_name=two", "--extra-vars=seed=7", "-i", "inventory/x"]]
+
+
+def test_the_heal_reaches_the_hosts_as_the_run_did(ready: Tree) -> None:
+    record = {"phases": [phase("Hosts"), phase("Experiments", "failed")], "failures": [failure("Experiments")]}
+    ready.plays(site={"record": record, "status": 2}, heal={"record": {"phases": [phase("Heal")], "failures": []}})
+    kept = ["--ssh-common-args", "-o ProxyJump=door", "--become-method=su", "-c", "ssh", "-T", "30"]
+    ready.lab("run", *kept, "-t", "all", "-lclient1", "--limit=x", "--skip-tags", "y", "-vv", "-Kv", "--diff")
+    assert ready.calls[1] == ["heal", [*kept, "-K"]]
+
+
+def test_check_mode_heals_nothing(ready: Tree) -> None:
+    record = {
+        "phases": [phase("Experiments", "failed")],
+        "failures": [failure("Experiments")],
+        "check_mode": True,
+    }
+    ready.plays(site={"record": record, "status": 2})
+    assert ready.lab("run", "--check").returncode == 3
+    assert [name for name, _ in ready.calls] == ["site"]
+
+
+def test_a_verdict_that_cannot_be_read_by_the_playbook_is_no_judgement(ready: Tree) -> None:
+    (ready.results / "verdict.json").write_text(verdict_text("valid"), encoding="utf-8")
+    unread = failure("Verdict", "localhost", "File not found") | {"task": "results : Read the verdict"}
+    ready.plays(verdict={"record": DONE | {"failures": [unread]}, "status": 2})
+    done = ready.lab("verdict")
+    assert done.returncode == 3
+    assert "File not found" in done.stderr
 
 
 def test_what_cannot_be_healed_is_said(ready: Tree) -> None:

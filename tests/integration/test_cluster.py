@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""MySQL Group Replication: made once, struck, and put together again, whatever was left of it."""
+
+from __future__ import annotations
+
+import json
+
+from failover.workload import create_simulation, summarize
+from real_lab import RealLab
+
+GROUP = ("group1", "group2", "group3")
+ITERATIONS, SEED = 1500, 7
+STATES = "SELECT MEMBER_STATE, MEMBER_ROLE FROM performance_schema.replication_group_members ORDER BY 2"
+WHOLE = ["ONLINE\tPRIMARY", "ONLINE\tSECONDARY", "ONLINE\tSECONDARY"]
+
+
+def states(lab: RealLab, member: str) -> list[str]:
+    return lab.on(member, "mysql", "--skip-column-names", "--execute", STATES).splitlines()
+
+
+def test_only_the_hosts_that_the_experiment_needs_are_made(group: RealLab) -> None:
+    assert group.containers() == sorted(f"test-group-{host}" for host in (*GROUP, "client1"))
+    assert [states(group, member) for member in GROUP] == [WHOLE] * 3
+
+
+def test_second_up_changes_nothing(group: RealLab) -> None:
+    ended = group.play("up", callback="default")
+    assert ended.status == 0, ended.output
+    assert ended.changed() == dict.fromkeys((*GROUP, "client1", "localhost"), 0)
+
+
+def test_no_acknowledged_write_is_lost_when_the_primary_is_stopped(group: RealLab) -> None:
+    ended = group.play("run", iterations=ITERATIONS, seed=SEED)
+    assert ended.status == 0, ended.output
+    assert group.verdict() == "valid"
+    folder = group.newest_run() / "E2-mysql_cluster"
+    experiment = json.loads((folder / "experiment.json").read_text())
+    record = experiment["faults"][0]["record"]
+    assert (record["role"], record["member"]) == ("leader", record["leader_before"])
+    assert record["leader_after"] in set(GROUP) - {record["member"]}
+    assert record["term_after"] > record["term_before"]
+    assert record["process_gone_wall_ns"] is not None
+    assert experiment["convergence"]["converged"]
+    assert len(set(experiment["convergence"]["hashes"].values())) == 1
+    keys = summarize(create_simulation(ITERATIONS, SEED))["expected_keys"]
+    for member in GROUP:
+        assert json.loads((folder / "nodes" / f"{member}.jsonl").read_text().splitlines()[0])["count"] == keys
+
+
+def test_after_all_were_killed_and_one_lost_its_data_they_are_one_group_again(group: RealLab) -> None:
+    kept = group.on("group1", "mysql", "--skip-column-names", "--execute", "SELECT COUNT(*) FROM test_database.ips")
+    for member in GROUP:
+        group.on(member, "pkill", "--signal", "KILL", "mysqld")
+    group.on("group3", "sh", "-c", "while pgrep mysqld; do sleep 0.1; done; rm -rf /var/lib/mysql/*")
+    ended = group.play("up")
+    assert ended.status == 0, ended.output
+    assert [states(group, member) for member in GROUP] == [WHOLE] * 3
+    counted = group.on("group3", "mysql", "--skip-column-names", "--execute", "SELECT COUNT(*) FROM test_database.ips")
+    assert counted == kept != "0"
+    log = group.on("group3", "cat", "/var/log/mysql/error.log")
+    assert "Distributed recovery will transfer data using" in log

@@ -88,7 +88,7 @@ elif verb == "restart":
     stop()
     time.sleep(0.1)
     start()
-elif verb not in ("reset-failed", "freeze", "thaw"):
+elif verb != "reset-failed":
     sys.exit("Unknown command verb %s." % verb)
 """
 JOURNALCTL = """#!{python}

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .fault_agent import ACTIONS
+from .faults import role_of
 from .history_parquet import jsonl_to_parquet
 from .model import (
     APPLIED,
@@ -631,18 +633,23 @@ def check_fault(fault: dict[str, Any], experiment: Experiment) -> Check:
     evidence["events"] = [
         {"event": event.event, "source": event.source, "wall_ns": event.wall_ns} for event in events[:MAX_LISTED]
     ]
-    doubts = _doubts_of_aim(fault, record) + _doubts_of_effect(fault, record, len(experiment.members))
+    group = fault["id"].partition(".")[0]
+    struck = sum(1 for other in experiment.info["faults"] if other["id"].partition(".")[0] == group)
+    doubts = _doubts_of_aim(fault, record) + _doubts_of_effect(fault, record, len(experiment.members), struck)
     if not any(event.event == "fault.signal_sent" and event.source == record.get("member") for event in events):
         doubts.append(f"the events do not have {record.get('member')}'s stamp of the signal")
     if doubts:
         return Check(name, Verdict.UNKNOWN, f"The {told} proves nothing: {'; '.join(doubts)}.", evidence)
     led = f", the leader of term {record['term_before']}," if record.get("term_before") is not None else ""
     then = f"; {record['leader_after']} led in term {record['term_after']}" if record.get("leader_after") else ""
+    if fault["action"] == "partition":
+        done = f"{record['member']}{led if record['role'] == 'leader' else ''} was cut off"
+    else:
+        done = f"{record['signal']} went to {record['member']}{led if record['role'] == 'leader' else ''}"
     return Check(
         name,
         Verdict.VALID,
-        f"{record['signal']} went to {record['member']}{led if record['role'] == 'leader' else ''} at operation "
-        f"{record['index_hit']:,}, asked for at {record['index_asked']:,}{_late(record)}{then}.",
+        f"{done} at operation {record['index_hit']:,}, asked for at {record['index_asked']:,}{_late(record)}{then}.",
         evidence,
     )
 
@@ -661,8 +668,9 @@ def _late(record: dict[str, Any]) -> str:
 def _doubts_of_aim(fault: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """Say what speaks against the fault having hit its target at its time."""
     member, role, doubts = record.get("member"), record.get("role"), []
-    if fault["target"] in ("leader", "follower"):
-        if role != fault["target"]:
+    wanted = role_of(fault["target"])
+    if wanted is not None:
+        if role != wanted:
             doubts.append(f"it hit {member}, which was {role or 'of no known role'} then")
     elif member != fault["target"]:
         doubts.append(f"it hit {member}")
@@ -674,16 +682,23 @@ def _doubts_of_aim(fault: dict[str, Any], record: dict[str, Any]) -> list[str]:
     return doubts
 
 
-def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: int) -> list[str]:
-    """Say which effect, without which the fault shows nothing, was not seen."""
+def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: int, struck: int) -> list[str]:
+    """Say which effect, without which the fault shows nothing, was not seen.
+
+    :param struck: how many of the members the data's fault is about; without a majority nobody is elected
+    """
     doubts = []
     if record.get("inject_error"):
         doubts.append(f"whether it was done is not certain: {record['inject_error']}")
-    if record.get("process_gone_wall_ns") is None:
+    ends = ACTIONS[fault["action"]].ends_process
+    if ends and record.get("process_gone_wall_ns") is None:
         doubts.append(f"the process on {record.get('member')} was not seen to end")
-    if fault["action"] != "restart" and record.get("healed_wall_ns") is not None:
-        doubts.append(f"it was healed before the workload ended, by {record.get('healed_by')}")
-    if record.get("role") == "leader" and members > 1:
+    if fault["action"] == "pause" and not record.get("processes"):
+        doubts.append(f"no process on {record.get('member')} was seen to stand still")
+    by = record.get("healed_by")
+    if not ACTIONS[fault["action"]].comes_back and by is not None and (fault["heal"] == "end" or by != "request"):
+        doubts.append(f"it was healed before the workload ended, by {by}")
+    if record.get("role") == "leader" and ends and 2 * struck < members:
         before, after = record.get("term_before"), record.get("term_after")
         if before is None or after is None or after <= before:
             doubts.append(f"no member was seen to lead in a later term than {before}")

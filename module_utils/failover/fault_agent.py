@@ -27,13 +27,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
 from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .group_replication import GroupConfig, GroupKeeper, GroupMember
+from .isolation import Isolation
 from .mysql_observe import MySQLAddress
 from .service import MainProcess, Service, ServiceError, UnitState
 from .shapes import SCHEMA_VERSION, LabError
@@ -55,6 +56,8 @@ JOIN_TIMEOUT_S = 180.0
 # Healed faults that are remembered.
 REMEMBERED = 100
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")
+# Of the configuration file, what may be left out.
+OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port"}
 
 
 # ---------------------------------------------------------------- actions
@@ -62,34 +65,72 @@ SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 
 @dataclass(frozen=True)
 class Action:
-    """One kind of fault: how it is done to a unit and undone, and what signal its process gets."""
+    """One kind of fault: how it is done to a member and undone, and what signal its process gets."""
 
-    signal: str
-    inject: Callable[[Service, MainProcess], str]  # returns the way that was taken; quick, waits for nothing
-    heal: Callable[[Service, float], None]  # idempotent; returns when the member is back
+    signal: str | None
+    inject: Callable[[Tools, MainProcess, FaultRecord], str]  # returns the way that was taken; quick, waits for nothing
+    heal: Callable[[Tools, float], None]  # idempotent; returns when the member's server runs as before
+    ends_process: bool = True
     comes_back: bool = False  # the injection itself brings the member back
+    problem: Callable[[Tools], str | None] = lambda tools: None  # why this host cannot do it
 
 
-def _stop(service: Service, process: MainProcess) -> str:
-    return service.stop_soon()
+@dataclass(frozen=True)
+class Tools:
+    """What actions work with."""
+
+    service: Service
+    isolation: Isolation
 
 
-def _kill(service: Service, process: MainProcess) -> str:
-    service.kill(process)
+def _stop(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    return tools.service.stop_soon()
+
+
+def _kill(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    tools.service.kill(process)
     return "pidfd"
 
 
-def _restart(service: Service, process: MainProcess) -> str:
-    return service.restart_soon()
+def _restart(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    return tools.service.restart_soon()
+
+
+def _pause(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    record.processes = tools.service.suspend(process)
+    return "pidfd"
+
+
+def _partition(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    tools.isolation.cut(record.isolate or "both", record.direction or "both")
+    return "nft"
+
+
+def _start(tools: Tools, timeout_s: float) -> None:
+    tools.service.start(timeout_s)
+
+
+def _resume(tools: Tools, timeout_s: float) -> None:
+    tools.service.resume()
+    tools.service.start(timeout_s)
+
+
+def _mend(tools: Tools, timeout_s: float) -> None:
+    tools.isolation.mend()
+    tools.service.start(timeout_s)
 
 
 ACTIONS: dict[str, Action] = {
     # A clean stop as an administrator does it: SIGTERM through the service manager.
-    "stop": Action("SIGTERM", _stop, Service.start),
+    "stop": Action("SIGTERM", _stop, _start),
     # A crash: SIGKILL, the process has no chance to say goodbye.
-    "kill": Action("SIGKILL", _kill, Service.start),
+    "kill": Action("SIGKILL", _kill, _start),
     # A clean stop that the service manager follows by a start.
-    "restart": Action("SIGTERM", _restart, Service.start, comes_back=True),
+    "restart": Action("SIGTERM", _restart, _start, comes_back=True),
+    # Frozen: its connections stay open, and nobody answers on them.
+    "pause": Action("SIGSTOP", _pause, _resume, ends_process=False),
+    # Cut off from its peers, from the clients, or from both, while it runs.
+    "partition": Action(None, _partition, _mend, ends_process=False, problem=lambda tools: tools.isolation.problem()),
 }
 
 
@@ -186,6 +227,9 @@ class AgentConfig:
     hold_ttl_s: float  # a fault is healed this long after its last keepalive
     use_dbus: bool = True  # False keeps to systemctl
     group_file: str = ""  # of a member of mysql_cluster: see group_replication.GroupConfig
+    peers: list[str] = field(default_factory=list)  # addresses of the other members, and of the clients
+    clients: list[str] = field(default_factory=list)
+    client_port: int = 0  # where the member serves clients
 
     @classmethod
     def load(cls, path: str) -> AgentConfig:
@@ -198,14 +242,21 @@ class AgentConfig:
             raise LabError(f"{path} is not JSON: {error}.") from None
         if not isinstance(content, dict):
             raise LabError(f"{path} must hold one object.")
-        known = {field.name: field for field in fields(cls)}
+        known = {entry.name: entry for entry in fields(cls)}
         unknown = sorted(set(content) - set(known))
-        missing = sorted(set(known) - set(content) - {"use_dbus", "group_file"})
+        missing = sorted(set(known) - set(content) - OPTIONAL_SETTINGS)
         if unknown or missing:
             raise LabError(f"{path} lacks {missing or 'nothing'} and has {unknown or 'nothing'} that is not known.")
-        kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+        kinds: dict[str, tuple[type, ...]] = {
+            "str": (str,),
+            "int": (int,),
+            "float": (int, float),
+            "bool": (bool,),
+            "list": (list,),
+        }
         for name, value in content.items():
-            if not isinstance(value, kinds[str(known[name].type)]) or (name != "use_dbus" and isinstance(value, bool)):
+            kind = str(known[name].type).partition("[")[0]
+            if not isinstance(value, kinds[kind]) or (name != "use_dbus" and isinstance(value, bool)):
                 raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
         if content["hold_ttl_s"] <= 0:
             raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")
@@ -231,8 +282,11 @@ class FaultRecord:
     leader_id: str | None = None
     term: int | None = None
     role_checked_wall_ns: int | None = None
+    isolate: str | None = None
+    direction: str | None = None
+    processes: int | None = None  # how many were frozen
     signal: str | None = None
-    via: str | None = None  # dbus, systemctl, pidfd
+    via: str | None = None  # dbus, systemctl, pidfd, nft
     pid: int | None = None
     signal_sent_wall_ns: int | None = None  # right before the signal, or the request for it, left this process
     signal_call_ms: float | None = None  # how long sending it took
@@ -293,6 +347,7 @@ class Agent:
         """Take up where an earlier agent left: faults that it held go on to be held."""
         self.config = config
         self._service = Service(config.unit, use_dbus=config.use_dbus)
+        self._tools = Tools(self._service, Isolation(config.peers, config.clients, config.client_port))
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
         self._heal_lock = threading.Lock()  # one heal at a time
@@ -367,6 +422,8 @@ class Agent:
             with self._lock:
                 # Who arms faults asks for details: what the first fault would wait for is fetched now.
                 self._main_process(state)
+            found = {name: action.problem(self._tools) for name, action in ACTIONS.items()}
+            answer["cannot"] = {name: problem for name, problem in found.items() if problem}
             answer["unit"] = {"active": state.active, "sub": state.sub, "restart_policy": state.restart_policy}
         return answer
 
@@ -391,6 +448,7 @@ class Agent:
             if process is None:
                 return {"fired": False, "reason": f"{self.config.unit} does not run"}
             record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=time.time_ns())
+            record.isolate, record.direction = request.get("isolate"), request.get("direction")
             self._records[token] = record
             self._deadlines[token] = time.monotonic() + self.config.hold_ttl_s
             try:
@@ -400,7 +458,7 @@ class Agent:
             except RequestError as refusal:
                 self._forget(token)
                 return {"fired": False, "reason": str(refusal), **self._role_of(record)}
-            except (ServiceError, OSError) as error:
+            except (LabError, OSError) as error:
                 if record.signal_sent_wall_ns is None:
                     self._forget(token)
                     raise RequestError(f"{name} of {self.config.unit} failed: {error}") from None
@@ -475,7 +533,7 @@ class Agent:
         record.signal, record.pid = action.signal, process.pid
         record.signal_sent_wall_ns = time.time_ns()
         started = time.monotonic_ns()
-        record.via = action.inject(self._service, process)
+        record.via = action.inject(self._tools, process, record)
         record.signal_call_ms = (time.monotonic_ns() - started) / 1e6
 
     def _role_of(self, record: FaultRecord) -> dict[str, Any]:
@@ -492,6 +550,10 @@ class Agent:
 
     def _follow(self, record: FaultRecord, action: Action, process: MainProcess) -> None:
         """Stamp the end of the process, and the return of the member where the action brings it back."""
+        if not action.ends_process:
+            process.close()
+            self._try_to_save(durable=True)
+            return
         gone = process.wait_gone(GONE_TIMEOUT_S)
         process.close()
         with self._lock:
@@ -508,13 +570,19 @@ class Agent:
             if by != "restart":
                 with self._lock:
                     record.heal_requested_wall_ns = record.heal_requested_wall_ns or time.time_ns()
+            action = ACTIONS[record.action]
             end = time.monotonic() + GONE_TIMEOUT_S
-            while record.process_gone_wall_ns is None and record.pid is not None and _exists(record.pid):
+            while (
+                action.ends_process
+                and record.process_gone_wall_ns is None
+                and record.pid is not None
+                and _exists(record.pid)
+            ):
                 if time.monotonic() > end:
                     break
                 time.sleep(0.005)
             try:
-                ACTIONS[record.action].heal(self._service, START_TIMEOUT_S)
+                action.heal(self._tools, START_TIMEOUT_S)
                 state = self._service.state()
                 if self._keeper is not None:
                     self._keeper.ensure(JOIN_TIMEOUT_S)

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Faults as data, and the director that lands them at their operation index.
 
-A fault in an experiment's YAML is ``{action, target, at, heal}``; :func:`resolve` turns it into a FaultSpec. The
+A fault in an experiment's YAML is ``{action, target, at, heal}``, of a partition with ``from`` and ``direction``;
+:func:`resolve_plan` turns it into FaultSpecs, one for each member that it is about. The
 :class:`FaultDirector` lives in the load generator's process: armed before the workload, told of every operation by
 ``on_index``, it finds the target when the index comes and has the agent on the target's host fire.
 
@@ -21,17 +22,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FuturesTimeoutError
+from dataclasses import replace
 from typing import Any
 
 from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .fault_agent import ACTIONS as AGENT_ACTIONS
-from .fault_agent import GONE_TIMEOUT_S, START_TIMEOUT_S
+from .fault_agent import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
+from .isolation import DIRECTIONS, FROM
 from .shapes import Event, FaultSpec, LabError
 
 ACTIONS: tuple[str, ...] = tuple(AGENT_ACTIONS)
 ROLES = ("leader", "follower")
-HEALS = ("end",)
-FAULT_KEYS = ("action", "target", "at", "heal")
+# Targets of several members, which become a fault each.
+SEVERAL = ("majority", "all")
+FAULT_KEYS = ("action", "target", "at", "heal", "from", "direction")
+PARTITION_KEYS = ("from", "direction")
 
 # How long the director tries to hit a target whose role moves before the fault counts as missed, in s.
 AIM_TIMEOUT_S = 2.0
@@ -43,6 +48,8 @@ FOLLOW_INTERVAL_S = 0.05
 # How long it waits for a new leader, in s: etcd's slowest election in a healthy network is a few of its timeouts (1 s);
 # Group Replication notices a killed primary after 5 s, expels it after 5 more, and took 21 s in all when measured.
 ELECTION_TIMEOUT_S = 60.0
+# How long a heal in the middle of the workload may take, in s: the process must end, start, and come into its group.
+HEAL_TIMEOUT_S = GONE_TIMEOUT_S + START_TIMEOUT_S + JOIN_TIMEOUT_S
 # Bounds of the time between keepalives, in s; within them a tenth of the time that agents hold a fault.
 KEEPALIVE_BOUNDS_S = (0.2, 5.0)
 
@@ -55,6 +62,7 @@ AGENT_FIELDS = (
     "via",
     "pid",
     "signal_call_ms",
+    "processes",
     "role_checked_wall_ns",
     "signal_sent_wall_ns",
     "inject_error",
@@ -85,13 +93,51 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
     action, target, heal = fault["action"], fault["target"], fault.get("heal", "end")
     if action not in ACTIONS:
         raise LabError(f"{name} has the unknown action {action!r}. Known are {', '.join(ACTIONS)}.")
-    if target not in ROLES and target not in members:
-        raise LabError(f"{name} has the unknown target {target!r}. Known are {', '.join([*ROLES, *members])}.")
-    if target == "follower" and len(members) < 2:
-        raise LabError(f"{name} targets a follower, and a system of one member has none. Try target: leader.")
-    if heal not in HEALS:
-        raise LabError(f"{name} has the unknown heal {heal!r}. Known is {', '.join(HEALS)}.")
-    return FaultSpec(f"F{index_of_fault + 1}", action, target, _resolve_index(name, fault["at"], operations), heal)
+    if target not in (*ROLES, *SEVERAL, *members):
+        known = ", ".join([*ROLES, *SEVERAL, *members])
+        raise LabError(f"{name} has the unknown target {target!r}. Known are {known}.")
+    if target in ("follower", "majority") and len(members) < 2:
+        raise LabError(f"{name} targets a {target}, and a system of one member has none. Try target: leader.")
+    at_index = _resolve_index(name, fault["at"], operations)
+    placed = FaultSpec(f"F{index_of_fault + 1}", action, target, at_index, **_resolve_heal(name, heal, operations))
+    if placed.heal_index is not None and placed.heal_index <= at_index:
+        raise LabError(
+            f"{name} strikes at operation {at_index:,} and heals at {placed.heal_index:,}, which is not after it. "
+            "Try a later heal, a delay like 2s, or end."
+        )
+    if AGENT_ACTIONS[action].comes_back and heal != "end":
+        raise LabError(f"{name}: a {action} comes back by itself, and heal is {heal!r}. Leave heal out.")
+    if action != "partition":
+        foreign = [key for key in PARTITION_KEYS if key in fault]
+        if foreign:
+            raise LabError(f"{name}: {', '.join(foreign)} belongs to the action partition, and this is a {action}.")
+        return placed
+    isolate, direction = fault.get("from", "both"), fault.get("direction", "both")
+    for key, value, values in (("from", isolate, FROM), ("direction", direction, DIRECTIONS)):
+        if value not in values:
+            raise LabError(f"{name} has the unknown {key} {value!r}. Known are {', '.join(values)}.")
+    if isolate == "peers" and len(members) < 2:
+        raise LabError(f"{name} cuts off from peers, and a system of one member has none. Try from: clients.")
+    return replace(placed, isolate=isolate, direction=direction)
+
+
+def _resolve_heal(name: str, heal: Any, operations: int) -> dict[str, Any]:
+    """Return the fields of a FaultSpec for ``end``, an index or a share like that of ``at``, or ``500ms`` or ``2s``."""
+    if heal == "end":
+        return {"heal": "end"}
+    delay = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s)\s*", heal) if isinstance(heal, str) else None
+    if delay is not None:
+        after_ms = float(delay[1]) * (1000 if delay[2] == "s" else 1)
+        if after_ms <= 0:
+            raise LabError(f"{name} heals after {heal}: give a time above 0, like 500ms.")
+        return {"heal": "delay", "heal_after_ms": after_ms}
+    try:
+        return {"heal": "index", "heal_index": _resolve_index(name, heal, operations)}
+    except LabError:
+        raise LabError(
+            f"{name} has the unknown heal {heal!r}. Known are end, an operation index or a share like 40% within the "
+            f"stream ({operations:,} operations), and a delay like 500ms or 2s."
+        ) from None
 
 
 def _resolve_index(name: str, at: Any, operations: int) -> int:
@@ -114,8 +160,34 @@ def _resolve_index(name: str, at: Any, operations: int) -> int:
 
 
 def resolve_plan(faults: Sequence[Mapping[str, Any]], operations: int, members: Sequence[str]) -> list[FaultSpec]:
-    """Resolve all faults of an experiment, in the order of the data."""
-    return [resolve(fault, operations, members, position) for position, fault in enumerate(faults)]
+    """Resolve all faults of an experiment, in the order of the data.
+
+    One on several members becomes one for each, with ids like F1.1: ``all`` names them, a ``majority`` is the leader
+    and as many followers as it takes.
+    """
+    plan = []
+    for position, fault in enumerate(faults):
+        spec = resolve(fault, operations, members, position)
+        targets = {
+            "all": list(members),
+            "majority": ["leader", *(rank(number) for number in range(1, len(members) // 2 + 1))],
+        }.get(spec.target)
+        if targets is None:
+            plan.append(spec)
+        else:
+            plan += [replace(spec, id=f"{spec.id}.{n}", target=target) for n, target in enumerate(targets, 1)]
+    return plan
+
+
+def rank(number: int) -> str:
+    """Return the target that means the first, second, ... follower by name."""
+    return "follower" if number == 1 else f"follower {number}"
+
+
+def role_of(target: str) -> str | None:
+    """Return the role that a target asks for, None where it is a member's name."""
+    word = target.partition(" ")[0]
+    return word if word in ROLES else None
 
 
 def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
@@ -149,13 +221,15 @@ def leader_of(statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
 def choose_target(target: str, statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Return the member that a fault's target means now, or None where there is none.
 
-    The follower is the first one by name, so that the same state gives the same choice.
+    Followers are counted by name, so that the same state gives the same choice.
     """
-    if target == "leader":
+    role = role_of(target)
+    if role == "leader":
         return leader_of(statuses)
-    if target == "follower":
+    if role == "follower":
         followers = sorted(member for member, status in statuses.items() if status["role"] == "follower")
-        return followers[0] if followers else None
+        number = int(target.partition(" ")[2] or 1)
+        return followers[number - 1] if number <= len(followers) else None
     return target
 
 
@@ -166,7 +240,8 @@ def is_settled(statuses: Mapping[str, Mapping[str, Any]], members: int, target: 
     among them: no other leader can have a higher term then. A follower is chosen among all of them.
     """
     leader = leader_of(statuses)
-    if leader is None or target == "follower" or (target not in ROLES and target not in statuses):
+    role = role_of(target)
+    if leader is None or role == "follower" or (role is None and target not in statuses):
         return False
     word = (statuses[leader]["leader_id"], statuses[leader]["term"])
     agreeing = sum(1 for status in statuses.values() if (status["leader_id"], status["term"]) == word)
@@ -181,6 +256,7 @@ class _Link:
 
     def __init__(self, member: str, address: str, key: bytes) -> None:
         self.member = member
+        self.key = key
         self.main = AgentClient(member, address, key)
         self.keep = AgentClient(member, address, key)
         self.clock = ClockOffset(0, 0)
@@ -213,6 +289,11 @@ class FaultDirector:
         self._pool = ThreadPoolExecutor(max_workers=4 * max(1, len(agents)), thread_name_prefix="fault-ask")
         self._queues: dict[str, queue.SimpleQueue[tuple[int, int] | None]] = {}
         self._threads: list[threading.Thread] = []
+        self._healers: list[threading.Thread] = []  # of the faults that heal before the end
+        self._settled = {spec.id: threading.Event() for spec in plan}  # fired, or missed
+        self._heal_calls: dict[str, queue.SimpleQueue[int | None]] = {
+            spec.id: queue.SimpleQueue() for spec in plan if spec.heal == "index"
+        }
         self._keepalive: threading.Thread | None = None
         self._held: dict[str, str] = {}  # token -> member
         # What on_index reads and writes; each is one reference, so no lock is needed.
@@ -229,6 +310,8 @@ class FaultDirector:
             "action": spec.action,
             "target": spec.target,
             "heal": spec.heal,
+            "isolate": spec.isolate,
+            "direction": spec.direction,
             "fired": False,
             "reason": "the workload ended before this operation",
             "index_asked": spec.at_index,
@@ -249,6 +332,7 @@ class FaultDirector:
             "role_checked_wall_ns": None,  # the member's clock, as the following
             "signal_sent_wall_ns": None,
             "signal_call_ms": None,
+            "processes": None,  # how many were frozen
             "inject_error": None,
             "process_gone_wall_ns": None,
             "gone_ms": None,  # from the signal to the end of the process
@@ -259,6 +343,8 @@ class FaultDirector:
             "term_after": None,
             "healed_wall_ns": None,
             "healed_by": None,
+            "heal_index_called": None,  # index of the operation that asked for the heal
+            "heal_error": None,
         }
 
     # ------------------------------------------------------------ arming
@@ -289,9 +375,22 @@ class FaultDirector:
             )
             self._threads.append(thread)
             thread.start()
+            if spec.heal != "end":
+                calls = self._heal_calls.get(spec.id)
+                healing = threading.Thread(
+                    target=self._heal_sooner, args=(spec, calls), name=f"heal-{spec.id}", daemon=True
+                )
+                self._healers.append(healing)
+                healing.start()
         self._keepalive = threading.Thread(target=self._keep_alive, name="fault-keepalive", daemon=True)
         self._keepalive.start()
-        self._next_at = self._plan[0].at_index
+        self._next_at = self._next_due()
+
+    def _next_due(self) -> int:
+        """Return the next index at which something has to be done."""
+        faults = (spec.at_index for spec in self._plan if spec.id in self._queues)
+        heals = (spec.heal_index for spec in self._plan if spec.heal_index is not None and spec.id in self._heal_calls)
+        return min((*faults, *heals), default=sys.maxsize)
 
     def _meet(self, link: _Link) -> dict[str, Any]:
         link.clock, identity = link.main.measure_clock()
@@ -310,6 +409,12 @@ class FaultDirector:
                 f"{link.member} still holds fault {', '.join(held)} of an earlier experiment. "
                 "Heal it first with ./scripts/lab heal."
             )
+        for spec in self._plan:
+            problem = status["cannot"].get(spec.action)
+            if problem:
+                raise LabError(
+                    f"Fault {spec.id} ({spec.action}): not on this machine, because {problem} ({link.member})."
+                )
         policy = status["unit"]["restart_policy"]
         if policy != "no" and any(spec.action == "kill" for spec in self._plan):
             raise LabError(
@@ -343,10 +448,18 @@ class FaultDirector:
             due = [spec for spec in self._plan if spec.at_index <= index and spec.id in self._queues]
             waiting = [self._queues.pop(spec.id) for spec in due]
             self._in_flight += len(due)
-            self._trace.append((wall_ns, index))
-            self._next_at = min((spec.at_index for spec in self._plan if spec.id in self._queues), default=sys.maxsize)
+            if due:
+                self._trace.append((wall_ns, index))
+            heals = [
+                self._heal_calls.pop(spec.id)
+                for spec in self._plan
+                if spec.heal_index is not None and spec.heal_index <= index and spec.id in self._heal_calls
+            ]
+            self._next_at = self._next_due()
         for entry in waiting:
             entry.put((index, wall_ns))
+        for call in heals:
+            call.put(index)
 
     def _await(self, spec: FaultSpec, calls: queue.SimpleQueue[tuple[int, int] | None]) -> None:
         """Wait for the fault's index, then fire it; runs on a thread of its own."""
@@ -357,6 +470,7 @@ class FaultDirector:
         try:
             fired = self._aim_and_fire(spec, record, *called)
         finally:
+            self._settled[spec.id].set()
             with self._lock:
                 self._in_flight -= 1
                 if not self._in_flight:
@@ -422,8 +536,11 @@ class FaultDirector:
         AgentError where the agent does not say what it did, though asked twice: it fires a token only once.
         """
         fields = {"token": token, "fault": spec.id, "action": spec.action}
-        if spec.target in ROLES:
-            fields["role"] = spec.target
+        role = role_of(spec.target)
+        if role is not None:
+            fields["role"] = role
+        if spec.isolate is not None and spec.direction is not None:
+            fields |= {"isolate": spec.isolate, "direction": spec.direction}
         with self._lock:
             self._held[token] = member
         client = self._links[member].main
@@ -505,18 +622,60 @@ class FaultDirector:
     def _follow(self, record: dict[str, Any]) -> None:
         """Find out when the process was gone and who leads after it, from the agent and from the other members."""
         others = {member: link for member, link in self._links.items() if member != record["member"]}
+        ends = AGENT_ACTIONS[record["action"]].ends_process
         hit_leader = record["role"] == "leader" and bool(others)
         gone_by = time.monotonic() + GONE_TIMEOUT_S
         elected_by = time.monotonic() + ELECTION_TIMEOUT_S
-        gone, known = False, not hit_leader
-        # Once the workload is over nobody waits for a slow end: the heal does, and has the agent's stamp of it.
-        while not (known and (gone or self._over.is_set())) and not self._closing.is_set():
+        gone, known = not ends, not hit_leader
+        # Without a majority there is no election, and who is frozen or cut off for a moment may lead on.
+        must_know = hit_leader and ends and self._struck_with(record) * 2 < len(self._links)
+        while not (known and gone) and not self._closing.is_set():
+            # Once the workload is over nobody waits for a slow end: the heal does, and has the agent's stamp of it.
+            if self._over.is_set() and (known or not must_know):
+                break
             if not known:
                 known = self._look_for_leader(record, others) or time.monotonic() > elected_by
             if not gone:
                 gone = self._look_for_end(record) or time.monotonic() > gone_by
             if not (gone and known):
                 self._closing.wait(FOLLOW_INTERVAL_S)
+
+    def _struck_with(self, record: Mapping[str, Any]) -> int:
+        """Return how many members the data's fault is about, of which this one is a part."""
+        fault = record["fault"].partition(".")[0]
+        return sum(1 for name in self._order if name.partition(".")[0] == fault)
+
+    def _heal_sooner(self, spec: FaultSpec, calls: queue.SimpleQueue[int | None] | None) -> None:
+        """Have a fault healed at its index or after its delay, if the workload lasts so long."""
+        record = self._records[spec.id]
+        if calls is not None:
+            called = calls.get()
+            if called is None:
+                return
+            record["heal_index_called"] = called
+        self._settled[spec.id].wait()
+        if not record["fired"]:
+            return
+        if spec.heal_after_ms is not None:
+            sent_here_ns = record["signal_sent_wall_ns"] - (record["clock_offset_ns"] or 0)
+            left_s = spec.heal_after_ms / 1000 - (time.time_ns() - sent_here_ns) / 1e9
+            if self._over.wait(max(0.0, left_s)):
+                return
+        link = self._links[record["member"]]
+        client = AgentClient(link.member, f"{link.main.address[0]}:{link.main.address[1]}", link.key)
+        try:
+            reply = client.request("heal", {"tokens": [record["token"]]}, timeout_s=HEAL_TIMEOUT_S)
+        except AgentError as error:
+            reply = {"ok": False, "error": str(error)}
+        finally:
+            client.close()
+        if not reply["ok"]:
+            record["heal_error"] = reply["error"]
+            self._emit("fault.heal_failed", {"fault": spec.id, "member": link.member, "reason": reply["error"]})
+            return
+        self._note_heal(record["token"], next(iter(reply["records"]), None))
+        with self._lock:
+            self._held.pop(record["token"], None)
 
     def _look_for_end(self, record: dict[str, Any]) -> bool:
         """Take over the agent's stamp of the process' end; False where there is none yet."""
@@ -601,14 +760,22 @@ class FaultDirector:
         with self._lock:
             waiting = list(self._queues.values())
             self._queues.clear()
+            heals = list(self._heal_calls.values())
+            self._heal_calls.clear()
             self._next_at = sys.maxsize
         for entry in waiting:
             entry.put(None)
+        for call in heals:
+            call.put(None)
         self._over.set()
         if heal:
             self._closing.set()
         for thread in self._threads:
             thread.join(ELECTION_TIMEOUT_S + AIM_TIMEOUT_S)
+        for settled in self._settled.values():
+            settled.set()
+        for healing in self._healers:
+            healing.join(HEAL_TIMEOUT_S)
         self._closing.set()
         if self._keepalive is not None:
             self._keepalive.join()

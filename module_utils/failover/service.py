@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One systemd unit and its main process: state, start, stop, kill, freeze, last log lines.
+"""One systemd unit and its main process: state, start, stop, kill, suspend, last log lines.
 
 Two ways lead to the service manager. ``systemctl`` waits for jobs and explains failures, but needs about 10 ms to
 come up before it asks anything. Where the moment counts (:meth:`Service.stop_soon`, :meth:`Service.restart_soon`)
@@ -51,6 +51,40 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "the other members do not answer, and without a majority it waits",
     ),
 )
+
+
+# How long a process may take to stand still after SIGSTOP, in s: the kernel stops each thread at its next chance.
+FROZEN_TIMEOUT_S = 1.0
+
+
+def process_state(pid: int) -> str | None:
+    """Return the state letter of a process (proc(5): R, S, T, ...), None where there is none."""
+    stat = _stat(pid)
+    return stat[0] if stat else None
+
+
+def family(pid: int) -> set[int]:
+    """Return a process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        stat = _stat(int(entry)) if entry.isdecimal() else None
+        if stat:
+            children.setdefault(int(stat[1]), []).append(int(entry))
+    found, todo = {pid}, [pid]
+    while todo:
+        new = [child for child in children.get(todo.pop(), []) if child not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat behind the name: state, parent, ..."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
 
 
 class ServiceError(LabError):
@@ -181,13 +215,36 @@ class Service:
         with contextlib.suppress(ProcessLookupError):
             process.send(signal.SIGKILL)
 
-    def freeze(self) -> None:
-        """Suspend all processes of the unit."""
-        self._job("freeze", QUERY_TIMEOUT_S)
+    def suspend(self, process: MainProcess) -> int:
+        """Freeze a process and all that descend from it with SIGSTOP; return how many.
 
-    def thaw(self) -> None:
-        """Let all processes of the unit go on; nothing happens where they run."""
-        self._job("thaw", QUERY_TIMEOUT_S)
+        ``systemctl freeze`` is the service manager's own way, and does not work in every container.
+        """
+        process.send(signal.SIGSTOP)
+        stopped = {process.pid}
+        while new := family(process.pid) - stopped:
+            # What a process started before it was stopped is found in the next round.
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped |= new
+        self.commands.append(f"kill -STOP {' '.join(map(str, sorted(stopped)))}")
+        end = time.monotonic() + FROZEN_TIMEOUT_S
+        while process_state(process.pid) not in ("T", None):
+            if time.monotonic() > end:
+                raise ServiceError(f"The process {process.pid} of {self.unit} still runs after SIGSTOP.")
+            time.sleep(0.001)
+        return len(stopped)
+
+    def resume(self) -> None:
+        """Let the unit's processes go on with SIGCONT; nothing happens where they run."""
+        pid = self.state().main_pid
+        if pid == 0:
+            return
+        for member in sorted(family(pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGCONT)
+        self.commands.append(f"kill -CONT {pid}")
 
     # ------------------------------------------------------------ acting at once
 

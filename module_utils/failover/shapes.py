@@ -120,11 +120,15 @@ class Event:
 class FaultSpec:
     """One fault of an experiment, resolved: what is done to which member, at which operation index."""
 
-    id: str  # unique within the experiment, e.g. "F1"
+    id: str  # unique within the experiment, e.g. "F1"; of several members at once "F1.1", "F1.2", ...
     action: str  # one of faults.ACTIONS
-    target: str  # "leader", "follower" or a member's name
+    target: str  # "leader", "follower", "follower 2", ... or a member's name
     at_index: int  # fired just before the operation of this index is invoked
-    heal: str  # "end": after the workload; later forms are added in faults.py
+    heal: str  # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long
+    heal_index: int | None = None  # of "index": asked for just before the operation of this index is invoked
+    heal_after_ms: float | None = None  # of "delay": after the signal
+    isolate: str | None = None  # of a partition: from whom, one of isolation.FROM
+    direction: str | None = None  # of a partition: one of isolation.DIRECTIONS
 
 
 @dataclass

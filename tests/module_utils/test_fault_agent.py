@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from failover.agent_client import AgentClient, seal
 from failover.fault_agent import AgentConfig
+from failover.service import process_state
 from failover.shapes import LabError
 from fault_doubles import KEY, ROOT, AgentProcess, FakeCluster, FakeManager, wait_until
 
@@ -183,7 +184,7 @@ def test_a_unit_that_is_down_cannot_be_hit(start: MakeAgent, manager: FakeManage
         (
             "fire",
             {"token": "t", "fault": "F1", "action": "melt"},
-            "unknown action 'melt'; known are stop, kill, restart",
+            "unknown action 'melt'; known are stop, kill, restart, pause, partition",
         ),
         ("fire", {"token": "", "fault": "F1", "action": "stop"}, "token must be a text that is not empty"),
         ("fire", {"token": ["t"], "fault": "F1", "action": "stop"}, "token must be a text that is not empty"),
@@ -446,3 +447,32 @@ def test_a_server_without_replicas_leads_while_it_runs(start: MakeAgent, manager
     wait_until(lambda: manager.pid(UNIT) == 0)
     status = client.request("status")
     assert (status["role"], status["error"]) == ("unknown", "the server does not run")
+
+
+def test_a_frozen_member_is_thawed_by_the_dead_mans_switch(start: MakeAgent, manager: FakeManager) -> None:
+    client, pid = start(hold_ttl_s=1), manager.pid(UNIT)
+    reply = fire(client, "pause", role="leader")
+    assert (reply["fired"], reply["record"]["signal"], reply["record"]["processes"]) == (True, "SIGSTOP", 1)
+    assert process_state(pid) == "T"
+    wait_until(lambda: not record_of(client)["held"])
+    assert record_of(client)["healed_by"] == "dead man's switch"
+    assert record_of(client)["process_gone_wall_ns"] is None
+    assert process_state(pid) != "T"
+    assert manager.pid(UNIT) == pid
+
+
+def test_a_partition_is_set_and_taken_away(start: MakeAgent, manager: FakeManager) -> None:
+    nft = manager.bin / "nft"
+    nft.write_text('#!/bin/sh\ncat >>"$0.scripts"\n')
+    nft.chmod(0o755)
+    client, pid = start(peers=["10.0.0.2"], clients=["10.0.0.9"], client_port=2379), manager.pid(UNIT)
+    assert client.request("status", {"details": True})["cannot"] == {}
+    reply = fire(client, "partition", role="leader", isolate="peers", direction="in")
+    assert (reply["fired"], reply["record"]["via"], reply["record"]["signal"]) == (True, "nft", None)
+    set_rules = Path(f"{nft}.scripts").read_text()
+    assert "ip saddr { 10.0.0.2 } drop" in set_rules
+    assert "10.0.0.9" not in set_rules
+    assert manager.pid(UNIT) == pid
+    assert client.request("heal")["ok"]
+    assert Path(f"{nft}.scripts").read_text().endswith("delete table inet failover_lab\n")
+    assert record_of(client)["healed_by"] == "request"

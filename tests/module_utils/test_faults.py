@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from failover.faults import (
     resolve,
     resolve_plan,
 )
+from failover.service import process_state
 from failover.shapes import FaultSpec, LabError
 from fault_doubles import KEY, ROOT, Lab, lab_in, wait_until
 
@@ -76,13 +78,24 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"action": "melt"}, "Fault 1 has the unknown action 'melt'. Known are stop, kill, restart."),
+        ({"action": "melt"}, "Fault 1 has the unknown action 'melt'. Known are stop, kill, restart, pause, partition."),
         (
             {"target": "master"},
-            "Fault 1 has the unknown target 'master'. Known are leader, follower, etcd1, etcd2, etcd3.",
+            "Fault 1 has the unknown target 'master'. Known are leader, follower, majority, all, etcd1, etcd2, etcd3.",
         ),
-        ({"heal": "never"}, "Fault 1 has the unknown heal 'never'. Known is end."),
-        ({"when": 3}, "Fault 1 has the unknown key when. Known are action, target, at, heal."),
+        ({"heal": "never"}, "Fault 1 has the unknown heal 'never'. Known are end, an operation index or a share"),
+        ({"heal": 1000}, "Fault 1 has the unknown heal 1000."),
+        ({"heal": "0s"}, "Fault 1 heals after 0s: give a time above 0, like 500ms."),
+        ({"heal": 12}, "Fault 1 strikes at operation 12 and heals at 12, which is not after it. Try a later heal"),
+        ({"heal": "1%"}, "Fault 1 strikes at operation 12 and heals at 10, which is not after it."),
+        ({"action": "restart", "heal": "2s"}, "Fault 1: a restart comes back by itself, and heal is '2s'."),
+        ({"from": "peers"}, "Fault 1: from belongs to the action partition, and this is a stop."),
+        ({"action": "partition", "from": "all"}, "Fault 1 has the unknown from 'all'. Known are peers, clients, both."),
+        (
+            {"action": "partition", "direction": "up"},
+            "Fault 1 has the unknown direction 'up'. Known are both, in, out.",
+        ),
+        ({"when": 3}, "Fault 1 has the unknown key when. Known are action, target, at, heal, from, direction."),
         (
             {"at": 1000},
             "Fault 1 strikes at 1000, beyond the stream: its 1,000 operations have the indexes 0 to 999. "
@@ -114,6 +127,62 @@ def test_what_is_missing_is_named() -> None:
 def test_a_single_server_has_no_follower() -> None:
     with pytest.raises(LabError, match="Fault 1 targets a follower, and a system of one member has none"):
         resolve({"action": "stop", "target": "follower", "at": 0}, 10, ["mysql1"])
+
+
+@pytest.mark.parametrize(
+    ("heal", "kind", "index", "after_ms"),
+    [
+        ("end", "end", None, None),
+        (600, "index", 600, None),
+        ("60%", "index", 600, None),
+        ("500ms", "delay", None, 500.0),
+        ("2.5 s", "delay", None, 2500.0),
+    ],
+)
+def test_a_heal_has_its_place(heal: Any, kind: str, index: int | None, after_ms: float | None) -> None:
+    spec = resolve({"action": "stop", "target": "leader", "at": 12, "heal": heal}, 1000, MEMBERS)
+    assert (spec.heal, spec.heal_index, spec.heal_after_ms) == (kind, index, after_ms)
+
+
+def test_a_partition_says_from_whom_and_which_way() -> None:
+    spec = resolve({"action": "partition", "target": "leader", "at": 12}, 1000, MEMBERS)
+    assert (spec.isolate, spec.direction) == ("both", "both")
+    given = {"action": "partition", "target": "leader", "at": 12, "from": "peers", "direction": "in"}
+    spec = resolve(given, 1000, MEMBERS)
+    assert (spec.isolate, spec.direction) == ("peers", "in")
+    with pytest.raises(LabError, match=r"a system of one member has none\. Try from: clients"):
+        resolve(given, 1000, ["mysql1"])
+
+
+def test_a_fault_of_several_members_is_one_for_each() -> None:
+    fault = {"action": "kill", "at": 12, "heal": "2s"}
+    everybody = resolve_plan([{**fault, "target": "all"}], 1000, MEMBERS)
+    assert [(spec.id, spec.target) for spec in everybody] == [("F1.1", "etcd1"), ("F1.2", "etcd2"), ("F1.3", "etcd3")]
+    assert {spec.heal_after_ms for spec in everybody} == {2000.0}
+    five = [*MEMBERS, "etcd4", "etcd5"]
+    most = resolve_plan([{**fault, "target": "leader"}, {**fault, "target": "majority"}], 1000, five)
+    assert [(spec.id, spec.target) for spec in most] == [
+        ("F1", "leader"),
+        ("F2.1", "leader"),
+        ("F2.2", "follower"),
+        ("F2.3", "follower 2"),
+    ]
+    with pytest.raises(LabError, match="targets a majority, and a system of one member has none"):
+        resolve_plan([{**fault, "target": "majority"}], 1000, ["mysql1"])
+
+
+def test_followers_are_counted_by_name() -> None:
+    statuses = {
+        "etcd3": {"role": "follower", "term": 4, "leader_id": "b"},
+        "etcd2": {"role": "leader", "term": 4, "leader_id": "b"},
+        "etcd1": {"role": "follower", "term": 4, "leader_id": "b"},
+    }
+    assert [choose_target(target, statuses) for target in ("leader", "follower", "follower 2", "follower 3")] == [
+        "etcd2",
+        "etcd1",
+        "etcd3",
+        None,
+    ]
 
 
 def test_actions_are_those_of_the_agents() -> None:
@@ -545,3 +614,75 @@ def test_a_unit_that_would_come_back_by_itself_is_not_killed(lab: Lab) -> None:
     stopping = FaultDirector(plan("stop"), agents, KEY, Emitted())
     stopping.arm()
     stopping.close()
+
+
+@pytest.mark.parametrize("heal", [{"heal": "index", "heal_index": 120}, {"heal": "delay", "heal_after_ms": 200.0}])
+def test_a_heal_comes_in_the_middle_of_the_workload(lab: Lab, heal: dict[str, Any]) -> None:
+    agents, emitted = lab.add_agents(), Emitted()
+    director = FaultDirector([replace(plan("kill", "etcd3")[0], **heal)], agents, KEY, emitted)
+    director.arm()
+    drive(director, 130)
+    wait_until(lambda: lab.running("etcd3") and bool(emitted.named("fault.healed")))
+    drive(director, 150)
+    (record,) = director.close()
+    assert (record["fired"], record["healed_by"], record["heal_error"]) == (True, "request", None)
+    assert record["signal_sent_wall_ns"] < record["process_gone_wall_ns"] < record["healed_wall_ns"]
+    assert len(emitted.named("fault.healed")) == 1
+    if heal["heal"] == "index":
+        assert record["heal_index_called"] == 120
+    else:
+        requested = emitted.named("fault.heal_requested")[0]["wall_ns"]
+        assert requested - record["signal_sent_wall_ns"] >= 150e6
+
+
+def test_a_heal_that_the_workload_does_not_reach_is_left_to_its_end(lab: Lab) -> None:
+    agents = lab.add_agents()
+    specs = [
+        replace(plan("kill", "etcd1")[0], heal="index", heal_index=5000),
+        replace(plan("kill", "etcd3")[0], id="F2", heal="delay", heal_after_ms=60_000.0),
+    ]
+    director = FaultDirector(specs, agents, KEY, Emitted())
+    director.arm()
+    drive(director, 100)
+    began = time.monotonic()
+    records = director.close()
+    assert time.monotonic() - began < 30
+    assert [record["healed_by"] for record in records] == [None, None]
+    assert not lab.running("etcd1")
+    assert not lab.running("etcd3")
+
+
+def test_a_frozen_leader_is_no_process_that_ends(lab: Lab) -> None:
+    agents, emitted = lab.add_agents(), Emitted()
+    director = FaultDirector(plan("pause"), agents, KEY, emitted)
+    director.arm()
+    drive(director, 100)
+    pid = lab.manager.pid("etcd2.service")
+    wait_until(lambda: process_state(pid) == "T")
+    (record,) = director.close(heal=True)
+    assert (record["signal"], record["processes"], record["process_gone_wall_ns"]) == ("SIGSTOP", 1, None)
+    assert record["healed_by"] == "request"
+    assert process_state(pid) != "T"
+    assert lab.manager.pid("etcd2.service") == pid
+
+
+def test_what_a_host_cannot_do_is_said_before_the_workload(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = lab.manager.bin / "nft"
+    failing.write_text("#!/bin/sh\necho 'Error: Operation not permitted' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    agents = lab.add_agents()
+    director = FaultDirector(plan("partition"), agents, KEY, Emitted())
+    with pytest.raises(LabError, match=r"Fault F1 \(partition\): not on this machine, because nft says: Error: Op"):
+        director.arm()
+    director.close()
+
+
+def test_all_members_are_struck_at_once(lab: Lab) -> None:
+    agents = lab.add_agents()
+    specs = resolve_plan([{"action": "kill", "target": "all", "at": 50}], 1000, MEMBERS)
+    director = FaultDirector(specs, agents, KEY, Emitted())
+    director.arm()
+    drive(director, 150)
+    records = director.close()
+    assert [(record["fired"], record["member"]) for record in records] == [(True, name) for name in MEMBERS]
+    assert not any(lab.running(name) for name in MEMBERS)

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from failover.plan import resolve_experiments
-from failover.shapes import LabError
+from failover.shapes import FaultSpec, LabError
 from failover.workload import create_simulation, stream_digest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,9 +47,8 @@ def test_the_three_experiments_are_resolved_in_order() -> None:
     operations = create_simulation(2000, 7)
     assert plan["operations"] == len(operations)
     assert plan["stream"]["digest"] == stream_digest(operations)
-    assert plan["experiments"][2]["faults"] == [
-        {"id": "F1", "action": "stop", "target": "leader", "at_index": len(operations) * 12 // 100, "heal": "end"}
-    ]
+    (fault,) = plan["experiments"][2]["faults"]
+    assert fault == asdict(FaultSpec("F1", "stop", "leader", len(operations) * 12 // 100, "end"))
     assert plan["experiments"][2]["fault_data"] == CATALOG["E2-etcd"]["faults"]
 
 
@@ -106,7 +106,7 @@ def test_order_is_the_users() -> None:
         (
             {"catalog": catalog("E2-etcd", faults=fault(target="etcd9"))},
             "Experiment E2-etcd: Fault 1 has the unknown target 'etcd9'. "
-            "Known are leader, follower, etcd1, etcd2, etcd3.",
+            "Known are leader, follower, majority, all, etcd1, etcd2, etcd3.",
         ),
         (
             {"catalog": catalog("E2-etcd", faults=fault(at=100000))},

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 from failover import service as service_module
-from failover.service import MainProcess, Service, ServiceError, control, likely_cause, parse_timestamp, shorten
+from failover.service import (
+    MainProcess,
+    Service,
+    ServiceError,
+    control,
+    family,
+    likely_cause,
+    parse_timestamp,
+    process_state,
+    shorten,
+)
 from fault_doubles import FakeManager, wait_until
 
 UNIT = "failover-lab-test.service"
@@ -86,10 +96,29 @@ def test_the_bus_says_why_it_refuses() -> None:
         service_module.ask_manager("StopUnit", UNIT)
 
 
-def test_freeze_and_thaw_reach_the_manager(service: Service, manager: FakeManager) -> None:
-    service.freeze()
-    service.thaw()
-    assert manager.calls()[-2:] == [f"freeze {UNIT}", f"thaw {UNIT}"]
+def test_a_suspended_unit_stands_still_with_all_its_processes_until_it_is_resumed(
+    service: Service, manager: FakeManager
+) -> None:
+    manager.run("stop", UNIT)
+    manager.set(UNIT, "program", '["sh", "-c", "sleep 1000 & wait"]')
+    manager.run("start", UNIT)
+    process = service.main_process()
+    assert process is not None
+    wait_until(lambda: len(family(process.pid)) == 2)
+    members = family(process.pid)
+    assert service.suspend(process) == 2
+    assert {process_state(pid) for pid in members} == {"T"}
+    service.resume()
+    wait_until(lambda: "T" not in {process_state(pid) for pid in members})
+    service.resume()
+    assert manager.pid(UNIT) == process.pid
+    process.close()
+
+
+def test_a_unit_without_a_process_has_nothing_to_resume(service: Service, manager: FakeManager) -> None:
+    manager.run("stop", UNIT)
+    service.resume()
+    assert process_state(2**22) is None
 
 
 def test_a_process_is_held_by_more_than_its_pid() -> None:

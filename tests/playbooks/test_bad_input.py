@@ -137,7 +137,8 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
         ),
         (
             experiment(target="etcd9"),
-            "Experiment mine: Fault 1 has the unknown target 'etcd9'. Known are leader, follower, etcd1, etcd2, etcd3.",
+            "Experiment mine: Fault 1 has the unknown target 'etcd9'. "
+            "Known are leader, follower, majority, all, etcd1, etcd2, etcd3.",
         ),
         (
             {"experiments": ["mine"], "experiment_catalog": {"mine": None}},

@@ -14,7 +14,7 @@ from ..shapes import Event
 from . import analysis
 from .analysis import MS, Columns, Ints, Mark, S
 
-PAST = {"stop": "stopped", "kill": "killed", "restart": "restarted"}
+PAST = {"stop": "stopped", "kill": "killed", "restart": "restarted", "pause": "frozen", "partition": "cut off"}
 # Around the moments of a fault the zoomed figure shows this share of their span, within these bounds.
 MARGIN_SHARE = 0.25
 MARGIN_MS = (15.0, 120.0)

@@ -66,7 +66,7 @@ def assemble(
         "convergence": _plain(heal) if len(members) > 1 else None,
     }
     write_json_atomic(folder / EXPERIMENT_FILE, info)
-    _merge_events(folder, definition["system"], members, late)
+    _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     return info
 
@@ -89,7 +89,15 @@ def _late_ends(records: Mapping[str, dict[str, Any]], healed: Sequence[Mapping[s
     return events
 
 
-def _merge_events(folder: Path, system: str, members: Mapping[str, Any], late: Sequence[Event]) -> None:
+def _ids(observed: Mapping[str, Any]) -> dict[str, str]:
+    """Return member id -> member, of those that answered when the system was observed."""
+    members = observed.get("observation", {}).get("members", {})
+    return {state["id"]: member for member, state in members.items() if state.get("id")}
+
+
+def _merge_events(
+    folder: Path, system: str, members: Mapping[str, Any], ids: Mapping[str, str], late: Sequence[Event]
+) -> None:
     """Bring the client's, the heal's and the servers' events into the order of time, in one file."""
     events = [*read_events(folder / EVENTS_FILE), *late]
     healed = folder / HEAL_EVENTS_FILE
@@ -101,7 +109,7 @@ def _merge_events(folder: Path, system: str, members: Mapping[str, Any], late: S
         for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
     }
     if system == "etcd":
-        events += etcd_log.parse_logs(logs)
+        events += etcd_log.parse_logs(logs, ids)
     else:
         events += mysql_log.parse_logs(logs, {given["address"]: member for member, given in members.items()})
     events.sort(key=lambda event: event.wall_ns)

@@ -38,13 +38,14 @@ MAIN_PROCESS_EXITED = re.compile(r"\S+: Main process exited, code=(\w+), status=
 OVERLOAD = ("leader failed to send out heartbeat on time", "slow fdatasync")
 
 
-def parse_logs(logs: Mapping[str, Iterable[str]]) -> list[Event]:
-    """Read the logs of all members, which name each other's ids, into events in the order of time.
+def parse_logs(logs: Mapping[str, Iterable[str]], known: Mapping[str, str]) -> list[Event]:
+    """Read the logs of all members into events in the order of time.
 
     :param logs: member -> its lines
+    :param known: member id (hexadecimal) -> member, as observed; a member that starts names its id in its log as well
     """
     lines = {member: list(log) for member, log in logs.items()}
-    names = {own: member for member, log in lines.items() if (own := own_id(log)) is not None}
+    names = dict(known) | {own: member for member, log in lines.items() if (own := own_id(log)) is not None}
     events = [event for member, log in lines.items() for event in parse_log(log, member, names)]
     return sorted(events, key=lambda event: event.wall_ns)
 

@@ -149,7 +149,12 @@ def decide(
     if own.error is not None:
         return Step(Act.WAIT, f"its server does not answer: {own.error}")
     if own.is_working:
-        others = [name for name, view in views.items() if view.is_working and view.uuid not in own.uuids]
+        # One that was frozen or cut off believes for a while what was so before: the others know that it is out.
+        others = [
+            name
+            for name, view in views.items()
+            if view.is_working and (view.uuid not in own.uuids or own.uuid not in view.uuids)
+        ]
         if others:
             return Step(Act.WAIT, f"{others[0]} is in another group than {me}")
         return Step(Act.DONE, f"{me} is {own.role.lower()}")

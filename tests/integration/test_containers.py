@@ -27,6 +27,21 @@ EXPERIMENTS = {"E1-etcd": ETCD, "E1-mysql": ("mysql1",), "E2-etcd": ETCD}
 ONLY_E2 = {"experiments": ["E2-etcd"], "seed": SEED}
 # Long enough that a test can act while it runs.
 LONG = ONLY_E2 | {"iterations": 30000}
+# Two faults at once, of which neither ends a process.
+STILL = LONG | {
+    "experiments": ["still"],
+    "experiment_catalog": {
+        "still": {
+            "title": "a follower frozen, the leader cut off",
+            "system": "etcd",
+            "key_prefix": "EXP9-",
+            "faults": [
+                {"action": "pause", "target": "follower", "at": "1%"},
+                {"action": "partition", "target": "leader", "at": "2%"},
+            ],
+        }
+    },
+}
 
 
 def read(path: Path) -> Any:
@@ -239,17 +254,37 @@ def test_ctrl_c_while_the_leader_is_down_heals(lab: RealLab) -> None:
     valid_run(lab)
 
 
-def test_without_anybody_left_the_host_heals_itself(lab: RealLab) -> None:
-    with struck(lab, [ANSIBLE_PLAYBOOK, str(ROOT / "playbooks/run.yml")]) as (process, _):
+def frozen(lab: RealLab) -> list[str]:
+    """Return the etcd members whose process is stopped by a signal."""
+    return [member for member in ETCD if lab.on(member, "ps", "-C", "etcd", "-o", "stat=").startswith("T")]
+
+
+def cut_off(lab: RealLab) -> list[str]:
+    """Return the etcd members on which rules of the lab drop packets."""
+    return [member for member in ETCD if "failover_lab" in lab.on(member, "nft", "list", "tables")]
+
+
+def test_without_anybody_left_the_hosts_heal_themselves(lab: RealLab) -> None:
+    command = [ANSIBLE_PLAYBOOK, str(ROOT / "playbooks/run.yml"), *lab.options(**STILL)]
+    with lab.begun(command) as (process, folder):
+
+        def struck_twice() -> bool:
+            assert process.poll() is None, (folder / "output").read_text()
+            return bool(frozen(lab)) and bool(cut_off(lab))
+
+        wait_until("the workload", lab.workload_runs, 240)
+        wait_until("a frozen member and one that is cut off", struck_twice, 120)
         os.killpg(process.pid, signal.SIGKILL)
-        (down,) = lab.members_down()
-        # The workload is no child of the controller, and keeps its fault.
+        (stopped,), (alone,) = frozen(lab), cut_off(lab)
+        # The workload is no child of the controller, and keeps its faults.
         assert lab.workload_runs()
+        assert lab.members_down() == []
     since = f"@{time.time():.0f}"
     lab.on("client1", "pkill", "--signal", "KILL", "--full", WORKLOAD)
-    wait_until(f"{down}, started by its own agent", lambda: lab.members_down() == [], 90)
-    said = lab.on(down, "journalctl", "--unit", "failover-lab-agent", "--since", since, "--output", "cat")
-    assert "No keepalive for fault F1 (stop): healing it." in said
+    wait_until("all healed by their own agents", lambda: not frozen(lab) and not cut_off(lab), 90)
+    for member, fault in ((stopped, "F1 (pause)"), (alone, "F2 (partition)")):
+        said = lab.on(member, "journalctl", "--unit", "failover-lab-agent", "--since", since, "--output", "cat")
+        assert f"No keepalive for fault {fault}: healing it." in said
 
 
 def test_heal_ends_a_workload_that_nobody_waits_for(lab: RealLab) -> None:

@@ -22,7 +22,7 @@ STOP, KILL = 1795412747_617_000_000, 1795412753_137_000_000
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    return parse_logs(LOGS)
+    return parse_logs(LOGS, {})
 
 
 def told(events: list[Event], *names: str) -> list[tuple[str, str, dict[str, Any]]]:
@@ -78,7 +78,7 @@ def test_times_are_etcds_own_to_the_microsecond(events: list[Event]) -> None:
 
 def test_without_the_journals_stamps_only_the_killed_process_is_lost(events: list[Event]) -> None:
     plain = {member: [re.sub(r"^\S+ \S+ \S+: ", "", line) for line in log] for member, log in LOGS.items()}
-    found = parse_logs(plain)
+    found = parse_logs(plain, {})
     assert [event for event in events if event.data.get("how") != "killed"] == found
 
 

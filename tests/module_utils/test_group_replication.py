@@ -72,8 +72,15 @@ def test_a_whole_group_needs_nothing() -> None:
 def test_members_in_two_groups_are_told() -> None:
     views = {name: online(name) for name in NAMES}
     views["group3"] = replace(views["group3"], members=(seen("group3", primary="group3"),), role="PRIMARY")
-    assert set(acts(views).values()) == {Act.DONE, Act.WAIT}
+    assert set(acts(views).values()) == {Act.WAIT}
     assert decide("group3", views, contains, {}) == Step(Act.WAIT, "group1 is in another group than group3")
+
+
+def test_a_member_that_does_not_know_yet_that_it_was_expelled_waits() -> None:
+    views = {name: online(name) for name in NAMES}
+    for name in ("group2", "group3"):
+        views[name] = replace(views[name], members=(seen("group2", primary="group2"), seen("group3", primary="group2")))
+    assert acts(views)["group1"] == Act.WAIT
 
 
 def test_of_new_members_the_first_makes_the_group() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fault_agent import ACTIONS
 from ..shapes import Event
 from . import analysis
 from .analysis import MS, Columns, Ints, Mark, S
@@ -93,7 +94,12 @@ def describe_faults(
     told, zoomed = [], []
     for fault in planned:
         moment = moments[fault["id"]]
-        later = [other for other in moments.values() if other is not None and moment is not None and other > moment]
+        # What strikes several members at once is one fault in the data, and one outage.
+        later = [
+            other
+            for name, other in moments.items()
+            if other is not None and moment is not None and other > moment and not _same_fault(name, fault["id"])
+        ]
         heal = [
             event.wall_ns
             for event in events
@@ -103,9 +109,26 @@ def describe_faults(
         content, operations = _describe_fault(fault, columns, events, origin, until)
         if recorded_events is None:
             content["client_failovers"] = None
+        never = _cannot_be(fault["action"], len(definition["members"]))
+        content["absent"] = [label for label in content["absent"] if label not in never]
         told.append(content)
         zoomed.append(operations)
     return told, zoomed
+
+
+def _same_fault(one: str, other: str) -> bool:
+    """Tell whether two ids like F1.1 and F1.2 are of one fault in the data."""
+    return one.partition(".")[0] == other.partition(".")[0]
+
+
+def _cannot_be(action: str, members: int) -> set[str]:
+    """Return the labels of the moments that a fault of this kind, in a system of so many members, cannot have."""
+    never = set()
+    if action in ACTIONS and not ACTIONS[action].ends_process:
+        never.add("process_gone")
+    if members == 1:
+        never |= {"leader_lost", "election_started", "leader_elected"}
+    return {label for name, _, label in analysis.MARK_EVENTS if name in never}
 
 
 def _describe_fault(

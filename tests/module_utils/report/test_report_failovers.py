@@ -11,6 +11,7 @@ from failover.shapes import Event
 from test_report_analysis import columns
 
 ORIGIN = 5000 * S
+MEMBERS: dict[str, dict[str, str]] = {"etcd1": {}, "etcd2": {}, "etcd3": {}}
 FAULT = {"id": "F1", "action": "kill", "target": "leader", "at_index": 50, "heal": "end", "record": None}
 
 
@@ -47,7 +48,7 @@ def told(
     events: list[Event] | None, rows: list[dict[str, Any]] | None = None, record: dict[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Describe the outage with these events, operations and record of the fault."""
-    definition = {"origin_wall_ns": ORIGIN, "faults": [{**FAULT, "record": record}]}
+    definition = {"members": MEMBERS, "origin_wall_ns": ORIGIN, "faults": [{**FAULT, "record": record}]}
     events = events if events is None else sorted(events, key=lambda item: item.wall_ns)
     faults, zoomed = describe_faults(definition, columns(outage_rows() if rows is None else rows), events)
     return faults[0], zoomed[0]
@@ -176,7 +177,7 @@ def test_every_operation_of_the_window_is_handed_to_the_figure(outage: tuple[dic
 def test_a_crowded_window_is_thinned_and_keeps_what_something_happened_to() -> None:
     rows = [{"invoke": 480 + t / 1000, "complete": 481 + t / 1000} for t in range(19_000)]
     stuck = {"invoke": 499, "complete": 560, "attempts": 2, "kind": "DELETE"}
-    definition = {"origin_wall_ns": ORIGIN, "faults": [FAULT]}
+    definition = {"members": MEMBERS, "origin_wall_ns": ORIGIN, "faults": [FAULT]}
     told, zoomed = describe_faults(definition, columns([*rows, stuck]), outage_events())
     assert told[0]["in_window"] > MOST_OPERATIONS_DRAWN
     assert told[0]["drawn"] == len(zoomed[0]["row"]) <= MOST_OPERATIONS_DRAWN
@@ -188,7 +189,9 @@ def test_a_fault_that_did_not_strike_has_no_outage() -> None:
         event(499, "fault.requested", "client1", fault="F1"),
         event(2500, "fault.missed", "client1", fault="F1", reason="no member was the leader"),
     ]
-    told, zoomed = describe_faults({"origin_wall_ns": ORIGIN, "faults": [FAULT]}, columns(outage_rows()), events)
+    told, zoomed = describe_faults(
+        {"members": MEMBERS, "origin_wall_ns": ORIGIN, "faults": [FAULT]}, columns(outage_rows()), events
+    )
     assert not told[0]["fired"]
     assert told[0]["gap"] is None
     assert told[0]["missed"] == [{"fault": "F1", "reason": "no member was the leader"}]
@@ -203,9 +206,28 @@ def test_events_of_the_next_fault_are_not_the_first_ones() -> None:
         event(2600, "client.attempt_failed"),
     ]
     events.sort(key=lambda item: item.wall_ns)
-    told, _ = describe_faults({"origin_wall_ns": ORIGIN, "faults": [FAULT, second]}, columns(outage_rows()), events)
+    told, _ = describe_faults(
+        {"members": MEMBERS, "origin_wall_ns": ORIGIN, "faults": [FAULT, second]}, columns(outage_rows()), events
+    )
     assert [mark["name"] for mark in told[0]["marks"]].count("first_attempt_failed") == 0
     assert [mark["name"] for mark in told[1]["marks"]].count("first_attempt_failed") == 1
+
+
+def test_only_moments_that_can_be_are_missed() -> None:
+    def absent(action: str, members: int) -> list[str]:
+        definition = {
+            "origin_wall_ns": ORIGIN,
+            "faults": [FAULT | {"action": action}],
+            "members": {f"etcd{number}": {} for number in range(members)},
+        }
+        struck = [event for event in outage_events() if event.event == "fault.signal_sent"]
+        told, _ = describe_faults(definition, columns(outage_rows()), struck)
+        return list(told[0]["absent"])
+
+    assert {"process gone", "leader elected"} <= set(absent("stop", 3))
+    assert "process gone" not in absent("pause", 3)
+    assert "leader elected" not in absent("kill", 1)
+    assert "process gone" in absent("kill", 1)
 
 
 def endless_rows() -> list[dict[str, Any]]:

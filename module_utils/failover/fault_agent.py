@@ -595,7 +595,9 @@ class Agent:
             with self._lock:
                 record.held, record.healed_by, record.error = False, by, None
                 record.healed_wall_ns = time.time_ns()
-                record.process_started_wall_ns = state.started_wall_ns
+                # A process that was only frozen or cut off has not been started for this heal.
+                if (state.started_wall_ns or 0) > (record.signal_sent_wall_ns or 0):
+                    record.process_started_wall_ns = state.started_wall_ns
                 self._deadlines.pop(record.token, None)
                 healed = [token for token, other in self._records.items() if not other.held]
                 for token in healed[: max(0, len(healed) - REMEMBERED)]:

@@ -457,6 +457,7 @@ def test_a_frozen_member_is_thawed_by_the_dead_mans_switch(start: MakeAgent, man
     wait_until(lambda: not record_of(client)["held"])
     assert record_of(client)["healed_by"] == "dead man's switch"
     assert record_of(client)["process_gone_wall_ns"] is None
+    assert record_of(client)["process_started_wall_ns"] is None
     assert process_state(pid) != "T"
     assert manager.pid(UNIT) == pid
 

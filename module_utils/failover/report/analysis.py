@@ -294,9 +294,11 @@ MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
     ("role_checked", "fault.role_checked", "role of the target checked"),
     ("signal_sent", "fault.signal_sent", "signal sent (the fault)"),
     ("process_gone", "fault.process_gone", "process gone"),
+    ("member_unreachable", "server.member_unreachable", "member found unreachable"),
     ("leader_lost", "server.leader_lost", "leader lost"),
     ("election_started", "server.election_started", "election started"),
     ("leader_elected", "server.leader_elected", "leader elected"),
+    ("leader_ready", "server.leader_ready", "new leader takes writes"),
     ("leader_seen", "fault.leader_after", "new leader seen by polling"),
     ("first_attempt_failed", "client.attempt_failed", "first failed attempt of a client"),
     ("failover_started", "client.failover_started", "client failover started"),
@@ -304,7 +306,7 @@ MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
     ("failover_completed", "client.failover_completed", "client failover completed"),
 )
 # Of these nothing is missed where they are absent: not every failover has them.
-OPTIONAL_MARKS = ("leader_seen", "member_passed_over")
+OPTIONAL_MARKS = ("member_unreachable", "leader_ready", "leader_seen", "member_passed_over")
 # What bounds the time in which a gap may be blamed on the fault: that service can go on, by whoever says so. A process
 # may live on for a second after that, busy with closing, so its end counts only where nobody said anything.
 EFFECTS = ("leader_elected", "failover_completed")

@@ -143,6 +143,8 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         fault["anchor"] = f"{anchor}-outage{number}"
         if operations:
             drawings[fault["anchor"]] = figures.outage(fault, operations, fault["anchor"])
+        if fault["phases"]:
+            drawings[f"{fault['anchor']}-anatomy"] = figures.anatomy(fault["phases"], f"{fault['anchor']}-anatomy")
     workload = info["workload"]
     cpu = workload.get("client_cpu_s")
     width = analysis.window_ms(end - start)

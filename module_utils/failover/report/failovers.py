@@ -288,39 +288,49 @@ def _proof(
     return [row for row in rows if row["before"] is not None or row["after"] is not None]
 
 
-# (from, to, label) of the phases that are told as durations, where both moments are recorded.
-PHASES = (
-    ("requested", "signal_sent", "fault requested to signal sent"),
-    ("signal_sent", "process_gone", "signal sent to process gone"),
-    ("signal_sent", "election_started", "signal sent to election started"),
-    ("election_started", "leader_elected", "election started to leader elected"),
-    ("failover_started", "failover_completed", "client failover started to completed"),
-    ("leader_elected", "first_ok", "leader elected to first ok operation"),
-    ("leader_elected", "first_ok_write", "leader elected to first ok write"),
-    ("last_ok", "first_ok", "last ok operation to the next (gap)"),
-)
+# What the time up to a moment was spent on, by the moment. An outage is the sum of such phases.
+PHASES = {
+    "signal_sent": "before the fault struck",
+    "process_gone": "the process ends",
+    "member_unreachable": "the other members miss it",
+    "leader_lost": "the loss of the leader is noticed",
+    "election_started": "an election begins",
+    "leader_elected": "the election",
+    "leader_ready": "the new leader gets ready for writes",
+    "first_attempt_failed": "the client waits for an answer that does not come",
+    "failover_started": "the client gives the member up",
+    "member_passed_over": "the client looks for a member that serves",
+    "failover_completed": "the client is served by a member again",
+}
+SERVED = "the answer reaches the operation"
+UNEXPLAINED = "unexplained: no recorded moment says what it was spent on"
+ENDLESS = "the service did not come back"
 
 
 def _phases(marks: Sequence[Mark], gap: analysis.Gap | None) -> list[dict[str, Any]]:
-    """Return the durations between moments, in ms, and how much of each is in the gap (None where it ends outside).
+    """Divide an outage at the moments recorded in it, into phases that sum to it.
 
-    A phase whose second moment came first was none: an election may be won when operations are ok again.
+    Each has the ``label`` of what it was spent on, the moment that ``ends`` it, ``duration_ms``, its ``share`` of the
+    outage, and whether it is ``explained``. What lies between the last such moment and the first ok operation is so
+    only where that moment is the client's own word that it is served again.
     """
-    at = {mark.name: mark.at_ns for mark in marks}
-    if gap is not None:
-        at |= {"last_ok": gap.start_ns, **({"first_ok": gap.end_ns} if gap.ended else {})}
+    if gap is None:
+        return []
+    parts: list[tuple[str, str | None, int, bool]] = []
+    since, last = gap.start_ns, None
+    for mark in marks:
+        if mark.name in PHASES and gap.start_ns < mark.at_ns < gap.end_ns:
+            parts.append((PHASES[mark.name], mark.label, mark.at_ns - since, True))
+            since, last = mark.at_ns, mark.name
+    if not gap.ended:
+        parts.append((ENDLESS, None, gap.end_ns - since, False))
+    else:
+        served = last == "failover_completed"
+        parts.append((SERVED if served else UNEXPLAINED, "first ok operation", gap.end_ns - since, served))
+    whole = gap.end_ns - gap.start_ns
     return [
-        {
-            "from": first,
-            "to": second,
-            "label": label,
-            "duration_ms": (at[second] - at[first]) / MS,
-            "in_gap_ms": (at[second] - max(at[first], gap.start_ns)) / MS
-            if gap is not None and gap.start_ns < at[second] <= gap.end_ns and first != "last_ok"
-            else None,
-        }
-        for first, second, label in PHASES
-        if first in at and second in at and at[first] <= at[second]
+        {"label": label, "ends": ends, "duration_ms": length / MS, "share": length / whole, "explained": explained}
+        for label, ends, length, explained in parts
     ]
 
 

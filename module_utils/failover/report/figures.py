@@ -53,6 +53,12 @@ MARK_STYLES: dict[str, tuple[str, Any]] = {
     "first_ok_read": (GREEN, (0, (1, 1))),
 }
 
+# Phases of an outage, side by side: light beside dark, so that a grey print shows where one ends.
+PHASE_COLOURS = (SKY, BLUE, ORANGE, VERMILLION, "#F0E442", GREEN, PURPLE, GREY)
+DARK = (BLUE, VERMILLION, GREEN, GREY)
+# Narrower phases have their number in the table only.
+LABELLED_SHARE = 0.025
+
 WIDTH_IN = 170 / 25.4
 # Typed as Any: matplotlib's own type is the list of its 300 settings.
 RC: Any = {
@@ -450,6 +456,45 @@ def _silences(series: Mapping[str, Any], end_ms: float | None) -> list[tuple[flo
             start = spans.pop()[0] if spans and spans[-1][1] == times[number] else times[number]
             spans.append((start, times[number + 1]))
     return spans
+
+
+def anatomy(phases: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Draw an outage as one bar, divided into its numbered phases; what is not explained is hatched."""
+    with _figure(0.62) as figure:
+        axes = figure.subplots()
+        start = 0.0
+        whole = sum(phase["duration_ms"] for phase in phases)
+        for number, phase in enumerate(phases, 1):
+            length = phase["duration_ms"]
+            colour = PHASE_COLOURS[(number - 1) % len(PHASE_COLOURS)] if phase["explained"] else "white"
+            axes.barh(
+                0,
+                length,
+                left=start,
+                height=0.8,
+                color=colour,
+                edgecolor=BLACK if phase["explained"] else GREY,
+                hatch=None if phase["explained"] else "////",
+                linewidth=0.4,
+            )
+            if length > whole * LABELLED_SHARE:
+                ink = "white" if colour in DARK else BLACK
+                axes.annotate(
+                    str(number),
+                    (start + length / 2, 0),
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color=ink,
+                    backgroundcolor="none" if phase["explained"] else "white",
+                )
+            start += length
+        axes.set_xlim(0, whole)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_formatter(FuncFormatter(_count))
+        axes.set_xlabel("ms since the last ok operation")
+        return _svg(figure, name, "The outage, divided into its phases")
 
 
 def convergence(data: Mapping[str, Any], name: str) -> str:

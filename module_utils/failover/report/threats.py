@@ -147,7 +147,7 @@ def _length(outage: str, fault: Mapping[str, Any], attempt_timeout_ms: float | N
     gap, slowest = fault["gap"], fault["slowest"]
     if not gap["ended"]:
         return ""
-    parts = [phase for phase in fault["phases"] if phase["in_gap_ms"] is not None]
+    parts = fault["phases"]
     text = ""
     if fault["election_cause"] == ELECTION_TIMEOUT:
         text = (
@@ -155,10 +155,10 @@ def _length(outage: str, fault: Mapping[str, Any], attempt_timeout_ms: float | N
             "times the configured one."
         )
     elif parts:
-        longest = max(parts, key=lambda phase: phase["in_gap_ms"])
+        longest = max(parts, key=lambda phase: phase["duration_ms"])
         text = (
             f" The longest phase in the {gap['duration_ms']:,.1f} ms of {outage}: {longest['label']}, "
-            f"{longest['in_gap_ms']:,.1f} ms."
+            f"{longest['duration_ms']:,.1f} ms."
         )
     if slowest is not None and attempt_timeout_ms and _is_one_timeout(gap["duration_ms"], slowest, attempt_timeout_ms):
         text += (

@@ -84,35 +84,43 @@ def test_moments_come_in_order_with_letters_and_times_since_the_signal(outage: t
     ]
 
 
-def test_phases_are_differences_of_moments(outage: tuple[dict[str, Any], Any]) -> None:
-    phases = {(phase["from"], phase["to"]): phase["duration_ms"] for phase in outage[0]["phases"]}
-    assert phases["signal_sent", "process_gone"] == 1
-    assert phases["election_started", "leader_elected"] == 100
-    assert phases["leader_elected", "first_ok_write"] == 20
-    assert phases["last_ok", "first_ok"] == 1332
+def test_the_phases_of_an_outage_sum_to_it(outage: tuple[dict[str, Any], Any]) -> None:
+    fault = outage[0]
+    phases = {phase["ends"]: phase for phase in fault["phases"]}
+    assert sum(phase["duration_ms"] for phase in fault["phases"]) == pytest.approx(fault["gap"]["duration_ms"])
+    assert sum(phase["share"] for phase in fault["phases"]) == pytest.approx(1)
+    assert phases["process gone"]["duration_ms"] == 1
+    assert phases["election started"]["duration_ms"] == 1194
+    assert phases["leader elected"]["duration_ms"] == 100
+    assert (phases["leader elected"]["label"], phases["leader elected"]["explained"]) == ("the election", True)
 
 
-def test_of_each_phase_it_is_said_how_much_of_it_is_in_the_gap(outage: tuple[dict[str, Any], Any]) -> None:
-    parts = {(phase["from"], phase["to"]): phase["in_gap_ms"] for phase in outage[0]["phases"]}
-    assert parts["requested", "signal_sent"] == 1
-    assert parts["signal_sent", "election_started"] == 1200
-    assert parts["leader_elected", "first_ok"] == 20
-    assert parts["last_ok", "first_ok"] is None  # the gap is no part of itself
+def test_what_no_moment_explains_is_unexplained(outage: tuple[dict[str, Any], Any]) -> None:
+    *told_of, last = outage[0]["phases"]
+    assert all(phase["explained"] for phase in told_of)
+    assert (last["explained"], last["ends"], last["duration_ms"]) == (False, "first ok operation", 20)
+    assert last["label"].startswith("unexplained")
+    bare = [item for item in outage_events() if item.event == "fault.signal_sent"]
+    fault, _ = told(bare)
+    assert [phase["explained"] for phase in fault["phases"]] == [True, False]
 
 
-def test_a_phase_that_ends_after_the_gap_is_no_part_of_it() -> None:
-    """The process lives on, closing down, for long after another member serves."""
-    events = [item for item in outage_events() if item.event != "fault.process_gone"]
-    fault, _ = told([*events, event(3000, "fault.process_gone", fault="F1", member="etcd2")])
-    parts = {(phase["from"], phase["to"]): phase["in_gap_ms"] for phase in fault["phases"]}
-    assert parts["signal_sent", "process_gone"] is None
+def test_the_clients_own_word_explains_the_end_of_an_outage() -> None:
+    events = [item for item in outage_events() if item.event != "client.failover_completed"]
+    fault, _ = told([*events, event(1815, "client.failover_completed", "client1")])
+    assert [(phase["ends"], phase["explained"]) for phase in fault["phases"][-2:]] == [
+        ("client failover completed", True),
+        ("first ok operation", True),
+    ]
 
 
-def test_an_election_after_the_first_ok_operation_makes_no_negative_phase() -> None:
-    events = [item for item in outage_events() if item.event != "server.leader_elected"]
-    fault, _ = told([*events, event(3400, "server.leader_elected", "etcd3", leader="etcd3", term=5)])
+def test_moments_outside_of_the_gap_divide_nothing() -> None:
+    """The process lives on, closing down, for long after another member serves; an election may come late, too."""
+    events = [item for item in outage_events() if item.event not in ("fault.process_gone", "server.leader_elected")]
+    late = event(3000, "fault.process_gone", fault="F1", member="etcd2")
+    fault, _ = told([*events, late, event(3400, "server.leader_elected", "etcd3", leader="etcd3", term=5)])
+    assert not {"process gone", "leader elected"} & {phase["ends"] for phase in fault["phases"]}
     assert min(phase["duration_ms"] for phase in fault["phases"]) >= 0
-    assert ("leader_elected", "first_ok") not in {(phase["from"], phase["to"]) for phase in fault["phases"]}
 
 
 def test_the_cause_of_the_election_in_the_gap_is_told(outage: tuple[dict[str, Any], Any]) -> None:
@@ -246,7 +254,8 @@ def test_a_gap_that_did_not_end_has_neither_an_end_nor_a_time_after_it() -> None
     assert not fault["gap"]["ended"]
     assert not fault["write_gap"]["ended"]
     assert fault["gap"]["duration_ms"] == outage_rows()[-1]["complete"] - 488
-    assert "first_ok" not in {phase["to"] for phase in fault["phases"]}
+    assert fault["phases"][-1]["label"] == "the service did not come back"
+    assert not fault["phases"][-1]["explained"]
     assert fault["recovery"]["before_ops_per_s"] == pytest.approx(100, rel=0.03)
     assert fault["recovery"]["after_ops_per_s"] is None
     assert fault["recovery"]["back_ms"] is None

@@ -34,7 +34,8 @@ def text_of(svg: str) -> str:
 
 
 def test_the_figures_of_a_run_are_there(valid_content: Content) -> None:
-    assert set(valid_content[1]) == {"e1-time", "e2-time", "e3-time", "latency", "e3-outage1", "e3-convergence"}
+    outage = {"e3-outage1", "e3-outage1-anatomy", "e3-convergence"}
+    assert set(valid_content[1]) == {"e1-time", "e2-time", "e3-time", "latency", *outage}
 
 
 def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Content) -> None:
@@ -123,3 +124,15 @@ def test_a_member_that_does_not_answer_is_shown_until_it_does() -> None:
     assert figures._silences(series, 450.0) == [(2.0, 300.0)]
     assert figures._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
     assert figures._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []
+
+
+def test_the_anatomy_numbers_its_phases_and_hatches_what_is_unexplained() -> None:
+    phases = [
+        {"duration_ms": 900.0, "explained": True},
+        {"duration_ms": 1.0, "explained": True},
+        {"duration_ms": 99.0, "explained": False},
+    ]
+    drawing = figures.anatomy(phases, "a")
+    assert drawing == figures.anatomy(phases, "a")
+    assert drawing.count("<pattern") == 1  # one hatched phase
+    assert figures.anatomy(phases[:2], "a").count("<pattern") == 0

@@ -209,7 +209,8 @@ def test_check_mode_works_and_changes_nothing(lab: RealLab, folder: Path, playbo
         results = sorted((str(path), path.lstat().st_mtime_ns) for path in lab.results.rglob("*"))
         etcd = lab.on("etcd1", "du", "--bytes", "--summarize", "/etc")
         started = [lab.on(member, "systemctl", "show", "--property=ActiveEnterTimestamp", "etcd") for member in ETCD]
-        return results, podman("ps", "--no-trunc", "--quiet"), etcd, started, lab.workload_runs()
+        own = podman("ps", "--no-trunc", "--quiet", "--filter", f"label=failover-lab.name={lab.name}")
+        return results, own, etcd, started, lab.workload_runs()
 
     before = state()
     ended = lab.play(playbook, "--check", iterations=ITERATIONS)

@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: experiment_plan_info
 short_description: Resolve the experiments of a run before anything is touched
 description:
-  - Makes the stream of O(iterations) and O(seed), checks each experiment's definition, and places its faults in the
-    stream.
+  - Makes the stream of O(iterations) and O(seed), checks each experiment's definition, draws the faults of those that
+    want random ones, and places them in the stream.
   - Anything wrong (an unknown experiment, system, action or target, a fault beyond the stream) fails with one line.
 author: The failover lab's authors (@failover-lab)
 attributes:
@@ -43,6 +43,12 @@ options:
     description: Members by inventory group.
     type: dict
     required: true
+  repeats:
+    description:
+      - How often the faults of each experiment strike, each time in a slice of the stream of its own.
+      - A number, or numbers by system; a system that is not named has one.
+    type: raw
+    default: 1
 """
 
 EXAMPLES = r"""
@@ -80,7 +86,7 @@ operations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.plan import resolve_experiments
+from ansible.module_utils.failover.plan import normal_repeats, resolve_experiments
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -93,13 +99,19 @@ def main() -> None:
             "iterations": {"type": "int", "required": True},
             "seed": {"type": "int", "required": True},
             "members": {"type": "dict", "required": True},
+            "repeats": {"type": "raw", "default": 1},
         },
         supports_check_mode=True,
     )
     wanted = module.params
     try:
         plan = resolve_experiments(
-            wanted["experiments"], wanted["catalog"], wanted["iterations"], wanted["seed"], wanted["members"]
+            wanted["experiments"],
+            wanted["catalog"],
+            wanted["iterations"],
+            wanted["seed"],
+            wanted["members"],
+            normal_repeats(wanted["repeats"]),
         )
     except LabError as error:
         module.fail_json(msg=str(error))

@@ -59,8 +59,12 @@ options:
     description: Ids of the faults to heal; left out, all that are held.
     type: list
     elements: str
+  converge:
+    description: Whether to wait until the members are equal. Without, it ends when the agents have healed.
+    type: bool
+    default: true
   timeout_s:
-    description: How long to watch, in seconds.
+    description: How long to heal and to watch, in seconds.
     type: float
     default: 60
   sample_interval_ms:
@@ -111,7 +115,7 @@ errors:
   type: dict
   sample: {}
 converged:
-  description: Whether the members were equal before the time was over; null in check mode.
+  description: Whether the members were equal before the time was over; null where nobody waited for it.
   returned: always
   type: bool
   sample: true
@@ -176,6 +180,7 @@ def main() -> None:
             "mysql_password": {"type": "str", "no_log": True},
             "mysql_database": {"type": "str"},
             "faults": {"type": "list", "elements": "str"},
+            "converge": {"type": "bool", "default": True},
             "timeout_s": {"type": "float", "default": 60},
             "sample_interval_ms": {"type": "float", "default": 20},
             "events_path": {"type": "path"},
@@ -203,7 +208,7 @@ def main() -> None:
             source=wanted["source"] or platform.node(),
             account=account,
         )
-        result = healer.run(wanted["faults"])
+        result = healer.run(wanted["faults"], converge=wanted["converge"])
         if wanted["events_path"]:
             append_events(wanted["events_path"], healer.events)
     except LabError as error:

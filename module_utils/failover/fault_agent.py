@@ -26,16 +26,18 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
+from .disk_faults import Disk
 from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .group_replication import GroupConfig, GroupKeeper, GroupMember
 from .isolation import Isolation
 from .mysql_observe import MySQLAddress
+from .network_faults import Network
 from .service import MainProcess, Service, ServiceError, UnitState
 from .shapes import SCHEMA_VERSION, LabError
 
@@ -48,6 +50,8 @@ MAX_CONNECTIONS = 64
 GONE_TIMEOUT_S = 120.0
 # How long a member may take to start before a heal counts as failed, in s (systemd's own default is 90).
 START_TIMEOUT_S = 100.0
+# How often it is looked whether a server that may end by itself is still under its fault, in s.
+WATCH_INTERVAL_S = 0.5
 # After a heal that failed the dead man's switch tries again, in s.
 RETRY_S = 10.0
 # How long a member of a group may take to be a full one again before a heal counts as failed, in s: MySQL takes a
@@ -57,7 +61,7 @@ JOIN_TIMEOUT_S = 180.0
 REMEMBERED = 100
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 # Of the configuration file, what may be left out.
-OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port"}
+OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
 
 
 # ---------------------------------------------------------------- actions
@@ -71,8 +75,12 @@ class Action:
     inject: Callable[[Tools, MainProcess, FaultRecord], str]  # returns the way that was taken; quick, waits for nothing
     heal: Callable[[Tools, float], None]  # idempotent; returns when the member's server runs as before
     ends_process: bool = True
+    may_end_process: bool = False  # what the server does about it is its own affair
     comes_back: bool = False  # the injection itself brings the member back
-    problem: Callable[[Tools], str | None] = lambda tools: None  # why this host cannot do it
+    # Why this host cannot do it, with such options.
+    problem: Callable[[Tools, Mapping[str, float]], str | None] = lambda tools, options: None
+    # What of it is measured once it is done; None: nothing was to be felt.
+    feel: Callable[[Tools, MainProcess, FaultRecord], str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,8 @@ class Tools:
 
     service: Service
     isolation: Isolation
+    disk: Disk
+    network: Network
 
 
 def _stop(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
@@ -106,6 +116,38 @@ def _partition(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
     return "nft"
 
 
+def _power_off(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    # Silent first: the kernel says goodbye for a process that it ends.
+    tools.isolation.silence()
+    record.processes = tools.service.kill_all(process)
+    return "nft, pidfd"
+
+
+def _fill_disk(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    record.effect = tools.disk.fill()
+    return "fallocate"
+
+
+def _slow_disk(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    record.effect = tools.disk.slow(process.pid, int(record.options["write_iops"]))
+    return "cgroup"
+
+
+def _feel_slow_disk(tools: Tools, process: MainProcess, record: FaultRecord) -> str | None:
+    felt = tools.disk.measure(process.pid, int(record.options["write_iops"]))
+    return f"{record.effect}; {felt}" if felt else None
+
+
+def _slow_network(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
+    record.effect = tools.network.slow(record.options)
+    return "tc"
+
+
+def _slow_disk_problem(tools: Tools, options: Mapping[str, float]) -> str | None:
+    pid = tools.service.state().main_pid
+    return tools.disk.slow_problem(pid) if pid else f"{tools.service.unit} does not run, and cannot be tried"
+
+
 def _start(tools: Tools, timeout_s: float) -> None:
     tools.service.start(timeout_s)
 
@@ -120,6 +162,21 @@ def _mend(tools: Tools, timeout_s: float) -> None:
     tools.service.start(timeout_s)
 
 
+def _empty_disk(tools: Tools, timeout_s: float) -> None:
+    tools.disk.empty()
+    tools.service.start(timeout_s)
+
+
+def _hasten_disk(tools: Tools, timeout_s: float) -> None:
+    tools.disk.hasten(tools.service.state().main_pid or None)
+    tools.service.start(timeout_s)
+
+
+def _hasten_network(tools: Tools, timeout_s: float) -> None:
+    tools.network.hasten()
+    tools.service.start(timeout_s)
+
+
 ACTIONS: dict[str, Action] = {
     # A clean stop as an administrator does it: SIGTERM through the service manager.
     "stop": Action("SIGTERM", _stop, _start),
@@ -130,7 +187,33 @@ ACTIONS: dict[str, Action] = {
     # Frozen: its connections stay open, and nobody answers on them.
     "pause": Action("SIGSTOP", _pause, _resume, ends_process=False),
     # Cut off from its peers, from the clients, or from both, while it runs.
-    "partition": Action(None, _partition, _mend, ends_process=False, problem=lambda tools: tools.isolation.problem()),
+    "partition": Action(
+        None, _partition, _mend, ends_process=False, problem=lambda tools, options: tools.isolation.problem()
+    ),
+    # The host gone without a goodbye: nobody hears from it again, and its processes are dead. What the kernel has in
+    # its memory for the disk is not lost, as it is when the current is.
+    "poweroff": Action("SIGKILL", _power_off, _mend, problem=lambda tools, options: tools.isolation.problem()),
+    # No byte more on the file system of its data.
+    "disk_full": Action(
+        None,
+        _fill_disk,
+        _empty_disk,
+        ends_process=False,
+        may_end_process=True,
+        problem=lambda tools, options: tools.disk.full_problem(),
+    ),
+    # So many write operations a second and no more.
+    "slow_disk": Action(
+        None, _slow_disk, _hasten_disk, ends_process=False, problem=_slow_disk_problem, feel=_feel_slow_disk
+    ),
+    # Each packet that its host sends comes later, or so many bits a second and no more.
+    "slow_network": Action(
+        None,
+        _slow_network,
+        _hasten_network,
+        ends_process=False,
+        problem=lambda tools, options: tools.network.problem(options),
+    ),
 }
 
 
@@ -230,6 +313,8 @@ class AgentConfig:
     peers: list[str] = field(default_factory=list)  # addresses of the other members, and of the clients
     clients: list[str] = field(default_factory=list)
     client_port: int = 0  # where the member serves clients
+    kept_ports: list[int] = field(default_factory=list)  # by which the lab reaches a host that is powered off: sshd's
+    data_dir: str = ""  # where it keeps its data
 
     @classmethod
     def load(cls, path: str) -> AgentConfig:
@@ -284,9 +369,11 @@ class FaultRecord:
     role_checked_wall_ns: int | None = None
     isolate: str | None = None
     direction: str | None = None
-    processes: int | None = None  # how many were frozen
+    options: dict[str, float] = field(default_factory=dict)
+    processes: int | None = None  # how many were frozen, or killed together
+    effect: str | None = None  # what the kernel says of what was done to disk or network
     signal: str | None = None
-    via: str | None = None  # dbus, systemctl, pidfd, nft
+    via: str | None = None  # dbus, systemctl, pidfd, nft, fallocate, tc
     pid: int | None = None
     signal_sent_wall_ns: int | None = None  # right before the signal, or the request for it, left this process
     signal_call_ms: float | None = None  # how long sending it took
@@ -347,7 +434,12 @@ class Agent:
         """Take up where an earlier agent left: faults that it held go on to be held."""
         self.config = config
         self._service = Service(config.unit, use_dbus=config.use_dbus)
-        self._tools = Tools(self._service, Isolation(config.peers, config.clients, config.client_port))
+        self._tools = Tools(
+            self._service,
+            Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
+            Disk(config.data_dir, config.unit),
+            Network([*config.peers, *config.clients]),
+        )
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
         self._heal_lock = threading.Lock()  # one heal at a time
@@ -411,7 +503,11 @@ class Agent:
         }
 
     def status(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Tell the member's role and what is held; with ``details`` also the records and the unit's state."""
+        """Tell the member's role and what is held; with ``details`` also the records and the unit's state.
+
+        ``asked``, a list of faults with ``action`` and ``options``, has the answer say in ``cannot`` which of the
+        actions this host cannot do, and why.
+        """
         answer: dict[str, Any] = {"member": self.config.member, **self._probe.read(), "wall_ns": time.time_ns()}
         with self._lock:
             answer["holding"] = [record.token for record in self._records.values() if record.held]
@@ -422,9 +518,12 @@ class Agent:
             with self._lock:
                 # Who arms faults asks for details: what the first fault would wait for is fetched now.
                 self._main_process(state)
-            found = {name: action.problem(self._tools) for name, action in ACTIONS.items()}
-            answer["cannot"] = {name: problem for name, problem in found.items() if problem}
             answer["unit"] = {"active": state.active, "sub": state.sub, "restart_policy": state.restart_policy}
+        if "asked" in request:
+            # Whoever asks will fire: what that waits for is opened now.
+            self._fire_probe.read()
+            found = {fault["action"]: self._problem(fault) for fault in _faults(request, "asked")}
+            answer["cannot"] = {name: problem for name, problem in found.items() if problem}
         return answer
 
     def fire(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -449,6 +548,7 @@ class Agent:
                 return {"fired": False, "reason": f"{self.config.unit} does not run"}
             record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=time.time_ns())
             record.isolate, record.direction = request.get("isolate"), request.get("direction")
+            record.options = request.get("options") or {}
             self._records[token] = record
             self._deadlines[token] = time.monotonic() + self.config.hold_ttl_s
             try:
@@ -507,6 +607,13 @@ class Agent:
             return GroupProbe(self._keeper.home)
         return SoleProbe(self._is_alive)
 
+    def _problem(self, fault: dict[str, Any]) -> str | None:
+        """Return why a fault cannot be done here; a word of a newer version than this agent is such a reason."""
+        action = ACTIONS.get(fault["action"])
+        if action is None:
+            return "its agent is of another version; provision the hosts with playbooks/up.yml"
+        return action.problem(self._tools, fault.get("options") or {})
+
     def _is_alive(self) -> bool:
         with self._lock:
             return self._main_process() is not None
@@ -551,6 +658,11 @@ class Agent:
     def _follow(self, record: FaultRecord, action: Action, process: MainProcess) -> None:
         """Stamp the end of the process, and the return of the member where the action brings it back."""
         if not action.ends_process:
+            self._try_to_save(durable=True)
+            if action.feel is not None:
+                self._feel(record, action.feel, process)
+            while action.may_end_process and record.held and record.process_gone_wall_ns is None:
+                record.process_gone_wall_ns = process.wait_gone(WATCH_INTERVAL_S)
             process.close()
             self._try_to_save(durable=True)
             return
@@ -561,6 +673,22 @@ class Agent:
         self._try_to_save(durable=True)
         if action.comes_back:
             self._heal(record, "restart")
+
+    def _feel(
+        self,
+        record: FaultRecord,
+        feel: Callable[[Tools, MainProcess, FaultRecord], str | None],
+        process: MainProcess,
+    ) -> None:
+        """Measure the effect; where that cannot be done, what the kernel said of it stands."""
+        try:
+            effect = feel(self._tools, process, record)
+        except (LabError, OSError) as error:
+            print(f"What {record.fault} does is not measured: {error}", file=sys.stderr, flush=True)
+            return
+        with self._lock:
+            if record.held:
+                record.effect = effect
 
     def _heal(self, record: FaultRecord, by: str) -> None:
         """Undo one fault; ServiceError with the last log lines where the member does not come back."""
@@ -666,6 +794,13 @@ def _texts(request: dict[str, Any], field: str) -> list[str] | None:
         return None
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise RequestError(f"{field} must be a list of texts")
+    return value
+
+
+def _faults(request: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    value = request.get(field)
+    if not isinstance(value, list) or not all(isinstance(fault, dict) and "action" in fault for fault in value):
+        raise RequestError(f"{field} must be a list of faults")
     return value
 
 

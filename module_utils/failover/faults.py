@@ -30,13 +30,25 @@ from .fault_agent import ACTIONS as AGENT_ACTIONS
 from .fault_agent import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 from .isolation import DIRECTIONS, FROM
 from .shapes import Event, FaultSpec, LabError
+from .workload import cut_stream
 
 ACTIONS: tuple[str, ...] = tuple(AGENT_ACTIONS)
 ROLES = ("leader", "follower")
 # Targets of several members, which become a fault each.
 SEVERAL = ("majority", "all")
-FAULT_KEYS = ("action", "target", "at", "heal", "from", "direction")
-PARTITION_KEYS = ("from", "direction")
+# Keys that belong to one action, with their default; None: not there unless it is given.
+ACTION_KEYS: dict[str, dict[str, Any]] = {
+    "partition": {"from": "both", "direction": "both"},
+    "slow_disk": {"write_iops": 20},
+    "slow_network": {"delay_ms": None, "rate_kbit": None},
+}
+# Least and most of those that are numbers. Beyond them fault agent and ssh would not be reached any more, either.
+BOUNDS = {"write_iops": (1, 1_000_000), "delay_ms": (1, 5_000), "rate_kbit": (64, 1_000_000)}
+# Actions after which systemd would start the unit again, if it were told to.
+ENDED_FROM_OUTSIDE = ("kill", "poweroff", "disk_full")
+FAULT_KEYS = ("action", "target", "at", "heal", "keep_majority", *(key for own in ACTION_KEYS.values() for key in own))
+# Delay of a slow network that says neither its delay nor its rate, in ms: that between continents.
+DELAY_MS = 100
 
 # How long the director tries to hit a target whose role moves before the fault counts as missed, in s.
 AIM_TIMEOUT_S = 2.0
@@ -63,6 +75,7 @@ AGENT_FIELDS = (
     "pid",
     "signal_call_ms",
     "processes",
+    "effect",
     "role_checked_wall_ns",
     "signal_sent_wall_ns",
     "inject_error",
@@ -100,6 +113,14 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
         raise LabError(f"{name} targets a {target}, and a system of one member has none. Try target: leader.")
     at_index = _resolve_index(name, fault["at"], operations)
     placed = FaultSpec(f"F{index_of_fault + 1}", action, target, at_index, **_resolve_heal(name, heal, operations))
+    keep_majority = fault.get("keep_majority", False)
+    if not isinstance(keep_majority, bool):
+        raise LabError(f"{name}: keep_majority is {keep_majority!r}, and has to be true or false.")
+    if keep_majority and (len(members) < 3 or target in SEVERAL):
+        raise LabError(
+            f"{name}: no majority can be left of {len(members)} members without {target}. Leave keep_majority out."
+        )
+    placed = replace(placed, keep_majority=keep_majority)
     if placed.heal_index is not None and placed.heal_index <= at_index:
         raise LabError(
             f"{name} strikes at operation {at_index:,} and heals at {placed.heal_index:,}, which is not after it. "
@@ -107,11 +128,12 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
         )
     if AGENT_ACTIONS[action].comes_back and heal != "end":
         raise LabError(f"{name}: a {action} comes back by itself, and heal is {heal!r}. Leave heal out.")
-    if action != "partition":
-        foreign = [key for key in PARTITION_KEYS if key in fault]
+    for other, keys in ACTION_KEYS.items():
+        foreign = [key for key in keys if key in fault and other != action]
         if foreign:
-            raise LabError(f"{name}: {', '.join(foreign)} belongs to the action partition, and this is a {action}.")
-        return placed
+            raise LabError(f"{name}: {', '.join(foreign)} belongs to the action {other}, and this is a {action}.")
+    if action != "partition":
+        return replace(placed, options=_resolve_options(name, action, fault))
     isolate, direction = fault.get("from", "both"), fault.get("direction", "both")
     for key, value, values in (("from", isolate, FROM), ("direction", direction, DIRECTIONS)):
         if value not in values:
@@ -119,6 +141,24 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
     if isolate == "peers" and len(members) < 2:
         raise LabError(f"{name} cuts off from peers, and a system of one member has none. Try from: clients.")
     return replace(placed, isolate=isolate, direction=direction)
+
+
+def _resolve_options(name: str, action: str, fault: Mapping[str, Any]) -> dict[str, float]:
+    """Return the options of a fault on disk or network."""
+    options: dict[str, float] = {}
+    for key, default in ACTION_KEYS.get(action, {}).items():
+        value = default if fault.get(key) is None else fault[key]
+        if value is None:
+            continue
+        least, most = BOUNDS[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise LabError(f"{name}: {key} is {value!r}, and has to be a whole number from {least:,} to {most:,}.")
+        options[key] = value
+    if action == "slow_network" and not options:
+        options = {"delay_ms": DELAY_MS}
+    if action == "slow_network" and len(options) > 1:
+        raise LabError(f"{name} has both delay_ms and rate_kbit. Give one of them.")
+    return options
 
 
 def _resolve_heal(name: str, heal: Any, operations: int) -> dict[str, Any]:
@@ -159,8 +199,66 @@ def _resolve_index(name: str, at: Any, operations: int) -> int:
     return index
 
 
+def resolve_repeats(
+    faults_of: Callable[[int], Sequence[Mapping[str, Any]]], operations: int, members: Sequence[str], repeats: int
+) -> list[FaultSpec]:
+    """Resolve the faults of all repeats of an experiment, each within its own slice of the stream.
+
+    :param faults_of: repeat, from 1 -> its faults as data
+    :param operations: length of the whole stream
+    """
+    plan = []
+    for repeat, part in enumerate(cut_stream(operations, repeats), 1):
+        specs = resolve_plan(faults_of(repeat), len(part), members)
+        if repeats > 1:
+            _check_repeatable(specs, len(members))
+        for spec in specs:
+            heal_index = None if spec.heal_index is None else part.start + spec.heal_index
+            plan.append(
+                replace(
+                    spec,
+                    id=f"{spec.id}@{repeat}" if repeats > 1 else spec.id,
+                    at_index=part.start + spec.at_index,
+                    heal_index=heal_index,
+                    repeat=repeat,
+                )
+            )
+    return plan
+
+
+def _check_repeatable(specs: Sequence[FaultSpec], members: int) -> None:
+    """Raise LabError where so many members are taken away at once that they have nothing to come back to.
+
+    A role may mean another member at each fault, so that two faults on the leader count as two members. How many
+    operations a delay lasts for nobody knows; it counts where the faults begin together.
+    """
+    ending = [
+        spec
+        for spec in specs
+        if (action := AGENT_ACTIONS[spec.action]).ends_process or action.may_end_process
+        if not action.comes_back and not spec.keep_majority
+    ]
+    for last in ending:
+        away = [spec for spec in ending if spec.at_index <= last.at_index < _until(spec)]
+        named = {spec.target for spec in away if role_of(spec.target) is None}
+        count = len(named) + sum(1 for spec in away if role_of(spec.target) is not None)
+        if members > 1 and (members - count) * 2 <= members:
+            numbers = list(dict.fromkeys(fault_of(spec.id)[1:] for spec in away))
+            raise LabError(
+                f"Fault {' and '.join(numbers)}: {count} of {members} members taken away at once cannot be repeated, "
+                "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
+            )
+
+
+def _until(spec: FaultSpec) -> float:
+    """Return the first operation of the slice at which a fault is over, as far as its data says."""
+    if spec.heal == "index" and spec.heal_index is not None:
+        return spec.heal_index
+    return spec.at_index + 1 if spec.heal == "delay" else float("inf")
+
+
 def resolve_plan(faults: Sequence[Mapping[str, Any]], operations: int, members: Sequence[str]) -> list[FaultSpec]:
-    """Resolve all faults of an experiment, in the order of the data.
+    """Resolve the faults of one repeat, in the order of the data.
 
     One on several members becomes one for each, with ids like F1.1: ``all`` names them, a ``majority`` is the leader
     and as many followers as it takes.
@@ -177,6 +275,32 @@ def resolve_plan(faults: Sequence[Mapping[str, Any]], operations: int, members: 
         else:
             plan += [replace(spec, id=f"{spec.id}.{n}", target=target) for n, target in enumerate(targets, 1)]
     return plan
+
+
+def read_plan(faults: Sequence[Mapping[str, Any]], operations: int) -> list[FaultSpec]:
+    """Return the faults of a plan that was resolved elsewhere and came here as data; LabError where it did not.
+
+    :param operations: length of the stream
+    """
+    plan = []
+    for number, fault in enumerate(faults, 1):
+        try:
+            spec = FaultSpec(**fault)
+            fits = spec.action in ACTIONS and 0 <= spec.at_index < operations
+        except TypeError:
+            fits = False
+        if not fits:
+            raise LabError(
+                f"Fault {number} is {dict(fault)!r}, which is none of a plan for {operations:,} operations. Give the "
+                "faults as experiment_plan_info returns them for the same iterations."
+            )
+        plan.append(spec)
+    return plan
+
+
+def fault_of(spec_id: str) -> str:
+    """Return the fault of the data that a spec is a part of: F1 for F1, F1.2, F1@3 and F1.2@3."""
+    return re.split("[.@]", spec_id, maxsplit=1)[0]
 
 
 def rank(number: int) -> str:
@@ -231,6 +355,12 @@ def choose_target(target: str, statuses: Mapping[str, Mapping[str, Any]]) -> str
         number = int(target.partition(" ")[2] or 1)
         return followers[number - 1] if number <= len(followers) else None
     return target
+
+
+def leaves_majority(target: str, statuses: Mapping[str, Mapping[str, Any]], members: int) -> bool:
+    """Whether a majority of the members works without the target, as they say themselves."""
+    left = sum(1 for member, status in statuses.items() if member != target and status["role"] in ROLES)
+    return left * 2 > members
 
 
 def is_settled(statuses: Mapping[str, Mapping[str, Any]], members: int, target: str) -> bool:
@@ -312,6 +442,7 @@ class FaultDirector:
             "heal": spec.heal,
             "isolate": spec.isolate,
             "direction": spec.direction,
+            "options": spec.options,
             "fired": False,
             "reason": "the workload ended before this operation",
             "index_asked": spec.at_index,
@@ -332,7 +463,8 @@ class FaultDirector:
             "role_checked_wall_ns": None,  # the member's clock, as the following
             "signal_sent_wall_ns": None,
             "signal_call_ms": None,
-            "processes": None,  # how many were frozen
+            "processes": None,  # how many were frozen, or killed together
+            "effect": None,  # what the kernel says of what was done to disk or network
             "inject_error": None,
             "process_gone_wall_ns": None,
             "gone_ms": None,  # from the signal to the end of the process
@@ -400,7 +532,8 @@ class FaultDirector:
                 f"not to {link.member}. Check the inventory and provision the hosts with playbooks/up.yml."
             )
         link.hold_ttl_s = float(identity["hold_ttl_s"])
-        status = link.main.request("status", {"details": True}, timeout_s=DETAILS_TIMEOUT_S)
+        asked = [{"action": spec.action, "options": spec.options} for spec in self._plan]
+        status = link.main.request("status", {"details": True, "asked": asked}, timeout_s=DETAILS_TIMEOUT_S)
         if not status["ok"]:
             raise LabError(f"The fault agent of {link.member} cannot tell its state: {status['error']}")
         held = [record["fault"] for record in status["records"] if record["held"]]
@@ -416,7 +549,7 @@ class FaultDirector:
                     f"Fault {spec.id} ({spec.action}): not on this machine, because {problem} ({link.member})."
                 )
         policy = status["unit"]["restart_policy"]
-        if policy != "no" and any(spec.action == "kill" for spec in self._plan):
+        if policy != "no" and any(spec.action in ENDED_FROM_OUTSIDE for spec in self._plan):
             raise LabError(
                 f"systemd would restart a killed {identity['unit']} on {link.member} by itself (Restart={policy}). "
                 "Provision the hosts with playbooks/up.yml, which sets Restart=no."
@@ -489,9 +622,11 @@ class FaultDirector:
         reason = f"no member was the {spec.target}"
         while True:
             record["attempts"] += 1
-            statuses = self._ask_roles(spec.target)
+            statuses = self._ask_roles(spec)
             member = choose_target(spec.target, statuses)
-            if member is not None:
+            if member is not None and spec.keep_majority and not leaves_majority(member, statuses, len(self._links)):
+                reason = f"no majority of the members would be left without {member}"
+            elif member is not None:
                 try:
                     reply = self._fire(spec, record["token"], member)
                 except AgentError as error:
@@ -508,7 +643,7 @@ class FaultDirector:
         self._emit("fault.missed", {"fault": spec.id, "reason": reason, "attempts": record["attempts"]})
         return False
 
-    def _ask_roles(self, target: str) -> dict[str, dict[str, Any]]:
+    def _ask_roles(self, spec: FaultSpec) -> dict[str, dict[str, Any]]:
         """Ask all agents at once for their member's role; return as soon as the answers decide."""
         asked: dict[Future[dict[str, Any]], str] = {
             self._pool.submit(link.main.request, "status", timeout_s=ROLES_TIMEOUT_S): member
@@ -523,7 +658,7 @@ class FaultDirector:
                     continue
                 if status["ok"]:
                     statuses[asked[answered]] = status
-                if is_settled(statuses, len(self._links), target):
+                if not spec.keep_majority and is_settled(statuses, len(self._links), spec.target):
                     break
         except FuturesTimeoutError:
             # Who has not answered by now has no say in this attempt.
@@ -535,12 +670,14 @@ class FaultDirector:
 
         AgentError where the agent does not say what it did, though asked twice: it fires a token only once.
         """
-        fields = {"token": token, "fault": spec.id, "action": spec.action}
+        fields: dict[str, Any] = {"token": token, "fault": spec.id, "action": spec.action}
         role = role_of(spec.target)
         if role is not None:
             fields["role"] = role
         if spec.isolate is not None and spec.direction is not None:
             fields |= {"isolate": spec.isolate, "direction": spec.direction}
+        if spec.options:
+            fields["options"] = spec.options
         with self._lock:
             self._held[token] = member
         client = self._links[member].main
@@ -642,8 +779,8 @@ class FaultDirector:
 
     def _struck_with(self, record: Mapping[str, Any]) -> int:
         """Return how many members the data's fault is about, of which this one is a part."""
-        fault = record["fault"].partition(".")[0]
-        return sum(1 for name in self._order if name.partition(".")[0] == fault)
+        fault = fault_of(record["fault"])
+        return sum(1 for name in self._order if fault_of(name) == fault)
 
     def _heal_sooner(self, spec: FaultSpec, calls: queue.SimpleQueue[int | None] | None) -> None:
         """Have a fault healed at its index or after its delay, if the workload lasts so long."""
@@ -682,6 +819,10 @@ class FaultDirector:
         done = self._agent_record(self._links[record["member"]].keep, record["token"])
         if done is None or done["process_gone_wall_ns"] is None:
             return False
+        self._note_end(record, done)
+        return True
+
+    def _note_end(self, record: dict[str, Any], done: Mapping[str, Any]) -> None:
         record["process_gone_wall_ns"] = done["process_gone_wall_ns"]
         record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
         self._emit(
@@ -695,7 +836,6 @@ class FaultDirector:
                 "gone_ms": record["gone_ms"],
             },
         )
-        return True
 
     def _look_for_leader(self, record: dict[str, Any], others: Mapping[str, _Link]) -> bool:
         """Ask the other members who leads in a later term; False where none says so itself yet."""
@@ -793,10 +933,10 @@ class FaultDirector:
         record = next(record for record in self._records.values() if record["token"] == token)
         if done is None or not record["fired"]:
             return
-        for name in ("healed_wall_ns", "healed_by", "process_gone_wall_ns"):
+        for name in ("healed_wall_ns", "healed_by", "effect"):
             record[name] = done[name]
-        if done["process_gone_wall_ns"] is not None:
-            record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
+        if done["process_gone_wall_ns"] is not None and record["process_gone_wall_ns"] is None:
+            self._note_end(record, done)
         for name, wall_ns in heal_events(done):
             stamp = {"source": done["member"], "wall_ns": wall_ns}
             self._emit(name, {"fault": record["fault"], "member": done["member"], "by": done["healed_by"], **stamp})

@@ -317,6 +317,14 @@ class GroupMember:
 
     def view(self) -> View:
         """Return its view; one that does not answer has the reason."""
+        was_connected = self._connection is not None
+        view = self._view()
+        if view.error is not None and was_connected and "timed out" not in view.error:
+            # Its server was started anew since: that is known from the old connection's end only.
+            view = self._view()
+        return view
+
+    def _view(self) -> View:
         try:
             if self._connection is None:
                 self._connection = self._stack.enter_context(connected(self._address))

@@ -26,8 +26,9 @@ from .shapes import Event, LabError
 
 # A member that does not answer a sample within this time is sampled as unreachable, in s.
 SAMPLE_TIMEOUT_S = 0.5
-# An agent that cannot be asked is asked again after this time, in s.
+# An agent that cannot be asked is asked again after this time, and for so long, in s: systemd restarts it within 10.
 AGENT_RETRY_S = 0.5
+AGENT_PATIENCE_S = 30.0
 # Hashing all data is work for the members: where it differed, it is done again after this time, in s.
 HASH_RETRY_S = 0.1
 
@@ -176,12 +177,13 @@ class Healer:
         self._samples: list[dict[str, Any]] = []
         self.events: list[Event] = []
 
-    def run(self, faults: Sequence[str] | None) -> dict[str, Any]:
+    def run(self, faults: Sequence[str] | None, *, converge: bool = True) -> dict[str, Any]:
         """Heal the given faults (None: all that are held) and wait until the members are equal or the time is over.
 
+        :param converge: False ends when the agents have healed, whatever the members are
         :returns: ``healed`` (records of the agents, each with ``phases_ms``), ``errors`` (member -> text),
-            ``converged``, ``duration_ms``, ``reasons`` (why not), ``samples``, ``revision``, ``hashes`` and
-            ``started_wall_ns``.
+            ``converged`` (None where nobody waited for it), ``duration_ms``, ``reasons`` (why not), ``samples``,
+            ``revision``, ``hashes`` and ``started_wall_ns``.
         """
         samplers = [
             threading.Thread(target=self._sample, args=(member,), name=f"sample-{member}", daemon=True)
@@ -199,6 +201,9 @@ class Healer:
             while True:
                 if healed_ns is None and all(answer.done() for answer in asked.values()):
                     healed_ns = time.monotonic_ns()
+                if healed_ns is not None and not converge:
+                    reasons = ["nobody waited for it"]
+                    break
                 states = self._note_sample()
                 took_ms = (time.monotonic_ns() - started_ns) / 1e6  # hashing only proves what was so by now
                 reasons = self._why_unequal(states, healed_ns)
@@ -237,7 +242,7 @@ class Healer:
         return {
             "healed": healed,
             "errors": {member: answer.error for member, answer in answers.items() if answer.error},
-            "converged": converged,
+            "converged": converged if converge else None,
             "duration_ms": duration_ms,
             "reasons": reasons,
             "samples": self._samples,
@@ -249,8 +254,9 @@ class Healer:
     # ------------------------------------------------------------ healing
 
     def _heal(self, member: str, faults: Sequence[str] | None, deadline: float) -> _Healed:
-        """Have one agent heal; one that cannot be reached is asked again until the time is over."""
+        """Have one agent heal; one that cannot be reached is asked again for a while."""
         client, answer = self._agents[member], _Healed()
+        patient_until = min(deadline, time.monotonic() + AGENT_PATIENCE_S)
         fields = {} if faults is None else {"faults": list(faults)}
         while True:
             try:
@@ -263,7 +269,7 @@ class Healer:
                 return answer
             except AgentError as error:
                 answer.error = str(error)
-            if self._stop.wait(AGENT_RETRY_S) or time.monotonic() >= deadline:
+            if self._stop.wait(AGENT_RETRY_S) or time.monotonic() >= patient_until:
                 return answer
 
     def _note_heal(self, record: Mapping[str, Any]) -> None:

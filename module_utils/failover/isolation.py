@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Cuts a member off from its peers or its clients, with nftables rules in a table of their own on its host.
+"""Cuts a member off from peers or clients, or its host from everybody, with nftables rules in a table of their own.
 
 Packets are dropped and not refused, in connections that exist as well: the other side hears nothing, as behind a broken
 switch. Fault agents and ssh stay reachable, as of clients only the port is cut on which the member serves them.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .shapes import LabError
 
@@ -32,6 +32,7 @@ class Isolation:
     peers: Sequence[str]
     clients: Sequence[str]
     client_port: int
+    kept_ports: Sequence[int] = field(default_factory=tuple)  # of the fault agent and sshd, when all else is silent
 
     def rules(self, isolate: str, direction: str) -> str:
         """Return the script for nft that cuts off.
@@ -50,12 +51,26 @@ class Isolation:
                 drops.append(f"ip {other} {{ {', '.join(self.clients)} }} tcp {own} {self.client_port} drop")
             hook = f"type filter hook {way}put priority -150; policy accept;"
             chains.append(f"chain {way}put {{ {hook} {'; '.join(drops)}; }}")
-        # Made and removed first, so that an old one is gone; nft does all of a script or nothing.
-        return f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{chr(10).join(chains)}\n}}\n"
+        return _table(chains)
+
+    def silent_rules(self) -> str:
+        """Return the script for nft that lets nothing in and out but what the lab itself needs to come back."""
+        ports = ", ".join(map(str, self.kept_ports))
+        return _table(
+            [
+                f"chain {way}put {{ type filter hook {way}put priority -150; policy drop; "
+                f"{interface} lo accept; tcp {own} {{ {ports} }} accept; }}"
+                for way, interface, own in (("in", "iifname", "dport"), ("out", "oifname", "sport"))
+            ]
+        )
 
     def cut(self, isolate: str, direction: str) -> None:
         """Set the rules; IsolationError where that fails."""
         _nft(self.rules(isolate, direction))
+
+    def silence(self) -> None:
+        """Let the host fall silent, as without current; IsolationError where that fails."""
+        _nft(self.silent_rules())
 
     @staticmethod
     def mend() -> None:
@@ -70,6 +85,11 @@ class Isolation:
         except IsolationError as error:
             return str(error)
         return None
+
+
+def _table(chains: Sequence[str]) -> str:
+    # Made and removed first, so that an old one is gone; nft does all of a script or nothing.
+    return f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{chr(10).join(chains)}\n}}\n"
 
 
 def _nft(script: str) -> None:

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from .faults import resolve_plan
+from .faults import resolve_repeats
+from .random_faults import RANDOM, check_draw, draw_faults
 from .shapes import LabError
 from .workload import create_simulation, summarize
 
 # The systems an experiment may name; the inventory's group of each has the same name.
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 DEFINITION_KEYS = ("title", "system", "key_prefix", "faults")
+# A repeat that is shorter has nothing to measure: the fault strikes, and it is over before anything is as before.
+SHORTEST_REPEAT = 100
 
 
 def resolve_experiments(
@@ -23,12 +28,15 @@ def resolve_experiments(
     iterations: int,
     seed: int,
     groups: Mapping[str, Sequence[str]],
+    repeats: int | Mapping[str, int] = 1,
 ) -> dict[str, Any]:
     """Check the experiments of a run and place their faults.
 
     :param groups: members by inventory group
-    :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], faults: [FaultSpec as dict],
-        fault_data: [the faults as given]}], "stream": summary of the stream, "operations": its length}``
+    :param repeats: how often the faults of each experiment strike, each time in a slice of the stream of its own; one
+        number for all, or by system (1 for one that is not named)
+    :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], repeats, faults: [FaultSpec as
+        dict]}], "stream": summary of the stream, "operations": its length}``
     """
     if not names:
         raise LabError('experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.')
@@ -43,6 +51,11 @@ def resolve_experiments(
     for name in names:
         if name not in catalog:
             raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise LabError(
+                f"Experiment {name}: its results have a folder of that name, which has letters, digits, hyphens, "
+                "underscores and dots only, and begins with one of the first two. Try another name, like E12-mine."
+            )
         definition = catalog[name]
         if not isinstance(definition, Mapping):
             raise LabError(f"Experiment {name} is {definition!r}: it must have the keys {', '.join(DEFINITION_KEYS)}.")
@@ -70,13 +83,18 @@ def resolve_experiments(
             )
         if system == "etcd" and not definition["key_prefix"]:
             raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
-        if not isinstance(definition["faults"], list | tuple):
+        times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
+        if times > 1 and len(operations) < times * SHORTEST_REPEAT:
             raise LabError(
-                f"Experiment {name}: faults is {definition['faults']!r}, and has to be a list. "
-                "Try [] for none, or [{action: stop, target: leader, at: 12%}]."
+                f"Experiment {name}: {times} repeats of a stream of {len(operations):,} operations have fewer than "
+                f"{SHORTEST_REPEAT} each. Try -e iterations={times * SHORTEST_REPEAT * 2}, or fewer repeats."
             )
         try:
-            faults = resolve_plan(definition["faults"], len(operations), members)
+            if _is_drawn(definition["faults"]):
+                check_draw(definition["faults"], len(operations) // times, members, times)
+            faults = resolve_repeats(
+                partial(_faults_of, definition["faults"], seed, members), len(operations), members, times
+            )
         except LabError as error:
             raise LabError(f"Experiment {name}: {error}") from error
         plan.append(
@@ -86,8 +104,29 @@ def resolve_experiments(
                 "system": system,
                 "key_prefix": definition["key_prefix"],
                 "members": members,
+                "repeats": times,
                 "faults": [asdict(fault) for fault in faults],
-                "fault_data": list(definition["faults"]),
             }
         )
     return {"experiments": plan, "stream": summarize(operations), "operations": len(operations)}
+
+
+def normal_repeats(given: Any) -> int | dict[str, int]:
+    """Return ``repeats`` with numbers, also where it was given as text. ValueError where it is none."""
+    return {system: int(n) for system, n in given.items()} if isinstance(given, Mapping) else int(given)
+
+
+def _is_drawn(faults: Any) -> bool:
+    return isinstance(faults, Mapping) or (isinstance(faults, str) and faults == RANDOM)
+
+
+def _faults_of(given: Any, seed: int, members: Sequence[str], repeat: int) -> Sequence[Mapping[str, Any]]:
+    """Return the faults of a repeat as data: as they are written down, or drawn."""
+    if _is_drawn(given):
+        return draw_faults(given, seed, members, repeat)
+    if not isinstance(given, list | tuple):
+        raise LabError(
+            f"faults is {given!r}, and has to be a list, or {RANDOM}. "
+            "Try [] for none, or [{action: stop, target: leader, at: 12%}]."
+        )
+    return given

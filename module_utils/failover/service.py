@@ -215,6 +215,20 @@ class Service:
         with contextlib.suppress(ProcessLookupError):
             process.send(signal.SIGKILL)
 
+    def kill_all(self, process: MainProcess) -> int:
+        """Send SIGKILL to a process and all that descend from it; return how many.
+
+        They are stopped first, so that none has time for anything after another one's end.
+        """
+        with contextlib.suppress(ProcessLookupError, ServiceError):
+            self.suspend(process)
+        members = family(process.pid)
+        self.kill(process)
+        for pid in members - {process.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(members)
+
     def suspend(self, process: MainProcess) -> int:
         """Freeze a process and all that descend from it with SIGSTOP; return how many.
 
@@ -230,9 +244,9 @@ class Service:
             stopped |= new
         self.commands.append(f"kill -STOP {' '.join(map(str, sorted(stopped)))}")
         end = time.monotonic() + FROZEN_TIMEOUT_S
-        while process_state(process.pid) not in ("T", None):
+        while running := [pid for pid in sorted(stopped) if process_state(pid) not in ("T", "Z", None)]:
             if time.monotonic() > end:
-                raise ServiceError(f"The process {process.pid} of {self.unit} still runs after SIGSTOP.")
+                raise ServiceError(f"The process {running[0]} of {self.unit} still runs after SIGSTOP.")
             time.sleep(0.001)
         return len(stopped)
 

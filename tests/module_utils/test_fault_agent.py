@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover import fault_agent
 from failover.agent_client import AgentClient, seal
-from failover.fault_agent import AgentConfig
+from failover.fault_agent import ACTIONS, Agent, AgentConfig
 from failover.service import process_state
 from failover.shapes import LabError
 from fault_doubles import KEY, ROOT, AgentProcess, FakeCluster, FakeManager, wait_until
@@ -184,7 +185,7 @@ def test_a_unit_that_is_down_cannot_be_hit(start: MakeAgent, manager: FakeManage
         (
             "fire",
             {"token": "t", "fault": "F1", "action": "melt"},
-            "unknown action 'melt'; known are stop, kill, restart, pause, partition",
+            f"unknown action 'melt'; known are {', '.join(ACTIONS)}",
         ),
         ("fire", {"token": "", "fault": "F1", "action": "stop"}, "token must be a text that is not empty"),
         ("fire", {"token": ["t"], "fault": "F1", "action": "stop"}, "token must be a text that is not empty"),
@@ -467,7 +468,7 @@ def test_a_partition_is_set_and_taken_away(start: MakeAgent, manager: FakeManage
     nft.write_text('#!/bin/sh\ncat >>"$0.scripts"\n')
     nft.chmod(0o755)
     client, pid = start(peers=["10.0.0.2"], clients=["10.0.0.9"], client_port=2379), manager.pid(UNIT)
-    assert client.request("status", {"details": True})["cannot"] == {}
+    assert client.request("status", {"asked": [{"action": "partition"}]})["cannot"] == {}
     reply = fire(client, "partition", role="leader", isolate="peers", direction="in")
     assert (reply["fired"], reply["record"]["via"], reply["record"]["signal"]) == (True, "nft", None)
     set_rules = Path(f"{nft}.scripts").read_text()
@@ -477,3 +478,178 @@ def test_a_partition_is_set_and_taken_away(start: MakeAgent, manager: FakeManage
     assert client.request("heal")["ok"]
     assert Path(f"{nft}.scripts").read_text().endswith("delete table inet failover_lab\n")
     assert record_of(client)["healed_by"] == "request"
+
+
+def program(manager: FakeManager, name: str, text: str) -> Path:
+    path = manager.bin / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_host_that_is_powered_off_falls_silent_before_its_process_ends(
+    start: MakeAgent, manager: FakeManager
+) -> None:
+    client, pid = start(peers=["10.0.0.2"], client_port=2379, kept_ports=[22]), manager.pid(UNIT)
+    # What nft sees of the process, at each of its calls.
+    nft = program(manager, "nft", f'cat >>"$0.scripts"; test -d /proc/{pid} && echo "# alive" >>"$0.scripts"; true')
+    reply = fire(client, "poweroff", role="leader")
+    assert (reply["fired"], reply["record"]["signal"], reply["record"]["via"]) == (True, "SIGKILL", "nft, pidfd")
+    script = Path(f"{nft}.scripts").read_text()
+    assert script.endswith("# alive\n")
+    assert script.count("policy drop;") == 2
+    assert "22 } accept;" in script
+    assert reply["record"]["processes"] == 1
+    wait_until(lambda: record_of(client)["process_gone_wall_ns"] is not None)
+    assert manager.pid(UNIT) == 0
+    assert client.request("heal")["ok"]
+    # As long as nobody has asked how it ended, the dead process is listed.
+    mended = Path(f"{nft}.scripts").read_text().removesuffix("# alive\n")
+    assert mended.endswith("delete table inet failover_lab\n")
+    assert manager.pid(UNIT) not in (0, pid)
+
+
+def test_a_slow_network_is_set_shown_and_taken_away(start: MakeAgent, manager: FakeManager) -> None:
+    program(manager, "ip", "echo '10.0.0.2 dev eth7 src 10.0.0.1'")
+    tc = program(
+        manager,
+        "tc",
+        'echo "$*" >>"$0.calls"; case "$2" in show) cat "$0.$4" 2>/dev/null || true ;;'
+        ' del) rm -f "$0.$4" ;; *) echo "qdisc tbf 7470: root rate 256Kbit" >"$0.$4" ;; esac',
+    )
+    client, pid = start(peers=["10.0.0.2"]), manager.pid(UNIT)
+    options = {"rate_kbit": 256}
+    assert client.request("status", {"asked": [{"action": "slow_network", "options": options}]})["cannot"] == {}
+    reply = fire(client, "slow_network", role="leader", options=options)
+    assert (reply["fired"], reply["record"]["effect"]) == (True, "eth7: qdisc tbf 7470: root rate 256Kbit")
+    assert manager.pid(UNIT) == pid
+    assert client.request("heal")["ok"]
+    assert "qdisc del dev eth7 root" in Path(f"{tc}.calls").read_text()
+    assert (record_of(client)["healed_by"], manager.pid(UNIT)) == ("request", pid)
+
+
+class FakeDisk:
+    """A disk that can be filled and slowed down; ``done`` lists what was done to it."""
+
+    def __init__(self, felt: str | None = "a write takes 50 ms") -> None:
+        self.done: list[str] = []
+        self.felt = felt
+
+    def __call__(self, data_dir: str, unit: str) -> FakeDisk:
+        return self
+
+    def fill(self) -> str:
+        self.done.append("fill")
+        return "0 of 10 bytes left"
+
+    def empty(self) -> None:
+        self.done.append("empty")
+
+    def slow(self, process: int, write_iops: int) -> str:
+        self.done.append(f"slow {process} {write_iops}")
+        return "at most 20 writes a second"
+
+    def measure(self, process: int, write_iops: int) -> str | None:
+        return self.felt
+
+    def hasten(self, process: int | None) -> None:
+        self.done.append(f"hasten {process}")
+
+
+@pytest.fixture
+def inside(
+    tmp_path: Path, manager: FakeManager, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Agent]]:
+    """Make the agent of etcd2 within this process, with a disk."""
+    made: list[Agent] = []
+    monkeypatch.setenv("PATH", manager.path)
+
+    def make(disk: FakeDisk, **settings: Any) -> Agent:
+        monkeypatch.setattr(fault_agent, "Disk", disk)
+        (tmp_path / "state").mkdir(exist_ok=True)
+        given = {**GOOD, "member": "etcd2", "unit": UNIT, "client_url": cluster.members["etcd2"].url, "use_dbus": False}
+        made.append(Agent(AgentConfig(**{**given, "state_dir": str(tmp_path / "state"), **settings})))
+        return made[-1]
+
+    yield make
+    for agent in made:
+        agent.close()
+
+
+def strike(agent: Agent, action: str, **options: float) -> dict[str, Any]:
+    request = {"verb": "fire", "token": "t1", "fault": "F1", "action": action, "role": "leader", "options": options}
+    reply = agent.handle(request)
+    assert reply["fired"], reply
+    return reply
+
+
+def kept(agent: Agent) -> dict[str, Any]:
+    return next(iter(agent.handle({"verb": "status", "details": True})["records"]))
+
+
+def test_a_server_that_ends_on_a_full_disk_is_stamped_and_started_again(
+    inside: Callable[..., Agent], manager: FakeManager
+) -> None:
+    disk = FakeDisk()
+    agent, pid = inside(disk), manager.pid(UNIT)
+    record = strike(agent, "disk_full")["record"]
+    assert (record["effect"], record["via"], record["signal"]) == ("0 of 10 bytes left", "fallocate", None)
+    # It goes on until it needs space; then it ends itself.
+    assert manager.pid(UNIT) == pid
+    os.kill(pid, signal.SIGABRT)
+    wait_until(lambda: kept(agent)["process_gone_wall_ns"] is not None)
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert disk.done == ["fill", "empty"]
+    assert manager.pid(UNIT) not in (0, pid)
+
+
+def test_a_full_disk_may_leave_the_server_running(inside: Callable[..., Agent], manager: FakeManager) -> None:
+    agent, pid = inside(FakeDisk()), manager.pid(UNIT)
+    strike(agent, "disk_full")
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert (kept(agent)["process_gone_wall_ns"], manager.pid(UNIT)) == (None, pid)
+
+
+@pytest.mark.parametrize(
+    ("felt", "effect"), [("a write takes 50 ms", "at most 20 writes a second; a write takes 50 ms"), (None, None)]
+)
+def test_a_slow_disk_counts_where_it_is_felt(
+    inside: Callable[..., Agent], manager: FakeManager, felt: str | None, effect: str | None
+) -> None:
+    disk = FakeDisk(felt)
+    agent, pid = inside(disk), manager.pid(UNIT)
+    strike(agent, "slow_disk", write_iops=20)
+    wait_until(lambda: kept(agent)["effect"] == effect)
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert disk.done == [f"slow {pid} 20", f"hasten {pid}"]
+    assert manager.pid(UNIT) == pid
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "healed"), [("disk_full", {}, "empty"), ("slow_disk", {"write_iops": 20}, "hasten {}")]
+)
+def test_a_disk_is_healed_by_the_dead_mans_switch_of_the_next_agent(
+    inside: Callable[..., Agent], manager: FakeManager, action: str, options: dict[str, float], healed: str
+) -> None:
+    disk = FakeDisk()
+    first, pid = inside(disk), manager.pid(UNIT)
+    strike(first, action, **options)
+    first.close()
+    second = inside(disk, hold_ttl_s=0.5)
+    wait_until(lambda: kept(second)["healed_by"] == "dead man's switch")
+    assert disk.done[-1] == healed.format(pid)
+
+
+def test_what_a_host_cannot_do_is_said_when_it_is_asked(start: MakeAgent, tmp_path: Path) -> None:
+    client = start(data_dir=str(tmp_path))
+    asked = [{"action": name} for name in ("kill", "disk_full", "melt")]
+    cannot = client.request("status", {"asked": asked})["cannot"]
+    assert "kill" not in cannot
+    assert "is not a file system of its own" in cannot["disk_full"]
+    assert "its agent is of another version" in cannot["melt"]
+    assert "cannot" not in client.request("status")
+    refused = client.request("status", {"asked": "disk_full"})
+    assert (refused["ok"], refused["error"]) == (False, "asked must be a list of faults")
+    # A disk that cannot be filled is not held as if it were.
+    reply = client.request("fire", {"token": "t9", "fault": "F9", "action": "disk_full"})
+    assert not reply["ok"] or not reply["fired"] or reply["record"]["inject_error"]

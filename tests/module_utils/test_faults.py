@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,15 @@ from failover.fault_agent import ACTIONS as AGENT_ACTIONS
 from failover.faults import (
     FaultDirector,
     choose_target,
+    fault_of,
     is_settled,
     leader_of,
+    leaves_majority,
     place_event,
+    read_plan,
     resolve,
     resolve_plan,
+    resolve_repeats,
 )
 from failover.service import process_state
 from failover.shapes import FaultSpec, LabError
@@ -78,7 +82,20 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"action": "melt"}, "Fault 1 has the unknown action 'melt'. Known are stop, kill, restart, pause, partition."),
+        ({"action": "melt"}, f"Fault 1 has the unknown action 'melt'. Known are {', '.join(AGENT_ACTIONS)}."),
+        ({"write_iops": 5}, "Fault 1: write_iops belongs to the action slow_disk, and this is a stop."),
+        (
+            {"action": "slow_disk", "write_iops": 0},
+            "Fault 1: write_iops is 0, and has to be a whole number from 1 to 1,000,000.",
+        ),
+        (
+            {"action": "slow_network", "delay_ms": "1s"},
+            "Fault 1: delay_ms is '1s', and has to be a whole number from 1 to 5,000.",
+        ),
+        (
+            {"action": "slow_network", "delay_ms": 5, "rate_kbit": 500},
+            "Fault 1 has both delay_ms and rate_kbit. Give one of them.",
+        ),
         (
             {"target": "master"},
             "Fault 1 has the unknown target 'master'. Known are leader, follower, majority, all, etcd1, etcd2, etcd3.",
@@ -95,7 +112,11 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
             {"action": "partition", "direction": "up"},
             "Fault 1 has the unknown direction 'up'. Known are both, in, out.",
         ),
-        ({"when": 3}, "Fault 1 has the unknown key when. Known are action, target, at, heal, from, direction."),
+        (
+            {"when": 3},
+            "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
+            "write_iops, delay_ms, rate_kbit.",
+        ),
         (
             {"at": 1000},
             "Fault 1 strikes at 1000, beyond the stream: its 1,000 operations have the indexes 0 to 999. "
@@ -142,6 +163,17 @@ def test_a_single_server_has_no_follower() -> None:
 def test_a_heal_has_its_place(heal: Any, kind: str, index: int | None, after_ms: float | None) -> None:
     spec = resolve({"action": "stop", "target": "leader", "at": 12, "heal": heal}, 1000, MEMBERS)
     assert (spec.heal, spec.heal_index, spec.heal_after_ms) == (kind, index, after_ms)
+
+
+def test_options_of_disk_and_network_have_their_defaults() -> None:
+    def options(**fault: Any) -> dict[str, float]:
+        return resolve({"target": "leader", "at": 12, **fault}, 1000, MEMBERS).options
+
+    assert options(action="slow_disk") == {"write_iops": 20}
+    assert options(action="slow_disk", write_iops=5) == {"write_iops": 5}
+    assert options(action="slow_network") == {"delay_ms": 100}
+    assert options(action="slow_network", rate_kbit=256) == {"rate_kbit": 256}
+    assert options(action="kill") == options(action="disk_full") == {}
 
 
 def test_a_partition_says_from_whom_and_which_way() -> None:
@@ -396,6 +428,26 @@ def test_a_fault_without_a_target_is_missed_and_not_counted(lab: Lab, monkeypatc
         {"fault": "F1", "reason": "no member was the leader", "attempts": record["attempts"]}
     ]
     assert all(lab.running(member) for member in MEMBERS)
+
+
+def test_a_fault_that_would_leave_no_majority_is_missed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "AIM_TIMEOUT_S", 0.5)
+    specs = [
+        FaultSpec("F1", "kill", "follower", 5, "end"),
+        FaultSpec("F2", "stop", "leader", 200, "end", keep_majority=True),
+    ]
+    agents, emitted = lab.add_agents(), Emitted()
+    director = FaultDirector(specs, agents, KEY, emitted)
+    director.arm()
+    drive(director, 100)
+    wait_until(lambda: not lab.running("etcd1"))
+    lab.cluster.members["etcd1"].stop()
+    drive(director, 300)
+    wait_until(lambda: bool(emitted.named("fault.missed")))
+    first, second = director.close(heal=True)
+    assert first["fired"]
+    assert (second["fired"], second["reason"]) == (False, "no majority of the members would be left without etcd2")
+    assert lab.running("etcd2")
 
 
 def test_a_follower_and_a_name_are_hit_too(lab: Lab) -> None:
@@ -686,3 +738,106 @@ def test_all_members_are_struck_at_once(lab: Lab) -> None:
     records = director.close()
     assert [(record["fired"], record["member"]) for record in records] == [(True, name) for name in MEMBERS]
     assert not any(lab.running(name) for name in MEMBERS)
+
+
+# ---------------------------------------------------------------- repeats
+
+
+STOP = {"action": "stop", "target": "leader", "at": "12%"}
+
+
+def test_each_repeat_strikes_at_the_same_share_of_its_slice() -> None:
+    fault = {**STOP, "heal": "40%"}
+    plan = resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 4)
+    assert [(spec.id, spec.repeat, spec.at_index, spec.heal_index) for spec in plan] == [
+        ("F1@1", 1, 30, 100),
+        ("F1@2", 2, 280, 350),
+        ("F1@3", 3, 530, 600),
+        ("F1@4", 4, 780, 850),
+    ]
+    assert resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 1) == resolve_plan([fault], 1000, MEMBERS)
+
+
+def test_each_repeat_may_have_faults_of_its_own() -> None:
+    plan = resolve_repeats(lambda repeat: [{**STOP, "action": "pause"}] * repeat, 900, MEMBERS, 3)
+    assert [spec.id for spec in plan] == ["F1@1", "F1@2", "F2@2", "F1@3", "F2@3", "F3@3"]
+
+
+def test_a_fault_on_several_members_keeps_its_parts_in_each_repeat() -> None:
+    plan = resolve_repeats(lambda _repeat: [{**STOP, "action": "pause", "target": "majority"}], 400, MEMBERS, 2)
+    assert [spec.id for spec in plan] == ["F1.1@1", "F1.2@1", "F1.1@2", "F1.2@2"]
+    assert {fault_of(spec.id) for spec in plan} == {"F1"}
+
+
+NO_QUORUM = "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
+
+
+@pytest.mark.parametrize("action", ["stop", "kill", "poweroff", "disk_full"])
+@pytest.mark.parametrize(("target", "count"), [("majority", 2), ("all", 3)])
+def test_what_leaves_no_quorum_is_not_repeated(action: str, target: str, count: int) -> None:
+    fault = {**STOP, "action": action, "target": target}
+    with pytest.raises(LabError) as raised:
+        resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 2)
+    assert str(raised.value) == f"Fault 1: {count} of 3 members taken away at once cannot be repeated, {NO_QUORUM}"
+    resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 1)
+
+
+@pytest.mark.parametrize(
+    ("second", "is_refused"),
+    [
+        ({"target": "follower"}, True),
+        ({"target": "etcd2", "at": "25%"}, True),
+        ({"target": "leader", "at": "25%"}, True),
+        ({"target": "leader", "at": "60%"}, False),
+        ({"target": "follower", "action": "restart"}, False),
+        ({"target": "follower", "action": "pause"}, False),
+        ({"target": "follower", "keep_majority": True}, False),
+    ],
+)
+def test_faults_that_leave_no_quorum_together_are_not_repeated(second: dict[str, Any], is_refused: bool) -> None:
+    first = {**STOP, "heal": "50%"}
+    faults = [first, {**STOP, **second}]
+    if is_refused:
+        with pytest.raises(LabError, match="Fault 1 and 2: 2 of 3 members taken away at once"):
+            resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+    else:
+        resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+
+
+def test_one_member_is_counted_once() -> None:
+    faults = [{**STOP, "target": "etcd2"}, {**STOP, "target": "etcd2", "at": "25%"}]
+    resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+
+
+def test_a_plan_comes_back_from_data() -> None:
+    plan = resolve_repeats(lambda _repeat: [STOP], 1000, MEMBERS, 2)
+    assert read_plan([asdict(spec) for spec in plan], 1000) == plan
+    for wrong in ({}, {"id": "F1"}, asdict(plan[0]) | {"at_index": 1000}, asdict(plan[0]) | {"action": "burn"}):
+        with pytest.raises(LabError, match=r"^Fault 2 is .* none of a plan for 1,000 operations"):
+            read_plan([asdict(plan[0]), wrong], 1000)
+
+
+# ---------------------------------------------------------------- a majority is kept
+
+
+@pytest.mark.parametrize(
+    ("fault", "members", "text"),
+    [
+        ({**STOP, "keep_majority": "yes"}, MEMBERS, "keep_majority is 'yes', and has to be true or false"),
+        ({**STOP, "keep_majority": True}, ["mysql1"], "no majority can be left of 1 members without leader"),
+        ({**STOP, "keep_majority": True, "target": "all"}, MEMBERS, "no majority can be left of 3 members without all"),
+    ],
+)
+def test_a_majority_that_cannot_be_kept_is_refused(fault: dict[str, Any], members: list[str], text: str) -> None:
+    with pytest.raises(LabError, match=text):
+        resolve(fault, 1000, members)
+
+
+def test_members_that_work_make_the_majority() -> None:
+    def statuses(*roles: str) -> dict[str, dict[str, Any]]:
+        return {member: {"role": role} for member, role in zip(MEMBERS, roles, strict=False)}
+
+    assert leaves_majority("etcd1", statuses("leader", "follower", "follower"), 3)
+    assert not leaves_majority("etcd1", statuses("leader", "follower", "unknown"), 3)
+    assert not leaves_majority("etcd1", statuses("leader", "follower"), 3)
+    assert leaves_majority("etcd3", statuses("leader", "follower", "unknown"), 3)

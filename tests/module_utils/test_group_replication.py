@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from failover import group_replication
 from failover.group_replication import (
     ERROR_PATIENCE_S,
     PATIENCE_S,
@@ -28,6 +31,7 @@ from failover.group_replication import (
     why_not_whole,
     why_unequal,
 )
+from failover.mysql_observe import MySQLAddress
 from failover.shapes import LabError
 from group_doubles import MEMBERS, FakeGroup
 
@@ -292,7 +296,6 @@ def test_a_member_is_asked_over_one_connection_until_it_breaks(monkeypatch: pyte
     assert [member.view().role, member.view().role] == ["SECONDARY", "SECONDARY"]
     assert len(group.logins) == 1
     group.servers["group2"].up = False
-    assert member.view().error == "Lost connection"
     assert member.view().error == "connection refused"
     group.servers["group2"].up = True
     assert member.view().error is None
@@ -313,3 +316,44 @@ def test_tables_are_compared_by_their_checksums(monkeypatch: pytest.MonkeyPatch)
     compared = compare_tables(addresses, "db.ips", 5)
     assert (compared["equal"], compared["hashes"]["group2"]) == (False, None)
     assert compared["errors"] == {"group2": "there is no table db.ips", "group3": "connection refused"}
+
+
+# ---------------------------------------------------------------- one connection for many questions
+
+
+@pytest.mark.parametrize(
+    ("errors", "answers", "opened"),
+    [
+        ([], True, 1),
+        # The server was started anew since the last question: its member answers the first one all the same.
+        (["Lost connection to MySQL server during query"], True, 2),
+        (["Lost connection to MySQL server during query", "Connection refused"], False, 2),
+        # One that hangs is not waited for twice.
+        (["Lost connection to MySQL server during query (timed out)"], False, 1),
+    ],
+)
+def test_a_connection_that_broke_is_opened_again(
+    monkeypatch: pytest.MonkeyPatch, errors: list[str], answers: bool, opened: int
+) -> None:
+    connections: list[object] = []
+    failing: list[str] = []
+
+    @contextmanager
+    def connect(_address: MySQLAddress) -> Iterator[object]:
+        connections.append(object())
+        yield connections[-1]
+
+    def read(_connection: object) -> View:
+        if failing:
+            raise OSError(2013, failing.pop(0))
+        return View(uuid="u1")
+
+    monkeypatch.setattr(group_replication, "connected", connect)
+    monkeypatch.setattr(group_replication, "read_view", read)
+    monkeypatch.setattr(group_replication, "translated", nullcontext)
+    member = GroupMember(MySQLAddress("10.0.0.1", 3306, "u", "p"))
+    assert member.view().error is None
+    failing += errors
+    view = member.view()
+    assert (view.error is None, view.error) == (answers, None if answers else errors[-1])
+    assert len(connections) == opened

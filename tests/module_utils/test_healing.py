@@ -97,6 +97,16 @@ def test_equal_members_without_a_fault_are_found_so_at_once(lab: Lab) -> None:
     assert result["duration_ms"] < 5000
 
 
+def test_without_waiting_for_equality_it_ends_with_the_heal(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    result = healer(lab, timeout_s=60).run(None, converge=False)
+    assert [record["fault"] for record in result["healed"]] == ["F1"]
+    assert lab.running("etcd2")
+    # Its etcd never answers again: nobody waited for it.
+    assert (result["converged"], result["duration_ms"], result["errors"]) == (None, None, {})
+
+
 def test_only_the_faults_asked_for_are_healed(lab: Lab) -> None:
     lab.add_agents()
     strike(lab, "etcd2", "F1")

@@ -48,6 +48,16 @@ def test_only_what_is_asked_for_is_cut(isolate: str, direction: str) -> None:
     assert rules.count("{") == rules.count("}")
 
 
+def test_a_host_that_is_powered_off_is_silent_to_everybody() -> None:
+    rules = Isolation(["10.0.0.2"], ["10.0.0.9"], 2379, [7470, 22]).silent_rules()
+    assert rules.count("policy drop;") == 2
+    # The lab itself comes back by these alone, and the host talks to itself.
+    assert "iifname lo accept; tcp dport { 7470, 22 } accept;" in rules
+    assert "oifname lo accept; tcp sport { 7470, 22 } accept;" in rules
+    assert "10.0.0" not in rules
+    assert rules.count("{") == rules.count("}")
+
+
 def test_a_single_server_has_clients_only() -> None:
     assert "ip saddr" in Isolation([], ["10.0.0.9"], 3306).rules("both", "in")
     assert "{  }" not in Isolation([], ["10.0.0.9"], 3306).rules("both", "both")
@@ -55,9 +65,10 @@ def test_a_single_server_has_clients_only() -> None:
 
 def test_rules_are_set_in_one_step_and_taken_away_as_a_whole(nft: Path) -> None:
     MEMBER.cut("peers", "out")
+    MEMBER.silence()
     MEMBER.mend()
     script = (nft / "scripts").read_text()
-    assert script.count("delete table inet failover_lab") == 2
+    assert script.count("delete table inet failover_lab") == 3
     assert "ip daddr { 10.0.0.2, 10.0.0.3 } drop" in script
     assert MEMBER.problem() is None
 

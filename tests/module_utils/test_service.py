@@ -115,6 +115,20 @@ def test_a_suspended_unit_stands_still_with_all_its_processes_until_it_is_resume
     process.close()
 
 
+def test_all_processes_of_a_unit_are_killed_together(service: Service, manager: FakeManager) -> None:
+    manager.run("stop", UNIT)
+    manager.set(UNIT, "program", '["sh", "-c", "sleep 1000 & wait"]')
+    manager.run("start", UNIT)
+    process = service.main_process()
+    assert process is not None
+    wait_until(lambda: len(family(process.pid)) == 2)
+    members = family(process.pid)
+    assert service.kill_all(process) == 2
+    assert process.wait_gone(10) is not None
+    wait_until(lambda: not {process_state(pid) for pid in members} - {None, "Z"})
+    process.close()
+
+
 def test_a_unit_without_a_process_has_nothing_to_resume(service: Service, manager: FakeManager) -> None:
     manager.run("stop", UNIT)
     service.resume()

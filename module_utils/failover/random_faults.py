@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Draws the faults of an experiment from a seed, as data like any that a user writes.
+
+The same seed gives the same faults on every machine, so that a run that failed is repeated by its seed. The drawn
+faults stand in experiment.json, from where they can be written into a catalog one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from .fault_agent import ACTIONS
+from .isolation import DIRECTIONS, FROM
+from .shapes import LabError
+
+# What an experiment's ``faults`` say to have them drawn: the word alone, or as a key with settings.
+RANDOM = "random"
+# Settings and their defaults. seed: that of the run. actions: those that every machine can do.
+DEFAULTS: dict[str, Any] = {
+    "seed": None,
+    "count": 4,
+    "actions": ["stop", "kill", "restart", "pause", "partition"],
+    "keep_majority": True,
+}
+MOST_FAULTS = 50
+# A part of the stream that is shorter has no room for a fault, its heal, and the member's return.
+SHORTEST_PART = 20
+
+# A fault strikes and heals within its own part of the stream. Shares of that part: the rest, after the heal, is the
+# time that the member has to come back before the next fault.
+STRIKES_WITHIN = (0.05, 0.30)
+HEALS_WITHIN = (0.40, 0.60)
+# Where no quorum may be left, no operations come that a heal could wait for: it comes after so many s.
+HEALS_AFTER_S = (1.0, 5.0)
+
+
+def draw_faults(given: str | Mapping[str, Any], seed: int, members: Sequence[str], repeat: int) -> list[dict[str, Any]]:
+    """Return the faults of one repeat.
+
+    With ``keep_majority`` one member is struck at a time, and only while a majority is left without it (the key of
+    each fault says so, and the director looks when it strikes); without, several may be, and faults may overlap.
+
+    :param given: ``random``, or ``{random: settings}`` with the keys of DEFAULTS
+    :param seed: the run's
+    :param repeat: from 1; each draws faults of its own
+    """
+    settings = _settings(given)
+    source = Random(f"{seed if settings['seed'] is None else settings['seed']}/{repeat}")
+    faults = []
+    for number in range(settings["count"]):
+        fault: dict[str, Any] = {"action": source.choice(settings["actions"])}
+        if len(members) == 1:
+            fault["target"] = "leader"
+        elif settings["keep_majority"]:
+            fault |= {"target": source.choice(("leader", "follower")), "keep_majority": True}
+        else:
+            fault["target"] = source.choice(("leader", "follower", "majority", "all"))
+        fault["at"] = _share(number, settings["count"], source.uniform(*STRIKES_WITHIN))
+        if fault["action"] == "partition":
+            fault["from"] = "clients" if len(members) == 1 else source.choice(FROM)
+            fault["direction"] = source.choice(DIRECTIONS)
+        if fault["action"] != "restart":
+            fault["heal"] = _heal(number, settings, source, is_sole=len(members) == 1)
+        faults.append(fault)
+    return faults
+
+
+def check_draw(given: str | Mapping[str, Any], operations: int, members: Sequence[str], repeats: int) -> None:
+    """Raise LabError where faults that can be drawn do not fit into a repeat, whichever are drawn.
+
+    :param operations: length of a repeat
+    """
+    settings = _settings(given)
+    if operations < settings["count"] * SHORTEST_PART:
+        raise LabError(
+            f"faults: {RANDOM}: {settings['count']} faults in {operations:,} operations have fewer than "
+            f"{SHORTEST_PART} each. Try a smaller count, or more iterations."
+        )
+    if repeats > 1 and len(members) > 1 and not settings["keep_majority"]:
+        raise LabError(
+            f"faults: {RANDOM}: with keep_majority false all members may be taken away, and with repeats no quorum is "
+            "left that they could come back to. Leave repeats or keep_majority out."
+        )
+
+
+def _heal(number: int, settings: Mapping[str, Any], source: Random, *, is_sole: bool) -> str:
+    if is_sole or not settings["keep_majority"]:
+        return f"{source.uniform(*HEALS_AFTER_S):.1f}s"
+    return _share(number, settings["count"], source.uniform(*HEALS_WITHIN))
+
+
+def _share(number: int, count: int, within: float) -> str:
+    """Return a place in one of ``count`` equal parts of the stream, as a share of the whole stream."""
+    return f"{100 * (number + within) / count:.2f}%"
+
+
+def _settings(given: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, checked; LabError names what is wrong."""
+    example = f"Try faults: {RANDOM}, or faults: {{{RANDOM}: {{count: 3, actions: [kill, pause]}}}}."
+    if isinstance(given, str):
+        return dict(DEFAULTS)
+    wanted = given.get(RANDOM)
+    if list(given) != [RANDOM] or not isinstance(wanted, Mapping):
+        raise LabError(f"faults is {dict(given)!r}: as an object it has the one key {RANDOM}. {example}")
+    unknown = [str(key) for key in wanted if key not in DEFAULTS]
+    if unknown:
+        raise LabError(f"faults: {RANDOM} has the unknown key {', '.join(unknown)}. Known are {', '.join(DEFAULTS)}.")
+    settings = {**DEFAULTS, **wanted}
+    count, actions, seed = settings["count"], settings["actions"], settings["seed"]
+    if not _is_whole(count) or not 1 <= count <= MOST_FAULTS:
+        raise LabError(f"faults: {RANDOM}: count is {count!r}, and has to be from 1 to {MOST_FAULTS}. {example}")
+    if seed is not None and not _is_whole(seed):
+        raise LabError(f"faults: {RANDOM}: seed is {seed!r}, and has to be a whole number. Leave it out for the run's.")
+    if not isinstance(actions, list | tuple) or not actions:
+        raise LabError(f"faults: {RANDOM}: actions is {actions!r}, and has to be a list of them. {example}")
+    strange = [str(action) for action in actions if action not in ACTIONS]
+    if strange:
+        raise LabError(
+            f"faults: {RANDOM}: actions has the unknown {', '.join(strange)}. Known are {', '.join(ACTIONS)}."
+        )
+    if not isinstance(settings["keep_majority"], bool):
+        raise LabError(
+            f"faults: {RANDOM}: keep_majority is {settings['keep_majority']!r}, and has to be true or false."
+        )
+    return settings
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -20,7 +20,7 @@ attributes:
   check_mode:
     description: Can run in check mode and report what it would do without changing the target.
     support: full
-    details: Checks the options and places the faults in the stream, contacts no server and writes nothing.
+    details: Checks the options, contacts no server and writes nothing.
   diff_mode:
     description: Returns details on what has changed.
     support: none
@@ -93,10 +93,24 @@ options:
     type: int
     default: 10000
   faults:
-    description: Faults as data, each with C(action), C(target), C(at) (operation index or percentage) and C(heal).
+    description: Faults as M(experiment_plan_info) resolved them, of all repeats.
     type: list
     elements: dict
     default: []
+  repeats:
+    description:
+      - Into how many slices the stream is cut. After each slice but the last its faults are healed, and the next one
+        begins when the members have equal data again.
+    type: int
+    default: 1
+  heal_timeout_s:
+    description: How long a heal between two repeats may take until the members have equal data, in seconds.
+    type: float
+    default: 120
+  sample_interval_ms:
+    description: Time between two looks at a member meanwhile, in milliseconds.
+    type: float
+    default: 20
   agents:
     description: Fault agents of the system, C(host:port) by member. Needed with O(faults).
     type: dict
@@ -123,8 +137,7 @@ EXAMPLES = r"""
       etcd2: {client_url: "http://10.89.77.12:2379"}
       etcd3: {client_url: "http://10.89.77.13:2379"}
     key_prefix: EXP2-
-    faults:
-      - {action: stop, target: leader, at: 12%, heal: end}
+    faults: "{{ plan.experiments[0].faults }}"
     agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
     agent_key_file: /etc/failover-lab/agent.key
     work_dir: /var/lib/failover-lab/runs/latest/E2-etcd
@@ -210,11 +223,17 @@ origin_wall_ns:
   type: int
   sample: 1793000003000000000
 faults:
-  description: What really happened of each fault. In check mode, the faults with the operations they strike at.
-  returned: success
+  description: What really happened of each fault.
+  returned: when the workload ran
   type: list
   elements: dict
   sample: [{fault: F1, fired: true, member: etcd2, index_asked: 12000, index_hit: 12001}]
+repeats:
+  description: Each repeat that began, with its operations, its times since the origin, and the heal after it.
+  returned: when the workload ran
+  type: list
+  elements: dict
+  sample: [{repeat: 1, first_index: 0, end_index: 100000, began_ns: 0, ended_ns: 71300000000, convergence: null}]
 interrupted:
   description: Whether the workload ended early; the task has failed then.
   returned: when the workload ran
@@ -226,20 +245,20 @@ message:
   type: str
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent_client import load_key
 from ansible.module_utils.failover.failover_policy import FailoverPolicy
-from ansible.module_utils.failover.faults import resolve_plan
+from ansible.module_utils.failover.faults import read_plan
 from ansible.module_utils.failover.runner import (
     MYSQL_ACCOUNT,
     RunnerConfig,
     check_config,
     client_maker,
     director_maker,
+    healer_maker,
     run_workload,
 )
 from ansible.module_utils.failover.shapes import LabError
@@ -265,7 +284,8 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
             operation_budget_ms=params["operation_budget_ms"],
         ),
         work_dir=Path(params["work_dir"]),
-        faults=resolve_plan(params["faults"], len(operations), list(params["members"])),
+        faults=read_plan(params["faults"], len(operations)),
+        repeats=params["repeats"],
         mysql={name: params[f"mysql_{name}"] or "" for name in MYSQL_ACCOUNT},
     )
     check_config(config)
@@ -280,7 +300,6 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
         "system": config.system,
         "operations": len(operations),
         "stream": summarize(operations),
-        "faults": [asdict(fault) for fault in config.faults],
     }
     return config, outlook
 
@@ -305,6 +324,9 @@ def main() -> None:
             "connect_timeout_ms": {"type": "int", "default": 300},
             "operation_budget_ms": {"type": "int", "default": 10000},
             "faults": {"type": "list", "elements": "dict", "default": []},
+            "repeats": {"type": "int", "default": 1},
+            "heal_timeout_s": {"type": "float", "default": 120},
+            "sample_interval_ms": {"type": "float", "default": 20},
             "agents": {"type": "dict", "default": {}},
             "agent_key_file": {"type": "path", "no_log": False},
             "work_dir": {"type": "path", "required": True},
@@ -316,10 +338,18 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=True, **outlook)
         key = load_key(module.params["agent_key_file"]) if config.faults else b""
+        agents = module.params["agents"]
         summary = run_workload(
             config,
             make_client=client_maker(config),
-            make_director=director_maker(config, module.params["agents"], key),
+            make_director=director_maker(config, agents, key),
+            make_healer=healer_maker(
+                config,
+                agents,
+                key,
+                timeout_s=module.params["heal_timeout_s"],
+                sample_interval_ms=module.params["sample_interval_ms"],
+            ),
         )
     except LabError as error:
         module.fail_json(msg=str(error))

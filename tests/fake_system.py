@@ -63,7 +63,8 @@ class FakeClient:
 class FakeDirector:
     """Remembers what it was told, and speaks like the real one."""
 
-    def __init__(self, emit: Any, error: Exception | None = None) -> None:
+    def __init__(self, emit: Any, error: Exception | None = None, faults: tuple[str, ...] = ("F1",)) -> None:
+        self.faults = faults
         self.emit = emit
         self.error = error
         self.indexes: list[int] = []
@@ -81,4 +82,16 @@ class FakeDirector:
         self.closed_with.append(heal)
         stamp = {"wall_ns": 5, "source": "etcd2"}
         self.emit("fault.signal_sent", {"fault": "F1", "action": "stop", "member": "etcd2", **stamp})
-        return [{"fault": "F1", "fired": True}]
+        return [{"fault": fault, "fired": True} for fault in self.faults]
+
+
+class FakeHealer:
+    """Says what it was made to say."""
+
+    def __init__(self, result: dict[str, Any], events: list[Any]) -> None:
+        self.result = result
+        self.events = events
+
+    def run(self, faults: Any) -> dict[str, Any]:
+        assert faults is None
+        return self.result

@@ -20,7 +20,7 @@ from typing import Any
 
 from failover.history_parquet import write_parquet
 from failover.shapes import SCHEMA_VERSION, Event, HistoryRow
-from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, stream_digest
+from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, cut_stream, stream_digest
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -70,7 +70,13 @@ class _Parts:
     events: list[Event]
     faults: list[dict[str, Any]]
     after: dict[str, Any]
-    convergence: dict[str, Any] | None
+    repeats: list[dict[str, Any]]  # as in experiment.json
+
+    @property
+    def convergence(self) -> dict[str, Any] | None:
+        """What the heal after the last repeat saw."""
+        found: dict[str, Any] | None = self.repeats[-1]["convergence"]
+        return found
 
     def position_of(self, kind: str, *, touched_later: bool, after: float = 0.5) -> int:
         """Return the first operation of a kind after that share of the stream, whose key is (not) used again."""
@@ -92,10 +98,12 @@ def make_run(
     plant: str | None = None,
     plant_in: str | None = None,
     clients: int = 1,
+    repeats: int = 1,
 ) -> Planted:
     """Write a run's folder at ``path`` (without verdicts and reports) and return what it is.
 
     :param plant: a name from PLANTS; its defect goes into the experiment ``plant_in`` (the last by default).
+    :param repeats: into so many slices the stream is cut; each of E2's has its own fault, and a heal after it
     """
     names = list(experiments)
     target = (plant_in or names[-1]) if plant else None
@@ -107,12 +115,12 @@ def make_run(
         source = random.Random(f"{seed} {name}")
         defect = PLANTS[plant] if plant and name == target else None
         outcomes = defect.outcomes(operations, planted) if defect and defect.outcomes else {}
-        parts = _simulate(name, number, operations, source, started_ns, clients, outcomes)
+        parts = _simulate(name, number, operations, source, started_ns, clients, outcomes, repeats)
         started_ns = parts.origin_wall_ns + parts.rows[-1].complete_ns + 20 * S
         if defect and defect.change:
             defect.change(parts, planted)
         _write_experiment(path / name, parts, iterations, seed, clients)
-    _write_json(path / "run.json", _run_json(path.name, iterations, seed, clients, names, started_ns))
+    _write_json(path / "run.json", _run_json(path.name, iterations, seed, clients, repeats, names, started_ns))
     return planted
 
 
@@ -129,19 +137,27 @@ def _simulate(
     started_ns: int,
     clients: int,
     outcomes: Outcomes,
+    repeats: int,
 ) -> _Parts:
-    """Run the operations against the store; the fault of E2 hits the operation at 12 %."""
+    """Run the operations against the store; the fault of E2 hits the operation at 12 % of each repeat."""
     system = "mysql" if "mysql" in name else "etcd"
     prefix = "" if system == "mysql" else f"EXP{number + 1}-"
     members = ["mysql1"] if system == "mysql" else ["etcd1", "etcd2", "etcd3"]
-    leader, successor = ("etcd2", "etcd3") if system == "etcd" else ("mysql1", "mysql1")
+    # Each repeat's fault goes to the leader, and the next one leads from then on.
+    leaders = ["etcd2", "etcd3", "etcd1"] if system == "etcd" else ["mysql1"]
+    leader, term = leaders[0], 4
     port = 3306 if system == "mysql" else 2379
     median_ms = {
         "etcd": {CREATE: 1.05, DELETE: 1.05, RETRIEVE: 0.95},
         "mysql": {CREATE: 0.62, DELETE: 0.63, RETRIEVE: 0.21},
     }
     origin_wall_ns = started_ns + 3 * S
-    fault_index = int(len(operations) * 0.12) if name.startswith("E2") else None
+    slices = cut_stream(len(operations), repeats)
+    fault_ids = {
+        part.start + int(len(part) * 0.12): (f"F1@{repeat}" if repeats > 1 else "F1", repeat)
+        for repeat, part in enumerate(slices, 1)
+        if name.startswith("E2")
+    }
 
     store: dict[str, list[Any]] = {}
     revision = 1
@@ -155,9 +171,9 @@ def _simulate(
     def event(at_ns: int, source_name: str, event_name: str, **data: Any) -> None:
         events.append(Event(origin_wall_ns + at_ns, source_name, event_name, data))
 
-    if fault_index is not None:
+    for fault_index, (fault_id, _) in fault_ids.items():
         clocks = {member: {"clock_offset_ns": 1_000, "clock_uncertainty_ns": 60_000} for member in members}
-        event(-60 * MS, "client1", "fault.armed", fault="F1", action="stop", target="leader", at_index=fault_index,
+        event(-60 * MS, "client1", "fault.armed", fault=fault_id, action="stop", target="leader", at_index=fault_index,
               agents=clocks)  # fmt: skip
     for client in range(clients):
         of_client = {"client": client, "index": None, "endpoint": endpoint}
@@ -166,19 +182,28 @@ def _simulate(
         event(-20 * MS, "client1", "client.connected", **of_client)
     event(0, "client1", "experiment.started", experiment=name, operations=len(operations), clients=clients, rate=0.0)
 
+    told: list[dict[str, Any]] = []  # the repeats
     for index, operation in enumerate(operations):
         kind, key = operation[0], operation[1]
         value = operation[2] if kind == CREATE else None  # type: ignore[misc]
+        if len(told) < len(slices) and index == slices[len(told)].start:
+            part = slices[len(told)]
+            told.append({"repeat": len(told) + 1, "first_index": part.start, "end_index": part.stop,
+                         "began_ns": min(clock_ns) if told else 0})  # fmt: skip
         client = numbers.setdefault(key, len(numbers)) % clients
         invoke_ns = clock_ns[client]
         latency_ns = int(median_ms[system][kind] * MS * source.lognormvariate(0, 0.22))
         if source.random() < 0.002:
             latency_ns += int(source.expovariate(1 / 4) * MS)
         attempts, error = 1, None
-        if index == fault_index:
+        struck = fault_ids.get(index)
+        if struck is not None:
             latency_ns = int(source.uniform(43, 47) * MS)
             attempts, error = 2, REFUSED
-            faults = [_strike(event, origin_wall_ns, invoke_ns, latency_ns, index, leader, successor, port)]
+            successor = leaders[struck[1] % len(leaders)]
+            faults.append(
+                _strike(event, origin_wall_ns, invoke_ns, latency_ns, index, leader, successor, port, struck, term)
+            )
             endpoint = f"{ADDRESSES[successor]}:{port}"
         outcome, applied = outcomes.get(index, ("ok", True))
         if outcome != "ok":
@@ -204,6 +229,19 @@ def _simulate(
             )
         )  # fmt: skip
         clock_ns[client] = invoke_ns + latency_ns + source.randrange(15_000, 30_000)
+        if index == told[-1]["end_index"] - 1:
+            end_ns = max(row.complete_ns for row in rows)
+            healed, fault_id = leader, faults[-1]["id"] if fault_ids else None
+            if fault_ids:
+                leader, term = leaders[len(told) % len(leaders)], term + 1
+            watched = None
+            if system == "etcd":
+                watched = _converge(
+                    event, origin_wall_ns, end_ns, fault_id, members, healed, revision, leader=leader, term=term
+                )
+            told[-1] |= {"ended_ns": end_ns, "convergence": watched}
+            # All clients wait for the heal.
+            clock_ns = [end_ns + 2 * S] * clients
 
     if clients > 1:
         rows.sort(key=lambda row: row.complete_ns)
@@ -213,14 +251,9 @@ def _simulate(
         member: {key: list(entry) if system == "etcd" else [entry[0], None, None] for key, entry in store.items()}
         for member in members
     }
-    convergence = None
-    if system == "etcd":
-        convergence = _converge(event, origin_wall_ns, end_ns, faults, members, leader, revision)
-    leader_now = successor if faults else leader
     return _Parts(
         name, system, prefix, operations, source, origin_wall_ns, rows, dumps, events, faults,
-        _observed(system, members, leader_now, 5 if faults else 4, revision, origin_wall_ns + end_ns + 2 * S),
-        convergence,
+        _observed(system, members, leader, term, revision, origin_wall_ns + end_ns + 2 * S), told,
     )  # fmt: skip
 
 
@@ -228,25 +261,41 @@ Emit = Callable[..., None]
 
 
 def _strike(
-    event: Emit, origin_wall_ns: int, at_ns: int, gap_ns: int, index: int, leader: str, successor: str, port: int
+    event: Emit,
+    origin_wall_ns: int,
+    at_ns: int,
+    gap_ns: int,
+    index: int,
+    leader: str,
+    successor: str,
+    port: int,
+    struck: tuple[str, int],
+    term: int,
 ) -> dict[str, Any]:
-    """Emit the events of a leader's stop and return the fault with its record."""
+    """Emit the events of a leader's stop and return the fault with its record.
+
+    :param struck: id of the fault, and its repeat
+    :param term: in which the leader leads
+    """
+    fault_id, repeat = struck
     endpoint, next_endpoint = f"{ADDRESSES[leader]}:{port}", f"{ADDRESSES[successor]}:{port}"
     leader_id, successor_id = MEMBER_IDS[leader], MEMBER_IDS[successor]
     checked_ns, sent_ns, gone_ns = at_ns + 1 * MS, at_ns + 2 * MS, at_ns + 18 * MS
-    of_fault = {"fault": "F1", "member": leader}
+    of_fault = {"fault": fault_id, "member": leader}
     of_client = {"client": 0, "index": index}
-    event(at_ns, "client1", "fault.requested", fault="F1", action="stop", target="leader", index=index)
+    event(at_ns, "client1", "fault.requested", fault=fault_id, action="stop", target="leader", index=index)
     event(checked_ns, leader, "fault.role_checked", **of_fault, role="leader", member_id=leader_id, leader=leader,
-          leader_id=leader_id, term=4, attempts=1)  # fmt: skip
+          leader_id=leader_id, term=term, attempts=1)  # fmt: skip
     event(sent_ns, leader, "fault.signal_sent", **of_fault, action="stop", signal="SIGTERM", via="systemctl",
           pid=412, index_asked=index, index_hit=index, delay_ms=2.0)  # fmt: skip
     event(at_ns + 3 * MS, leader, "server.stopping", member=leader, signal="terminated")
-    event(at_ns + 9 * MS, successor, "server.leader_lost", member=successor, leader=leader, leader_id=leader_id, term=4)
-    event(at_ns + 10 * MS, successor, "server.election_started", member=successor, term=5, term_before=4,
+    event(
+        at_ns + 9 * MS, successor, "server.leader_lost", member=successor, leader=leader, leader_id=leader_id, term=term
+    )
+    event(at_ns + 10 * MS, successor, "server.election_started", member=successor, term=term + 1, term_before=term,
           cause="leadership transfer", **{"from": leader})  # fmt: skip
     event(at_ns + 13 * MS, successor, "server.leader_elected", member=successor, leader=successor,
-          leader_id=successor_id, term=5)  # fmt: skip
+          leader_id=successor_id, term=term + 1)  # fmt: skip
     event(gone_ns, leader, "fault.process_gone", **of_fault, pid=412, gone_ms=16.0)
     event(at_ns + 19 * MS, leader, "server.stopped", member=leader, how="closed", status=None)
     event(at_ns + 20 * MS, "client1", "client.attempt_failed", **of_client, endpoint=endpoint, kind="CREATE",
@@ -256,8 +305,8 @@ def _strike(
     event(at_ns + gap_ns, "client1", "client.failover_completed", **of_client, to=next_endpoint,
           endpoint=next_endpoint, duration_ms=(gap_ns - 20 * MS) / MS, **{"from": endpoint})  # fmt: skip
     record = {
-        "fault": "F1",
-        "token": "0123456789abcdef-F1",
+        "fault": fault_id,
+        "token": f"0123456789abcdef-{fault_id}",
         "action": "stop",
         "target": "leader",
         "heal": "end",
@@ -274,7 +323,7 @@ def _strike(
         "role": "leader",
         "leader_before": leader,
         "leader_id_before": leader_id,
-        "term_before": 4,
+        "term_before": term,
         "signal": "SIGTERM",
         "via": "systemctl",
         "pid": 412,
@@ -287,26 +336,37 @@ def _strike(
         "clock_uncertainty_ns": 60_000,
         "leader_after": successor,
         "leader_id_after": successor_id,
-        "term_after": 5,
+        "term_after": term + 1,
         "healed_wall_ns": None,
         "healed_by": None,
     }
-    return {"id": "F1", "action": "stop", "target": "leader", "at_index": index, "heal": "end", "record": record}
+    return {
+        "id": fault_id,
+        "action": "stop",
+        "target": "leader",
+        "at_index": index,
+        "heal": "end",
+        "repeat": repeat,
+        "record": record,
+    }
 
 
 def _converge(
     event: Emit,
     origin_wall_ns: int,
     end_ns: int,
-    faults: list[dict[str, Any]],
+    fault_id: str | None,
     members: list[str],
     healed: str,
     revision: int,
+    *,
+    leader: str,
+    term: int,
 ) -> dict[str, Any]:
     """Emit the heal and the samples of the members' revisions until they are equal; return the heal's result."""
     start_ns = end_ns + 200 * MS
-    steps = 12 if faults else 1
-    leader_id = MEMBER_IDS["etcd3" if faults else "etcd2"]
+    steps = 12 if fault_id else 1
+    leader_id = MEMBER_IDS[leader]
     lag = int(revision * 0.88)
     samples = []
 
@@ -317,8 +377,8 @@ def _converge(
                 "error": None,
                 "id": MEMBER_IDS[member],
                 "leader_id": leader_id,
-                "leader": "etcd3" if faults else "etcd2",
-                "term": 5 if faults else 4,
+                "leader": leader,
+                "term": term,
                 "revision": revision,
                 "raft_index": revision + 7,
                 "applied_index": revision + 7,
@@ -333,19 +393,27 @@ def _converge(
         samples.append({"wall_ns": origin_wall_ns + at_ns, "members": states})
 
     records = []
-    if faults:
-        event(start_ns + 1 * MS, healed, "fault.heal_requested", fault="F1", member=healed, action="stop", by="request")
+    if fault_id:
+        event(
+            start_ns + 1 * MS,
+            healed,
+            "fault.heal_requested",
+            fault=fault_id,
+            member=healed,
+            action="stop",
+            by="request",
+        )
         sample(start_ns + 2 * MS, None)
         event(start_ns + 40 * MS, healed, "server.starting", member=healed, version="3.5.16")
-        event(start_ns + 305 * MS, healed, "server.leader_elected", member=healed, leader="etcd3",
-              leader_id=leader_id, term=5, joined=True)  # fmt: skip
+        event(start_ns + 305 * MS, healed, "server.leader_elected", member=healed, leader=leader,
+              leader_id=leader_id, term=term, joined=True)  # fmt: skip
         event(start_ns + 310 * MS, healed, "server.started", member=healed)
-        event(start_ns + 320 * MS, healed, "fault.healed", fault="F1", member=healed, action="stop", by="request")
+        event(start_ns + 320 * MS, healed, "fault.healed", fault=fault_id, member=healed, action="stop", by="request")
     for step in range(steps):
         behind = int(lag * (1 - step / (steps - 1)) ** 2) if steps > 1 else 0
-        sample(start_ns + (330 + 25 * step if faults else 4) * MS, behind)
-    duration_ms = float(332 + 25 * (steps - 1)) if faults else 6.0
-    if faults:
+        sample(start_ns + (330 + 25 * step if fault_id else 4) * MS, behind)
+    duration_ms = float(332 + 25 * (steps - 1)) if fault_id else 6.0
+    if fault_id:
         phases = {
             "heal_received": 1.0,
             "process_started": 40.0,
@@ -355,7 +423,7 @@ def _converge(
             "caught_up": duration_ms - 2,
             "converged": duration_ms,
         }
-        records = [{"fault": "F1", "member": healed, "action": "stop", "healed_by": "request", "phases_ms": phases}]
+        records = [{"fault": fault_id, "member": healed, "action": "stop", "healed_by": "request", "phases_ms": phases}]
     hashes = dict.fromkeys(members, 2_718_281_828)
     event(start_ns + int(duration_ms * MS), "client1", "cluster.converged", duration_ms=duration_ms,
           revision=revision, hashes=hashes)  # fmt: skip
@@ -698,7 +766,7 @@ def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, cli
         _write_lines(path / "nodes" / f"{member}.jsonl", [header, *lines])
     for member in members:
         (path / "logs" / f"{member}.log").write_text(f"the log of {member}\n", encoding="utf-8")
-    duration_s = max((row.complete_ns for row in parts.rows), default=0) / S
+    duration_s = sum(repeat["ended_ns"] - repeat["began_ns"] for repeat in parts.repeats) / S
     by_kind = {
         kind: {name: sum(row.kind == kind and row.outcome == name for row in parts.rows) for name in OUTCOMES}
         for kind in (CREATE, RETRIEVE, DELETE)
@@ -719,6 +787,7 @@ def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, cli
             if parts.system == "etcd"
             else {"mysql1": {"address": f"{ADDRESSES['mysql1']}:{port}"}},
             "faults": parts.faults,
+            "repeats": parts.repeats,
             "origin_wall_ns": parts.origin_wall_ns,
             "workload": {
                 "schema_version": SCHEMA_VERSION,
@@ -746,7 +815,7 @@ def _write_experiment(path: Path, parts: _Parts, iterations: int, seed: int, cli
 
 
 def _run_json(
-    run_id: str, iterations: int, seed: int, clients: int, experiments: list[str], finished_ns: int
+    run_id: str, iterations: int, seed: int, clients: int, repeats: int, experiments: list[str], finished_ns: int
 ) -> dict[str, Any]:
     def stamp(wall_ns: int) -> str:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=wall_ns // 1000)).isoformat()
@@ -771,6 +840,9 @@ def _run_json(
         "iterations": iterations,
         "clients": clients,
         "rate": 0.0,
+        "repeats": {"mysql" if "mysql" in name else "etcd": repeats for name in experiments},
+        "sole_server_heal": "30s",
+        "resumed_at": [],
         "started_at": stamp(START_WALL_NS),
         "finished_at": stamp(finished_ns),
         "experiments": experiments,

@@ -46,7 +46,12 @@ def assemble(
     records = {record["fault"]: record for record in summary.pop("faults", [])}
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
-    late = _late_ends(records, heal.get("healed", []))
+    repeats = [dict(repeat) for repeat in summary.pop("repeats")]
+    # It has a word on the repeat already where that ended the workload, as its members did not become equal.
+    repeats[-1]["convergence"] = repeats[-1]["convergence"] or _plain(heal)
+    late = _late_ends(records, [done for repeat in repeats for done in repeat["convergence"].get("healed", [])])
+    if len(members) == 1:
+        repeats = [repeat | {"convergence": None} for repeat in repeats]
     info = {
         "schema_version": SCHEMA_VERSION,
         "name": definition["name"],
@@ -59,15 +64,17 @@ def assemble(
         "key_prefix": definition["key_prefix"],
         "members": dict(members),
         "faults": [{**fault, "record": records.get(fault["id"])} for fault in definition["faults"]],
+        "repeats": repeats,
         "origin_wall_ns": summary["origin_wall_ns"],
         "workload": summary,
         "before": _plain(before),
         "after": _plain(after),
-        "convergence": _plain(heal) if len(members) > 1 else None,
+        "convergence": repeats[-1]["convergence"],
     }
-    write_json_atomic(folder / EXPERIMENT_FILE, info)
     _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    # Last: a folder that has it is whole, and a run that is gone on with leaves it alone.
+    write_json_atomic(folder / EXPERIMENT_FILE, info)
     return info
 
 

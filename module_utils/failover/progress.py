@@ -135,6 +135,7 @@ class ProgressReporter:
         self._leader: str | None = None
         self._leader_due_ns = self._origin_ns
         self._faults: dict[str, str] = {}
+        self._idle_ns = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._write(RUNNING, None)
@@ -143,6 +144,14 @@ class ProgressReporter:
         """Begin to report; ``origin_ns`` is where the tallies' times start on the monotonic clock."""
         self._origin_ns = self._written_ns = origin_ns
         self._thread.start()
+
+    def begin_repeat(self, number: int, repeats: int) -> None:
+        """Say which repeat it is; what was said of the faults of earlier ones is over."""
+        self._faults = {"": f"repeat {number} of {repeats}"}
+
+    def note_idle(self, duration_ns: int) -> None:
+        """Leave a time in which no client had anything to do out of the rate of the whole workload."""
+        self._idle_ns += duration_ns
 
     def tell_fault(self, fault: str, text: str) -> None:
         """Say of a fault how it stands; replaces what was said of it before."""
@@ -180,7 +189,7 @@ class ProgressReporter:
         if phase == RUNNING:
             since_ns, before = self._written_ns, self._written_done
         else:
-            since_ns, before = self._origin_ns, 0
+            since_ns, before = self._origin_ns + self._idle_ns, 0
         write_json_atomic(
             self._path,
             {

@@ -5,16 +5,21 @@
 The work folder gets ``history.jsonl`` (a row an operation), ``events.jsonl`` (an event a line), ``progress.json``
 (how far it is) and, at the end, ``summary.json`` (what :func:`run_workload` returns). An error, a full disk or a
 signal to end stops the workload in order: what was measured is on disk, and the faults are healed.
+
+With several repeats the stream is cut into as many slices. After each the clients wait, the faults of the slice are
+healed and the members watched until they are equal: each repeat begins on a system that is whole.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import queue
 import signal
 import socket
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,17 +30,22 @@ from typing import Any, Protocol
 
 from .failover_policy import FailoverPolicy, OperationResult
 from .faults import Emit, FaultDirector, place_event
+from .healing import Healer, MySQLAccount
 from .history import HistoryWriter
+from .key_dump import TABLE
 from .prepare import split_endpoint
 from .progress import FAILED, FINISHED, LEADER_TIMEOUT_S, EtcdLeader, ProgressReporter, Tally
 from .results import write_json_atomic
-from .shapes import SCHEMA_VERSION, FaultSpec, HistoryRow, Kind, LabError, Outcome
-from .workload import RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
+from .shapes import SCHEMA_VERSION, Event, FaultSpec, HistoryRow, Kind, LabError, Outcome
+from .workload import RETRIEVE, Operation, assign_clients, create_simulation, cut_stream, stream_digest
 
 HISTORY_FILE = "history.jsonl"
 EVENTS_FILE = "events.jsonl"
 PROGRESS_FILE = "progress.json"
 SUMMARY_FILE = "summary.json"
+
+# How often the main thread looks whether a signal has come, in s.
+SIGNAL_CHECK_S = 0.25
 
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 MYSQL_ACCOUNT = ("user", "password", "database")
@@ -70,10 +80,20 @@ class Director(Protocol):
         """End, and return the faults' records."""
 
 
+class Healing(Protocol):
+    """What the workload needs of a :class:`~.healing.Healer`."""
+
+    events: list[Event]
+
+    def run(self, faults: Sequence[str] | None) -> dict[str, Any]:
+        """Heal, wait until the members are equal, and tell how that went."""
+
+
 # Called with the client's number, from 0, and its emit.
 MakeClient = Callable[[int, Emit], Client]
-# A director is made with the emit of the run, which is there only when the event file is.
-MakeDirector = Callable[[Emit], Director]
+# A director is made for the faults of one repeat, with the emit of the run, which is there only when the event file is.
+MakeDirector = Callable[[Sequence[FaultSpec], Emit], Director]
+MakeHealer = Callable[[], Healing]
 
 
 @dataclass(frozen=True)
@@ -92,6 +112,7 @@ class RunnerConfig:
     policy: FailoverPolicy
     work_dir: Path
     faults: Sequence[FaultSpec] = ()
+    repeats: int = 1
     mysql: Mapping[str, str] = field(default_factory=dict)  # MYSQL_ACCOUNT
     source: str = field(default_factory=socket.gethostname)  # who stamps the clients' events
 
@@ -104,6 +125,8 @@ def check_config(config: RunnerConfig) -> None:
         raise LabError(f"clients is {config.clients}; it has to be at least 1")
     if not 0 <= config.rate < float("inf"):
         raise LabError(f"rate is {config.rate}; it has to be 0 (closed loop) or operations per second")
+    if config.repeats < 1:
+        raise LabError(f"repeats is {config.repeats}; it has to be at least 1")
     if not config.endpoints:
         raise LabError(f"endpoints of {config.experiment} is empty; give at least one host:port")
     for endpoint in config.endpoints:
@@ -154,10 +177,38 @@ def client_maker(config: RunnerConfig) -> MakeClient:
 
 
 def director_maker(config: RunnerConfig, agents: Mapping[str, str], key: bytes) -> MakeDirector | None:
-    """Return what makes the director of the config's faults, None where there are none."""
+    """Return what makes the directors of the config's faults, None where there are none."""
     if not config.faults:
         return None
-    return lambda emit: FaultDirector(config.faults, agents, key, emit)
+    return lambda faults, emit: FaultDirector(faults, agents, key, emit)
+
+
+def healer_maker(
+    config: RunnerConfig, agents: Mapping[str, str], key: bytes, *, timeout_s: float, sample_interval_ms: float
+) -> MakeHealer:
+    """Return what makes the healers that put the system right between two repeats.
+
+    :param timeout_s: how long a heal and the return to equal data may take
+    """
+
+    def make() -> Healer:
+        address = "client_url" if config.system == "etcd" else "address"
+        account = None
+        if config.system == "mysql_cluster":
+            user, password, database = (config.mysql[name] for name in MYSQL_ACCOUNT)
+            account = MySQLAccount(user, password, f"{database}.{TABLE}")
+        return Healer(
+            agents,
+            key,
+            config.system,
+            {name: str(member[address]) for name, member in config.members.items()},
+            timeout_s=timeout_s,
+            sample_interval_ms=sample_interval_ms,
+            source=config.source,
+            account=account,
+        )
+
+    return make
 
 
 class EventLog:
@@ -252,8 +303,19 @@ def _no_long_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """A client's share of one repeat."""
+
+    indexes: Sequence[int]
+    began_ns: int  # since the origin
+    first_index: int  # of the repeat, whoever's it is
+    on_index: Callable[[int], None]
+    over: threading.Event = field(default_factory=threading.Event)
+
+
 class _ClientThread(threading.Thread):
-    """One client and its share of the stream."""
+    """One client and its share of the stream, which it gets in turns."""
 
     def __init__(
         self,
@@ -263,7 +325,6 @@ class _ClientThread(threading.Thread):
         indexes: Sequence[int],
         tally: Tally,
         stop: _Stop,
-        on_index: Callable[[int], None],
         emit: Emit,
     ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
@@ -274,8 +335,8 @@ class _ClientThread(threading.Thread):
         self._indexes = indexes
         self._tally = tally
         self._stop_run = stop
-        self._on_index = on_index
         self._emit_to = emit
+        self._turns: queue.SimpleQueue[_Turn | None] = queue.SimpleQueue()
         self._client: Client | None = None
         self._history: HistoryWriter | None = None
         self._origin_ns = 0
@@ -292,6 +353,19 @@ class _ClientThread(threading.Thread):
         self._origin_ns = origin_ns
         self.start()
 
+    def take_turn(self, repeat: range, began_ns: int, on_index: Callable[[int], None]) -> _Turn:
+        """Begin with this client's operations of a repeat; the turn tells when they are over."""
+        first, end = (bisect_left(self._indexes, bound) for bound in (repeat.start, repeat.stop))
+        turn = _Turn(self._indexes[first:end], began_ns, repeat.start, on_index)
+        self._turns.put(turn)
+        return turn
+
+    def finish(self) -> None:
+        """End the thread once its turn is over, if it ever began."""
+        self._turns.put(None)
+        if self.ident is not None:
+            self.join()
+
     def close_client(self) -> None:
         if self._client is not None:
             self._client.close()
@@ -299,8 +373,13 @@ class _ClientThread(threading.Thread):
     def run(self) -> None:
         assert self._client is not None
         assert self._history is not None
+        while (turn := self._turns.get()) is not None:
+            self._do(turn, self._client, self._history)
+            turn.over.set()
+
+    def _do(self, turn: _Turn, client: Client, history: HistoryWriter) -> None:
         try:
-            self._run_operations(self._client, self._history)
+            self._run_operations(turn, client, history)
         except LabError as error:
             self._stop_run.fail(error)
         except Exception as error:
@@ -311,18 +390,18 @@ class _ClientThread(threading.Thread):
                 )
             )
 
-    def _run_operations(self, client: Client, history: HistoryWriter) -> None:
-        operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, self._on_index
+    def _run_operations(self, turn: _Turn, client: Client, history: HistoryWriter) -> None:
+        operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, turn.on_index
         number, prefix = self.number, self._config.key_prefix
         interval_ns = 1e9 / self._config.rate if self._config.rate else None
         stopped = self._stop_run.event
         clock_ns = time.monotonic_ns
-        for index in self._indexes:
+        for index in turn.indexes:
             if stopped.is_set():
                 return
             intended_ns = None
             if interval_ns is not None:
-                intended_ns = int(index * interval_ns)
+                intended_ns = turn.began_ns + int((index - turn.first_index) * interval_ns)
                 ahead_ns = origin_ns + intended_ns - clock_ns()
                 # Behind the plan, operations follow each other at once; their lateness stands in the history.
                 if ahead_ns > 0 and stopped.wait(ahead_ns / 1e9):
@@ -364,20 +443,27 @@ class _ClientThread(threading.Thread):
 
 
 def run_workload(
-    config: RunnerConfig, *, make_client: MakeClient, make_director: MakeDirector | None = None
+    config: RunnerConfig,
+    *,
+    make_client: MakeClient,
+    make_director: MakeDirector | None = None,
+    make_healer: MakeHealer | None = None,
 ) -> dict[str, Any]:
     """Run one experiment's workload; return its summary, which is also in summary.json.
 
-    The faults stay held at the end of a whole run, for whoever heals and times them; after an early end they are
-    healed at once. SIGTERM or SIGINT give a summary that has ``interrupted`` true.
+    The faults of the last repeat stay held at the end of a whole run, for whoever heals and times them; after an early
+    end they are healed at once. SIGTERM or SIGINT give a summary that has ``interrupted`` true. Members that do not
+    become equal after a repeat end the run, too: what is left of it would be another experiment.
 
     Raises :class:`LabError` where the run cannot begin or has to end early for an error.
 
+    :param make_healer: needed for faults that are repeated
     :returns: ``schema_version``, ``experiment``, ``system``, ``operations`` (length of the stream), ``done``,
-        ``duration_s`` (origin to the last operation's end), ``ops_per_s``, ``outcomes`` {outcome: n}, ``by_kind``
-        {kind: {outcome: n}}, ``client_cpu_s`` (of this process), ``digest``, ``endpoints`` {"host:port": operations},
-        ``failovers`` (completed ones of all clients), ``origin_wall_ns``, ``faults`` (the director's records),
-        ``interrupted``, ``message`` (why, else null)
+        ``duration_s`` (from each repeat's begin to its last operation's end, all together), ``ops_per_s``,
+        ``outcomes`` {outcome: n}, ``by_kind`` {kind: {outcome: n}}, ``client_cpu_s`` (of this process), ``digest``,
+        ``endpoints`` {"host:port": operations}, ``failovers`` (completed ones of all clients), ``origin_wall_ns``,
+        ``faults`` (the directors' records), ``repeats`` (those that began, as experiment.json has them; the last one's
+        ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
     """
     check_config(config)
     operations = create_simulation(config.iterations, config.seed)
@@ -389,7 +475,7 @@ def run_workload(
         ) from error
     # A summary of an earlier try must not stand for this one.
     (config.work_dir / SUMMARY_FILE).unlink(missing_ok=True)
-    return _Run(config, operations).execute(make_client, make_director)
+    return _Run(config, operations, make_director, make_healer).execute(make_client)
 
 
 class _LeaderFinder(Protocol):
@@ -429,9 +515,21 @@ def _leader_finder(config: RunnerConfig) -> _LeaderFinder:
 class _Run:
     """One run: its files, its threads, and their end in all cases."""
 
-    def __init__(self, config: RunnerConfig, operations: Sequence[Operation]) -> None:
+    def __init__(
+        self,
+        config: RunnerConfig,
+        operations: Sequence[Operation],
+        make_director: MakeDirector | None,
+        make_healer: MakeHealer | None,
+    ) -> None:
         self._config = config
         self._operations = operations
+        self._make_director = make_director
+        self._make_healer = make_healer
+        self._slices = cut_stream(len(operations), config.repeats)
+        self._repeats: list[dict[str, Any]] = []
+        self._records: list[dict[str, Any]] = []
+        self._unequal: str | None = None  # why the members were not equal after a repeat
         self._digest = stream_digest(operations)
         self._stop = _Stop()
         self._tallies = [Tally() for _ in range(config.clients)]
@@ -453,35 +551,38 @@ class _Run:
         self._origin_wall_ns = 0
         self._cpu_s = 0.0
 
-    def execute(self, make_client: MakeClient, make_director: MakeDirector | None) -> dict[str, Any]:
-        records: list[dict[str, Any]] = []
+    def execute(self, make_client: MakeClient) -> dict[str, Any]:
         with _signals_stop(self._stop):
             try:
                 self._events = EventLog(self._config.work_dir / EVENTS_FILE, self._config.source, self._stop.fail)
-                self._prepare(make_client, make_director)
+                self._arm(1)
+                self._connect(make_client)
                 self._measure()
             except LabError as error:
                 self._stop.fail(error)
             finally:
                 # Also on the way out of an error nobody thought of: a fault left behind would be the next run's.
-                records = self._end()
-            return self._report(records)
+                self._end()
+            return self._report()
 
-    def _prepare(self, make_client: MakeClient, make_director: MakeDirector | None) -> None:
-        """Arm the faults and connect the clients, before the experiment's time begins."""
-        config = self._config
-        if make_director is not None:
-            self._director = make_director(self._emit)
+    def _arm(self, number: int) -> None:
+        """Get ready for the faults of a repeat, before its time begins."""
+        if self._make_director is not None:
+            faults = [fault for fault in self._config.faults if fault.repeat == number]
+            self._director = self._make_director(faults, self._emit)
             self._director.arm()
-        on_index = self._director.on_index if self._director is not None else _nothing_due
+
+    def _connect(self, make_client: MakeClient) -> None:
+        """Connect the clients, before the experiment's time begins."""
+        config = self._config
         shares = assign_clients(self._operations, config.clients)
         for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
-            thread = _ClientThread(number, config, self._operations, share, tally, self._stop, on_index, self._emit)
+            thread = _ClientThread(number, config, self._operations, share, tally, self._stop, self._emit)
             self._threads.append(thread)
             thread.connect(make_client)
 
     def _measure(self) -> None:
-        """Let all clients run their share; returns when they are done or were stopped."""
+        """Let all clients run their shares, repeat by repeat; returns when they are done or were stopped."""
         config = self._config
         with _no_long_collections():
             before_ns = time.monotonic_ns()
@@ -511,26 +612,81 @@ class _Run:
                 },
             )
             self._progress.start(origin_ns)
-            cpu_before_s = time.process_time()
             for thread in self._threads:
                 thread.begin(self._history, origin_ns)
+            for number, repeat in enumerate(self._slices, 1):
+                self._measure_repeat(number, repeat, origin_ns)
+                is_last = number == len(self._slices)
+                if is_last or self._stop.event.is_set() or not self._recover(number):
+                    break
             for thread in self._threads:
-                thread.join()
-            self._cpu_s = time.process_time() - cpu_before_s
+                thread.finish()
         self._emit(
             "experiment.finished",
             {"experiment": config.experiment, "operations": self._done(), "interrupted": self._stop.event.is_set()},
         )
         self._history.close()
 
-    def _end(self) -> list[dict[str, Any]]:
-        """Close everything, whatever happened before; return the faults' records."""
-        records: list[dict[str, Any]] = []
+    def _measure_repeat(self, number: int, repeat: range, origin_ns: int) -> None:
+        """Let all clients run their shares of one repeat."""
+        cpu_before_s = time.process_time()
+        # The first begins at the origin, where a rate's plan begins.
+        began_ns = time.monotonic_ns() - origin_ns if number > 1 else 0
+        described = {"repeat": number, "first_index": repeat.start, "end_index": repeat.stop}
+        self._repeats.append({**described, "began_ns": began_ns, "ended_ns": began_ns, "convergence": None})
+        if self._config.repeats > 1:
+            self._emit("repeat.started", described)
+            self._progress.begin_repeat(number, self._config.repeats)
+        on_index = self._director.on_index if self._director is not None else _nothing_due
+        turns = [thread.take_turn(repeat, began_ns, on_index) for thread in self._threads]
+        for turn in turns:
+            # A signal that reaches another thread is handled here, but wakes nobody who waits without an end.
+            while not turn.over.wait(SIGNAL_CHECK_S):
+                continue
+        self._repeats[-1]["ended_ns"] = max(began_ns, *(tally.last_complete_ns for tally in self._tallies))
+        self._cpu_s += time.process_time() - cpu_before_s
+        if self._config.repeats > 1:
+            self._emit("repeat.finished", {"repeat": number})
+
+    def _recover(self, number: int) -> bool:
+        """Put the system right after a repeat and get ready for the next; False where there will be none.
+
+        LabError where a fault cannot be healed.
+        """
+        if self._director is None or self._make_healer is None:
+            return True
+        since_ns = time.monotonic_ns()
+        director, self._director = self._director, None
+        self._records += director.close()
+        healer = self._make_healer()
+        healed = healer.run(None)
+        for event in healer.events:
+            self._emit(event.event, {**event.data, "wall_ns": event.wall_ns, "source": event.source})
+        self._repeats[-1]["convergence"] = healed
+        self._progress.note_idle(time.monotonic_ns() - since_ns)
+        name = f"{self._config.experiment}, repeat {number}"
+        for member, reason in healed["errors"].items():
+            raise LabError(
+                f"{name}: {member} was not healed: {reason}. Its agent tries again by itself; ./scripts/lab heal "
+                "starts the member."
+            )
+        if not healed["converged"]:
+            self._unequal = f"{name}: the members were not equal afterwards: {'; '.join(healed['reasons'])}"
+        elif not self._stop.event.is_set():
+            self._arm(number + 1)
+            return True
+        return False
+
+    def _end(self) -> None:
+        """Close everything, whatever happened before."""
         early = self._stop.event.is_set() or self._done() < len(self._operations)
-        if early:
+        if early and self._unequal is None:
             self._stop.event.set()
+        for thread in self._threads:
+            thread.finish()
         if self._director is not None:
-            records = self._director.close(heal=early)
+            self._records += self._director.close(heal=early)
+        self._note_never_asked()
         if self._history is not None:
             # Where it is broken, that was said already.
             with suppress(LabError):
@@ -539,11 +695,17 @@ class _Run:
             thread.close_client()
         if self._events is not None:
             self._events.close()
-        return records
 
-    def _report(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+    def _note_never_asked(self) -> None:
+        """Keep a record of the faults of repeats that never began."""
+        told = {record["fault"] for record in self._records}
+        rest = [fault for fault in self._config.faults if fault.id not in told]
+        if rest and self._make_director is not None:
+            self._records += self._make_director(rest, self._emit).close()
+
+    def _report(self) -> dict[str, Any]:
         """Write summary and last progress; raise the error that ended the run, if one did."""
-        summary = self._summarize(records)
+        summary = self._summarize()
         error, message = self._stop.error, summary["message"]
         # The first error is the cause; with a full disk these fail, too.
         try:
@@ -559,7 +721,7 @@ class _Run:
             raise error
         return summary
 
-    def _summarize(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+    def _summarize(self) -> dict[str, Any]:
         by_kind = {kind.value: {outcome.value: 0 for outcome in Outcome} for kind in Kind}
         endpoints: Counter[str] = Counter()
         for tally in self._tallies:
@@ -567,8 +729,8 @@ class _Run:
             for (kind, outcome), count in tally.counts.items():
                 by_kind[kind][outcome] += count
         done = self._done()
-        duration_s = max(tally.last_complete_ns for tally in self._tallies) / 1e9
-        message = None
+        duration_s = sum(repeat["ended_ns"] - repeat["began_ns"] for repeat in self._repeats) / 1e9
+        message = self._unequal
         if self._stop.error is not None:
             message = str(self._stop.error)
         elif self._stop.event.is_set():
@@ -591,7 +753,8 @@ class _Run:
             "endpoints": dict(endpoints),
             "failovers": self._failovers,
             "origin_wall_ns": self._origin_wall_ns,
-            "faults": records,
+            "faults": self._records,
+            "repeats": self._repeats,
             "interrupted": self._stop.event.is_set(),
             "message": message,
         }

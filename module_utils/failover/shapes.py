@@ -98,7 +98,8 @@ class Event:
     """Something that a fault, a server or a client did.
 
     ``event`` is a dotted name. Those the report and the checkers rely on:
-    ``experiment.started`` ``experiment.finished`` ``client.members_discovered`` ``client.connected``
+    ``experiment.started`` ``experiment.finished`` ``repeat.started`` ``repeat.finished``
+    ``client.members_discovered`` ``client.connected``
     ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
     ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``server.election_started``
@@ -120,7 +121,9 @@ class Event:
 class FaultSpec:
     """One fault of an experiment, resolved: what is done to which member, at which operation index."""
 
-    id: str  # unique within the experiment, e.g. "F1"; of several members at once "F1.1", "F1.2", ...
+    # Unique within the experiment, e.g. "F1"; of several members at once "F1.1", "F1.2", ...; of several repeats
+    # "F1@1", "F1@2", ...
+    id: str
     action: str  # one of faults.ACTIONS
     target: str  # "leader", "follower", "follower 2", ... or a member's name
     at_index: int  # fired just before the operation of this index is invoked
@@ -129,6 +132,10 @@ class FaultSpec:
     heal_after_ms: float | None = None  # of "delay": after the signal
     isolate: str | None = None  # of a partition: from whom, one of isolation.FROM
     direction: str | None = None  # of a partition: one of isolation.DIRECTIONS
+    # What belongs to the action alone: write_iops of slow_disk, delay_ms or rate_kbit of slow_network.
+    options: dict[str, float] = field(default_factory=dict)
+    keep_majority: bool = False  # strikes only while a majority of the members is up without its target
+    repeat: int = 1  # the repeat that it belongs to, from 1
 
 
 @dataclass
@@ -155,7 +162,10 @@ RUN_KEYS = (
     "iterations",
     "clients",
     "rate",
+    "repeats",  # system -> how many slices its streams were cut into
+    "sole_server_heal",  # as given: how long a server without replicas stays away in the catalog's experiments
     "started_at",  # ISO 8601, UTC
+    "resumed_at",  # [ISO 8601, UTC], where the run was interrupted and gone on with
     "finished_at",
     "experiments",  # names, in the order they ran
     "hosts",
@@ -177,9 +187,13 @@ EXPERIMENT_KEYS = (
     "key_prefix",
     "members",  # member name -> {"client_url" or "address"}
     "faults",  # [FaultSpec as dict + "record": what really happened]
+    # One object a repeat: {"repeat": from 1, "first_index", "end_index" (exclusive), "began_ns", "ended_ns" (of the
+    # history's clock; the end is that of its last operation), "convergence"}. Between two repeats nobody tries
+    # anything.
+    "repeats",
     "origin_wall_ns",
     "workload",  # summary of workload_run: duration_s, ops_per_s, outcomes, client_cpu_s, digest
     "before",  # the system as observed before operation 0 (steady-state gate)
     "after",  # the system as observed after the heal
-    "convergence",  # {"converged": bool, "duration_ms": float|null, "samples": [...]} or null
+    "convergence",  # of the last repeat: {"converged": bool, "duration_ms": float|null, "samples": [...]} or null
 )

@@ -13,6 +13,7 @@ import hashlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from random import Random
 
 from .shapes import Kind, LabError
@@ -203,6 +204,15 @@ def summarize(operations: Sequence[Operation]) -> dict[str, int | str]:
         "expected_keys": counts[CREATE] - counts[DELETE],
         "digest": stream_digest(operations),
     }
+
+
+def cut_stream(operations: int, repeats: int) -> list[range]:
+    """Return the operations of each repeat: the stream in order, cut into slices that differ by one at most.
+
+    :param operations: length of the stream
+    """
+    bounds = [operations * number // repeats for number in range(repeats + 1)]
+    return [range(first, end) for first, end in pairwise(bounds)]
 
 
 def assign_clients(operations: Sequence[Operation], clients: int) -> list[list[int]]:

@@ -27,7 +27,14 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "clients": 1,
         "rate": 0,
         "members": {"mysql1": {"address": "192.0.2.21:3306"}},
-        "workload": {"changed": True, "origin_wall_ns": 1, "duration_s": 1.5},
+        "workload": {
+            "changed": True,
+            "origin_wall_ns": 1,
+            "duration_s": 1.5,
+            "repeats": [
+                {"repeat": 1, "first_index": 0, "end_index": 90, "began_ns": 0, "ended_ns": 9, "convergence": None}
+            ],
+        },
         "heal": {"changed": False},
         "before": {"changed": False, "version": "9"},
         "after": {"changed": False, "version": "9"},

@@ -17,6 +17,7 @@ from failover.shapes import EXPERIMENT_KEYS, LabError
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "tests/fixtures/etcd_log"
 FAULT = {"id": "F1", "action": "stop", "target": "leader", "at_index": 240, "heal": "end"}
+REPEAT = {"repeat": 1, "first_index": 0, "end_index": 2000, "began_ns": 0, "ended_ns": 7, "convergence": None}
 # Before, within and after the time of the fixture's logs.
 EARLY_NS, LATE_NS = 1, 4_000_000_000_000_000_000
 
@@ -54,7 +55,6 @@ def arguments(**changed: Any) -> dict[str, Any]:
             "key_prefix": "EXP2-",
             "members": list(members),
             "faults": [FAULT],
-            "fault_data": [],
         },
         "iterations": 2000,
         "seed": 7,
@@ -68,6 +68,7 @@ def arguments(**changed: Any) -> dict[str, Any]:
             "origin_wall_ns": EARLY_NS,
             "duration_s": 7.5,
             "faults": [{"fault": "F1", "fired": True}],
+            "repeats": [REPEAT],
         },
         "heal": {"changed": True, "msg": "healed", "converged": True, "duration_ms": 12.5, "samples": []},
         "before": {"changed": False, "healthy": True},
@@ -84,6 +85,7 @@ def test_experiment_json_has_its_keys_and_nothing_of_ansible(folder: Path) -> No
     assert written["workload"] == {"origin_wall_ns": EARLY_NS, "duration_s": 7.5}
     assert written["origin_wall_ns"] == EARLY_NS
     assert written["convergence"] == {"converged": True, "duration_ms": 12.5, "samples": []}
+    assert written["repeats"] == [REPEAT | {"convergence": written["convergence"]}]
     assert written["before"] == {"healthy": True}
     assert written["after"] == {"healthy": True, "leader": "etcd2"}
 
@@ -190,3 +192,30 @@ def test_an_end_that_was_seen_is_told_once(folder: Path) -> None:
     given["heal"]["healed"] = [{"fault": "F1", "process_gone_wall_ns": 6}]
     assert assemble(folder, **given)["faults"][0]["record"]["process_gone_wall_ns"] == 5
     assert "fault.process_gone" not in (folder / "events.jsonl").read_text()
+
+
+def test_each_repeat_has_the_heal_after_it(folder: Path) -> None:
+    between = {"converged": True, "duration_ms": 9.0, "samples": [], "healed": []}
+    given = arguments()
+    given["workload"]["repeats"] = [REPEAT | {"convergence": between}, REPEAT | {"repeat": 2}]
+    written = assemble(folder, **given)
+    assert [repeat["convergence"]["duration_ms"] for repeat in written["repeats"]] == [9.0, 12.5]
+    assert written["convergence"]["duration_ms"] == 12.5
+
+
+def test_members_that_differed_after_the_last_repeat_stay_told(folder: Path) -> None:
+    differed = {"converged": False, "duration_ms": None, "samples": [], "healed": [], "reasons": ["they differ"]}
+    given = arguments()
+    given["workload"]["repeats"] = [REPEAT | {"convergence": differed}]
+    assert assemble(folder, **given)["convergence"] == differed
+
+
+def test_a_process_that_ended_between_repeats_is_completed_by_the_heal_there(folder: Path) -> None:
+    gone = {"fault": "F1@1", "member": "etcd1", "pid": 7, "signal_sent_wall_ns": 5, "process_gone_wall_ns": 1_000_005}
+    record = {"fault": "F1@1", "fired": True, "process_gone_wall_ns": None, "gone_ms": None}
+    given = arguments()
+    given["definition"]["faults"] = [FAULT | {"id": "F1@1"}, FAULT | {"id": "F1@2"}]
+    given["workload"]["faults"] = [record, record | {"fault": "F1@2"}]
+    given["workload"]["repeats"] = [REPEAT | {"convergence": {"healed": [gone]}}, REPEAT | {"repeat": 2}]
+    records = [fault["record"] for fault in assemble(folder, **given)["faults"]]
+    assert [record["gone_ms"] for record in records] == [1.0, None]

@@ -22,12 +22,13 @@ from failover.runner import (
     client_maker,
     describe_fault,
     director_maker,
+    healer_maker,
     run_workload,
 )
-from failover.shapes import FaultSpec, HistoryRow, LabError
+from failover.shapes import Event, FaultSpec, HistoryRow, LabError
 from failover.workload import assign_clients, create_simulation, stream_digest, summarize
 from fake_gateway import closed_endpoint
-from fake_system import FakeDirector, FakeSystem
+from fake_system import FakeDirector, FakeHealer, FakeSystem
 
 ITERATIONS = 400
 OPERATIONS = create_simulation(ITERATIONS, 7)
@@ -206,7 +207,7 @@ def test_director_hears_of_every_operation_before_it_is_invoked(tmp_path: Path) 
     seen: list[int] = []
     system = FakeSystem(lambda *_: seen.append(directors[0].indexes[-1]))
 
-    def make(emit: Any) -> FakeDirector:
+    def make(_faults: Any, emit: Any) -> FakeDirector:
         directors.append(FakeDirector(emit))
         return directors[0]
 
@@ -226,7 +227,7 @@ def test_faults_that_cannot_be_armed_end_the_run_before_it_begins(tmp_path: Path
         run_workload(
             config(tmp_path),
             make_client=system.make_client,
-            make_director=lambda emit: FakeDirector(emit, LabError("the agent of etcd1 is silent")),
+            make_director=lambda _faults, emit: FakeDirector(emit, LabError("the agent of etcd1 is silent")),
         )
     assert system.threads == {}
     assert not (tmp_path / "history.jsonl").exists()
@@ -241,7 +242,7 @@ def test_no_director_without_faults(tmp_path: Path) -> None:
     make = director_maker(config(tmp_path, faults=[fault]), {"etcd1": closed_endpoint()}, b"k" * 32)
     assert make is not None
     told: list[str] = []
-    records = make(lambda name, _data: told.append(name)).close()
+    records = make([fault], lambda name, _data: told.append(name)).close()
     assert (records[0]["fault"], records[0]["fired"], told) == ("F1", False, [])
 
 
@@ -269,7 +270,7 @@ def test_faults_are_told_in_a_few_words(name: str, data: dict[str, Any], text: s
 def run_with_director(work: Path, system: FakeSystem, **changes: Any) -> tuple[dict[str, Any] | LabError, FakeDirector]:
     directors: list[FakeDirector] = []
 
-    def make(emit: Any) -> FakeDirector:
+    def make(_faults: Any, emit: Any) -> FakeDirector:
         directors.append(FakeDirector(emit))
         return directors[0]
 
@@ -482,3 +483,127 @@ def test_the_primary_of_a_group_stands_in_the_progress(tmp_path: Path, monkeypat
     run_workload(config(tmp_path, system="mysql_cluster", members=members), make_client=FakeSystem().make_client)
     assert progress_of(tmp_path)["leader"] in (None, "group2")
     assert closed == [True]
+
+
+# ---------------------------------------------------------------- repeats
+
+EQUAL = {"healed": [], "errors": {}, "converged": True, "duration_ms": 5.0, "reasons": []}
+CUTS = [0, len(OPERATIONS) // 3, 2 * len(OPERATIONS) // 3, len(OPERATIONS)]
+
+
+class Repeated:
+    """Three repeats with a director and a heal each."""
+
+    def __init__(self, heals: list[dict[str, Any]]) -> None:
+        self.directors: list[tuple[list[str], FakeDirector]] = []
+        self.heals = iter(heals)
+        self.system = FakeSystem(lambda *_: self.busy.append(len(self.directors)))
+        self.busy: list[int] = []  # how many directors there were at each operation
+        self.ended: Any = None
+
+    def make_director(self, faults: Any, emit: Any) -> FakeDirector:
+        ids = [fault.id for fault in faults]
+        self.directors.append((ids, FakeDirector(emit, faults=tuple(ids))))
+        return self.directors[-1][1]
+
+    def make_healer(self) -> FakeHealer:
+        healed = Event(6, "etcd2", "fault.healed", {"fault": "F1@1", "member": "etcd2"})
+        return FakeHealer(next(self.heals), [healed])
+
+    def run(self, work: Path, **changes: Any) -> Repeated:
+        faults = [FaultSpec(f"F1@{n}", "stop", "leader", CUTS[n - 1] + 3, "end", repeat=n) for n in (1, 2, 3)]
+        try:
+            self.ended = run_workload(
+                config(work, repeats=3, faults=faults, **changes),
+                make_client=self.system.make_client,
+                make_director=self.make_director,
+                make_healer=self.make_healer,
+            )
+        except LabError as error:
+            self.ended = error
+        return self
+
+
+@pytest.mark.parametrize("clients", [1, 3])
+def test_each_repeat_has_its_slice_its_faults_and_its_heal(tmp_path: Path, clients: int) -> None:
+    run = Repeated([EQUAL, EQUAL]).run(tmp_path, clients=clients)
+    assert [faults for faults, _ in run.directors] == [["F1@1"], ["F1@2"], ["F1@3"]]
+    for number, (_, director) in enumerate(run.directors):
+        assert sorted(director.indexes) == list(range(CUTS[number], CUTS[number + 1]))
+        assert director.closed_with == [False]
+    # No operation of a repeat began before the heal of the one before it.
+    assert run.busy == sorted(run.busy)
+    repeats = run.ended["repeats"]
+    assert [(r["repeat"], r["first_index"], r["end_index"]) for r in repeats] == [
+        (n, CUTS[n - 1], CUTS[n]) for n in (1, 2, 3)
+    ]
+    assert [repeat["convergence"] for repeat in repeats] == [EQUAL, EQUAL, None]
+    rows = rows_of(tmp_path)
+    for repeat in repeats:
+        own = [row for row in rows if repeat["first_index"] <= row.index < repeat["end_index"]]
+        assert repeat["began_ns"] <= min(row.invoke_ns for row in own)
+        assert repeat["ended_ns"] == max(row.complete_ns for row in own)
+    assert repeats[0]["began_ns"] == 0
+    active_s = sum(repeat["ended_ns"] - repeat["began_ns"] for repeat in repeats) / 1e9
+    assert run.ended["duration_s"] == pytest.approx(active_s)
+    told = names(tmp_path)
+    assert (told.count("repeat.started"), told.count("repeat.finished"), told.count("fault.healed")) == (3, 3, 2)
+    assert run.ended["interrupted"] is False
+    assert progress_of(tmp_path)["faults"][0] == "repeat 3 of 3"
+
+
+def test_a_rate_is_planned_from_each_repeats_begin(tmp_path: Path) -> None:
+    run = Repeated([EQUAL, EQUAL]).run(tmp_path, rate=50_000.0)
+    began_ns = [repeat["began_ns"] for repeat in run.ended["repeats"]]
+    for row in rows_of(tmp_path):
+        number = sum(row.index >= cut for cut in CUTS[1:])
+        assert row.intended_ns == began_ns[number] + int((row.index - CUTS[number]) * 1e9 / 50_000)
+
+
+def test_members_that_differ_end_the_run_and_what_was_measured_stays(tmp_path: Path) -> None:
+    differ = EQUAL | {"converged": False, "reasons": ["etcd1 and etcd2 differ"]}
+    run = Repeated([EQUAL, differ]).run(tmp_path)
+    assert run.ended["done"] == CUTS[2]
+    assert run.ended["interrupted"] is False
+    assert run.ended["message"] == ("E1-mysql, repeat 2: the members were not equal afterwards: etcd1 and etcd2 differ")
+    assert [repeat["convergence"] for repeat in run.ended["repeats"]] == [EQUAL, differ]
+    # The fault that was never asked for has a record all the same.
+    assert [faults for faults, _ in run.directors] == [["F1@1"], ["F1@2"], ["F1@3"]]
+    assert len(rows_of(tmp_path)) == CUTS[2]
+
+
+def test_a_member_that_cannot_be_healed_ends_the_run(tmp_path: Path) -> None:
+    run = Repeated([EQUAL | {"converged": False, "errors": {"etcd2": "it does not start"}}]).run(tmp_path)
+    assert str(run.ended) == (
+        "E1-mysql, repeat 1: etcd2 was not healed: it does not start. Its agent tries again by itself; "
+        "./scripts/lab heal starts the member."
+    )
+    assert progress_of(tmp_path)["phase"] == "failed"
+
+
+def test_an_error_in_a_later_repeat_heals_that_repeats_faults(tmp_path: Path) -> None:
+    run = Repeated([EQUAL])
+    calls: list[str] = []
+
+    def hook(_client: int, _method: str, key: str) -> None:
+        calls.append(key)
+        if len(calls) == CUTS[1] + 5:
+            raise LabError("the table is gone")
+
+    run.system.hook = hook
+    run.run(tmp_path)
+    assert str(run.ended) == "the table is gone"
+    assert [director.closed_with for _, director in run.directors[:2]] == [[False], [True]]
+
+
+def test_without_faults_repeats_follow_each_other(tmp_path: Path) -> None:
+    summary = run_workload(config(tmp_path, repeats=4), make_client=FakeSystem().make_client)
+    assert (len(summary["repeats"]), summary["done"]) == (4, len(OPERATIONS))
+    assert all(repeat["convergence"] is None for repeat in summary["repeats"])
+
+
+def test_a_healer_is_made_of_the_runs_own_settings(tmp_path: Path) -> None:
+    group = config(tmp_path, system="mysql_cluster", members={"group1": {"address": "10.0.0.1:3306"}})
+    for wanted in (group, config(tmp_path)):
+        make = healer_maker(wanted, {}, b"k" * 32, timeout_s=1, sample_interval_ms=20)
+        assert make().events == []

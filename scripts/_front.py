@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,8 +28,9 @@ from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
 # Playbooks whose name is not their verb.
 PLAYBOOKS = {"run": "site"}
+MEASURING_VERBS = ("run", "campaign")
 # Verbs that end with a verdict on data; the others end with what Ansible says.
-JUDGING_VERBS = ("run", "verify", "verdict")
+JUDGING_VERBS = (*MEASURING_VERBS, "verify", "verdict")
 # The play that leaves members down when it does not come to its end, and the one that fails where data is not valid.
 EXPERIMENTS_PLAY = "Experiments"
 VERDICT_PLAY = "Verdict"
@@ -149,6 +151,17 @@ def options_that_name_the_lab(options: list[str]) -> list[str]:
     return kept
 
 
+def options_without_resume(options: list[str]) -> list[str]:
+    """Return ansible-playbook's options without the one that names a run to go on with."""
+    kept: list[str] = []
+    for option in options:
+        if option.startswith("resume=") and kept and kept[-1] in ("-e", "--extra-vars"):
+            kept.pop()
+        else:
+            kept.append(option)
+    return kept
+
+
 def heal(options: list[str]) -> bool:
     """Heal what an experiment that did not come to its end left; say how that went."""
     complain("an experiment did not come to its end: healing the members")
@@ -209,13 +222,25 @@ def explain_failure(verb: str, playbook: Playbook) -> None:
         complain(f"{verb} could not start; the lines above say why")
 
 
+def explain_resume(verb: str, options: list[str], playbook: Playbook) -> bool:
+    """Say how a run goes on of which some experiments were not run to their end; return whether this is one."""
+    folder = playbook.results_run()
+    if verb not in MEASURING_VERBS or not playbook.left_faults or folder is None:
+        return False
+    again = shlex.join([*options_without_resume(options), "-e", f"resume={folder.name}"])
+    complain(f"experiments that were finished are kept; to go on with the rest: ./scripts/lab {verb} {again}")
+    return True
+
+
 def explain_interruption(verb: str, options: list[str], playbook: Playbook) -> None:
     """Put right what an interruption left; say what there is now and how to go on."""
     phase = playbook.phases[-1]["name"] if playbook.phases else "its start"
     complain(f"{verb} was interrupted in phase {phase}" if playbook.phases else f"{verb} was interrupted at its start")
     if playbook.left_faults:
         heal(options)
-    if verb in ("run", "up"):
+    if explain_resume(verb, options, playbook):
+        complain("what is up stays up, ./scripts/lab down removes it")
+    elif verb in MEASURING_VERBS or verb == "up":
         complain(f"what is up stays up: ./scripts/lab {verb} goes on from there, ./scripts/lab down removes it")
     else:
         complain(f"./scripts/lab {verb} does the rest")
@@ -232,6 +257,7 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
     if lab_failed:
         if playbook.left_faults:
             heal(options)
+        explain_resume(verb, options, playbook)
         explain_failure(verb, playbook)
         return EXIT_LAB_FAILED
     folder = playbook.results_run()

@@ -290,8 +290,6 @@ class CallbackModule(Default):  # type: ignore[misc]
         """Say where the time went and what changed."""
         self._end_phase()
         self._record.hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        told = stats.custom.get("_run", {}).get(FOLDER_STATISTIC)
-        self._record.results_folder = None if told is None else str(told)
         self._save()
         if self._verbose:
             super().v2_playbook_on_stats(stats)
@@ -332,6 +330,10 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Count changes; show what a playbook has to say."""
+        # Now, not with the recap at the end: a run that is interrupted has none.
+        statistics = result.result.get("ansible_stats", {}).get("data", {})
+        if FOLDER_STATISTIC in statistics:
+            self._record.results_folder = str(statistics[FOLDER_STATISTIC])
         if result.result.get("changed") and self._phase and not isinstance(result.task, TaskInclude):
             self._phase.changed += 1
             if not self._verbose and (result.task.check_mode or result.task.diff):

@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_open
+short_description: Open the record of a run, or go on with one that was interrupted
+description:
+  - Makes the run's folder and writes its plan into C(plan.json).
+  - With O(resume) it compares the plan with the one that the run was begun with, removes what unfinished experiments
+    left, and says which experiments are still to be run. A run that was begun with another plan is refused.
+author: The failover lab's authors (@failover-lab)
+attributes:
+  check_mode:
+    description: Can run in check mode and report what it would do without changing the target.
+    support: full
+    details: Compares the plans, and writes nothing.
+  diff_mode:
+    description: Returns details on what has changed.
+    support: none
+options:
+  folder:
+    description: The run's folder in the results.
+    type: path
+    required: true
+  resume:
+    description: Whether the run was begun before.
+    type: bool
+    default: false
+  experiments:
+    description: The experiments as M(experiment_plan_info) resolved them.
+    type: list
+    elements: dict
+    required: true
+  iterations:
+    description: Iterations of the workload's generator.
+    type: int
+    required: true
+  seed:
+    description: Seed of the workload.
+    type: int
+    required: true
+  clients:
+    description: Number of concurrent clients.
+    type: int
+    required: true
+  rate:
+    description: Operations per second, 0 for no limit.
+    type: float
+    required: true
+  repeats:
+    description: How often the faults of each experiment strike, a number or numbers by system.
+    type: raw
+    required: true
+  sole_server_heal:
+    description: How long a server without replicas stays away in the experiments of the catalog, as it was given.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Go on with an interrupted run
+  run_open:
+    folder: results/20261123T045000Z-seed7
+    resume: true
+    experiments: "{{ plan.experiments }}"
+    iterations: 3000
+    seed: 7
+    clients: 1
+    rate: 0
+    repeats: 10
+    sole_server_heal: 30s
+  register: run
+"""
+
+RETURN = r"""
+started_at:
+  description: When the run began, in ISO 8601, UTC.
+  returned: success
+  type: str
+  sample: "2026-11-23T04:50:00Z"
+resumed_at:
+  description: When it was gone on with.
+  returned: success
+  type: list
+  elements: str
+  sample: ["2026-11-23T05:10:00Z"]
+pending:
+  description: Names of the experiments that are still to be run.
+  returned: success
+  type: list
+  elements: str
+  sample: [E3-mysql]
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.failover.plan import normal_repeats
+from ansible.module_utils.failover.run_record import SETTINGS, open_run
+from ansible.module_utils.failover.shapes import LabError
+
+
+def main() -> None:
+    """Wire the arguments to the core."""
+    module = AnsibleModule(
+        argument_spec={
+            "folder": {"type": "path", "required": True},
+            "resume": {"type": "bool", "default": False},
+            "experiments": {"type": "list", "elements": "dict", "required": True},
+            "iterations": {"type": "int", "required": True},
+            "seed": {"type": "int", "required": True},
+            "clients": {"type": "int", "required": True},
+            "rate": {"type": "float", "required": True},
+            "repeats": {"type": "raw", "required": True},
+            "sole_server_heal": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        opened = open_run(
+            Path(wanted["folder"]),
+            {name: wanted[name] for name in (*SETTINGS, "experiments")}
+            | {"repeats": normal_repeats(wanted["repeats"])},
+            now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            resume=wanted["resume"],
+            dry_run=module.check_mode,
+        )
+    except LabError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=True, **opened)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Opens the record of a run: a new one, or one that was interrupted and is gone on with.
+
+``plan.json`` in the run's folder says what the run is about. An experiment is finished when its folder has an
+``experiment.json``; of others nothing is kept, and they run again from their beginning.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .results import EXPERIMENT_FILE, read_json, write_json_atomic
+from .shapes import SCHEMA_VERSION, LabError
+
+PLAN_FILE = "plan.json"
+# What of a plan has to be the same to go on: with another value it would be another run.
+SETTINGS = ("iterations", "seed", "clients", "rate", "repeats", "sole_server_heal")
+
+
+def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, dry_run: bool = False) -> dict[str, Any]:
+    """Make a run's folder with its plan, or take up the one that is there.
+
+    :param plan: SETTINGS, and ``experiments`` as the plan resolved them
+    :param now: ISO 8601, UTC
+    :param resume: whether the run was begun before
+    :param dry_run: change nothing
+    :returns: ``started_at``, ``resumed_at`` (list), ``pending`` (names of the experiments that are still to be run)
+
+    Raises :class:`LabError` where the run that is there is another one, or the disk does not take the plan.
+    """
+    names = [experiment["name"] for experiment in plan["experiments"]]
+    if resume:
+        record = _read(folder, plan)
+        record["resumed_at"] = [*record["resumed_at"], now]
+        pending = [name for name in names if not (folder / name / EXPERIMENT_FILE).is_file()]
+    else:
+        record = {"schema_version": SCHEMA_VERSION, **plan, "started_at": now, "resumed_at": []}
+        pending = names
+    if not dry_run:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in pending:
+                if (folder / name).is_dir():
+                    shutil.rmtree(folder / name)
+        except OSError as error:
+            raise LabError(
+                f"results folder {error.filename or folder}: {(error.strerror or str(error)).lower()}; check its "
+                "rights and the space, or give another results_dir"
+            ) from error
+        write_json_atomic(folder / PLAN_FILE, record)
+    return {"started_at": record["started_at"], "resumed_at": record["resumed_at"], "pending": pending}
+
+
+def _option(name: str, value: Any) -> str:
+    """Return the option of ansible-playbook that gives a variable this value."""
+    return f"-e '{json.dumps({name: value})}'" if isinstance(value, Mapping) else f"-e {name}={value}"
+
+
+def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan that a run was begun with; LabError where it is not the wanted one."""
+    if not (folder / PLAN_FILE).is_file():
+        raise LabError(
+            f"resume: {folder} is no run to go on with, as it has no {PLAN_FILE}. Give the name of a folder in "
+            "results_dir, or leave resume out for a new run."
+        )
+    record = read_json(folder / PLAN_FILE, "the run's plan")
+    other = [name for name in SETTINGS if record.get(name) != plan[name]]
+    if other:
+        begun = " ".join(_option(name, record.get(name)) for name in other)
+        raise LabError(
+            f"resume: {folder.name} was begun with other settings than these. Go on with {begun}, or leave resume out."
+        )
+    begun_with, wanted = ([experiment["name"] for experiment in p["experiments"]] for p in (record, plan))
+    if begun_with != wanted:
+        raise LabError(
+            f"resume: {folder.name} was begun with other experiments. Go on with "
+            f"-e experiments={','.join(begun_with)}, or leave resume out."
+        )
+    changed = [
+        new["name"] for old, new in zip(record["experiments"], plan["experiments"], strict=True) if dict(old) != new
+    ]
+    if changed:
+        raise LabError(
+            f"resume: {', '.join(changed)} of {folder.name} was defined otherwise when the run began ({PLAN_FILE} "
+            "there). Set experiment_catalog and the inventory as they were, or leave resume out."
+        )
+    return record

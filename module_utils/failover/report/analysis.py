@@ -7,8 +7,9 @@ All times are nanoseconds since the experiment's origin unless a name ends in an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,14 @@ ATTRIBUTION_LIMIT_NS = 5 * S
 # The smallest window that still holds enough operations of one serial client (about 1 ms each) to be a rate.
 WINDOW_LADDER_MS = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 PREFERRED_WINDOW_MS = 100
+
+# Windows that tell when latency and throughput are back: 100 ms hold some operations even of a slow serial client. A
+# short repeat has narrower ones, as a fault may strike a fifth of a second after its beginning.
+WINDOWS_NS = (100 * MS, 50 * MS, 20 * MS, 10 * MS)
+ENOUGH_WINDOWS, LEAST_WINDOWS = 10, 3
+LEAST_OPERATIONS = 5
+# The latency is back when it stays in its band for so many windows; see latency_band.
+STAYS_WINDOWS, STAYS_LEAST = 10, 9
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,77 @@ def columns_of_table(table: pyarrow.Table) -> Columns:
     )
 
 
+# ---------------------------------------------------------------- repeats
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One repeat of an experiment's faults: a slice of the stream. Before the next one nobody sends anything."""
+
+    number: int
+    start_ns: int  # first invocation
+    end_ns: int  # last completion
+    idle_ns: int  # how long nobody sent anything before it, since the first operation of all
+    columns: Columns  # its own operations
+    convergence: Mapping[str, Any] | None  # the heal after it, and how the members became equal
+
+    def worked_s(self, at_ns: int) -> float:
+        """Return a moment of this repeat in s of the time in which operations were sent, up to the repeat's end."""
+        return (min(at_ns, self.end_ns) - self.idle_ns) / S
+
+
+def repeats_of(definition: Mapping[str, Any], columns: Columns) -> list[Repeat]:
+    """Divide a history into the repeats of its experiment; those of which nothing was recorded are left out.
+
+    :param definition: experiment.json
+    """
+    found: list[Repeat] = []
+    idle_ns = 0
+    for repeat in definition["repeats"]:
+        chosen = (columns.index >= repeat["first_index"]) & (columns.index < repeat["end_index"])
+        own = _rows(columns, chosen)
+        if not len(own):
+            continue
+        start_ns, end_ns = int(own.invoke_ns.min()), int(own.complete_ns.max())
+        if found:
+            idle_ns += start_ns - found[-1].end_ns
+        found.append(Repeat(int(repeat["repeat"]), start_ns, end_ns, idle_ns, own, repeat["convergence"]))
+    return found
+
+
+def _rows(columns: Columns, chosen: Mask) -> Columns:
+    return Columns(**{item.name: getattr(columns, item.name)[chosen] for item in fields(Columns)})
+
+
+def without_idle(repeats: Sequence[Repeat]) -> Columns | None:
+    """Return all operations on a time line that goes on only while operations are sent; None without operations."""
+    if not repeats:
+        return None
+    moved = [
+        replace(
+            repeat.columns,
+            intended_ns=repeat.columns.intended_ns - repeat.idle_ns,
+            invoke_ns=repeat.columns.invoke_ns - repeat.idle_ns,
+            complete_ns=repeat.columns.complete_ns - repeat.idle_ns,
+        )
+        for repeat in repeats
+    ]
+    return Columns(
+        **{item.name: np.concatenate([getattr(own, item.name) for own in moved]) for item in fields(Columns)}
+    )
+
+
+def longest_gap_of(repeats: Iterable[Repeat]) -> Gap | None:
+    """Return the longest time without an ok completion within one repeat, on the time line without idle time."""
+    gaps = []
+    for repeat in repeats:
+        completions = repeat.columns.complete_ns[repeat.columns.ok]
+        gap = longest_gap(completions, repeat.start_ns, repeat.end_ns)
+        if gap is not None:
+            gaps.append(Gap(gap.start_ns - repeat.idle_ns, gap.end_ns - repeat.idle_ns, gap.ended))
+    return max(gaps, key=lambda gap: gap.end_ns - gap.start_ns, default=None)
+
+
 # ---------------------------------------------------------------- latency
 
 
@@ -123,6 +203,11 @@ def latency_summary(latency_ns: Ints) -> dict[str, Any]:
         summary[f"{name}_ms"] = int(ordered[_rank(len(ordered), thousandths)]) / MS
     summary["max_ms"] = int(ordered[-1]) / MS
     return summary
+
+
+def quantile(values: Ints, thousandths: int) -> int | None:
+    """Return one quantile of the values as :func:`latency_summary` defines it; None where there is no value."""
+    return int(np.sort(values)[_rank(len(values), thousandths)]) if len(values) else None
 
 
 def _rank(count: Any, thousandths: int) -> Any:
@@ -172,6 +257,71 @@ def latency_over_time(columns: Columns, start_ns: int, end_ns: int, buckets: int
     result["p99_ms"] = (ordered[first + _rank(size, 990)] / MS).tolist()
     result["max_ms"] = (ordered[first + size - 1] / MS).tolist()
     return result
+
+
+@dataclass(frozen=True)
+class LatencyBand:
+    """The latency that was usual before a fault, and when it was usual again."""
+
+    most_ns: int  # upper end of the band: p95 of the windows' medians before the fault
+    windows: int  # windows before the fault that it rests on
+    back_ns: int | None  # beginning of the first window from which on it was in the band; None: not while watched
+
+
+def baseline_window_ns(columns: Columns, start_ns: int, moment_ns: int) -> int:
+    """Choose the width of the windows by which the time before a fault is compared with that after its outage.
+
+    The widest of which ENOUGH_WINDOWS lie before the fault, and none that would hold fewer than LEAST_OPERATIONS on
+    average: their median would be one operation's.
+    """
+    span_ns = max(moment_ns - start_ns, 1)
+    done = int(np.count_nonzero(columns.complete_ns < moment_ns))
+    chosen = WINDOWS_NS[0]
+    for width in WINDOWS_NS:
+        if done * width < LEAST_OPERATIONS * span_ns:
+            break
+        chosen = width
+        if span_ns // width >= ENOUGH_WINDOWS:
+            break
+    return chosen
+
+
+def latency_band(
+    columns: Columns, start_ns: int, moment_ns: int, from_ns: int, until_ns: int, window_ns: int
+) -> LatencyBand | None:
+    """Tell when the latency of all operations, whatever their outcome, came back to what it was before a fault.
+
+    Windows are laid backwards from the fault and forwards from the end of its outage; a window has the
+    median latency of the operations completed in it. The band reaches up to p95 of the medians before the fault. Back
+    is the first window in the band that begins a stretch of STAYS_WINDOWS windows of which at least STAYS_LEAST are in
+    it: one in twenty windows was outside before the fault as well. A window without an operation is outside.
+
+    :param from_ns: end of the outage
+    :param until_ns: what comes from here on belongs to something else (the next fault, the end of the run)
+    :param window_ns: width of the windows
+    :returns: None where fewer than LEAST_WINDOWS windows were before the fault.
+    """
+    order = np.argsort(columns.complete_ns, kind="stable")
+    latency, completed = columns.latency_ns[order], columns.complete_ns[order]
+
+    def median(low: int) -> int | None:
+        first, end = np.searchsorted(completed, (low, low + window_ns))
+        return quantile(latency[first:end], 500)
+
+    before = [median(low) for low in range(moment_ns - window_ns, start_ns - 1, -window_ns)]
+    medians = np.asarray([value for value in before if value is not None], dtype=np.int64)
+    if len(medians) < LEAST_WINDOWS:
+        return None
+    most = quantile(medians, 950)
+    assert most is not None
+    inside: list[bool] = []
+    for low in range(from_ns, until_ns - window_ns + 1, window_ns):
+        value = median(low)
+        inside.append(value is not None and value <= most)
+        first = len(inside) - STAYS_WINDOWS
+        if first >= 0 and inside[first] and sum(inside[first:]) >= STAYS_LEAST:
+            return LatencyBand(most, len(medians), from_ns + first * window_ns)
+    return LatencyBand(most, len(medians), None)
 
 
 # ---------------------------------------------------------------- throughput
@@ -293,20 +443,53 @@ MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
     ("requested", "fault.requested", "fault requested"),
     ("role_checked", "fault.role_checked", "role of the target checked"),
     ("signal_sent", "fault.signal_sent", "signal sent (the fault)"),
+    ("stopping", "server.stopping", "signal received by the server"),
     ("process_gone", "fault.process_gone", "process gone"),
-    ("member_unreachable", "server.member_unreachable", "member found unreachable"),
-    ("leader_lost", "server.leader_lost", "leader lost"),
+    ("quorum_lost", "server.quorum_lost", "member without a majority"),
+    ("leader_lost", "server.leader_lost", "loss of the leader noticed"),
+    ("member_unreachable", "server.member_unreachable", "silence of the member noticed"),
+    ("member_removed", "server.member_removed", "member removed from the group"),
     ("election_started", "server.election_started", "election started"),
     ("leader_elected", "server.leader_elected", "leader elected"),
-    ("leader_ready", "server.leader_ready", "new leader takes writes"),
     ("leader_seen", "fault.leader_after", "new leader seen by polling"),
-    ("first_attempt_failed", "client.attempt_failed", "first failed attempt of a client"),
+    ("leader_ready", "server.leader_ready", "new leader takes writes"),
+    ("first_attempt_failed", "client.attempt_failed", "first error seen by a client"),
     ("failover_started", "client.failover_started", "client failover started"),
     ("member_passed_over", "client.member_passed_over", "client passes over a member"),
+    ("heal_requested", "fault.heal_requested", "heal requested"),
+    ("server_starting", "server.starting", "process started again"),
+    ("server_started", "server.started", "server serves clients again"),
+    ("healed", "fault.healed", "healed"),
+    ("heal_failed", "fault.heal_failed", "heal failed"),
+    ("member_reachable", "server.member_reachable", "member reachable again"),
+    ("quorum_regained", "server.quorum_regained", "majority in reach again"),
+    ("recovery", "server.recovery", "member begins to fetch what it missed"),
+    ("member_online", "server.member_online", "member online in its group"),
     ("failover_completed", "client.failover_completed", "client failover completed"),
 )
 # Of these nothing is missed where they are absent: not every failover has them.
-OPTIONAL_MARKS = ("member_unreachable", "leader_ready", "leader_seen", "member_passed_over")
+OPTIONAL_MARKS = (
+    "stopping",
+    "quorum_lost",
+    "member_unreachable",
+    "member_removed",
+    "leader_seen",
+    "leader_ready",
+    "member_passed_over",
+    "server_starting",
+    "server_started",
+    "heal_failed",
+    "member_reachable",
+    "quorum_regained",
+    "recovery",
+    "member_online",
+)
+# Only a server of several elects a leader, and only where the fault hit the one it had.
+ELECTION_MARKS = ("leader_lost", "election_started", "leader_elected")
+# These count from the member that was hit alone: others may start and stop for reasons of their own.
+OWN_MARKS = ("stopping", "server_starting", "server_started", "recovery", "member_online")
+# And of these those that the heal is followed by.
+RETURN_MARKS = ("recovery", "member_online")
 # What bounds the time in which a gap may be blamed on the fault: that service can go on, by whoever says so. A process
 # may live on for a second after that, busy with closing, so its end counts only where nobody said anything.
 EFFECTS = ("leader_elected", "failover_completed")
@@ -339,6 +522,15 @@ class Clock:
         """Whether the offset is larger than the error of its measurement."""
         return abs(self.offset_ns) > self.uncertainty_ns
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return host, offset and error in ms, and whether the offset is subtracted."""
+        return {
+            "host": self.host,
+            "offset_ms": self.offset_ns / MS,
+            "uncertainty_ms": self.uncertainty_ns / MS,
+            "corrected": self.significant,
+        }
+
 
 def measured_clocks(events: Iterable[Event]) -> list[Clock]:
     """Return the clocks that the fault director measured when it armed the faults, by host name."""
@@ -365,22 +557,14 @@ def is_joining(event: Event) -> bool:
     return bool(event.data.get("joined"))
 
 
-def elections(events: Iterable[Event]) -> dict[tuple[str, Any], int]:
-    """Return when (wall time, ns) each election was first said to be won, by leader and term; every member says it."""
-    found: dict[tuple[str, Any], int] = {}
-    for event in events:
-        if event.event == "server.leader_elected" and not is_joining(event):
-            who = (str(event.data.get("leader") or event.source), event.data.get("term"))
-            found[who] = min(found.get(who, event.wall_ns), event.wall_ns)
-    return found
-
-
 def fault_marks(
     events: Sequence[Event],
     fault_id: str,
     origin_wall_ns: int,
     until_wall_ns: int,
     describe: Mapping[str, Any],
+    member: str | None = None,
+    return_wall_ns: int | None = None,
 ) -> list[Mark]:
     """Place the events of one fault on the experiment's time line, in order of time.
 
@@ -388,6 +572,8 @@ def fault_marks(
 
     :param until_wall_ns: events from here on belong to something else (the next fault, the heal).
     :param describe: event name -> callable(Event) -> str, a detail to show beside the mark.
+    :param member: the one that was hit, where it is known.
+    :param return_wall_ns: until when the member may return, which its heal is followed by; None: without end.
     """
     moment = fault_moment_ns(events, fault_id)
     if moment is None:
@@ -395,12 +581,16 @@ def fault_marks(
     marks: list[Mark] = []
     for name, event_name, label in MARK_EVENTS:
         own = event_name.startswith("fault.")
+        until: float = until_wall_ns
+        if name in RETURN_MARKS:
+            until = return_wall_ns if return_wall_ns is not None else math.inf
         candidates = [
             event
             for event in events
             if event.event == event_name
             and not is_joining(event)
-            and (fault_id_of(event) == fault_id if own else moment <= event.wall_ns < until_wall_ns)
+            and (name not in OWN_MARKS or event.source == member)
+            and (fault_id_of(event) == fault_id if own else moment <= event.wall_ns < until)
         ]
         if not candidates:
             continue

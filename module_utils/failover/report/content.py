@@ -9,6 +9,7 @@ results folder. What a run did not record is None, and shown as such.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..results import EVENTS_FILE, EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
-from ..shapes import SCHEMA_VERSION, Event, Kind, LabError, Verdict, worst
+from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
 from . import analysis, figures
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
-from .failovers import describe_faults
+from .comparison import compared, duplicated_writes, lost_writes, outages
+from .failovers import describe_faults, unprovoked_elections
 from .notebook import compare
+from .repetition import repeated
 from .threats import threats
 from .wording import at_least, plural
 
@@ -38,8 +41,10 @@ LATENCY_BUCKETS = 420
 OPERATIONS_PER_BUCKET = 16
 # Crosses on the throughput figure's lower edge; more could not be told apart.
 MOST_NOT_OK_SHOWN = 400
-# An election belongs to a fault if it comes between the fault and this long after its heal (or the run's end).
-ELECTION_AFTER_HEAL_NS = 10 * S
+# Outages that the verdict's sentence tells one by one; more of them as a range.
+MOST_OUTAGES_IN_FULL = 3
+# Elections without a fault that are told one by one on the cover; report.json has all.
+MOST_ELECTIONS_TOLD = 3
 
 # Versions that the cover shows, as far as they are recorded, whatever the case of their letters; the appendix has all.
 COVER_VERSIONS = (
@@ -86,8 +91,9 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     for number, experiment in enumerate(run.experiments, 1):
         step(f"analyse {experiment.name}")
         experiments.append(_experiment(experiment, f"e{number}", drawings))
+    comparisons = compared(experiments)
     step("draw the figures")
-    _draw(experiments, drawings)
+    _draw(experiments, comparisons, drawings)
     settings = run.info["settings"]
     info = {name: run.info[name] for name in ("run_id", "lab_name", "seed", "iterations", "clients", "rate")}
     info |= {name: run.info[name] for name in ("started_at", "finished_at")}
@@ -103,6 +109,8 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
         "cover_versions": cover_versions(run.info["versions"]),
         "notebook": compare(run.info, experiments, settings),
         "experiments": experiments,
+        "outages": outages(experiments),
+        "compared": comparisons,
         "how_checked": how_checked(experiments),
         "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments, settings),
         "reproduce": _reproduce(run),
@@ -134,22 +142,30 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
     recorded_events = _unless_damaged(experiment.events, experiment, notes)
     clocks = analysis.measured_clocks(recorded_events or [])
     events = None if recorded_events is None else analysis.on_one_clock(recorded_events, clocks)
-    start = int(columns.invoke_ns.min()) if len(columns) else 0
-    end = int(columns.complete_ns.max()) if len(columns) else 0
-    duration_s = (end - start) / S if len(columns) else None
-    gap = analysis.longest_gap(columns.complete_ns[columns.ok], start, end) if len(columns) else None
-    faults, zoomed = describe_faults(info, columns, events)
-    for number, (fault, operations) in enumerate(zip(faults, zoomed, strict=True), 1):
-        fault["anchor"] = f"{anchor}-outage{number}"
-        if operations:
+    repeats = analysis.repeats_of(info, columns)
+    # The same operations on a time line without the idle time between repeats: that is no outage, and nobody worked.
+    worked = analysis.without_idle(repeats) or columns
+    start = repeats[0].start_ns if repeats else 0
+    end = repeats[-1].end_ns - repeats[-1].idle_ns if repeats else 0
+    duration_s = (end - start) / S if repeats else None
+    gap = analysis.longest_gap_of(repeats)
+    faults, zoomed = describe_faults(info, columns, events, clocks)
+    assert experiment.verdict is not None
+    repetition = _repetition(faults, experiment.verdict["checks"], anchor)
+    for fault, operations in zip(faults, zoomed, strict=True):
+        if fault["shown"] and operations:
             drawings[fault["anchor"]] = figures.outage(fault, operations, fault["anchor"])
-        if fault["phases"]:
-            drawings[f"{fault['anchor']}-anatomy"] = figures.anatomy(fault["phases"], f"{fault['anchor']}-anatomy")
+        if fault["shown"] and fault["anatomy"]:
+            drawings[f"{fault['anchor']}-anatomy"] = figures.anatomy(fault, f"{fault['anchor']}-anatomy")
+    for group in repetition:
+        if group["repeats"] > 1 and group["struck"]:
+            drawings[group["anchor"]] = figures.spreads([(None, group["measures"])], group["anchor"])
     workload = info["workload"]
     cpu = workload.get("client_cpu_s")
     width = analysis.window_ms(end - start)
     buckets = max(1, min(LATENCY_BUCKETS, len(columns) // OPERATIONS_PER_BUCKET))
-    assert experiment.verdict is not None
+    elections = None if events is None else unprovoked_elections(info, events, repeats)
+    notes += _election_notes(elections)
     return {
         "anchor": anchor,
         "name": experiment.name,
@@ -160,6 +176,7 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "key_prefix": info["key_prefix"],
         "verdict": experiment.verdict["verdict"],
         "checks": experiment.verdict["checks"],
+        "checks_told": _checks_told(experiment.verdict["checks"]),
         "notes": notes,
         "stream": {kind: int(np.count_nonzero(columns.kind == code)) for code, kind in enumerate(KINDS)},
         "digest": workload.get("digest"),
@@ -176,27 +193,22 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "endpoints": _endpoints(table),
         "latency": _latency(columns, columns.latency_ns),
         "intended_latency": _latency(columns, columns.intended_latency_ns) if info["rate"] else None,
-        "throughput": {"window_ms": width, **analysis.throughput(columns, start, end, width)},
-        "operations_scale": analysis.operations_scale(columns),
-        "latency_over_time": analysis.latency_over_time(columns, start, end, buckets),
-        "not_ok_s": _spaced(columns.complete_ns[~columns.ok] / S, MOST_NOT_OK_SHOWN),
+        "throughput": {"window_ms": width, **analysis.throughput(worked, start, end, width)},
+        "operations_scale": analysis.operations_scale(worked),
+        "latency_over_time": analysis.latency_over_time(worked, start, end, buckets),
+        "not_ok_s": _spaced(worked.complete_ns[~worked.ok] / S, MOST_NOT_OK_SHOWN),
         "gap": gap.as_dict() if gap else None,
-        "worst": _worst(columns, table),
+        "worst": _worst(worked, table),
+        "repeats": len(info["repeats"]),
+        "repeats_s": [[repeat.worked_s(repeat.start_ns), repeat.worked_s(repeat.end_ns)] for repeat in repeats],
+        "idle_s": repeats[-1].idle_ns / S if repeats else 0.0,
         "faults": faults,
-        "clocks": [
-            {
-                "host": clock.host,
-                "offset_ms": clock.offset_ns / MS,
-                "uncertainty_ms": clock.uncertainty_ns / MS,
-                "corrected": clock.significant,
-            }
-            for clock in clocks
-        ],
+        "repetition": repetition,
+        "curve_with": _curve_with(faults, repeats),
+        "clocks": [clock.as_dict() for clock in clocks],
         "members": _members(experiment, (info["convergence"] or {}).get("hashes") or {}, notes),
-        "convergence": _convergence(info["convergence"], bool(faults)),
-        "elections_unexplained": None
-        if events is None
-        else _unexplained_elections(events, faults, int(info["origin_wall_ns"]), end),
+        "convergence": _convergence(*_shown_convergence(info, repetition), bool(faults)),
+        "elections_unexplained": elections,
         "files": [
             _file(experiment.path / name, experiment.path.parent)
             for name in (HISTORY_FILE, EVENTS_FILE)
@@ -245,6 +257,28 @@ def how_checked(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
         {"check": f"{beginning} …" if beginning in ("keys on", "fault") else beginning, "how": HOW[beginning]}
         for beginning in used
     ]
+
+
+def _checks_told(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return name, verdict and summary of each check; the passed ones of a fault's repeats as one."""
+    told: list[dict[str, str]] = []
+    repeats: dict[str, list[Mapping[str, Any]]] = {}
+    for check in checks:
+        name, at, _ = check["name"].partition("@")
+        if at and check["verdict"] == Verdict.VALID.value:
+            if name not in repeats:
+                told.append({"name": name, "verdict": check["verdict"], "summary": ""})
+            repeats.setdefault(name, []).append(check)
+        else:
+            told.append({key: check[key] for key in ("name", "verdict", "summary")})
+    for row in told:
+        if row["name"] in repeats:
+            passed = repeats[row["name"]]
+            every = sum(check["name"].partition("@")[0] == row["name"] for check in checks)
+            row["summary"] = (
+                f"In {len(passed)} of {plural(every, 'repeat')} as meant. The first: {passed[0]['summary']}"
+            )
+    return told
 
 
 def _outcomes(columns: Columns) -> list[dict[str, Any]]:
@@ -339,20 +373,14 @@ def _file(path: Path, folder: Path) -> dict[str, Any]:
     return {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": digest}
 
 
-# The steps of a member's return as the heal records them, in the order in which they come.
-RETURN_STEPS = (
-    ("heal_received", "the member's host has the request"),
-    ("process_started", "process started"),
-    ("active", "service manager says active"),
-    ("first_answer", "first answer to a status request"),
-    ("leader_known", "knows the leader"),
-    ("caught_up", "has the newest revision"),
-    ("converged", "all members proven equal"),
-)
+def _election_told(row: Mapping[str, Any]) -> str:
+    what = "an election was started and not won" if row["leader"] is None else f"{row['leader']} was elected"
+    term = "" if row["term"] is None else f" (term {row['term']})"
+    return f"{what} at {row['at_s']:,.2f} s{term}"
 
 
-def _convergence(recorded: Mapping[str, Any] | None, faulted: bool) -> dict[str, Any] | None:
-    """Turn the samples after the heal into one curve a member: revisions behind the most advanced member.
+def _convergence(recorded: Mapping[str, Any] | None, repeat: int, faulted: bool) -> dict[str, Any] | None:
+    """Turn the samples after a repeat's heal into one curve a member: revisions behind the most advanced member.
 
     Times are in ms since the heal was requested, or since the watching began where nothing was to be healed. The lag
     is None while a member does not answer.
@@ -372,6 +400,7 @@ def _convergence(recorded: Mapping[str, Any] | None, faulted: bool) -> dict[str,
             series["lag"].append(None if revision is None or newest is None else newest - revision)
     began = "the heal was requested" if faulted else "the watching began"
     return {
+        "repeat": repeat,
         "converged": recorded.get("converged"),
         "duration_ms": recorded.get("duration_ms"),
         "on_this_axis": started is not None,
@@ -381,30 +410,58 @@ def _convergence(recorded: Mapping[str, Any] | None, faulted: bool) -> dict[str,
         "samples": len(samples),
         "since": "the first sample" if started is None else began,
         "members": dict(sorted(members.items())),
-        "returns": [
-            {
-                "fault": record.get("fault"),
-                "member": record.get("member"),
-                "steps": [
-                    {"name": name, "label": label, "at_ms": (record.get("phases_ms") or {}).get(name)}
-                    for name, label in RETURN_STEPS
-                ],
-            }
-            for record in recorded.get("healed") or []
-        ],
     }
 
 
-def _unexplained_elections(events: Sequence[Event], faults: Sequence[Mapping[str, Any]], origin: int, end: int) -> int:
-    """Count elections between the first operation and the last one that are outside the time of every fault."""
-    spans = []
+def _repetition(
+    faults: Sequence[dict[str, Any]], checks: Sequence[Mapping[str, Any]], anchor: str
+) -> list[dict[str, Any]]:
+    """Put the repeats of each fault together, and say which of the faults are shown with all their moments."""
+    repetition = repeated(faults)
+    # Only a whole experiment's keys tell what was lost: the sum over all of its repeats.
+    whole = {"lost": lost_writes(checks), "duplicated": duplicated_writes(checks)}
+    by_id = {fault["id"]: fault for fault in faults}
     for fault in faults:
-        if fault["fired"]:
-            healed = fault["healed_s"]
-            until = healed * S + ELECTION_AFTER_HEAL_NS if healed is not None else float("inf")
-            spans.append((fault["at_s"] * S, until))
-    elected = [wall_ns - origin for wall_ns in analysis.elections(events).values()]
-    return sum(1 for at in elected if 0 <= at <= end and not any(low <= at <= high for low, high in spans))
+        fault["shown"] = False
+    for number, group in enumerate(repetition, 1):
+        outage = f"{anchor}-outage{number}"
+        group["anchor"] = f"{anchor}-repeats{number}" if group["repeats"] > 1 else outage
+        group["sums"] |= whole
+        by_id[group["shown"]] |= {"shown": True, "anchor": outage}
+    return repetition
+
+
+def _curve_with(faults: Sequence[Mapping[str, Any]], repeats: Sequence[analysis.Repeat]) -> str | None:
+    """Return the id of the fault beside which it is shown how the members became equal: the last one of those shown.
+
+    They are watched after all faults of a repeat. None where no fault is shown with its outage.
+    """
+    shown = [fault["id"] for fault in faults if fault["shown"] and fault["fired"] and repeats]
+    return shown[-1] if shown else None
+
+
+def _shown_convergence(
+    info: Mapping[str, Any], repetition: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any] | None, int]:
+    """Return how the members became equal after the repeat that is shown, and which that is; without any, the last."""
+    by_number = {repeat["repeat"]: repeat["convergence"] for repeat in info["repeats"]}
+    ids = [group["shown"] for group in repetition]
+    shown = {fault["repeat"] for fault in info["faults"] if fault["id"] in ids}
+    number = max(shown, default=max(by_number))
+    return by_number.get(number), number
+
+
+def _election_notes(elections: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Warn of elections that no fault caused."""
+    if not elections:
+        return []
+    told = [_election_told(row) for row in elections[:MOST_ELECTIONS_TOLD]]
+    more = len(elections) - len(told)
+    return [
+        f"{plural(len(elections), 'election')} that no fault caused: {'; '.join(told)}"
+        f"{f'; {more} more' if more else ''}. A slow disk or a starved CPU does that; the figures of this "
+        "experiment include it"
+    ]
 
 
 # ---------------------------------------------------------------- the run
@@ -480,6 +537,18 @@ def _valid_sentence(
             {"text": f"{plural(not_ok, 'operation')} {'was' if not_ok == 1 else 'were'} not ok", "href": "#outcomes"},
         ]
     pieces += _keys_told(experiments)
+    groups = [(experiment, group) for experiment in experiments for group in experiment["repetition"]]
+    briefly = len(groups) > MOST_OUTAGES_IN_FULL or any(group["repeats"] > 1 for _, group in groups)
+    pieces += _outages_in_brief(groups) if briefly else _outages_in_full(experiments)
+    for experiment in experiments:
+        pieces += _longer_gap_told(experiment)
+    pieces.append({"text": ".", "href": None})
+    return pieces
+
+
+def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str | None]]:
+    """Say of each fault whom it struck, at which operation, and how long its outage was."""
+    pieces: list[dict[str, str | None]] = []
     for experiment in experiments:
         for fault in experiment["faults"]:
             if not fault["fired"]:
@@ -496,8 +565,33 @@ def _valid_sentence(
                 },
                 *_length_told(fault["gap"], f"#{fault['anchor']}"),
             ]
-        pieces += _longer_gap_told(experiment)
-    pieces.append({"text": ".", "href": None})
+    return pieces
+
+
+def _outages_in_brief(
+    groups: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+) -> list[dict[str, str | None]]:
+    """Say how many faults struck, and how long the shortest and the longest of their outages were, as medians."""
+    planned, struck = (sum(group[name] for _, group in groups) for name in ("repeats", "struck"))
+    missed = "all struck" if planned == struck else f"{planned - struck:,} did not strike"
+    pieces: list[dict[str, str | None]] = [
+        {"text": f"; of {plural(planned, 'fault')} {missed}", "href": "#outage"},
+    ]
+    repeated = any(group["repeats"] > 1 for _, group in groups)
+    gaps = [
+        (measure["median_ms"], f"{group['what']} in {experiment['name']}", group["anchor"])
+        for experiment, group in groups
+        for measure in group["measures"]
+        if measure["name"] == "gap" and measure["n"]
+    ]
+    if not gaps:
+        return pieces
+    shortest, longest = min(gaps), max(gaps)
+    pieces.append({"text": f"; no operation was acknowledged for{' a median of' if repeated else ''} ", "href": None})
+    for number, (length_ms, what, anchor) in enumerate(dict.fromkeys((shortest, longest))):
+        pieces.append({"text": " to " if number else "", "href": None})
+        pieces.append({"text": f"{length_ms:,.0f} ms", "href": f"#{anchor}"})
+        pieces.append({"text": f" ({what})", "href": None})
     return pieces
 
 
@@ -573,6 +667,13 @@ def _reproduce(run: Run) -> dict[str, Any]:
         options.append(f"-e clients={info['clients']}")
     if info["rate"]:
         options.append(f"-e rate={info['rate']:g}")
+    repeats = info["repeats"]
+    if len(set(repeats.values())) > 1:
+        options.append(f"-e '{json.dumps({'repeats': repeats})}'")
+    elif set(repeats.values()) != {1}:
+        options.append(f"-e repeats={next(iter(repeats.values()))}")
+    if "mysql" in repeats:
+        options.append(f"-e sole_server_heal={info['sole_server_heal']}")
     names = ",".join(f'"{name}"' for name in info["experiments"])
     folder = f"results/{info['run_id']}"
     options.append(f"-e '{{\"experiments\": [{names}]}}'")
@@ -584,7 +685,9 @@ def _reproduce(run: Run) -> dict[str, Any]:
     }
 
 
-def _draw(experiments: Sequence[dict[str, Any]], drawings: dict[str, str]) -> None:
+def _draw(
+    experiments: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, Any]], drawings: dict[str, str]
+) -> None:
     """Draw all figures but the outages; those over time share their scales."""
     rates = [rate for experiment in experiments for rate in experiment["throughput"]["ops_per_s"]]
     lows = [low for experiment in experiments for low in experiment["latency_over_time"]["min_ms"]]
@@ -601,6 +704,17 @@ def _draw(experiments: Sequence[dict[str, Any]], drawings: dict[str, str]) -> No
             drawings[f"{anchor}-time"] = figures.over_time(experiment, limits, f"{anchor}-time")
         if experiment["convergence"] and _varies(experiment["convergence"]):
             drawings[f"{anchor}-convergence"] = figures.convergence(experiment["convergence"], f"{anchor}-convergence")
+    for number, comparison in enumerate(comparisons, 1):
+        comparison["anchor"] = f"compared{number}"
+        if comparison["repeated"]:
+            series = [
+                (
+                    f"{system['system']} ({system['experiment']})",
+                    [row["cells"][column] for row in comparison["measures"]],
+                )
+                for column, system in enumerate(comparison["systems"])
+            ]
+            drawings[comparison["anchor"]] = figures.spreads(series, comparison["anchor"])
     drawn = [experiment for experiment in experiments if experiment["operations"]]
     if drawn:
         drawings["latency"] = figures.latency_distribution(drawn, kinds, "latency", "latency")

@@ -4,41 +4,71 @@
 
 from __future__ import annotations
 
+import math
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ..fault_agent import ACTIONS
 from ..shapes import Event
-from . import analysis
-from .analysis import MS, Columns, Ints, Mark, S
+from . import analysis, anatomy
+from .analysis import MS, Clock, Columns, Ints, Mark, S
 
-PAST = {"stop": "stopped", "kill": "killed", "restart": "restarted", "pause": "frozen", "partition": "cut off"}
+PAST = {
+    "stop": "stopped",
+    "kill": "killed",
+    "restart": "restarted",
+    "pause": "frozen",
+    "partition": "cut off",
+    "poweroff": "powered off",
+    "disk_full": "given a full disk",
+    "slow_disk": "given a slow disk",
+    "slow_network": "given a slow network",
+}
 # Around the moments of a fault the zoomed figure shows this share of their span, within these bounds.
 MARGIN_SHARE = 0.25
 MARGIN_MS = (15.0, 120.0)
 # Lines of the zoomed figure. Beyond it, operations that nothing happened to are thinned evenly.
 MOST_OPERATIONS_DRAWN = 5_000
-# Length of the windows that tell when the throughput is back, and the share of its former median that counts as back.
-BASELINE_WINDOW_NS = 100 * MS
+# The share of its former median at which the throughput counts as back.
 BASELINE_SHARE = 0.9
 
-
-def past(action: str) -> str:
-    """Return what was done to a member: "stopped" for "stop"."""
-    return PAST.get(action, f"hit by {action}")
+# The steps of a member's return as the heal records them, in the order in which they come. That the host has the
+# request and that it has done it are left out: the host's own stamps are the moments "heal requested" and "healed".
+RETURN_STEPS = (
+    ("process_started", "process started again"),
+    ("first_answer", "member back (answers)"),
+    ("leader_known", "member knows the leader"),
+    ("caught_up", "member caught up"),
+    ("converged", "all members proven equal"),
+)
+# What heals a fault just as its members begin to be watched; anything else heals it sooner.
+WATCHED_HEAL = "request"
+# Moments of the service, from the history.
+SERVICE_MARKS = (
+    ("first_ok_write", "first ok write"),
+    ("first_ok_read", "first ok read"),
+    ("throughput_back", "throughput back"),
+    ("latency_back", "latency back in its band"),
+)
 
 
 def _values(*names: str) -> Callable[[Event], str]:
     """Return a description that names those of an event's data that are there."""
 
     def describe(event: Event) -> str:
-        found = [(name, event.data[name]) for name in names if event.data.get(name) is not None]
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found)
+        found = [(name, event.data[name]) for name in names if event.data.get(name) not in (None, [])]
+        return ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in found)
 
     return describe
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def _elected(event: Event) -> str:
@@ -54,6 +84,15 @@ DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
     "fault.signal_sent": _values("signal", "pid"),
     "fault.process_gone": _values("pid"),
     "fault.leader_after": _values("leader", "term"),
+    "fault.heal_requested": _values("by"),
+    "fault.healed": _values("by"),
+    "fault.heal_failed": _values("reason"),
+    "server.stopping": _values("signal"),
+    "server.member_unreachable": _values("members"),
+    "server.member_reachable": _values("members"),
+    "server.member_removed": _values("members"),
+    "server.leader_ready": _values("leader"),
+    "server.recovery": _values("method"),
     "server.leader_lost": _values("leader", "term"),
     "server.election_started": _values("term", "cause"),
     "server.leader_elected": _elected,
@@ -78,74 +117,94 @@ def events_of_records(faults: Sequence[Mapping[str, Any]]) -> list[Event]:
 
 
 def describe_faults(
-    definition: Mapping[str, Any], columns: Columns, recorded_events: Sequence[Event] | None
+    definition: Mapping[str, Any],
+    columns: Columns,
+    recorded_events: Sequence[Event] | None,
+    clocks: Sequence[Clock] = (),
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Tell every fault of an experiment.
 
     :param definition: experiment.json
     :param recorded_events: in order of time; None where they cannot be read
+    :param clocks: of the members' hosts, as measured
     :returns: one object a fault for report.json, and for each the operations of its zoomed figure (empty where
-        the fault did not strike, or no operation was recorded).
+        the fault did not strike, or no operation was recorded). A fault has to do with the operations, the other
+        faults and the heal of its own repeat alone.
     """
     origin = int(definition["origin_wall_ns"])
     planned = definition["faults"]
     events = events_of_records(planned) if recorded_events is None else recorded_events
     moments = {fault["id"]: analysis.fault_moment_ns(events, fault["id"]) for fault in planned}
+    repeats = {repeat.number: repeat for repeat in analysis.repeats_of(definition, columns)}
     told, zoomed = [], []
     for fault in planned:
         moment = moments[fault["id"]]
         # What strikes several members at once is one fault in the data, and one outage.
         later = [
-            other
-            for name, other in moments.items()
-            if other is not None and moment is not None and other > moment and not _same_fault(name, fault["id"])
+            (moments[other["id"]], other["repeat"])
+            for other in planned
+            if not _same_fault(other, fault) and moment is not None and (moments[other["id"]] or 0) > moment
         ]
         heal = [
             event.wall_ns
             for event in events
             if event.event == "fault.heal_requested" and analysis.fault_id_of(event) == fault["id"]
         ]
-        until = min([*later, *heal], default=origin + int(columns.complete_ns.max(initial=0)) + 1)
-        content, operations = _describe_fault(fault, columns, events, origin, until)
+        repeat = repeats.get(fault["repeat"])
+        end = origin + (repeat.end_ns if repeat is not None else 0) + 1
+        own_later = [at for at, number in later if at is not None and number == fault["repeat"]]
+        limits = Limits(
+            effect_ns=min([*own_later, *heal], default=end),
+            next_ns=min(own_later, default=end),
+            return_ns=min((at for at, _ in later if at is not None), default=None),
+        )
+        content, operations = _describe_fault(fault, definition, repeat, events, limits, clocks)
         if recorded_events is None:
             content["client_failovers"] = None
-        never = _cannot_be(fault["action"], len(definition["members"]))
-        content["absent"] = [label for label in content["absent"] if label not in never]
         told.append(content)
         zoomed.append(operations)
     return told, zoomed
 
 
-def _same_fault(one: str, other: str) -> bool:
-    """Tell whether two ids like F1.1 and F1.2 are of one fault in the data."""
-    return one.partition(".")[0] == other.partition(".")[0]
+@dataclass(frozen=True)
+class Limits:
+    """Until when (wall time, ns) something may be one fault's doing."""
+
+    effect_ns: int  # of clients and servers: to the heal or the next fault
+    next_ns: int  # of the service's recovery: to the next fault or the end of the workload
+    return_ns: int | None  # of the member's return, which may outlast the workload: to the next fault
 
 
-def _cannot_be(action: str, members: int) -> set[str]:
-    """Return the labels of the moments that a fault of this kind, in a system of so many members, cannot have."""
-    never = set()
-    if action in ACTIONS and not ACTIONS[action].ends_process:
-        never.add("process_gone")
-    if members == 1:
-        never |= {"leader_lost", "election_started", "leader_elected"}
-    return {label for name, _, label in analysis.MARK_EVENTS if name in never}
+def _same_fault(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two faults, like F1.1 and F1.2, are one fault of the definition in the same repeat."""
+    return bool(one["repeat"] == other["repeat"] and one["id"].partition(".")[0] == other["id"].partition(".")[0])
 
 
 def _describe_fault(
-    fault: Mapping[str, Any], columns: Columns, events: Sequence[Event], origin: int, until_wall: int
+    fault: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    repeat: analysis.Repeat | None,
+    events: Sequence[Event],
+    limits: Limits,
+    clocks: Sequence[Clock],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell one fault; see :func:`describe_faults`."""
+    origin = int(definition["origin_wall_ns"])
+    until_wall = limits.effect_ns
     moment_wall = analysis.fault_moment_ns(events, fault["id"])
     own = [event for event in events if analysis.fault_id_of(event) == fault["id"]]
     member = _member_of(fault, own)
     content: dict[str, Any] = {
         "id": fault["id"],
+        "base": fault["id"].partition("@")[0],
+        "repeat": fault["repeat"],
         "action": fault["action"],
-        "past": past(fault["action"]),
+        "past": PAST[fault["action"]],
         "target": fault["target"],
         "member": member,
         "at_index": fault["at_index"],
         "heal": fault["heal"],
+        "plan": {name: value for name, value in fault.items() if name != "record"},
         "record": fault.get("record"),
         "fired": moment_wall is not None,
         "missed": [event.data for event in own if event.event == "fault.missed"],
@@ -154,14 +213,14 @@ def _describe_fault(
         "delay_ms": (fault.get("record") or {}).get("delay_ms"),
         "at_s": None,
         "healed_s": None,
-        "heal_marks": _heal_marks(own, origin),
         "marks": [],
-        "phases": [],
+        "anatomy": None,
         "absent": [],
         "election_cause": None,
         "gap": None,
         "write_gap": None,
         "slowest": None,
+        "meanwhile": None,
         "operations_not_sent": None,
         "window_ms": None,
         "in_window": 0,
@@ -170,49 +229,61 @@ def _describe_fault(
         "client_failovers": None,
     }
     role = " (leader)" if fault["target"] == "leader" else ""
-    content["headline"] = f"{fault['action']} {member or fault['target']}{role} at operation {fault['at_index']:,}"
+    content["headline"] = (
+        f"{fault['action'].replace('_', ' ')} {member or fault['target']}{role} at operation {fault['at_index']:,}"
+    )
     if moment_wall is None:
         return content, {}
     moment, until = moment_wall - origin, until_wall - origin
-    healed = [mark["since_start_s"] for mark in content["heal_marks"] if mark["event"] == "fault.healed"]
-    content |= {"at_s": moment / S, "healed_s": healed[0] if healed else None}
-    if len(columns) == 0:
+    content |= {"at_s": moment / S}
+    if repeat is None:
         return content, {}
+    healed = [event.wall_ns for event in own if event.event == "fault.healed"]
+    content |= {
+        "at_s": repeat.worked_s(moment),
+        "healed_s": repeat.worked_s(min(healed, default=origin + repeat.end_ns) - origin),
+    }
+    columns = repeat.columns
 
-    marks = analysis.fault_marks(events, fault["id"], origin, until_wall, DESCRIPTIONS)
-    if analysis.mark_of(marks, "leader_elected") is not None:
-        # The server's own word is exact; that of polling comes up to one interval later and adds nothing.
-        marks = [mark for mark in marks if mark.name != "leader_seen"]
+    def recorded_marks(end_wall: int) -> list[Mark]:
+        found = analysis.fault_marks(
+            events, fault["id"], origin, end_wall, DESCRIPTIONS, member=member, return_wall_ns=limits.return_ns
+        )
+        return anatomy.with_attempt(columns, anatomy.without_echoes(found))
+
+    marks = recorded_marks(until_wall)
     blame = analysis.attribution(moment, marks, until)
-    end = int(columns.complete_ns.max())
-    start = int(columns.invoke_ns.min())
+    start, end = repeat.start_ns, repeat.end_ns
     gap = analysis.longest_gap(columns.complete_ns[columns.ok], start, end, blame)
     write_gap = analysis.longest_gap(columns.complete_ns[columns.ok & columns.is_write], start, end, blame)
-    marks += _service_marks(columns, gap)
-    marks.sort(key=lambda mark: mark.at_ns)
-    lettered = zip(marks, string.ascii_lowercase, strict=False)
+    if gap is not None and gap.end_ns > until:
+        # An outage that its heal ended: what members and clients did after the heal was requested is part of it.
+        marks = recorded_marks(origin + gap.end_ns + 1)
+    recovery = _recovery(columns, start, moment, gap, min(end, limits.next_ns - origin))
+    marks += _service_marks(columns, gap) + _back_marks(recovery, moment)
+    returned = _return_marks(fault["id"], repeat.convergence, origin)
+    marks = sorted([*marks, *returned], key=lambda mark: mark.at_ns)
 
-    before = analysis.rate_between(columns, start, moment)
+    by_host = {clock.host: clock for clock in clocks}
     content |= {
-        "marks": [_mark_content(mark, letter, moment) for mark, letter in lettered],
-        "phases": _phases(marks, gap),
-        "absent": [
-            label
-            for name, _, label in analysis.MARK_EVENTS
-            if name not in analysis.OPTIONAL_MARKS and analysis.mark_of(marks, name) is None
-        ],
+        "anatomy": _anatomy(columns, marks, moment, gap, by_host),
+        "absent": _absent(fault, definition, marks, gap),
         "election_cause": _election_cause(marks, gap),
         "gap": _gap_content(gap, moment),
         "write_gap": _gap_content(write_gap, moment),
         "slowest": _slowest(columns, gap),
-        "operations_not_sent": before * gap.duration_ms / 1000 if gap is not None and before is not None else None,
-        "recovery": _recovery(columns, start, moment, gap, end),
+        "meanwhile": _meanwhile(columns, moment, max(until, gap.end_ns if gap is not None else until)),
+        "recovery": recovery,
         "client_failovers": {
             "started": _count(events, "client.failover_started", moment_wall, until_wall),
             "completed": _count(events, "client.failover_completed", moment_wall, until_wall),
             "attempts_failed": _count(events, "client.attempt_failed", moment_wall, until_wall),
         },
     }
+    before = analysis.rate_between(columns, start, moment)
+    if gap is not None and before is not None:
+        content["operations_not_sent"] = before * gap.duration_ms / 1000
+    content["marks"] = _marks_content(marks, moment, gap, content["anatomy"], by_host, repeat)
     window = _window(moment, marks, gap)
     chosen = analysis.operations_overlapping(columns, *window)
     drawn = _thin(columns, chosen, gap)
@@ -288,50 +359,178 @@ def _proof(
     return [row for row in rows if row["before"] is not None or row["after"] is not None]
 
 
-# What the time up to a moment was spent on, by the moment. An outage is the sum of such phases.
-PHASES = {
-    "signal_sent": "before the fault struck",
-    "process_gone": "the process ends",
-    "member_unreachable": "the other members miss it",
-    "leader_lost": "the loss of the leader is noticed",
-    "election_started": "an election begins",
-    "leader_elected": "the election",
-    "leader_ready": "the new leader gets ready for writes",
-    "first_attempt_failed": "the client waits for an answer that does not come",
-    "failover_started": "the client gives the member up",
-    "member_passed_over": "the client looks for a member that serves",
-    "failover_completed": "the client is served by a member again",
-}
-SERVED = "the answer reaches the operation"
-UNEXPLAINED = "unexplained: no recorded moment says what it was spent on"
-ENDLESS = "the service did not come back"
+# Elections that follow a fault's heal up to this long later are still its doing.
+ELECTION_AFTER_HEAL_NS = 10 * S
+# Stamps of an election that are no further apart than this are of one: every member says it, with or without its term.
+ONE_ELECTION_NS = 10 * S
 
 
-def _phases(marks: Sequence[Mark], gap: analysis.Gap | None) -> list[dict[str, Any]]:
-    """Divide an outage at the moments recorded in it, into phases that sum to it.
+def unprovoked_elections(
+    definition: Mapping[str, Any], events: Sequence[Event], repeats: Sequence[analysis.Repeat]
+) -> list[dict[str, Any]]:
+    """List the elections that no fault caused, from the first operation to the last one.
 
-    Each has the ``label`` of what it was spent on, the moment that ``ends`` it, ``duration_ms``, its ``share`` of the
-    outage, and whether it is ``explained``. What lies between the last such moment and the first ok operation is so
-    only where that moment is the client's own word that it is served again.
+    A fault's time is from its signal to ELECTION_AFTER_HEAL_NS after its heal; without a heal, to the end. An election
+    that was started and not won counts as well.
+
+    :param events: in order of time
+    :returns: ``at_s`` (since the first operation, without idle time), ``term``, ``leader`` (None where nobody won),
+        ``cause`` and ``members`` that told of it
     """
-    if gap is None:
+    if not repeats:
         return []
-    parts: list[tuple[str, str | None, int, bool]] = []
-    since, last = gap.start_ns, None
-    for mark in marks:
-        if mark.name in PHASES and gap.start_ns < mark.at_ns < gap.end_ns:
-            parts.append((PHASES[mark.name], mark.label, mark.at_ns - since, True))
-            since, last = mark.at_ns, mark.name
-    if not gap.ended:
-        parts.append((ENDLESS, None, gap.end_ns - since, False))
-    else:
-        served = last == "failover_completed"
-        parts.append((SERVED if served else UNEXPLAINED, "first ok operation", gap.end_ns - since, served))
-    whole = gap.end_ns - gap.start_ns
-    return [
-        {"label": label, "ends": ends, "duration_ms": length / MS, "share": length / whole, "explained": explained}
-        for label, ends, length, explained in parts
+    origin = int(definition["origin_wall_ns"])
+    spans = []
+    for fault in definition["faults"]:
+        struck = analysis.fault_moment_ns(events, fault["id"])
+        if struck is not None:
+            healed = [
+                event.wall_ns
+                for event in events
+                if event.event == "fault.healed" and analysis.fault_id_of(event) == fault["id"]
+            ]
+            spans.append((struck, min(healed) + ELECTION_AFTER_HEAL_NS if healed else math.inf))
+    first, last = origin + repeats[0].start_ns, origin + repeats[-1].end_ns
+    said = [
+        event
+        for event in events
+        if event.event in ("server.election_started", "server.leader_elected")
+        and not analysis.is_joining(event)
+        and first <= event.wall_ns <= last
+        and not any(low <= event.wall_ns <= high for low, high in spans)
     ]
+    found: list[dict[str, Any]] = []
+    for event in said:
+        row = next((row for row in reversed(found) if _is_of_election(event, row)), None)
+        if row is None:
+            row = {"wall_ns": event.wall_ns, "term": None, "leader": None, "cause": None, "members": []}
+            found.append(row)
+        row["last_ns"] = event.wall_ns
+        row["term"] = event.data.get("term") if row["term"] is None else row["term"]
+        row["cause"] = row["cause"] or event.data.get("cause")
+        row["members"] = sorted({*row["members"], event.source})
+        if event.event == "server.leader_elected":
+            row["leader"] = event.data.get("leader") or event.source
+    for row in found:
+        del row["last_ns"]
+        at_ns = row.pop("wall_ns") - origin
+        within = next(repeat for repeat in reversed(repeats) if repeat.start_ns <= at_ns)
+        row["at_s"] = within.worked_s(at_ns)
+    return found
+
+
+def _is_of_election(event: Event, row: Mapping[str, Any]) -> bool:
+    """Tell whether an event is of the election that a row is about: by its term, else by its time."""
+    term = event.data.get("term")
+    if term is not None and row["term"] is not None:
+        return bool(term == row["term"])
+    return bool(event.wall_ns - row["last_ns"] <= ONE_ELECTION_NS)
+
+
+def _letters() -> Iterator[str]:
+    """Yield a, b, ..., z, aa, ab, ...; the moments are many where several members take part."""
+    yield from string.ascii_lowercase
+    for pair in product(string.ascii_lowercase, repeat=2):
+        yield "".join(pair)
+
+
+def _anatomy(
+    columns: Columns, marks: Sequence[Mark], moment: int, gap: analysis.Gap | None, clocks: Mapping[str, Clock]
+) -> dict[str, Any] | None:
+    """Divide the outage into phases; None without one."""
+    if gap is None:
+        return None
+    last = min(
+        (mark for mark in marks if mark.name in ("first_ok_write", "first_ok_read")),
+        key=lambda mark: mark.at_ns,
+        default=None,
+    )
+    if not gap.ended:
+        last = None
+    rows = anatomy.divide(gap, marks, moment, last, anatomy.usual_before(columns, moment), clocks)
+    return anatomy.told(rows, gap, moment)
+
+
+def _absent(
+    fault: Mapping[str, Any], definition: Mapping[str, Any], marks: Iterable[Mark], gap: analysis.Gap | None
+) -> list[str]:
+    """Name the moments that were not recorded, of those that this system can have in this fault."""
+    present = {mark.name for mark in marks}
+    several = len(definition["members"]) > 1
+    role = (fault.get("record") or {}).get("role") or fault["target"]
+    ends_process = fault["action"] not in ACTIONS or ACTIONS[fault["action"]].ends_process
+    possible = [
+        (name, label)
+        for name, _, label in analysis.MARK_EVENTS
+        if name not in analysis.OPTIONAL_MARKS
+        and (name not in analysis.ELECTION_MARKS or (several and role != "follower"))
+        and (name != "process_gone" or ends_process)
+    ]
+    if gap is not None:
+        possible += SERVICE_MARKS
+    if several:
+        possible += [(name, label) for name, label in RETURN_STEPS if name != "process_started" or ends_process]
+    return [label for name, label in possible if name not in present]
+
+
+def _back_marks(recovery: Mapping[str, Any] | None, moment: int) -> list[Mark]:
+    """Return the moments at which throughput and latency were what they had been."""
+    if recovery is None:
+        return []
+    words = dict(SERVICE_MARKS)
+    marks = []
+    if recovery["back_ms"] is not None:
+        detail = f"{recovery['window_ms']:g} ms with at least {BASELINE_SHARE * 100:.0f} % of the former median"
+        at = moment + round(recovery["back_ms"] * MS)
+        marks.append(Mark("throughput_back", words["throughput_back"], at, "history", detail))
+    if recovery["latency_back_ms"] is not None:
+        detail = f"medians of {recovery['window_ms']:g} ms stay at or below {recovery['latency_band_ms']:,.2f} ms"
+        at = moment + round(recovery["latency_back_ms"] * MS)
+        marks.append(Mark("latency_back", words["latency_back"], at, "history", detail))
+    return marks
+
+
+def _return_marks(fault_id: str, watched: Mapping[str, Any] | None, origin: int) -> list[Mark]:
+    """Return the steps of the member's return as the heal watched them.
+
+    A member that was healed before the watch began was back before anyone looked: only its own stamp tells when.
+    """
+    if watched is None or watched.get("started_wall_ns") is None:
+        return []
+    zero = int(watched["started_wall_ns"]) - origin
+    marks = []
+    for record in watched.get("healed") or []:
+        phases = record.get("phases_ms") or {}
+        if record.get("fault") != fault_id:
+            continue
+        for name, label in RETURN_STEPS:
+            stamped = name == "process_started"
+            if phases.get(name) is None or not (stamped or record.get("healed_by") == WATCHED_HEAL):
+                continue
+            at = zero + round(phases[name] * MS)
+            struck = record.get("signal_sent_wall_ns")
+            if stamped and struck is not None and at + origin < struck:
+                continue  # a process that the fault did not end
+            detail = f"{phases[name]:,.1f} ms after the heal request"
+            marks.append(Mark(name, label, at, str(record.get("member")) if stamped else "sampling", detail))
+    return marks
+
+
+def _meanwhile(columns: Columns, moment: int, until: int) -> dict[str, Any]:
+    """Count what became of the operations that were in flight from the fault to its heal (or the next fault)."""
+    chosen = analysis.operations_overlapping(columns, moment, until)
+    outcomes = columns.outcome[chosen]
+    latency = columns.latency_ns[chosen]
+    return {
+        "operations": len(chosen),
+        **{
+            name: int(np.count_nonzero(outcomes == number))
+            for number, name in enumerate(analysis.OUTCOMES)
+            if name != "ok"
+        },
+        "worst_ms": int(latency.max()) / MS if len(chosen) else None,
+        "worst_index": int(columns.index[chosen[np.argmax(latency)]]) if len(chosen) else None,
+    }
 
 
 def _election_cause(marks: Sequence[Mark], gap: analysis.Gap | None) -> str | None:
@@ -342,31 +541,48 @@ def _election_cause(marks: Sequence[Mark], gap: analysis.Gap | None) -> str | No
     return election.data.get("cause")
 
 
-def _heal_marks(own: Sequence[Event], origin: int) -> list[dict[str, Any]]:
-    """List the moments of the heal, each once, in s since the first operation."""
-    labels = {"fault.heal_requested": "heal requested", "fault.healed": "healed", "fault.heal_failed": "heal failed"}
-    found = {(event.wall_ns, event.event): event for event in own if event.event in labels}
-    return [
-        {
-            "event": event.event,
-            "label": labels[event.event],
-            "source": event.source,
-            "since_start_s": (event.wall_ns - origin) / S,
-        }
-        for _, event in sorted(found.items())
-    ]
+def _marks_content(
+    marks: Sequence[Mark],
+    moment: int,
+    gap: analysis.Gap | None,
+    found: dict[str, Any] | None,
+    clocks: Mapping[str, Clock],
+    repeat: analysis.Repeat,
+) -> list[dict[str, Any]]:
+    """Return the moments in order of time, those within the outage with the phase that each of them ends.
 
-
-def _mark_content(mark: Mark, letter: str, moment: int) -> dict[str, Any]:
-    return {
-        "letter": letter,
-        "name": mark.name,
-        "label": mark.label,
-        "source": mark.source,
-        "detail": mark.detail,
-        "since_start_s": mark.at_ns / S,
-        "since_fault_ms": (mark.at_ns - moment) / MS,
-    }
+    ``place`` is before, within or after the outage; without one all are "after". Writes the letters into the phases.
+    """
+    phases = list(found["phases"]) if found is not None else []
+    rows = []
+    for mark, letter in zip(marks, _letters(), strict=False):
+        place = "after"
+        if gap is not None and (mark.at_ns <= gap.start_ns or mark.at_ns < moment):
+            place = "before"
+        elif gap is not None and mark.at_ns <= gap.end_ns and mark.name not in ("throughput_back", "latency_back"):
+            # What is back with the first operation already is back after the outage.
+            place = "within"
+        phase = None
+        if place == "within" and phases and mark.name in (phases[0]["name"], phases[0]["mark"]):
+            phase = phases.pop(0)
+            phase["letter"] = letter
+        clock = clocks.get(mark.source)
+        rows.append(
+            {
+                "letter": letter,
+                "name": mark.name,
+                "label": mark.label,
+                "source": mark.source,
+                "detail": mark.detail,
+                "since_start_s": repeat.worked_s(mark.at_ns),
+                "since_fault_ms": (mark.at_ns - moment) / MS,
+                "place": place,
+                "phase": phase,
+                "since_outage_ms": (mark.at_ns - gap.end_ns) / MS if gap is not None and place == "after" else None,
+                "clock": None if clock is None else clock.as_dict(),
+            }
+        )
+    return rows
 
 
 def _gap_content(gap: analysis.Gap | None, moment: int) -> dict[str, float | bool] | None:
@@ -401,11 +617,12 @@ def _service_marks(columns: Columns, gap: analysis.Gap | None) -> list[Mark]:
     marks = []
     before = np.flatnonzero(columns.ok & (columns.complete_ns == gap.start_ns))
     if len(before):
-        marks.append(_operation_mark(columns, int(before[0]), "last_ok", "last ok operation before the gap"))
-    for name, label, mask in (
-        ("first_ok_write", "first ok write", columns.ok & columns.is_write),
-        ("first_ok_read", "first ok read", columns.ok & (columns.kind == analysis.READ)),
-    ):
+        marks.append(_operation_mark(columns, int(before[0]), "last_ok", "last ok operation"))
+    masks = {"first_ok_write": columns.is_write, "first_ok_read": columns.kind == analysis.READ}
+    for name, label in SERVICE_MARKS:
+        if name not in masks:
+            continue
+        mask = columns.ok & masks[name]
         row = analysis.first_completion(columns, mask, gap.end_ns)
         if row is not None:
             marks.append(_operation_mark(columns, row, name, label))
@@ -413,8 +630,9 @@ def _service_marks(columns: Columns, gap: analysis.Gap | None) -> list[Mark]:
 
 
 def _operation_mark(columns: Columns, row: int, name: str, label: str) -> Mark:
-    kind = analysis.KINDS[columns.kind[row]]
-    return Mark(name, label, int(columns.complete_ns[row]), "history", f"operation {int(columns.index[row]):,}, {kind}")
+    kind, index = analysis.KINDS[columns.kind[row]], int(columns.index[row])
+    data = {"index": index, "invoke_ns": int(columns.invoke_ns[row])}
+    return Mark(name, label, int(columns.complete_ns[row]), "history", f"operation {index:,}, {kind}", data)
 
 
 def _count(events: Sequence[Event], name: str, start: int, end: int) -> int:
@@ -424,29 +642,37 @@ def _count(events: Sequence[Event], name: str, start: int, end: int) -> int:
 def _recovery(
     columns: Columns, start: int, moment: int, gap: analysis.Gap | None, end: int
 ) -> dict[str, float | None] | None:
-    """Compare throughput before the fault with throughput after the gap, and find when it is back.
+    """Compare throughput and latency before the fault with those after the gap, and find when they are back.
 
-    Back means: the first window of 100 ms after the gap in which at least 90 % of the former median is acknowledged.
-    There is no throughput after a gap that did not end.
+    Throughput is back at the first window after the gap in which at least 90 % of the former median is
+    acknowledged; of latency see :func:`.analysis.latency_band`. Nothing is back after a gap that did not end.
+
+    :param end: what comes from here on belongs to something else
     """
     if gap is None:
         return None
+    width = analysis.baseline_window_ns(columns, start, moment)
     completions = np.sort(columns.complete_ns[columns.ok])
-    starts = np.arange(start, moment - BASELINE_WINDOW_NS, BASELINE_WINDOW_NS)
-    counted = np.searchsorted(completions, starts + BASELINE_WINDOW_NS) - np.searchsorted(completions, starts)
+    starts = np.arange(start, moment - width, width)
+    counted = np.searchsorted(completions, starts + width) - np.searchsorted(completions, starts)
     median = float(np.median(counted)) if len(counted) else None
     back = None
     if median:
         after = completions[completions >= gap.end_ns]
-        after = after[after <= end - BASELINE_WINDOW_NS]
-        inside = np.searchsorted(completions, after + BASELINE_WINDOW_NS) - np.searchsorted(completions, after)
+        after = after[after <= end - width]
+        inside = np.searchsorted(completions, after + width) - np.searchsorted(completions, after)
         enough = np.flatnonzero(inside >= BASELINE_SHARE * median)
         back = float(after[enough[0]] - moment) / MS if len(enough) else None
+    band = analysis.latency_band(columns, start, moment, gap.end_ns, end, width) if gap.ended else None
     return {
         "before_ops_per_s": analysis.rate_between(columns, start, moment),
         "after_ops_per_s": analysis.rate_between(columns, gap.end_ns, end) if gap.ended else None,
-        "median_before_ops_per_s": median * S / BASELINE_WINDOW_NS if median is not None else None,
+        "median_before_ops_per_s": median * S / width if median is not None else None,
         "back_ms": back,
+        "window_ms": width / MS,
+        "latency_band_ms": band.most_ns / MS if band is not None else None,
+        "latency_windows": band.windows if band is not None else None,
+        "latency_back_ms": (band.back_ns - moment) / MS if band is not None and band.back_ns is not None else None,
     }
 
 

@@ -18,6 +18,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from .analysis import QUANTILES
@@ -53,11 +54,10 @@ MARK_STYLES: dict[str, tuple[str, Any]] = {
     "first_ok_read": (GREEN, (0, (1, 1))),
 }
 
-# Phases of an outage, side by side: light beside dark, so that a grey print shows where one ends.
-PHASE_COLOURS = (SKY, BLUE, ORANGE, VERMILLION, "#F0E442", GREEN, PURPLE, GREY)
-DARK = (BLUE, VERMILLION, GREEN, GREY)
-# Narrower phases have their number in the table only.
-LABELLED_SHARE = 0.025
+# More numbers of repeats than this would not be told apart above a figure.
+MOST_REPEATS_NUMBERED = 15
+# The share of a figure's width that a label of five or six digits takes.
+LABEL_SHARE = 0.06
 
 WIDTH_IN = 170 / 25.4
 # Typed as Any: matplotlib's own type is the list of its 300 settings.
@@ -88,6 +88,7 @@ RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "failover-lab",
     "path.simplify": True,
+    "hatch.linewidth": 0.5,
 }
 # Percentiles marked on the latency curves, with the share of operations that took longer.
 CURVE_TICKS = ((0.5, "50"), (0.1, "90"), (0.01, "99"), (0.001, "99.9"), (0.0001, "99.99"), (0.00001, "99.999"))
@@ -196,7 +197,8 @@ def over_time(experiment: Mapping[str, Any], limits: Mapping[str, float], name: 
         latency_axes.set_ylim(limits["latency_low_ms"], limits["latency_high_ms"])
         _log_ms_axis(latency_axes.yaxis, limits["latency_low_ms"], limits["latency_high_ms"], 5)
         latency_axes.set_ylabel("latency (ms)")
-        latency_axes.set_xlabel("time since the first operation (s)")
+        cut = ", without the idle time between repeats" if experiment["repeats"] > 1 else ""
+        latency_axes.set_xlabel(f"time since the first operation{cut} (s)")
         latency_axes.grid(axis="y")
         latency_axes.legend(loc="upper right", ncols=4, borderaxespad=0.1, handlelength=1.4, columnspacing=1.0)
         latency_axes.set_xlim(min(experiment["start_s"], 0), experiment["end_s"])
@@ -210,20 +212,34 @@ def over_time(experiment: Mapping[str, Any], limits: Mapping[str, float], name: 
                 marker="x",
                 markersize=3,
                 color=VERMILLION,
-                label="operation not ok",
             )
-            rate_axes.legend(loc="lower right")
         for fault in experiment["faults"]:
-            if fault["fired"]:
+            if fault["fired"] and experiment["repeats"] == 1:
                 _mark_fault(rate_axes, latency_axes, fault, experiment)
+            elif fault["fired"]:
+                for axes in (rate_axes, latency_axes):
+                    _mark_away(axes, fault, experiment)
+        if experiment["repeats"] > 1:
+            _mark_repeats(rate_axes, latency_axes, experiment["repeats_s"])
+        for election in experiment["elections_unexplained"] or []:
+            rate_axes.axvline(election["at_s"], color=PURPLE, linestyle=(0, (1, 1)), linewidth=0.9, zorder=2.5)
 
-        operations = [(count, at) for count, at in experiment["operations_scale"]]
+        operations = _apart(experiment["operations_scale"], experiment["end_s"] - experiment["start_s"])
         if operations:
             top = rate_axes.secondary_xaxis("top")
             top.set_xticks([at for _, at in operations], [f"{count:,}" for count, _ in operations])
             top.set_xlabel("operations completed so far", fontsize=6.5, color=GREY)
             top.tick_params(labelsize=6, length=2)
         return _svg(figure, name, f"Throughput and latency over time of {experiment['name']}")
+
+
+def _apart(ticks: Sequence[tuple[int, float]], span_s: float) -> list[tuple[int, float]]:
+    """Leave out ticks whose labels would run into the one before: an outage crowds the operations at its ends."""
+    kept: list[tuple[int, float]] = []
+    for count, at in ticks:
+        if not kept or at - kept[-1][1] >= LABEL_SHARE * span_s:
+            kept.append((count, at))
+    return kept
 
 
 def _broken_where_empty(spread: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -237,15 +253,41 @@ def _broken_where_empty(spread: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     return tuple(np.insert(values, breaks, np.nan) for values in (times, p99, p50))  # type: ignore[return-value]
 
 
+def _mark_repeats(rate_axes: Axes, latency_axes: Axes, repeats_s: Sequence[Sequence[float]]) -> None:
+    """Draw where one repeat ends and the next begins; the idle time in between is cut out. Some have their number."""
+    step = max(1, -(-len(repeats_s) // MOST_REPEATS_NUMBERED))
+    for number, (start, end) in enumerate(repeats_s, 1):
+        for axes in (rate_axes, latency_axes):
+            axes.axvline(start, color=GREY, linestyle=(0, (4, 3)), linewidth=0.5)
+        if (number - 1) % step == 0:
+            rate_axes.annotate(
+                str(number),
+                xy=((start + end) / 2, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, -2),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=6.5,
+                color=GREY,
+            )
+
+
+def _mark_away(axes: Axes, fault: Mapping[str, Any], experiment: Mapping[str, Any]) -> None:
+    """Mark the time that a member was away as a band, the moment it was struck as a line."""
+    healed = experiment["end_s"] if fault["healed_s"] is None else min(fault["healed_s"], experiment["end_s"])
+    axes.axvspan(fault["at_s"], healed, facecolor=VERMILLION, alpha=0.05, linewidth=0)
+    # On top: where a whole run is a page wide, election and recovery lie within this line's width.
+    axes.axvline(fault["at_s"], color=VERMILLION, linewidth=1.0, zorder=3)
+
+
 def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], experiment: Mapping[str, Any]) -> None:
-    """Mark one fault on the whole run: the time the member was away as a band, its moments as lines, in words."""
-    struck, healed = fault["at_s"], min(fault["healed_s"] or experiment["end_s"], experiment["end_s"])
+    """Mark one fault on the whole run: the time the member was away, and its moments as lines, in words."""
+    struck = fault["at_s"]
     marks = {mark["name"]: mark for mark in fault["marks"]}
     lines = [(fault["headline"], VERMILLION)]
     for axes in (rate_axes, latency_axes):
-        axes.axvspan(struck, healed, facecolor=VERMILLION, alpha=0.05, linewidth=0)
-        # On top: where a whole run is a page wide, election and recovery lie within this line's width.
-        axes.axvline(struck, color=VERMILLION, linewidth=1.0, zorder=3)
+        _mark_away(axes, fault, experiment)
     for mark_name, wording in (("leader_elected", "leader elected"), ("first_ok_write", "first ok write")):
         mark = marks.get(mark_name)
         if mark is None:
@@ -409,6 +451,98 @@ def outage(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -
         return _svg(figure, name, f"Every operation around the fault {fault['id']}")
 
 
+# Whose time a phase of an outage is: (colour, what the legend says). What is not explained is hatched.
+PARTS: dict[str, tuple[str, str]] = {
+    "before": (LIGHT, "before the fault struck"),
+    "servers": (BLUE, "servers"),
+    "clients": (ORANGE, "client"),
+    "heal": (GREEN, "until the heal"),
+    "unexplained": ("white", "unexplained"),
+}
+# The height of one row of phases.
+ROW_IN = 0.155
+
+
+def anatomy(fault: Mapping[str, Any], name: str) -> str:
+    """Draw the phases of an outage: one bar of all of them, and under it each in a row of its own, at its time.
+
+    The rows make phases readable that are thousands of times shorter than the outage; time is the same in all rows.
+    """
+    found = fault["anatomy"]
+    phases = found["phases"]
+    low, high = found["start_ms"], found["end_ms"]
+    span = max(high - low, 1e-6)
+    with _figure(0.66 + ROW_IN * (len(phases) + 1)) as figure:
+        axes = figure.subplots()
+        for row, phase in enumerate(phases, 1):
+            start, length = phase["start_ms"], phase["duration_ms"]
+            colour = PARTS[phase["part"]][0]
+            for at in (0, row):
+                _phase_bar(axes, start, length, at, phase["part"])
+            # A bar thinner than a line would not be seen.
+            edge = BLACK if phase["part"] in ("unexplained", "before") else colour
+            axes.plot([start, start], [row - 0.36, row + 0.36], color=edge, linewidth=0.8, solid_capstyle="butt")
+            text = f"{length:,.2f} ms · {phase['share'] * 100:.1f} %"
+            end = phase["end_ms"]
+            left = end > low + 0.8 * span
+            inside = left and length > 0.3 * span
+            axes.annotate(
+                text,
+                xy=(end if inside or not left else start, row),
+                xytext=(-3 if left else 3, 0),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                va="center",
+                fontsize=6.5,
+                color="white" if inside and phase["part"] == "servers" else BLACK,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+                if inside and phase["part"] == "unexplained"
+                else None,
+            )
+        labels = [
+            "the outage",
+            *(f"{phase['label']}" + (f" ({phase['letter']})" if phase["letter"] else "") for phase in phases),
+        ]
+        axes.set_yticks(range(len(labels)), labels)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(len(phases) + 0.6, -0.6)
+        axes.set_xlim(low, high)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.set_xlabel("time since the fault (ms)")
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        used = [part for part in PARTS if any(phase["part"] == part for phase in phases)]
+        handles = [_part_patch(part) for part in used]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), handlelength=1.6)
+        return _svg(figure, name, f"The phases of the outage of {fault['id']}")
+
+
+def _phase_bar(axes: Axes, start_ms: float, length_ms: float, row: int, part: str) -> None:
+    unexplained = part == "unexplained"
+    axes.barh(
+        row,
+        length_ms,
+        left=start_ms,
+        height=0.72,
+        facecolor=PARTS[part][0],
+        edgecolor=BLACK if unexplained else "none",
+        linewidth=0.5 if unexplained else 0,
+        hatch="/////" if unexplained else None,
+    )
+
+
+def _part_patch(part: str) -> Patch:
+    unexplained = part == "unexplained"
+    colour, label = PARTS[part]
+    return Patch(
+        facecolor=colour,
+        edgecolor=BLACK if unexplained else "none",
+        linewidth=0.5,
+        hatch="/////" if unexplained else None,
+        label=label,
+    )
+
+
 def _segments(operations: Mapping[str, Any], chosen: Sequence[int]) -> tuple[Any, Any]:
     """Join many horizontal lines into one path with breaks: far smaller as SVG than one path each."""
     x = np.full(3 * len(chosen), np.nan)
@@ -458,43 +592,79 @@ def _silences(series: Mapping[str, Any], end_ms: float | None) -> list[tuple[flo
     return spans
 
 
-def anatomy(phases: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Draw an outage as one bar, divided into its numbered phases; what is not explained is hatched."""
-    with _figure(0.62) as figure:
+# The height of one measure's row of points, of one system; and what each row of a figure needs besides.
+POINTS_IN, ROW_GAP_IN = 0.13, 0.06
+
+
+def spreads(series: Sequence[tuple[str | None, Sequence[Mapping[str, Any]]]], name: str) -> str:
+    """Draw measures that were taken of several repeats: every point, the median and its interval.
+
+    :param series: (label, measures) of each system, the same measures in the same order; without a label where there
+        is only one
+    """
+    rows = [number for number, measure in enumerate(series[0][1]) if any(cells[number]["n"] for _, cells in series)]
+    height = len(rows) * (POINTS_IN * len(series) + ROW_GAP_IN)
+    with _figure(0.75 + height) as figure:
         axes = figure.subplots()
-        start = 0.0
-        whole = sum(phase["duration_ms"] for phase in phases)
-        for number, phase in enumerate(phases, 1):
-            length = phase["duration_ms"]
-            colour = PHASE_COLOURS[(number - 1) % len(PHASE_COLOURS)] if phase["explained"] else "white"
-            axes.barh(
-                0,
-                length,
-                left=start,
-                height=0.8,
-                color=colour,
-                edgecolor=BLACK if phase["explained"] else GREY,
-                hatch=None if phase["explained"] else "////",
-                linewidth=0.4,
-            )
-            if length > whole * LABELLED_SHARE:
-                ink = "white" if colour in DARK else BLACK
-                axes.annotate(
-                    str(number),
-                    (start + length / 2, 0),
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color=ink,
-                    backgroundcolor="none" if phase["explained"] else "white",
-                )
-            start += length
-        axes.set_xlim(0, whole)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(FuncFormatter(_count))
-        axes.set_xlabel("ms since the last ok operation")
-        return _svg(figure, name, "The outage, divided into its phases")
+        step = 1 / (len(series) + ROW_GAP_IN / POINTS_IN)
+        for position, (label, measures) in enumerate(series):
+            colour, _, marker = SERIES[position % len(SERIES)]
+            for row, number in enumerate(rows):
+                centre = row + (position - (len(series) - 1) / 2) * step
+                _spread_row(axes, measures[number], centre, step, colour, marker)
+            if label is not None:
+                axes.plot([], [], linestyle="none", marker=marker, markersize=3.2, markerfacecolor="white",
+                          markeredgecolor=colour, label=label)  # fmt: skip
+        axes.plot([], [], color=BLACK, linewidth=2.2, label="median")
+        axes.plot([], [], color=GREY, linewidth=1.0, label="95 % interval of the median")
+        found = [point["ms"] for _, measures in series for number in rows for point in measures[number]["points"]]
+        if min(found) > 0:
+            low, high = min(found) * 0.8, max(found) * 1.25
+            axes.set_xscale("log")
+            axes.set_xlim(low, high)
+            _log_ms_axis(axes.xaxis, low, high, 12)
+        else:
+            # A measure can be 0, or less by a clock's error; a logarithmic axis has no place for those.
+            axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+            axes.set_xlim(min(found) * 1.3, max(1.0, *found) * 1.25)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.set_ylim(len(rows) - 0.45, -0.55)
+        axes.set_yticks(range(len(rows)), [_measure_label(series[0][1][number]) for number in rows])
+        for row in range(len(rows) - 1):
+            axes.axhline(row + 0.5, color=LIGHT, linewidth=0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        axes.set_xlabel("ms (logarithmic)")
+        figure.legend(loc="outside upper right", ncols=5, handlelength=1.6, columnspacing=1.2)
+        return _svg(figure, name, "Every repeat's measures, their medians and the intervals of these")
+
+
+def _measure_label(measure: Mapping[str, Any]) -> str:
+    return f"{measure['label']}, since {measure['since']}" if measure["since"] else str(measure["label"])
+
+
+def _spread_row(axes: Axes, measure: Mapping[str, Any], centre: float, height: float, colour: str, marker: str) -> None:
+    """Draw one measure of one system, its points side by side in the order of the repeats."""
+    points = measure["points"]
+    most = max((point["repeat"] for point in points), default=1)
+    for ended, shape in ((True, marker), (False, ">")):
+        chosen = [point for point in points if point["ended"] is ended]
+        axes.plot(
+            [point["ms"] for point in chosen],
+            [centre + (point["repeat"] / (most + 1) - 0.5) * height * 0.75 for point in chosen],
+            linestyle="none",
+            marker=shape,
+            markersize=2.6,
+            markerfacecolor="white",
+            markeredgecolor=colour,
+            markeredgewidth=0.6,
+            zorder=5,
+        )
+    if measure["low_ms"] is not None:
+        axes.plot([measure["low_ms"], measure["high_ms"]], [centre, centre], color=GREY, linewidth=1.0, zorder=3.5)
+    if len(points) > 1:
+        edge = height * 0.42
+        axes.plot([measure["median_ms"]] * 2, [centre - edge, centre + edge], color=BLACK, linewidth=1.6, zorder=4)
 
 
 def convergence(data: Mapping[str, Any], name: str) -> str:

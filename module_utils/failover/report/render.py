@@ -14,7 +14,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from .comparison import SUMS
 from .fonts import font_css
+from .repetition import LEAST_REPEATS, RESAMPLES, SEED
 from .wording import at_least, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -196,6 +199,12 @@ def _environment() -> Environment:
     environment.globals.update(
         SYMBOLS=SYMBOLS,
         ABSENT=ABSENT,
+        SUMS=SUMS,
+        LEAST_REPEATS=LEAST_REPEATS,
+        RESAMPLES=RESAMPLES,
+        SEED=SEED,
+        WITHIN_OPERATIONS=FAULT_WITHIN_OPERATIONS,
+        WITHIN_MS=FAULT_WITHIN_MS,
         EVIDENCE_ROWS=EVIDENCE_ROWS,
         EVIDENCE_KEYS=EVIDENCE_KEYS,
         EVIDENCE_OPERATIONS=EVIDENCE_OPERATIONS,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .anatomy import UNEXPLAINED
 from .wording import plural
 
 SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
@@ -14,6 +15,16 @@ SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster
 # From here on the client's own CPU time is likely to bound the throughput.
 CPU_BOUND_SHARE = 0.7
 
+# Outages that are told one by one; of more the section on them has the figures.
+MOST_EXAMPLES = 3
+
+# What an action is not, though its name may promise it.
+NOT_THE_SAME = {
+    "poweroff": "A poweroff is no cut of the current: the host falls silent and the server is killed, but what its "
+    "kernel had not yet written to the disk is kept. ",
+    "slow_network": "A slow network holds up all that the host sends, fault agent included, and nothing that it "
+    "receives. ",
+}
 # What the server's log gives as the cause of an election that began because nothing was heard from the leader.
 ELECTION_TIMEOUT = "election timeout"
 # An operation that took as long as the client's attempt timeout, give or take this share of it, waited for that one.
@@ -41,6 +52,7 @@ def threats(
         _elections(experiments),
         _tails(experiments),
         _clocks(controller, hosts, experiments),
+        _durability(experiments),
         _scope(experiments),
     ]
     return [{"title": title, "text": text} for title, text in (threat for threat in found if threat is not None)]
@@ -96,12 +108,12 @@ def _closed_loop(run: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]
         (experiment["name"], fault)
         for experiment in experiments
         for fault in experiment["faults"]
-        if fault["operations_not_sent"] is not None
+        if fault["shown"] and fault["operations_not_sent"] is not None
     ]
     example = "".join(
         f" In {name} about {plural(round(fault['operations_not_sent']), 'operation')} would have been due during "
         f"the {_missed(fault['gap'])}"
-        for name, fault in missed
+        for name, fault in missed[:MOST_EXAMPLES]
     )
     return (
         "Closed loop",
@@ -124,7 +136,17 @@ def _clients(count: int) -> str:
 
 
 def _repetition(experiments: Sequence[Mapping[str, Any]], attempt_timeout_ms: float | None) -> tuple[str, str]:
-    """Each experiment ran once; say what the length of each outage hangs on."""
+    """Say how often each experiment ran, and of those that ran once what the length of each outage hangs on."""
+    counts = sorted({experiment["repeats"] for experiment in experiments})
+    if counts and counts[-1] > 1:
+        times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        return (
+            "Repeats on one lab",
+            f"Each fault was repeated {times} times, one after the other on the same hosts, in one stream of "
+            "operations, on data that grow from repeat to repeat. The intervals say how far a median would move with "
+            "other repeats on this lab. They say nothing of other machines, and a difference between two systems that "
+            "is smaller than their intervals means nothing.",
+        )
     outages = [(e["name"], fault) for e in experiments for fault in e["faults"] if fault["gap"]]
     if len(experiments) == 1:
         text = (
@@ -138,7 +160,9 @@ def _repetition(experiments: Sequence[Mapping[str, Any]], attempt_timeout_ms: fl
         )
     if outages:
         text += f", and the length of {'the' if len(outages) == 1 else 'each'} outage is one sample"
-    text += "." + "".join(_length(f"{fault['id']} of {name}", fault, attempt_timeout_ms) for name, fault in outages)
+    text += "." + "".join(
+        _length(f"{fault['id']} of {name}", fault, attempt_timeout_ms) for name, fault in outages[:MOST_EXAMPLES]
+    )
     return ("One run of each", text)
 
 
@@ -147,19 +171,20 @@ def _length(outage: str, fault: Mapping[str, Any], attempt_timeout_ms: float | N
     gap, slowest = fault["gap"], fault["slowest"]
     if not gap["ended"]:
         return ""
-    parts = fault["phases"]
+    phases = fault["anatomy"]["phases"]
     text = ""
     if fault["election_cause"] == ELECTION_TIMEOUT:
         text = (
             f" In {outage} the members waited for an election timeout, which each draws at random between one and two "
             "times the configured one."
         )
-    elif parts:
-        longest = max(parts, key=lambda phase: phase["duration_ms"])
+    elif phases:
+        longest = max(phases, key=lambda phase: phase["duration_ms"])
         text = (
-            f" The longest phase in the {gap['duration_ms']:,.1f} ms of {outage}: {longest['label']}, "
-            f"{longest['duration_ms']:,.1f} ms."
+            f" The longest phase in the {gap['duration_ms']:,.1f} ms of {outage} took {longest['duration_ms']:,.1f} ms "
+            f"and ended with “{longest['label']}”; "
         )
+        text += "it is unexplained." if longest["part"] == UNEXPLAINED else f"waited for: {longest['waited_for']}."
     if slowest is not None and attempt_timeout_ms and _is_one_timeout(gap["duration_ms"], slowest, attempt_timeout_ms):
         text += (
             f" The slowest operation in this gap took {slowest['latency_ms']:,.1f} ms, about as long as a client waits "
@@ -180,13 +205,13 @@ def _is_one_timeout(gap_ms: float, slowest: Mapping[str, Any], timeout_ms: float
 
 def _elections(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
     """Elections that no fault of ours explains."""
-    unexplained = [(e["name"], e["elections_unexplained"]) for e in experiments if e["elections_unexplained"]]
+    unexplained = [(e["name"], len(e["elections_unexplained"])) for e in experiments if e["elections_unexplained"]]
     if not unexplained:
         return None
     listed = ", ".join(f"{count} in {name}" for name, count in unexplained)
     return (
         "Elections without a fault",
-        f"Leaders were elected outside the time of any fault: {listed}. Slow disks or a starved CPU cause such "
+        f"Elections outside the time of any fault: {listed}. Slow disks or a starved CPU cause such "
         "elections; the latency figures of these experiments include them.",
     )
 
@@ -213,6 +238,20 @@ def _tails(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
         "Thin tails",
         "p99.9 is an observed value with at most one operation in a thousand above it. The smallest group, "
         f"{kind} in {name}, has {plural(count, 'operation')}, {rest}",
+    )
+
+
+def _durability(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Say what an acknowledgement means, where that is not the same for the systems that are compared."""
+    systems = {experiment["system"] for experiment in experiments}
+    if "mysql_cluster" not in systems or len(systems) < 2:
+        return None
+    return (
+        "What an acknowledgement means",
+        "Every system acknowledges a write when it is on a disk. etcd has it on the disks of a majority then. A single "
+        "MySQL server has it on its own. The MySQL cluster has it on the disk of its primary and in the memory of a "
+        "majority, from where the others write and apply it later: a primary that is lost for ever together with the "
+        "memory of the others would take acknowledged writes with it. This run does not test that.",
     )
 
 
@@ -255,6 +294,7 @@ def _scope(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     actions = sorted({fault["action"] for experiment in experiments for fault in experiment["faults"]})
     healthy = sorted({e["system"] for e in experiments} - {e["system"] for e in experiments if e["faults"]})
     text = f"The faults of this run: {', '.join(actions) if actions else 'none'}. "
+    text += "".join(NOT_THE_SAME.get(action, "") for action in actions)
     if healthy:
         names = " and ".join(SYSTEMS.get(system, system) for system in healthy)
         text += f"{names} met no fault here, so the run says nothing about its failover. "

@@ -181,22 +181,14 @@ def test_every_event_that_becomes_a_mark_is_emitted_somewhere() -> None:
 
 
 def test_only_marks_that_exist_may_be_absent() -> None:
-    assert set(analysis.OPTIONAL_MARKS) <= {name for name, _, _ in analysis.MARK_EVENTS}
+    groups = {*analysis.OPTIONAL_MARKS, *analysis.ELECTION_MARKS, *analysis.OWN_MARKS}
+    assert groups <= {name for name, _, _ in analysis.MARK_EVENTS}
 
 
 def test_a_fault_without_a_signal_has_no_marks() -> None:
     events = [event(10, "fault.requested", fault="F1"), event(11, "fault.missed", fault="F1")]
     assert analysis.fault_moment_ns(events, "F1") is None
     assert analysis.fault_marks(events, "F1", 1000 * S, 2000 * S, {}) == []
-
-
-def test_a_member_that_hears_of_its_leader_after_a_start_is_no_election() -> None:
-    events = [
-        event(5, "server.leader_elected", source="etcd2", leader="etcd2", term=4),
-        event(6, "server.leader_elected", source="etcd3", leader="etcd2", term=4),
-        event(900, "server.leader_elected", source="etcd1", leader="etcd2", term=4, joined=True),
-    ]
-    assert analysis.elections(events) == {("etcd2", 4): 1000 * S + 5 * MS}
 
 
 def test_a_gap_is_blamed_until_the_last_effect_of_the_fault() -> None:
@@ -234,3 +226,123 @@ def test_first_completion_takes_the_earliest_at_or_after_a_time() -> None:
     history = columns([{"invoke": 0, "complete": 30}, {"invoke": 0, "complete": 20}, {"invoke": 0, "complete": 5}])
     assert analysis.first_completion(history, history.ok, 10 * MS) == 1
     assert analysis.first_completion(history, history.ok, 31 * MS) is None
+
+
+def steady(from_ms: int, until_ms: int, latency_ms: float) -> list[dict[str, Any]]:
+    """Return ten operations in each 100 ms, all of one latency."""
+    return [{"invoke": t - latency_ms, "complete": t} for t in range(from_ms, until_ms, 10)]
+
+
+def band(rows: list[dict[str, Any]], until_ms: int = 10_000) -> analysis.LatencyBand | None:
+    """Judge a fault at 1 s whose outage ended at 2 s."""
+    return analysis.latency_band(columns(rows), 0, 1000 * MS, 2000 * MS, until_ms * MS, 100 * MS)
+
+
+@pytest.mark.parametrize(
+    ("before_ms", "every_ms", "window_ms"),
+    [
+        (1000, 2, 100),
+        (999, 2, 50),  # of 100 ms only nine fit
+        (240, 2, 20),
+        (70, 1, 10),  # seven are better than none
+        (240, 10, 50),  # 20 ms would hold two operations
+        (240, 50, 100),  # and even 100 ms only these
+        (0, 2, 100),
+    ],
+)
+def test_windows_are_as_wide_as_the_time_before_the_fault_allows(before_ms: int, every_ms: int, window_ms: int) -> None:
+    times = [*range(0, before_ms, every_ms), *range(2000, 4000, every_ms)]
+    history = columns([{"invoke": t - every_ms, "complete": t} for t in times])
+    assert analysis.baseline_window_ns(history, 0, before_ms * MS) == window_ms * MS
+
+
+def test_the_latency_is_back_where_it_begins_to_stay_in_its_band() -> None:
+    rows = [*steady(0, 1000, 2), *steady(2000, 2300, 9), *steady(2300, 2400, 2), *steady(2400, 2700, 9)]
+    found = band([*rows, *steady(2700, 4000, 2)])
+    # The one good window at 2.3 s does not count: the latency did not stay.
+    assert found == analysis.LatencyBand(2 * MS, 10, 2700 * MS)
+
+
+def test_one_window_in_ten_may_be_outside_of_the_band() -> None:
+    rows = [*steady(0, 1000, 2), *steady(2000, 2500, 2), *steady(2500, 2600, 9), *steady(2600, 4000, 2)]
+    found = band(rows)
+    assert found is not None
+    assert found.back_ns == 2000 * MS
+    found = band([*rows, *({**row, "invoke": row["complete"] - 9} for row in steady(2700, 2800, 2) * 2)])
+    assert found is not None
+    assert found.back_ns == 2600 * MS
+
+
+def test_the_latency_is_not_back_before_it_stayed_for_a_second() -> None:
+    rows = [*steady(0, 1000, 2), *steady(2000, 4000, 2)]
+    assert band(rows, until_ms=2900) == analysis.LatencyBand(2 * MS, 10, None)
+    assert band([*steady(0, 1000, 2), *steady(2000, 4000, 3)], until_ms=4000) == analysis.LatencyBand(2 * MS, 10, None)
+
+
+def test_the_band_reaches_to_p95_of_the_windows_before_the_fault() -> None:
+    rows = [row for n in range(10) for row in steady(100 * n, 100 * n + 100, n + 1)]
+    found = band(rows)
+    assert found is not None
+    assert found.most_ns == 10 * MS  # of fewer than 20 windows the largest
+    assert found.back_ns is None  # nothing was done after the outage
+
+
+def test_too_little_before_the_fault_makes_no_band() -> None:
+    assert band([*steady(800, 1000, 2), *steady(2000, 4000, 2)]) is None
+
+
+def test_moments_of_the_own_member_do_not_come_from_another() -> None:
+    events = [
+        event(12, "fault.signal_sent", fault="F1"),
+        event(15, "server.started", source="etcd3"),
+        event(40, "server.started", source="etcd2"),
+    ]
+    marks = analysis.fault_marks(events, "F1", 1000 * S, 1000 * S + 80 * MS, {}, "etcd2")
+    assert [(mark.name, mark.source) for mark in marks] == [("signal_sent", "etcd1"), ("server_started", "etcd2")]
+
+
+def repeats(*spans: tuple[int, int]) -> list[analysis.Repeat]:
+    """Divide operations at 0 to 30 ms and at 1,000 to 1,050 ms into repeats by these indexes."""
+    history = columns(
+        [{"invoke": t, "complete": t + 4} for t in (0, 10, 26)]
+        + [{"invoke": t, "complete": t + 4} for t in (1000, 1046)]
+    )
+    described = [
+        {"repeat": number, "first_index": first, "end_index": end, "convergence": None}
+        for number, (first, end) in enumerate(spans, 1)
+    ]
+    return analysis.repeats_of({"repeats": described}, history)
+
+
+def test_idle_time_between_repeats_is_on_no_time_line() -> None:
+    found = repeats((0, 3), (3, 5))
+    assert [(repeat.start_ns / MS, repeat.end_ns / MS, repeat.idle_ns / MS) for repeat in found] == [
+        (0, 30, 0),
+        (1000, 1050, 970),
+    ]
+    worked = analysis.without_idle(found)
+    assert worked is not None
+    assert (worked.invoke_ns / MS).tolist() == [0, 10, 26, 30, 76]
+    assert worked.latency_ns.tolist() == [4 * MS] * 5
+    assert found[1].worked_s(1046 * MS) == 0.076
+    assert found[1].worked_s(5000 * MS) == 0.08  # the repeat is over: up to its end
+
+
+def test_idle_time_between_repeats_is_no_gap() -> None:
+    gap = analysis.longest_gap_of(repeats((0, 3), (3, 5)))
+    assert gap is not None
+    assert gap.duration_ms == 46
+    assert (gap.start_ns / MS, gap.end_ns / MS) == (34, 80)
+
+
+def test_without_repeats_a_pause_is_a_gap() -> None:
+    gap = analysis.longest_gap_of(repeats((0, 5)))
+    assert gap is not None
+    assert gap.duration_ms == 974
+
+
+def test_repeats_of_which_nothing_was_recorded_are_left_out() -> None:
+    assert [repeat.number for repeat in repeats((0, 3), (3, 5), (5, 9))] == [1, 2]
+    assert repeats((5, 9)) == []
+    assert analysis.without_idle([]) is None
+    assert analysis.longest_gap_of([]) is None

@@ -14,7 +14,7 @@ from failover.checkers import verify_experiment
 from failover.history_parquet import read_parquet, write_parquet
 from failover.report import notebook
 from failover.report.content import HOW, build, cover_settings, cover_versions, digest_of, verdict_sentence
-from failover.report.threats import threats
+from failover.report.threats import _durability, threats
 from failover.results import load_run
 from failover.shapes import HistoryRow, LabError
 from planted import MS, PLANTS, make_run
@@ -116,7 +116,9 @@ def valid_sentence(*experiments: dict[str, Any]) -> str:
 
 def told(**changed: Any) -> dict[str, Any]:
     """Return what the sentence needs of an experiment."""
+    groups = [{"repeats": 1, "struck": 1} for _ in changed.get("faults", [])]
     return {
+        "repetition": groups,
         "name": "E1-etcd",
         "anchor": "e1",
         "operations": 100,
@@ -320,7 +322,7 @@ def test_convergence_is_the_lag_behind_the_most_advanced_member(valid_run: Path,
     path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"])
     file = path / "E2-etcd" / "experiment.json"
     info = json.loads(file.read_text())
-    info["convergence"] = {
+    info["repeats"][0]["convergence"] = {
         "converged": True,
         "duration_ms": 300.0,
         "started_wall_ns": 1_000_000_000,
@@ -336,7 +338,6 @@ def test_convergence_is_the_lag_behind_the_most_advanced_member(valid_run: Path,
     found = content["experiments"][0]["convergence"]
     assert found["members"]["etcd2"] == {"t_ms": [10, 250, 290], "lag": [None, 50, 0]}
     assert found["members"]["etcd1"]["lag"] == [0, 0, 0]
-    assert {step["name"]: step["at_ms"] for step in found["returns"][0]["steps"]}["process_started"] == 20
     assert "e1-convergence" in drawings
 
 
@@ -354,12 +355,15 @@ def test_an_election_without_a_fault_is_a_threat(tmp_path: Path) -> None:
             }
             file.write(json.dumps(event) + "\n")
     content, _ = content_of(path)
-    assert content["experiments"][0]["elections_unexplained"] == 1
+    (election,) = content["experiments"][0]["elections_unexplained"]
+    assert (election["at_s"], election["leader"], election["members"]) == (0.1, "etcd1", ["etcd1", "etcd2"])
+    (note,) = content["experiments"][0]["notes"]
+    assert note.startswith("1 election that no fault caused: etcd1 was elected at 0.10 s (term 9). ")
     assert any("1 in E1-etcd" in threat["text"] for threat in content["threats"])
 
 
 def test_the_election_of_the_fault_is_no_threat(valid_content: Content) -> None:
-    assert [experiment["elections_unexplained"] for experiment in valid_content[0]["experiments"]] == [0, 0, 0]
+    assert [experiment["elections_unexplained"] for experiment in valid_content[0]["experiments"]] == [[], [], []]
 
 
 def test_threats_have_the_figures_of_this_run(valid_content: Content) -> None:
@@ -394,12 +398,12 @@ def test_without_an_election_timeout_the_longest_phase_of_the_outage_is_named(va
     content, _ = valid_content
     fault = content["experiments"][2]["faults"][0]
     assert fault["election_cause"] == "leadership transfer"
-    phase = max(fault["phases"], key=lambda phase: phase["duration_ms"])
+    phase = max(fault["anatomy"]["phases"], key=lambda phase: phase["duration_ms"])
     text = text_of("One run of each", content, content["experiments"])
     assert "election timeout" not in text
     assert (
-        f"The longest phase in the {fault['gap']['duration_ms']:,.1f} ms of F1 of E2-etcd: {phase['label']}, "
-        f"{phase['duration_ms']:,.1f} ms." in text
+        f"The longest phase in the {fault['gap']['duration_ms']:,.1f} ms of F1 of E2-etcd took "
+        f"{phase['duration_ms']:,.1f} ms and ended with “{phase['label']}”; " in text
     )
 
 
@@ -464,6 +468,20 @@ def test_without_containers_clocks_are_not_called_shared(valid_content: Content)
     texts = {threat["title"]: threat["text"] for threat in found}
     assert "One machine" not in texts
     assert "not recorded" in texts["Times of events"]
+
+
+def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Content) -> None:
+    content, _ = valid_content
+    struck = [
+        {**experiment, "faults": [{**fault, "action": "poweroff"} for fault in experiment["faults"]]}
+        for experiment in content["experiments"]
+    ]
+    assert any(experiment["faults"] for experiment in struck)
+    texts = []
+    for experiments in (content["experiments"], struck):
+        found = threats(content["controller"], content["hosts"], content["run"], experiments, {})
+        texts.append(next(threat["text"] for threat in found if threat["title"] == "Scope"))
+    assert ["no cut of the current" in text for text in texts] == [False, True]
 
 
 def test_a_clock_that_was_corrected_is_told(valid_content: Content) -> None:
@@ -640,7 +658,7 @@ def test_of_many_versions_the_cover_has_those_that_matter() -> None:
 
 def test_the_commands_repeat_the_run(valid_content: Content) -> None:
     commands = valid_content[0]["reproduce"]
-    assert "-e iterations=2000 -e seed=123" in commands["run"]
+    assert "-e iterations=2000 -e seed=123 -e sole_server_heal=30s" in commands["run"]
     assert commands["stream"] == "./scripts/simulate --iterations 2000 --seed 123"
     assert len(commands["histories"]) == 3
 
@@ -655,3 +673,88 @@ def test_every_check_is_explained(tmp_path: Path, plant: str | None) -> None:
 def test_content_is_plain_json(valid_content: Content) -> None:
     content, _ = valid_content
     assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+# ---------------------------------------------------------------- repeats
+
+
+@pytest.fixture(scope="module")
+def repeated_content(tmp_path_factory: pytest.TempPathFactory) -> Content:
+    folder = tmp_path_factory.mktemp("results") / "run-repeated"
+    return content_of(verified_run(folder, iterations=1600, experiments=["E2-etcd"], repeats=4))
+
+
+def test_a_repeated_fault_is_told_by_its_repeats_and_the_one_in_the_middle(repeated_content: Content) -> None:
+    content, drawings = repeated_content
+    (experiment,) = content["experiments"]
+    (group,) = experiment["repetition"]
+    gaps = {fault["id"]: fault["gap"]["duration_ms"] for fault in experiment["faults"]}
+    assert (group["repeats"], group["struck"], len(gaps)) == (4, 4, 4)
+    assert gaps[group["shown"]] == sorted(gaps.values())[1]
+    assert [fault["id"] for fault in experiment["faults"] if fault["shown"]] == [group["shown"]]
+    gap = next(measure for measure in group["measures"] if measure["name"] == "gap")
+    assert [point["ms"] for point in gap["points"]] == list(gaps.values())
+    assert gap["low_ms"] <= gap["median_ms"] <= gap["high_ms"]
+    assert {"e1-repeats1", "e1-outage1", "e1-outage1-anatomy", "e1-time", "e1-convergence"} <= set(drawings)
+    assert group["sums"] == {
+        "fail": 0, "unknown": 0, "missed": 0, "outside_bound": 0, "endless": 0, "lost": 0, "duplicated": 0,
+    }  # fmt: skip
+
+
+def test_idle_time_between_repeats_counts_nowhere(repeated_content: Content) -> None:
+    (experiment,) = repeated_content[0]["experiments"]
+    spans = experiment["repeats_s"]
+    assert experiment["idle_s"] == pytest.approx(6)  # three times two seconds
+    assert experiment["duration_s"] == pytest.approx(sum(end - start for start, end in spans), abs=1e-3)
+    assert experiment["ops_per_s"] == pytest.approx(experiment["operations"] / experiment["duration_s"], rel=1e-5)
+    assert experiment["gap"]["duration_ms"] == max(fault["gap"]["duration_ms"] for fault in experiment["faults"])
+    assert experiment["throughput"]["end_s"][-1] == pytest.approx(experiment["duration_s"], abs=1e-3)
+    assert all(start <= fault["at_s"] <= end for fault, (start, end) in zip(experiment["faults"], spans, strict=True))
+
+
+def test_repeats_are_told_briefly_in_the_sentence(repeated_content: Content) -> None:
+    content, _ = repeated_content
+    (group,) = content["experiments"][0]["repetition"]
+    median_ms = next(measure["median_ms"] for measure in group["measures"] if measure["name"] == "gap")
+    assert sentence(content).endswith(
+        "; of 4 faults all struck; no operation was acknowledged for a median of "
+        f"{median_ms:,.0f} ms (stop of the leader in E2-etcd)."
+    )
+
+
+def test_passed_checks_of_repeats_are_one_row(repeated_content: Content) -> None:
+    (experiment,) = repeated_content[0]["experiments"]
+    rows = [row for row in experiment["checks_told"] if row["name"].startswith("fault")]
+    assert [(row["name"], row["verdict"]) for row in rows] == [("fault F1", "valid")]
+    assert rows[0]["summary"].startswith("In 4 of 4 repeats as meant. The first: SIGTERM went to etcd2")
+    assert len([check for check in experiment["checks"] if check["name"].startswith("fault")]) == 4
+
+
+def test_repeats_are_a_threat_of_another_kind(repeated_content: Content) -> None:
+    texts = {threat["title"]: threat["text"] for threat in repeated_content[0]["threats"]}
+    assert "repeated 4 times" in texts["Repeats on one lab"]
+    assert "One run of each" not in texts
+
+
+def test_a_repeated_run_is_reproduced_with_its_repeats(repeated_content: Content) -> None:
+    assert " -e repeats=4 " in repeated_content[0]["reproduce"]["run"]
+
+
+def test_many_outages_are_told_as_a_range() -> None:
+    def group(what: str, gap_ms: float, struck: int = 1) -> dict[str, Any]:
+        measures = [{"name": "gap", "n": struck, "median_ms": gap_ms}]
+        return {"what": what, "repeats": 1, "struck": struck, "anchor": what, "measures": measures}
+
+    groups = [group("stop", 10.0), group("kill", 90.0), group("pause", 40.0), group("restart", 0.0, struck=0)]
+    said = valid_sentence(told(repetition=groups))
+    assert "; of 4 faults 1 did not strike; no operation was acknowledged for 10 ms (stop in E1-etcd) to 90 ms" in said
+
+
+def test_what_acknowledgements_mean_is_said_where_it_is_not_the_same() -> None:
+    def told(*systems: str) -> str | None:
+        found = _durability([{"system": system} for system in systems])
+        return found and found[1]
+
+    assert "in the memory of a majority" in (told("etcd", "mysql_cluster") or "")
+    assert told("etcd", "mysql") is None
+    assert told("mysql_cluster") is None

@@ -8,9 +8,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from failover.report import figures
+from failover.report import anatomy, figures
 from failover.report.content import build
+from failover.report.repetition import repeated
 from failover.results import load_run
+from test_report_repetition import fault
 from verified import verified_run
 
 Content = tuple[dict[str, Any], dict[str, str]]
@@ -34,8 +36,42 @@ def text_of(svg: str) -> str:
 
 
 def test_the_figures_of_a_run_are_there(valid_content: Content) -> None:
-    outage = {"e3-outage1", "e3-outage1-anatomy", "e3-convergence"}
-    assert set(valid_content[1]) == {"e1-time", "e2-time", "e3-time", "latency", *outage}
+    assert set(valid_content[1]) == {
+        "e1-time",
+        "e2-time",
+        "e3-time",
+        "latency",
+        "e3-outage1",
+        "e3-outage1-anatomy",
+        "e3-convergence",
+    }
+
+
+def test_the_anatomy_names_every_phase_with_its_length_and_share(valid_content: Content) -> None:
+    content, drawings = valid_content
+    words = text_of(drawings["e3-outage1-anatomy"])
+    for phase in content["experiments"][2]["faults"][0]["anatomy"]["phases"]:
+        assert f"{phase['label']} ({phase['letter']})" in words
+        assert f"{phase['duration_ms']:,.2f} ms · {phase['share'] * 100:.1f} %" in words
+
+
+def test_what_is_unexplained_is_hatched(valid_content: Content) -> None:
+    fault = valid_content[0]["experiments"][2]["faults"][0]
+    phases = fault["anatomy"]["phases"]
+
+    def drawn(part: str) -> str:
+        last = {**phases[-1], "part": part}
+        return figures.anatomy({**fault, "anatomy": {**fault["anatomy"], "phases": [last]}}, "x")
+
+    assert "<pattern" in drawn("unexplained")
+    assert "unexplained" in text_of(drawn("unexplained"))
+    assert "<pattern" not in drawn("clients")
+
+
+def test_every_part_of_an_outage_has_a_colour() -> None:
+    parts = {anatomy.BEFORE, anatomy.SERVERS, anatomy.CLIENTS, anatomy.HEAL, anatomy.UNEXPLAINED}
+    assert set(figures.PARTS) == parts
+    assert len({colour for colour, _ in figures.PARTS.values()}) == len(parts)
 
 
 def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Content) -> None:
@@ -48,13 +84,18 @@ def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Co
     assert "operations completed so far" in words
 
 
+def test_labels_of_operations_that_an_outage_crowds_do_not_run_into_each_other() -> None:
+    ticks = [(1000, 1.0), (2000, 9.7), (3000, 9.8), (4000, 10.5)]
+    assert figures._apart(ticks, 10.0) == [(1000, 1.0), (2000, 9.7), (4000, 10.5)]
+
+
 def test_a_healthy_experiment_has_no_marks(valid_content: Content) -> None:
     assert "leader" not in text_of(valid_content[1]["e1-time"])
 
 
-def test_the_outage_has_a_letter_for_every_moment(valid_content: Content) -> None:
+def test_the_outage_has_a_letter_for_every_moment_in_its_window(valid_content: Content) -> None:
     content, drawings = valid_content
-    letters = [mark["letter"] for mark in content["experiments"][2]["faults"][0]["marks"]]
+    letters = [mark["letter"] for mark in content["experiments"][2]["faults"][0]["marks"] if mark["in_window"]]
     words = text_of(drawings["e3-outage1"]).split()
     assert set(letters) <= set(words)
     assert "time since the fault (ms)" in text_of(drawings["e3-outage1"])
@@ -80,6 +121,37 @@ def test_only_operations_that_were_ok_in_the_end_get_the_ring_of_those_retried(v
 def test_the_line_of_the_fault_is_drawn_in_its_colour(valid_content: Content) -> None:
     for name in ("e3-time", "e3-outage1"):
         assert figures.VERMILLION.lower() in valid_content[1][name].lower()
+
+
+def test_every_repeat_is_a_point_of_the_figure() -> None:
+    """Each point is one use of its marker; a measure that nobody has takes no room."""
+    (group,) = repeated([fault(number, 100.0 * number) for number in range(1, 8)])
+    drawn = figures.spreads([(None, group["measures"])], "x")
+    words = text_of(drawn)
+    assert "service gap (no ok operation)" in words
+    assert "member caught up, since the heal" in words
+    assert "member back" not in words
+    points = sum(len(measure["points"]) for measure in group["measures"])
+    assert drawn.count("<use") >= points
+    assert "median" in words
+
+
+def test_systems_are_told_apart_by_name_and_marker() -> None:
+    (group,) = repeated([fault(number) for number in (1, 2)])
+    words = text_of(figures.spreads([("etcd", group["measures"]), ("mysql", group["measures"])], "x"))
+    assert {"etcd", "mysql"} <= set(words.split())
+
+
+def test_measures_of_zero_have_a_place() -> None:
+    (group,) = repeated([fault(1, delay_ms=0.0), fault(2, delay_ms=-0.1)])
+    assert "<svg" in figures.spreads([(None, group["measures"])], "x")
+
+
+def test_repeats_are_numbered_over_time(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=900, experiments=["E2-etcd"], repeats=3)
+    words = text_of(build(load_run(path), lambda _: None)[1]["e1-time"])
+    assert "without the idle time between repeats" in words
+    assert "leader elected" not in words  # thirty of them would cover each other
 
 
 def test_ids_are_unique_over_all_figures(valid_content: Content) -> None:
@@ -124,15 +196,3 @@ def test_a_member_that_does_not_answer_is_shown_until_it_does() -> None:
     assert figures._silences(series, 450.0) == [(2.0, 300.0)]
     assert figures._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
     assert figures._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []
-
-
-def test_the_anatomy_numbers_its_phases_and_hatches_what_is_unexplained() -> None:
-    phases = [
-        {"duration_ms": 900.0, "explained": True},
-        {"duration_ms": 1.0, "explained": True},
-        {"duration_ms": 99.0, "explained": False},
-    ]
-    drawing = figures.anatomy(phases, "a")
-    assert drawing == figures.anatomy(phases, "a")
-    assert drawing.count("<pattern") == 1  # one hatched phase
-    assert figures.anatomy(phases[:2], "a").count("<pattern") == 0

@@ -319,3 +319,13 @@ def test_times_are_printed_in_utc() -> None:
     assert render.moment("2026-10-26T07:33:20.341096+00:00") == "2026-10-26 07:33:20 UTC"
     assert render.moment("yesterday") == "yesterday"
     assert render.moment(None) == "not recorded"
+
+
+def test_a_repeated_run_is_told_in_the_page(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=800, experiments=["E2-etcd"], repeats=2)
+    content, drawings = build(load_run(path), lambda _: None)
+    page = render.render_html(content, drawings)
+    assert "E2-etcd, F1: stop of the leader, 2 repeats" in page
+    assert "Fewer than 3 repeats: points only, no interval." in page
+    assert re.search(r"<b>Repeat [12] of 2</b>, the one whose outage is the median one", page)
+    assert page.count("The anatomy of F1@") == 1

@@ -49,6 +49,29 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
 
 
 @pytest.fixture(scope="session")
+def faults_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Bring up a lab whose members are struck."""
+    made = RealLab(
+        "test-faults",
+        tmp_path_factory.mktemp("faults"),
+        {
+            "lab_name": "test-faults",
+            "lab_subnet": "10.89.90.0/24",
+            "fault_agent_hold_ttl_s": HOLD_TTL_S,
+            # The disks of etcd's members are filled. Named here, as all runs have to find the hosts as they are.
+            "container_hosts_data_systems": ["etcd"],
+            "experiments": ["E3-etcd", "E3-mysql"],
+        },
+    )
+    try:
+        ended = made.play("up")
+        assert ended.status == 0, ended.output
+        yield made
+    finally:
+        made.take_down()
+
+
+@pytest.fixture(scope="session")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Bring up a lab of which only the replication group of MySQL servers is needed."""
     made = RealLab(

@@ -111,10 +111,24 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
         ({"iterations": 2.5}, "iterations is 2.5: it must be a whole number of at least 1. Try -e iterations=2000."),
         ({"seed": "now"}, "seed is now: it must be a whole number of at least 0. Try -e seed=123."),
         ({"clients": 65}, "clients is 65: it must be a whole number from 1 to 64. Try -e clients=1."),
+        (
+            {"sole_server_heal": 30},
+            "sole_server_heal is 30: it must be a time with its unit. Try -e sole_server_heal=30s.",
+        ),
+        (
+            {"results_dir": "/nowhere", "resume": "latest"},
+            "resume: /nowhere/latest is no run to go on with, as it has no plan.json. Give the name of a folder in "
+            "results_dir, or leave resume out for a new run.",
+        ),
+        (
+            {"results_dir": "/nowhere", "resume": "../x"},
+            "resume: /nowhere/../x is no run to go on with, as it has no plan.json. Give the name of a folder in "
+            "results_dir, or leave resume out for a new run.",
+        ),
         ({"rate": "-3"}, "rate is -3: it must be 0 (no limit) or operations per second. Try -e rate=500."),
         (
-            {"experiments": ["E9-etcd", "E1-etcd"]},
-            "Unknown experiment E9-etcd in the variable experiments: experiment_catalog has E1-etcd, E1-mysql, ",
+            {"experiments": ["E99-etcd", "E1-etcd"]},
+            "Unknown experiment E99-etcd in the variable experiments: experiment_catalog has E1-etcd, E1-mysql, ",
         ),
         (
             {"experiments": "E1-etcd, E1-etcd"},

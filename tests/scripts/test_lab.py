@@ -527,6 +527,8 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
     assert done.stderr.splitlines() == [
         "lab: an experiment did not come to its end: healing the members",
         "lab: healed: no workload runs on, and every member is up",
+        "lab: experiments that were finished are kept; to go on with the rest: ./scripts/lab run "
+        "-e lab_name=two --extra-vars=seed=7 -i inventory/x --tags experiments -v -e resume=latest",
         "lab: run failed in phase Experiments: client1: Start etcd: lost",
     ]
     assert ready.calls[1] == ["heal", ["-e", "lab_name=two", "--extra-vars=seed=7", "-i", "inventory/x"]]
@@ -596,9 +598,10 @@ def interrupt(ready: Tree) -> Interruption:
         """Interrupt a verb in mid-play; return its status, the lines on stderr, and how long it took to stop in s."""
         waiting = ready.root / "waiting"
         playbook = {"record": record, "ready": str(waiting)}
-        ready.plays(**{"site" if verb == "run" else verb: playbook})
+        name = verb.split()[0]
+        ready.plays(**{"site" if name == "run" else name: playbook})
         with subprocess.Popen(
-            [ready.root / "scripts" / "lab", verb],
+            [ready.root / "scripts" / "lab", *verb.split()],
             cwd=ready.root, env=ready.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         ) as child:  # fmt: skip
             deadline = time.monotonic() + 20
@@ -622,10 +625,26 @@ def test_an_interrupted_experiment_is_healed(interrupt: Interruption, ready: Tre
         "lab: run was interrupted in phase Experiments",
         "lab: an experiment did not come to its end: healing the members",
         "lab: healed: no workload runs on, and every member is up",
-        "lab: what is up stays up: ./scripts/lab run goes on from there, ./scripts/lab down removes it",
+        "lab: experiments that were finished are kept; to go on with the rest: ./scripts/lab run -e resume=latest",
+        "lab: what is up stays up, ./scripts/lab down removes it",
     ]
     assert [name for name, _ in ready.calls] == ["site", "heal"]
     assert took_s < 10
+
+
+def test_an_interrupted_campaign_says_how_to_go_on(interrupt: Interruption, ready: Tree) -> None:
+    record = {
+        "phases": [phase("Experiments", "running")],
+        "failures": [],
+        "results_folder": "/results/20261123T1-seed7",
+    }
+    _, lines, _ = interrupt("campaign -e seed=7 -e resume=latest", record, signal.SIGINT)
+    assert lines[-2:] == [
+        "lab: experiments that were finished are kept; to go on with the rest: "
+        "./scripts/lab campaign -e seed=7 -e resume=20261123T1-seed7",
+        "lab: what is up stays up, ./scripts/lab down removes it",
+    ]
+    assert ready.calls[0][0] == "campaign"
 
 
 def test_an_interruption_before_the_experiments_has_nothing_to_heal(interrupt: Interruption, ready: Tree) -> None:

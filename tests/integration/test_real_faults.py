@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from failover.faults import resolve_repeats
+from failover.model import LATE_DUPLICATE
 from failover.random_faults import draw_faults
 from failover.workload import create_simulation
 from real_lab import ANSIBLE_PLAYBOOK, ETCD, FRONT, ROOT, WORKLOAD, RealLab, podman, wait_until
@@ -56,6 +57,19 @@ def lab(faults_lab: RealLab) -> RealLab:
 
 
 # ---- faults again and again
+
+
+def only_written_late(lab: RealLab) -> bool:
+    """Return whether anything in the newest run is not valid, which may only be etcd's late duplicates.
+
+    A member that is cut off can hold a write back, which the client has long sent to another, and pass it on after
+    the heal. That is nothing that a test can keep from happening, and the checkers have to say it.
+    """
+    checks = read(lab.newest_run() / "verdict.json")["checks"]
+    found = [check for check in checks if check["verdict"] != "valid"]
+    assert all(set(check["evidence"].get("by_class", ())) == {LATE_DUPLICATE} for check in found), found
+    return bool(found)
+
 
 ACTIONS = {
     "E2-etcd": "stop",
@@ -109,11 +123,10 @@ def test_an_interrupted_campaign_is_gone_on_with(lab: RealLab) -> None:
     assert f"resume: {interrupted.name} was begun with other settings than these" in refused.one_line()
 
     ended = lab.front("run", **REPEATED, resume="latest")
-    assert ended.status == 0, ended.output
     assert lab.newest_run() == interrupted
+    assert ended.status == (2 if only_written_late(lab) else 0), ended.output
     assert (interrupted / "E2-etcd/experiment.json").read_bytes() == first
     assert len(read(interrupted / "run.json")["resumed_at"]) == 1
-    assert lab.verdict() == "valid"
     for name, action in ACTIONS.items():
         experiment = read(interrupted / name / "experiment.json")
         assert [fault["id"] for fault in experiment["faults"]] == [f"F1@{n}" for n in range(1, REPEATS + 1)]

@@ -3,8 +3,9 @@
 """How far a running workload is: what the clients count, and progress.json, which tells others about it.
 
 The file is one JSON object, replaced as a whole every :data:`INTERVAL_S`: ``done`` and ``total`` operations,
-``ops_per_s`` and ``p99_ms`` since the last time, ``ok``, ``fail``, ``unknown``, ``leader`` (a member's name or null),
-``endpoint``, ``phase`` (running, finished, failed), ``elapsed_s``, ``faults`` (one short text each) and ``message``.
+``ops_per_s`` and ``p99_ms`` since the last time (the latter null where no operation ended and none is under way, as
+between two repeats), ``ok``, ``fail``, ``unknown``, ``leader`` (a member's name or null), ``endpoint``, ``phase``
+(running, finished, failed), ``elapsed_s``, ``faults`` (one short text each) and ``message``.
 """
 
 from __future__ import annotations
@@ -180,12 +181,13 @@ class ProgressReporter:
         done = sum(tally.done for tally in self._tallies)
         outcomes = sum((tally.outcome_counts() for tally in self._tallies), Counter[str]())
         latencies_ns = [latency for tally in self._tallies for latency in tally.take_latencies_ns()]
+        p99_ns: float | None
         if latencies_ns:
             p99_ns = percentile_ns(latencies_ns, 0.99)
         else:
             # Nothing ended, as in an outage: how long the operation in flight has been waiting says more than nothing.
             waiting_ns = [tally.started_ns for tally in self._tallies]
-            p99_ns = max((now_ns - self._origin_ns - since for since in waiting_ns if since is not None), default=0)
+            p99_ns = max((now_ns - self._origin_ns - since for since in waiting_ns if since is not None), default=None)
         if phase == RUNNING:
             since_ns, before = self._written_ns, self._written_done
         else:
@@ -199,7 +201,7 @@ class ProgressReporter:
                 "ok": outcomes[Outcome.OK.value],
                 "fail": outcomes[Outcome.FAIL.value],
                 "unknown": outcomes[Outcome.UNKNOWN.value],
-                "p99_ms": p99_ns / 1e6,
+                "p99_ms": None if p99_ns is None else p99_ns / 1e6,
                 "leader": self._leader,
                 "endpoint": self._tallies[0].endpoint or self._endpoint,
                 "phase": phase,

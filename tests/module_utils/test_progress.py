@@ -79,6 +79,13 @@ def test_operation_in_flight_is_told_where_none_ended(tmp_path: Path) -> None:
     assert (told["phase"], told["message"]) == ("failed", "why")
 
 
+def test_no_latency_is_told_where_no_operation_is_under_way(tmp_path: Path) -> None:
+    reporter = make(tmp_path / "progress.json", [Tally()])
+    reporter.start(time.monotonic_ns())
+    reporter.finish(FINISHED)
+    assert read(tmp_path / "progress.json")["p99_ms"] is None
+
+
 def test_thread_rewrites_the_file_and_asks_for_the_leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "INTERVAL_S", 0.01)
     tally = Tally()

@@ -573,10 +573,12 @@ def _outages_in_brief(
 ) -> list[dict[str, str | None]]:
     """Say how many faults struck, and how long the shortest and the longest of their outages were, as medians."""
     planned, struck = (sum(group[name] for _, group in groups) for name in ("repeats", "struck"))
-    missed = "all struck" if planned == struck else f"{planned - struck:,} did not strike"
-    pieces: list[dict[str, str | None]] = [
-        {"text": f"; of {plural(planned, 'fault')} {missed}", "href": "#outage"},
-    ]
+    told = (
+        f"all {planned:,} faults struck"
+        if planned == struck
+        else f"of {planned:,} faults {planned - struck:,} did not strike"
+    )
+    pieces: list[dict[str, str | None]] = [{"text": f"; {told}", "href": "#outage"}]
     repeated = any(group["repeats"] > 1 for _, group in groups)
     gaps = [
         (measure["median_ms"], f"{group['what']} in {experiment['name']}", group["anchor"])

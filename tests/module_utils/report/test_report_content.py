@@ -717,7 +717,7 @@ def test_repeats_are_told_briefly_in_the_sentence(repeated_content: Content) -> 
     (group,) = content["experiments"][0]["repetition"]
     median_ms = next(measure["median_ms"] for measure in group["measures"] if measure["name"] == "gap")
     assert sentence(content).endswith(
-        "; of 4 faults all struck; no operation was acknowledged for a median of "
+        "; all 4 faults struck; no operation was acknowledged for a median of "
         f"{median_ms:,.0f} ms (stop of the leader in E2-etcd)."
     )
 

@@ -8,6 +8,7 @@ the file that plugins/callback/lab_progress.py keeps.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import yaml
 from _bootstrap import PROJECT, run
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
@@ -55,6 +57,7 @@ VALUE_OPTIONS = (
     *("-T", "--timeout", "--ssh-common-args", "--ssh-extra-args", "--scp-extra-args", "--sftp-extra-args"),
     *("-f", "--forks", "-M", "--module-path"),
 )
+EXTRA_VARS_OPTION = re.compile("(-e|--extra-vars(=|$))(.*)", re.DOTALL)
 # Checks that are not valid are named up to this number; verdict.json has them all.
 MOST_CHECKS = 10
 
@@ -160,6 +163,41 @@ def options_without_resume(options: list[str]) -> list[str]:
         else:
             kept.append(option)
     return kept
+
+
+def variables_given(options: list[str]) -> list[str]:
+    """Return the names of the variables that -e gives, but for those in files and in what Ansible will refuse."""
+    names: list[str] = []
+    rest = iter(options)
+    for option in rest:
+        found = EXTRA_VARS_OPTION.fullmatch(option)
+        if not found:
+            continue
+        given = found[3] or next(rest, "")
+        try:
+            if given.startswith(("{", "[")):
+                names += list(yaml.safe_load(given))
+            elif not given.startswith("@"):
+                names += [word.partition("=")[0] for word in shlex.split(given)]
+        except (ValueError, TypeError, yaml.YAMLError):
+            continue
+    return names
+
+
+def warn_of_unknown_variables(options: list[str]) -> None:
+    """Name the variables that no role has: Ansible takes any, and one that is misspelt would change nothing."""
+    given = [name for name in variables_given(options) if not name.startswith("ansible_")]
+    if not given:
+        return
+    known: set[str] = set()
+    for path in PROJECT.glob("roles/*/meta/argument_specs.yml"):
+        for entry_point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            known |= entry_point["options"].keys()
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]}?" if near else "all variables: roles/*/defaults/main.yml"
+            complain(f"no role has a variable {name}, it changes nothing unless your own inventory uses it; {meant}")
 
 
 def heal(options: list[str]) -> bool:
@@ -281,6 +319,7 @@ def main(arguments: list[str]) -> int:
     # The file system's clock may be a tick behind.
     began = time.time() - 1
     playbook = Playbook()
+    warn_of_unknown_variables(options)
     if verb == "check":
         status = playbook.run("site", [*options, "--syntax-check"], quiet=True)
         if status != 0 or playbook.interrupted_by is not None:

@@ -81,6 +81,9 @@ class Tree:
         core.mkdir(parents=True)
         for name in ("__init__.py", "shapes.py"):
             shutil.copy(ROOT / "module_utils" / "failover" / name, core / name)
+        for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+            (root / path.relative_to(ROOT)).parent.mkdir(parents=True)
+            shutil.copy(path, root / path.relative_to(ROOT))
         (root / "requirements.txt").write_text("ansible==12.3.0\nansible-core==2.19.14\n", encoding="utf-8")
         self.bin = root / "bin"
         self.bin.mkdir()
@@ -576,6 +579,26 @@ def test_what_ran_nothing_is_not_judged(ready: Tree, option: str) -> None:
     ready.plays(site={"record": record})
     done = ready.lab("run", option)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-e", "iteration=2000"), ["iteration, did you mean iterations?"]),
+        (("-eiteration=2000",), ["iteration, did you mean iterations?"]),
+        (("--extra-vars=seed=7 'repeat=3 '",), ["repeat, did you mean repeats?"]),
+        (("-e", '{"iterations": 2000, "quux": {"seed": 7}}'), ["quux, all variables: roles/*/defaults/main.yml"]),
+        (("-e", "iterations=2000 seed=7", "-e", "ansible_user=me", "-e", "@more.yml", "-v"), []),
+        (("-e", "{broken", "-e"), []),
+    ],
+)
+def test_a_variable_that_no_role_has_is_named(ready: Tree, options: tuple[str, ...], said: list[str]) -> None:
+    ready.plays()
+    done = ready.lab("up", *options)
+    assert re.findall(r"no role has a variable (\w+), .*; (.+)", done.stderr) == [
+        tuple(line.split(", ", maxsplit=1)) for line in said
+    ]
+    assert ready.calls == [["up", list(options)]]
 
 
 def test_check_reads_every_playbook_first(ready: Tree) -> None:

@@ -59,6 +59,13 @@ options:
     description: Ids of the faults to heal; left out, all that are held.
     type: list
     elements: str
+  records_of:
+    description:
+      - Tokens of faults whose heal nobody has seen yet. Those that came back by themselves before this module asked, as
+        after a restart, are returned in RV(earlier).
+    type: list
+    elements: str
+    default: []
   converge:
     description: Whether to wait until the members are equal. Without, it ends when the agents have healed.
     type: bool
@@ -109,6 +116,12 @@ healed:
       healed_by: request
       phases_ms: {heal_received: 1.5, process_started: 22.0, active: 130.2, first_answer: 141.0, leader_known: 141.0,
                   caught_up: 141.0, converged: 141.0}
+earlier:
+  description: Records of those of O(records_of) that were healed before this module asked.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
 errors:
   description: Why a fault could not be healed, by member; its agent tries again by itself.
   returned: always
@@ -180,6 +193,7 @@ def main() -> None:
             "mysql_password": {"type": "str", "no_log": True},
             "mysql_database": {"type": "str"},
             "faults": {"type": "list", "elements": "str"},
+            "records_of": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "converge": {"type": "bool", "default": True},
             "timeout_s": {"type": "float", "default": 60},
             "sample_interval_ms": {"type": "float", "default": 20},
@@ -208,7 +222,7 @@ def main() -> None:
             source=wanted["source"] or platform.node(),
             account=account,
         )
-        result = healer.run(wanted["faults"], converge=wanted["converge"])
+        result = healer.run(wanted["faults"], converge=wanted["converge"], records_of=wanted["records_of"])
         if wanted["events_path"]:
             append_events(wanted["events_path"], healer.events)
     except LabError as error:

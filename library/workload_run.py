@@ -228,6 +228,12 @@ faults:
   type: list
   elements: dict
   sample: [{fault: F1, fired: true, member: etcd2, index_asked: 12000, index_hit: 12001}]
+unhealed:
+  description: Tokens of the last repeat's faults that were not seen healed before the workload ended.
+  returned: when the workload ran
+  type: list
+  elements: str
+  sample: [6d1f0a52c8e7b394-F1]
 repeats:
   description: Each repeat that began, with its operations, its times since the origin, and the heal after it.
   returned: when the workload ran

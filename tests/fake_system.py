@@ -82,7 +82,8 @@ class FakeDirector:
         self.closed_with.append(heal)
         stamp = {"wall_ns": 5, "source": "etcd2"}
         self.emit("fault.signal_sent", {"fault": "F1", "action": "stop", "member": "etcd2", **stamp})
-        return [{"fault": fault, "fired": True} for fault in self.faults]
+        records = [{"fault": fault, "token": f"t-{fault}", "fired": True} for fault in self.faults]
+        return [record | {"healed_wall_ns": 6 if heal else None} for record in records]
 
 
 class FakeHealer:
@@ -92,6 +93,7 @@ class FakeHealer:
         self.result = result
         self.events = events
 
-    def run(self, faults: Any) -> dict[str, Any]:
+    def run(self, faults: Any, *, records_of: Any) -> dict[str, Any]:
         assert faults is None
+        self.records_of = records_of
         return self.result

@@ -44,12 +44,13 @@ def assemble(
     """
     summary = _plain(workload)
     records = {record["fault"]: record for record in summary.pop("faults", [])}
+    summary.pop("unhealed", None)  # was for the heal
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
     repeats = [dict(repeat) for repeat in summary.pop("repeats")]
     # It has a word on the repeat already where that ended the workload, as its members did not become equal.
     repeats[-1]["convergence"] = repeats[-1]["convergence"] or _plain(heal)
-    late = _late_ends(records, [done for repeat in repeats for done in repeat["convergence"].get("healed", [])])
+    late = _complete(records, [repeat["convergence"] for repeat in repeats])
     if len(members) == 1:
         repeats = [repeat | {"convergence": None} for repeat in repeats]
     info = {
@@ -78,13 +79,16 @@ def assemble(
     return info
 
 
-def _late_ends(records: Mapping[str, dict[str, Any]], healed: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """Complete the records of processes that ended only after the workload, by what the heal heard from their agents.
+def _complete(records: Mapping[str, dict[str, Any]], heals: Sequence[Mapping[str, Any]]) -> list[Event]:
+    """Complete the records of what happened only after the workload, by what the heals heard from the agents.
 
-    A MySQL primary may take a minute to stop. Returns the events that were not told before.
+    A MySQL primary may take a minute to stop, and a restart may come back between the workload's end and the heal.
+    Returns the ends of processes that were not told before.
     """
     events = []
-    for done in healed:
+    for done in (done for heal in heals for done in heal.get("earlier", [])):
+        records[done["fault"]].update({name: done[name] for name in ("healed_wall_ns", "healed_by", "effect")})
+    for done in (done for heal in heals for told in ("healed", "earlier") for done in heal.get(told, [])):
         record = records.get(done["fault"])
         gone_wall_ns = done.get("process_gone_wall_ns")
         if record is None or not record["fired"] or record["process_gone_wall_ns"] is not None or gone_wall_ns is None:

@@ -584,8 +584,12 @@ class Agent:
         return {"held": held}
 
     def heal(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Heal what is held (only the ``faults`` or ``tokens`` given, where they are) and answer when it is done."""
+        """Heal what is held (only the ``faults`` or ``tokens`` given, where they are) and answer when it is done.
+
+        The answer's ``earlier`` has the records of those of ``records_of`` (tokens) that were healed before.
+        """
         faults, tokens = _texts(request, "faults"), _texts(request, "tokens")
+        wanted = _texts(request, "records_of") or []
         with self._lock:
             chosen = [
                 record
@@ -594,9 +598,10 @@ class Agent:
                 and (faults is None or record.fault in faults)
                 and (tokens is None or record.token in tokens)
             ]
+            earlier = [asdict(self._records[t]) for t in wanted if t in self._records and not self._records[t].held]
         for record in chosen:
             self._heal(record, "request")
-        return {"records": [asdict(record) for record in chosen]}
+        return {"records": [asdict(record) for record in chosen], "earlier": earlier}
 
     # ------------------------------------------------------------ inside
 

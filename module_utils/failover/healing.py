@@ -124,6 +124,7 @@ class _Healed:
     """What one agent answered."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
+    earlier: list[dict[str, Any]] = field(default_factory=list)
     clock: ClockOffset = field(default_factory=lambda: ClockOffset(0, 0))
     error: str | None = None
 
@@ -177,13 +178,17 @@ class Healer:
         self._samples: list[dict[str, Any]] = []
         self.events: list[Event] = []
 
-    def run(self, faults: Sequence[str] | None, *, converge: bool = True) -> dict[str, Any]:
+    def run(
+        self, faults: Sequence[str] | None, *, converge: bool = True, records_of: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Heal the given faults (None: all that are held) and wait until the members are equal or the time is over.
 
         :param converge: False ends when the agents have healed, whatever the members are
-        :returns: ``healed`` (records of the agents, each with ``phases_ms``), ``errors`` (member -> text),
-            ``converged`` (None where nobody waited for it), ``duration_ms``, ``reasons`` (why not), ``samples``,
-            ``revision``, ``hashes`` and ``started_wall_ns``.
+        :param records_of: tokens of faults whose end or heal nobody has seen yet; what came back by itself meanwhile,
+            as after a restart, is not healed here, and its record would be heard of by nobody
+        :returns: ``healed`` (records of the agents, each with ``phases_ms``), ``earlier`` (those of ``records_of`` that
+            were healed before), ``errors`` (member -> text), ``converged`` (None where nobody waited for it),
+            ``duration_ms``, ``reasons`` (why not), ``samples``, ``revision``, ``hashes`` and ``started_wall_ns``.
         """
         samplers = [
             threading.Thread(target=self._sample, args=(member,), name=f"sample-{member}", daemon=True)
@@ -194,7 +199,7 @@ class Healer:
         for sampler in samplers:
             sampler.start()
         with ThreadPoolExecutor(max_workers=max(1, len(self._agents))) as pool:
-            asked = {m: pool.submit(self._heal, m, faults, deadline) for m in self._agents}
+            asked = {m: pool.submit(self._heal, m, faults, records_of, deadline) for m in self._agents}
             healed_ns: int | None = None
             compared: dict[str, Any] = {}
             reasons = ["nothing was looked at"]
@@ -235,12 +240,16 @@ class Healer:
                 self._note_heal(record)
                 phases = self._phases(record, answer.clock, started_wall_ns)
                 healed.append(record | {"phases_ms": phases | {"converged": duration_ms}})
+        earlier = [record for answer in answers.values() for record in answer.earlier]
+        for record in earlier:
+            self._note_heal(record)
         if converged:
             data = {"duration_ms": duration_ms, "revision": compared.get("revision"), "hashes": compared.get("hashes")}
             self.events.append(Event(started_wall_ns + int(took_ms * 1e6), self._source, "cluster.converged", data))
         self.events.sort(key=lambda event: event.wall_ns)
         return {
             "healed": healed,
+            "earlier": earlier,
             "errors": {member: answer.error for member, answer in answers.items() if answer.error},
             "converged": converged if converge else None,
             "duration_ms": duration_ms,
@@ -253,17 +262,18 @@ class Healer:
 
     # ------------------------------------------------------------ healing
 
-    def _heal(self, member: str, faults: Sequence[str] | None, deadline: float) -> _Healed:
+    def _heal(self, member: str, faults: Sequence[str] | None, records_of: Sequence[str], deadline: float) -> _Healed:
         """Have one agent heal; one that cannot be reached is asked again for a while."""
         client, answer = self._agents[member], _Healed()
         patient_until = min(deadline, time.monotonic() + AGENT_PATIENCE_S)
-        fields = {} if faults is None else {"faults": list(faults)}
+        fields = {"records_of": list(records_of)} | ({} if faults is None else {"faults": list(faults)})
         while True:
             try:
                 reply = client.request("heal", fields, timeout_s=max(0.1, deadline - time.monotonic()))
                 if reply["ok"]:
                     answer.clock, _ = client.measure_clock()
                     answer.records, answer.error = reply["records"], None
+                    answer.earlier = reply.get("earlier", [])  # an agent of before this was there has none
                 else:
                     answer.error = reply["error"]
                 return answer
@@ -376,6 +386,7 @@ def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | Non
         "changed": bool(held),
         "held": held,
         "healed": [],
+        "earlier": [],
         "errors": errors,
         "converged": None,
         "duration_ms": None,

@@ -85,7 +85,7 @@ class Healing(Protocol):
 
     events: list[Event]
 
-    def run(self, faults: Sequence[str] | None) -> dict[str, Any]:
+    def run(self, faults: Sequence[str] | None, *, records_of: Sequence[str]) -> dict[str, Any]:
         """Heal, wait until the members are equal, and tell how that went."""
 
 
@@ -529,6 +529,7 @@ class _Run:
         self._slices = cut_stream(len(operations), config.repeats)
         self._repeats: list[dict[str, Any]] = []
         self._records: list[dict[str, Any]] = []
+        self._unhealed: list[str] = []  # tokens of the latest repeat's faults
         self._unequal: str | None = None  # why the members were not equal after a repeat
         self._digest = stream_digest(operations)
         self._stop = _Stop()
@@ -657,9 +658,9 @@ class _Run:
             return True
         since_ns = time.monotonic_ns()
         director, self._director = self._director, None
-        self._records += director.close()
+        self._note_records(director.close())
         healer = self._make_healer()
-        healed = healer.run(None)
+        healed = healer.run(None, records_of=self._unhealed)
         for event in healer.events:
             self._emit(event.event, {**event.data, "wall_ns": event.wall_ns, "source": event.source})
         self._repeats[-1]["convergence"] = healed
@@ -685,7 +686,7 @@ class _Run:
         for thread in self._threads:
             thread.finish()
         if self._director is not None:
-            self._records += self._director.close(heal=early)
+            self._note_records(self._director.close(heal=early))
         self._note_never_asked()
         if self._history is not None:
             # Where it is broken, that was said already.
@@ -695,6 +696,11 @@ class _Run:
             thread.close_client()
         if self._events is not None:
             self._events.close()
+
+    def _note_records(self, records: Sequence[dict[str, Any]]) -> None:
+        """Take over what a director knows of its faults at its end."""
+        self._records += records
+        self._unhealed = [record["token"] for record in records if record["fired"] and record["healed_wall_ns"] is None]
 
     def _note_never_asked(self) -> None:
         """Keep a record of the faults of repeats that never began."""
@@ -754,6 +760,7 @@ class _Run:
             "failovers": self._failovers,
             "origin_wall_ns": self._origin_wall_ns,
             "faults": self._records,
+            "unhealed": self._unhealed,
             "repeats": self._repeats,
             "interrupted": self._stop.event.is_set(),
             "message": message,

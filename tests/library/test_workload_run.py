@@ -81,7 +81,8 @@ def test_faults_are_directed(
     monkeypatch.setattr(workload_run, "director_maker", make)
     agents = {"etcd1": "127.0.0.1:7470"}
     result = run_module("workload_run", params(tmp_path / "w", faults=[FAULT], agents=agents, agent_key_file=str(key)))
-    assert result["faults"] == [{"fault": "F1", "fired": True}]
+    assert [(record["fault"], record["fired"]) for record in result["faults"]] == [("F1", True)]
+    assert result["unhealed"] == ["t-F1"]
     # The module has its own copy of the core.
     assert [asdict(fault) for fault in given[0]] == [FAULT]
     assert given[1:] == [agents, b"k" * 64]

@@ -186,6 +186,30 @@ def test_a_process_that_ended_after_the_workload_is_completed_by_the_heal(folder
     assert (last["event"], last["source"], last["data"]["gone_ms"]) == ("fault.process_gone", "etcd1", 57_000.0)
 
 
+def test_a_restart_that_came_back_before_the_heal_is_completed_by_it(folder: Path) -> None:
+    done = {
+        "fault": "F1",
+        "member": "etcd1",
+        "pid": 7,
+        "signal_sent_wall_ns": LATE_NS,
+        "process_gone_wall_ns": LATE_NS + 1_100_000_000,
+        "healed_wall_ns": LATE_NS + 1_200_000_000,
+        "healed_by": "restart",
+        "effect": None,
+    }
+    given = arguments()
+    given["workload"]["faults"] = [{"fault": "F1", "fired": True, "process_gone_wall_ns": None, "healed_by": None}]
+    given["workload"]["unhealed"] = ["t-F1"]
+    given["heal"] |= {"healed": [], "earlier": [done]}
+    info = assemble(folder, **given)
+    record = info["faults"][0]["record"]
+    assert (record["gone_ms"], record["healed_by"]) == (1_100.0, "restart")
+    assert record["healed_wall_ns"] == done["healed_wall_ns"]
+    assert "unhealed" not in info["workload"]
+    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["data"]["gone_ms"]) == ("fault.process_gone", 1_100.0)
+
+
 def test_an_end_that_was_seen_is_told_once(folder: Path) -> None:
     given = arguments()
     given["workload"]["faults"] = [{"fault": "F1", "fired": True, "process_gone_wall_ns": 5, "gone_ms": 1.0}]

@@ -97,6 +97,23 @@ def test_equal_members_without_a_fault_are_found_so_at_once(lab: Lab) -> None:
     assert result["duration_ms"] < 5000
 
 
+def test_what_came_back_by_itself_before_is_told_to_whom_it_concerns(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2", action="restart")
+    come_back(lab, "etcd2").join()
+    agent = AgentClient("etcd2", lab.agents["etcd2"].address, KEY)
+    wait_until(lambda: not agent.request("status", {"details": True})["records"][0]["held"])
+    agent.close()
+    watch = healer(lab)
+    result = watch.run(None, records_of=["t-F1", "t-of-another-run"])
+    (record,) = result["earlier"]
+    assert (record["fault"], record["healed_by"], result["healed"]) == ("F1", "restart", [])
+    assert record["process_gone_wall_ns"] < record["healed_wall_ns"] < result["started_wall_ns"]
+    told = [event for event in watch.events if event.event == "fault.healed"]
+    assert [(event.wall_ns, event.data["by"]) for event in told] == [(record["healed_wall_ns"], "restart")]
+    assert healer(lab).run(None)["earlier"] == []
+
+
 def test_without_waiting_for_equality_it_ends_with_the_heal(lab: Lab) -> None:
     lab.add_agents()
     strike(lab, "etcd2")

@@ -215,7 +215,7 @@ def test_director_hears_of_every_operation_before_it_is_invoked(tmp_path: Path) 
     assert seen == directors[0].indexes == list(range(len(OPERATIONS)))
     # The whole run leaves the faults to whoever heals and times them.
     assert directors[0].closed_with == [False]
-    assert summary["faults"] == [{"fault": "F1", "fired": True}]
+    assert summary["faults"] == [{"fault": "F1", "token": "t-F1", "fired": True, "healed_wall_ns": None}]
     assert progress_of(tmp_path)["faults"] == ["F1 stop etcd2"]
     sent = next(event for event in read_events(tmp_path / "events.jsonl") if event.event == "fault.signal_sent")
     assert (sent.wall_ns, sent.source) == (5, "etcd2")
@@ -497,6 +497,7 @@ class Repeated:
     def __init__(self, heals: list[dict[str, Any]]) -> None:
         self.directors: list[tuple[list[str], FakeDirector]] = []
         self.heals = iter(heals)
+        self.healers: list[FakeHealer] = []
         self.system = FakeSystem(lambda *_: self.busy.append(len(self.directors)))
         self.busy: list[int] = []  # how many directors there were at each operation
         self.ended: Any = None
@@ -508,7 +509,8 @@ class Repeated:
 
     def make_healer(self) -> FakeHealer:
         healed = Event(6, "etcd2", "fault.healed", {"fault": "F1@1", "member": "etcd2"})
-        return FakeHealer(next(self.heals), [healed])
+        self.healers.append(FakeHealer(next(self.heals), [healed]))
+        return self.healers[-1]
 
     def run(self, work: Path, **changes: Any) -> Repeated:
         faults = [FaultSpec(f"F1@{n}", "stop", "leader", CUTS[n - 1] + 3, "end", repeat=n) for n in (1, 2, 3)]
@@ -538,6 +540,9 @@ def test_each_repeat_has_its_slice_its_faults_and_its_heal(tmp_path: Path, clien
         (n, CUTS[n - 1], CUTS[n]) for n in (1, 2, 3)
     ]
     assert [repeat["convergence"] for repeat in repeats] == [EQUAL, EQUAL, None]
+    # Each heal asks for the records of its own repeat; the last repeat's are left to whoever heals after the workload.
+    assert [made.records_of for made in run.healers] == [["t-F1@1"], ["t-F1@2"]]
+    assert run.ended["unhealed"] == ["t-F1@3"]
     rows = rows_of(tmp_path)
     for repeat in repeats:
         own = [row for row in rows if repeat["first_index"] <= row.index < repeat["end_index"]]

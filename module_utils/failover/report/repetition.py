@@ -26,8 +26,9 @@ from .wording import plural
 SEED = 1993
 RESAMPLES = 10_000
 INTERVAL = (0.025, 0.975)
-# Of fewer repeats an interval would only be their range under another name.
-LEAST_REPEATS = 3
+# Of fewer repeats an interval would only be their range under another name: of 5, 5.8 % of the resamples have the least
+# value for their median, and of 6, 0.9 %. Nor does the range of 5 hold the median in 95 % of all cases, but in 93.75 %.
+LEAST_REPEATS = 6
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,11 @@ def test_the_same_fault_on_two_systems_is_compared_though_their_heals_differ() -
 
 
 def test_repeats_are_compared_by_their_points_and_medians() -> None:
-    (group,) = compared([experiment("etcd", "E2-etcd", repeats=5), experiment("mysql", "E2-mysql", repeats=3)])
+    (group,) = compared([experiment("etcd", "E2-etcd", repeats=7), experiment("mysql", "E2-mysql", repeats=6)])
     assert group["repeated"]
     gap = next(row for row in group["measures"] if row["name"] == "gap")
-    assert [len(cell["points"]) for cell in gap["cells"]] == [5, 3]
-    assert [cell["median_ms"] for cell in gap["cells"]] == [700, 600]
+    assert [len(cell["points"]) for cell in gap["cells"]] == [7, 6]
+    assert [cell["median_ms"] for cell in gap["cells"]] == [800, 750]
     assert all(cell["low_ms"] is not None for cell in gap["cells"])
 
 

@@ -681,7 +681,7 @@ def test_content_is_plain_json(valid_content: Content) -> None:
 @pytest.fixture(scope="module")
 def repeated_content(tmp_path_factory: pytest.TempPathFactory) -> Content:
     folder = tmp_path_factory.mktemp("results") / "run-repeated"
-    return content_of(verified_run(folder, iterations=1600, experiments=["E2-etcd"], repeats=4))
+    return content_of(verified_run(folder, iterations=1600, experiments=["E2-etcd"], repeats=6))
 
 
 def test_a_repeated_fault_is_told_by_its_repeats_and_the_one_in_the_middle(repeated_content: Content) -> None:
@@ -689,8 +689,8 @@ def test_a_repeated_fault_is_told_by_its_repeats_and_the_one_in_the_middle(repea
     (experiment,) = content["experiments"]
     (group,) = experiment["repetition"]
     gaps = {fault["id"]: fault["gap"]["duration_ms"] for fault in experiment["faults"]}
-    assert (group["repeats"], group["struck"], len(gaps)) == (4, 4, 4)
-    assert gaps[group["shown"]] == sorted(gaps.values())[1]
+    assert (group["repeats"], group["struck"], len(gaps)) == (6, 6, 6)
+    assert gaps[group["shown"]] == sorted(gaps.values())[2]
     assert [fault["id"] for fault in experiment["faults"] if fault["shown"]] == [group["shown"]]
     gap = next(measure for measure in group["measures"] if measure["name"] == "gap")
     assert [point["ms"] for point in gap["points"]] == list(gaps.values())
@@ -704,7 +704,7 @@ def test_a_repeated_fault_is_told_by_its_repeats_and_the_one_in_the_middle(repea
 def test_idle_time_between_repeats_counts_nowhere(repeated_content: Content) -> None:
     (experiment,) = repeated_content[0]["experiments"]
     spans = experiment["repeats_s"]
-    assert experiment["idle_s"] == pytest.approx(6)  # three times two seconds
+    assert experiment["idle_s"] == pytest.approx(10)  # five times two seconds
     assert experiment["duration_s"] == pytest.approx(sum(end - start for start, end in spans), abs=1e-3)
     assert experiment["ops_per_s"] == pytest.approx(experiment["operations"] / experiment["duration_s"], rel=1e-5)
     assert experiment["gap"]["duration_ms"] == max(fault["gap"]["duration_ms"] for fault in experiment["faults"])
@@ -717,7 +717,7 @@ def test_repeats_are_told_briefly_in_the_sentence(repeated_content: Content) -> 
     (group,) = content["experiments"][0]["repetition"]
     median_ms = next(measure["median_ms"] for measure in group["measures"] if measure["name"] == "gap")
     assert sentence(content).endswith(
-        "; all 4 faults struck; no operation was acknowledged for a median of "
+        "; all 6 faults struck; no operation was acknowledged for a median of "
         f"{median_ms:,.0f} ms (stop of the leader in E2-etcd)."
     )
 
@@ -726,18 +726,18 @@ def test_passed_checks_of_repeats_are_one_row(repeated_content: Content) -> None
     (experiment,) = repeated_content[0]["experiments"]
     rows = [row for row in experiment["checks_told"] if row["name"].startswith("fault")]
     assert [(row["name"], row["verdict"]) for row in rows] == [("fault F1", "valid")]
-    assert rows[0]["summary"].startswith("In 4 of 4 repeats as meant. The first: SIGTERM went to etcd2")
-    assert len([check for check in experiment["checks"] if check["name"].startswith("fault")]) == 4
+    assert rows[0]["summary"].startswith("In 6 of 6 repeats as meant. The first: SIGTERM went to etcd2")
+    assert len([check for check in experiment["checks"] if check["name"].startswith("fault")]) == 6
 
 
 def test_repeats_are_a_threat_of_another_kind(repeated_content: Content) -> None:
     texts = {threat["title"]: threat["text"] for threat in repeated_content[0]["threats"]}
-    assert "repeated 4 times" in texts["Repeats on one lab"]
+    assert "repeated 6 times" in texts["Repeats on one lab"]
     assert "One run of each" not in texts
 
 
 def test_a_repeated_run_is_reproduced_with_its_repeats(repeated_content: Content) -> None:
-    assert " -e repeats=4 " in repeated_content[0]["reproduce"]["run"]
+    assert " -e repeats=6 " in repeated_content[0]["reproduce"]["run"]
 
 
 def test_many_outages_are_told_as_a_range() -> None:

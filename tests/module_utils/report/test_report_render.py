@@ -326,6 +326,6 @@ def test_a_repeated_run_is_told_in_the_page(tmp_path: Path) -> None:
     content, drawings = build(load_run(path), lambda _: None)
     page = render.render_html(content, drawings)
     assert "E2-etcd, F1: stop of the leader, 2 repeats" in page
-    assert "Fewer than 3 repeats: points only, no interval." in page
+    assert "Fewer than 6 repeats: points only, no interval." in page
     assert re.search(r"<b>Repeat [12] of 2</b>, the one whose outage is the median one", page)
     assert page.count("The anatomy of F1@") == 1

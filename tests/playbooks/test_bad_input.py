@@ -80,7 +80,18 @@ def test_a_relative_results_folder_is_so_to_where_the_user_stands(tmp_path: Path
         tmp_path, str(ROOT / f"playbooks/{playbook}.yml"), "-e", f"results_run={named}", PWD=str(tmp_path)
     )
     assert status != 0
-    assert f"{tmp_path}/{named}" in failures[0]["message"], output
+    assert failures[0]["message"].startswith(f"There is no run in {tmp_path}/{named}, as it has no run.json."), output
+
+
+def test_a_run_without_a_verdict_is_to_be_verified_first(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    status, output, failures = ansible_playbook(
+        tmp_path, str(ROOT / "playbooks/verdict.yml"), "-e", f"results_run={tmp_path}"
+    )
+    assert status != 0
+    assert failures[0]["message"] == (
+        f"The run in {tmp_path} has no verdict yet: ./scripts/lab verify -e results_run={tmp_path} makes one."
+    ), output
 
 
 def test_a_run_without_its_experiments_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,20 +33,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=impossible))
 
 
+@contextmanager
+def brought_up(made: RealLab, playbook: str = "up") -> Iterator[None]:
+    """Have a lab as long as this lasts; what an interrupted session left of it is taken over."""
+    try:
+        ended = made.play(playbook)
+        assert ended.status == 0, ended.output
+        yield
+    finally:
+        made.take_down()
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """Bring up a lab that is provisioned; what an interrupted session left of it is taken over."""
+    """Bring up a lab that is provisioned."""
     made = RealLab(
         "test-lab",
         tmp_path_factory.mktemp("results"),
         {"lab_name": "test-lab", "lab_subnet": "10.89.91.0/24", "fault_agent_hold_ttl_s": HOLD_TTL_S},
     )
-    try:
-        ended = made.play("up")
-        assert ended.status == 0, ended.output
+    with brought_up(made):
         yield made
-    finally:
-        made.take_down()
 
 
 @pytest.fixture(scope="session")
@@ -63,12 +71,8 @@ def faults_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
             "experiments": ["E3-etcd", "E3-mysql"],
         },
     )
-    try:
-        ended = made.play("up")
-        assert ended.status == 0, ended.output
+    with brought_up(made):
         yield made
-    finally:
-        made.take_down()
 
 
 @pytest.fixture(scope="session")
@@ -79,12 +83,8 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
         tmp_path_factory.mktemp("group"),
         {"lab_name": "test-group", "lab_subnet": "10.89.93.0/24", "experiments": ["E2-mysql_cluster"]},
     )
-    try:
-        ended = made.play("up")
-        assert ended.status == 0, ended.output
+    with brought_up(made):
         yield made
-    finally:
-        made.take_down()
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +93,5 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     made = RealLab(
         "test-ssh", tmp_path_factory.mktemp("machines"), {"lab_name": "test-ssh", "lab_subnet": "10.89.92.0/24"}
     )
-    try:
-        ended = made.play("hosts")
-        assert ended.status == 0, ended.output
+    with brought_up(made, "hosts"):
         yield made
-    finally:
-        made.take_down()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import etcd_log, mysql_log
+from .faults import place_event, take_over_end, take_over_heal
 from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
 from .shapes import SCHEMA_VERSION, Event, LabError
 
@@ -87,16 +88,13 @@ def _complete(records: Mapping[str, dict[str, Any]], heals: Sequence[Mapping[str
     """
     events = []
     for done in (done for heal in heals for done in heal.get("earlier", [])):
-        records[done["fault"]].update({name: done[name] for name in ("healed_wall_ns", "healed_by", "effect")})
+        take_over_heal(records[done["fault"]], done)
     for done in (done for heal in heals for told in ("healed", "earlier") for done in heal.get(told, [])):
         record = records.get(done["fault"])
-        gone_wall_ns = done.get("process_gone_wall_ns")
-        if record is None or not record["fired"] or record["process_gone_wall_ns"] is not None or gone_wall_ns is None:
+        if record is None or not record["fired"] or record["process_gone_wall_ns"] is not None:
             continue
-        record["process_gone_wall_ns"] = gone_wall_ns
-        record["gone_ms"] = (gone_wall_ns - done["signal_sent_wall_ns"]) / 1e6
-        data = {"fault": done["fault"], "member": done["member"], "pid": done["pid"], "gone_ms": record["gone_ms"]}
-        events.append(Event(gone_wall_ns, done["member"], "fault.process_gone", data))
+        if done.get("process_gone_wall_ns") is not None:
+            events.append(place_event("fault.process_gone", take_over_end(record, done), done["member"]))
     return events
 
 

@@ -330,6 +330,26 @@ def heal_events(done: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [(name, wall_ns) for name, wall_ns in stamps if wall_ns is not None]
 
 
+def take_over_heal(record: dict[str, Any], done: Mapping[str, Any]) -> None:
+    """Note in a fault's record what its agent knows of the heal."""
+    for name in ("healed_wall_ns", "healed_by", "effect"):
+        record[name] = done[name]
+
+
+def take_over_end(record: dict[str, Any], done: Mapping[str, Any]) -> dict[str, Any]:
+    """Note in a fault's record when its agent saw the process gone; return the data of fault.process_gone."""
+    record["process_gone_wall_ns"] = done["process_gone_wall_ns"]
+    record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
+    return {
+        "fault": done["fault"],
+        "member": done["member"],
+        "source": done["member"],
+        "wall_ns": done["process_gone_wall_ns"],
+        "pid": done["pid"],
+        "gone_ms": record["gone_ms"],
+    }
+
+
 # ---------------------------------------------------------------- targets
 
 
@@ -819,23 +839,8 @@ class FaultDirector:
         done = self._agent_record(self._links[record["member"]].keep, record["token"])
         if done is None or done["process_gone_wall_ns"] is None:
             return False
-        self._note_end(record, done)
+        self._emit("fault.process_gone", take_over_end(record, done))
         return True
-
-    def _note_end(self, record: dict[str, Any], done: Mapping[str, Any]) -> None:
-        record["process_gone_wall_ns"] = done["process_gone_wall_ns"]
-        record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
-        self._emit(
-            "fault.process_gone",
-            {
-                "fault": record["fault"],
-                "member": record["member"],
-                "source": record["member"],
-                "wall_ns": done["process_gone_wall_ns"],
-                "pid": done["pid"],
-                "gone_ms": record["gone_ms"],
-            },
-        )
 
     def _look_for_leader(self, record: dict[str, Any], others: Mapping[str, _Link]) -> bool:
         """Ask the other members who leads in a later term; False where none says so itself yet."""
@@ -933,10 +938,9 @@ class FaultDirector:
         record = next(record for record in self._records.values() if record["token"] == token)
         if done is None or not record["fired"]:
             return
-        for name in ("healed_wall_ns", "healed_by", "effect"):
-            record[name] = done[name]
+        take_over_heal(record, done)
         if done["process_gone_wall_ns"] is not None and record["process_gone_wall_ns"] is None:
-            self._note_end(record, done)
+            self._emit("fault.process_gone", take_over_end(record, done))
         for name, wall_ns in heal_events(done):
             stamp = {"source": done["member"], "wall_ns": wall_ns}
             self._emit(name, {"fault": record["fault"], "member": done["member"], "by": done["healed_by"], **stamp})

@@ -219,7 +219,7 @@ def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     :param drawings: SVG by the names under which the template asks for them
     """
     environment = _environment()
-    page = environment.get_template("report.html.j2").render(
+    page = environment.get_template("page.html.j2").render(
         **content,
         drawings={name: Markup(svg) for name, svg in drawings.items()},
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),

@@ -18,11 +18,6 @@ from real_lab import RealLab
 HOLD_TTL_S = 25
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest the marker of the tests that need containers."""
-    config.addinivalue_line("markers", "integration: needs root, podman, and minutes")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder; skip them where there cannot be containers."""
     impossible = "needs root" if os.geteuid() != 0 else "needs podman" if shutil.which("podman") is None else None

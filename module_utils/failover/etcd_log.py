@@ -4,8 +4,9 @@
 
 Input are the lines of ``journalctl -u etcd -o short-unix`` (recommended: it also stamps the service manager's lines,
 which are the only trace of a killed process) or of ``-o cat``. etcd's JSON lines carry their own time in microseconds,
-and that one counts. The texts are those of etcd 3.5 (verified with 3.5.16: a leader stopped, killed and starved; only
-"slow fdatasync" was taken from its source).
+and that one counts. The texts are those of etcd 3.4 to 3.6 with ``logger: zap`` (verified with 3.4.23 and 3.5.16: a
+leader stopped, killed and starved; only "slow fdatasync" was taken from its source). etcd 3.4 names no logger, does not
+say "ready to serve client requests", and of a handover it says only that it "received MsgTimeoutNow".
 
 Events of ``source`` = member: ``server.starting`` (process up), ``server.started`` (serves clients),
 ``server.stopping`` (signal received), ``server.stopped``, ``server.election_started``, ``server.leader_lost``,
@@ -26,13 +27,17 @@ from .shapes import Event
 SHORT_UNIX = re.compile(r"(\d+)\.(\d{6}) \S+ [^:]+: (.*)")
 
 ELECTION_STARTED = re.compile(r"(\w+) is starting a new election at term (\d+)")
-TIMEOUT_NOW = re.compile(r"(\w+) \[term \d+\] received MsgTimeoutNow from (\w+) and starts an election")
+TIMEOUT_NOW = re.compile(r"(\w+) \[term (\d+)\] received MsgTimeoutNow from (\w+) and starts an election")
 BECAME_LEADER = re.compile(r"(\w+) became leader at term (\d+)")
 ELECTED = re.compile(r"raft\.node: (\w+) elected leader (\w+) at term (\d+)")
 CHANGED = re.compile(r"raft\.node: (\w+) changed leader from (\w+) to (\w+) at term (\d+)")
 LOST = re.compile(r"raft\.node: (\w+) lost leader (\w+) at term (\d+)")
 
 MAIN_PROCESS_EXITED = re.compile(r"\S+: Main process exited, code=(\w+), status=(\S+)")
+
+# Beginnings of the messages by which etcd says that clients are served, one for each address on which it listens: since
+# 3.5 before the first of them opens, in 3.4 only the second (server/embed/serve.go).
+SERVING = ("ready to serve client requests", "serving client traffic ")
 
 # Beginnings of the messages by which etcd complains of a slow disk or a starved CPU.
 OVERLOAD = ("leader failed to send out heartbeat on time", "slow fdatasync")
@@ -80,9 +85,8 @@ class _Reader:
         self._running = True
         self._led_in_term: int | None = None
         self._knew_leader = True  # a log that begins in the middle does not show the election before it
-        self._handed_over_by: str | None = None
+        self._handed_over: tuple[int, str] | None = None  # in which term, and by whom
         self._raft: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, dict[str, Any]] | None]], ...] = (
-            (TIMEOUT_NOW, self._timeout_now),
             (ELECTION_STARTED, self._election_started),
             (BECAME_LEADER, self._became_leader),
             (ELECTED, self._elected),
@@ -101,7 +105,7 @@ class _Reader:
                 wall_ns, message = _wall_ns(entry["ts"]), str(entry["msg"])
             except (ValueError, KeyError, TypeError):
                 return
-            found = self._of_raft(message) if entry.get("logger") == "raft" else self._of_server(message, entry)
+            found = self._of_raft(message, entry) or self._of_server(message, entry)
         else:
             found = self._of_manager(text)
         if found is not None and wall_ns is not None:
@@ -118,8 +122,7 @@ class _Reader:
         if message == "starting an etcd server":
             self._running, self._serving, self._knew_leader = True, False, False
             return "server.starting", {"version": entry.get("etcd-version")}
-        if message == "ready to serve client requests":
-            # One line for each address on which it listens.
+        if message.startswith(SERVING):
             if self._serving:
                 return None
             self._serving = True
@@ -133,22 +136,27 @@ class _Reader:
             return "server.overloaded", {"reason": message, "by": entry.get("exceeded-duration") or entry.get("took")}
         return None
 
-    def _of_raft(self, message: str) -> tuple[str, dict[str, Any]] | None:
+    def _of_raft(self, message: str, entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        handover = TIMEOUT_NOW.match(message)
+        if handover:
+            self._handed_over = int(handover[2]), handover[3]
+            # Since 3.5, which names its loggers, a second line says whether an election begins: a member that has a
+            # change of the membership before it must not stand.
+            return None if "logger" in entry else self._election(int(handover[2]))
         for pattern, act in self._raft:
             match = pattern.match(message)
             if match:
                 return act(match)
         return None
 
-    def _timeout_now(self, match: re.Match[str]) -> None:
-        self._handed_over_by = match[2]
-
     def _election_started(self, match: re.Match[str]) -> tuple[str, dict[str, Any]]:
-        old_term, by = int(match[2]), self._handed_over_by
-        self._handed_over_by = None
-        cause = (
-            {"cause": "election timeout"} if by is None else {"cause": "leadership transfer", "from": self._name(by)}
-        )
+        return self._election(int(match[2]))
+
+    def _election(self, old_term: int) -> tuple[str, dict[str, Any]]:
+        handed_over, self._handed_over = self._handed_over, None
+        cause = {"cause": "election timeout"}
+        if handed_over is not None and handed_over[0] == old_term:
+            cause = {"cause": "leadership transfer", "from": self._name(handed_over[1])}
         return "server.election_started", {"term": old_term + 1, "term_before": old_term, **cause}
 
     def _became_leader(self, match: re.Match[str]) -> tuple[str, dict[str, Any]]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -106,3 +106,72 @@ def test_an_election_without_its_view_has_no_term() -> None:
 def test_lines_that_are_cut_or_strange_are_passed_over() -> None:
     whole = LOGS["group1"][0]
     assert parse_log(["", "mysqld: a line of another kind", whole[:40], "\x00\x00"], "group1", ADDRESSES) == []
+
+
+def line_of(number: int, text: str, time: str = "2024-10-14T19:12:19.552500Z") -> str:
+    return f"{time} 0 [System] [MY-{number:06d}] [Repl] Plugin group_replication reported: '{text}'"
+
+
+@pytest.mark.parametrize("offset", ["Z", "+00:00", "-00:00"])
+def test_a_log_in_the_zone_of_its_host_is_read(offset: str) -> None:
+    (event,) = parse_log([line_of(11505, "Member was expelled", f"2024-07-31T13:07:37.458761{offset}")], "m", {})
+    assert (event.event, event.wall_ns) == ("server.expelled", at("2024-07-31T13:07:37.458761"))
+
+
+def test_a_log_in_another_zone_has_the_same_moments() -> None:
+    utc = [event.as_dict() for event in parse_log(LOGS["group1"], "group1", ADDRESSES)]
+    for offset, hours in (("+05:30", 5.5), ("-03:00", -3)):
+        zone = timezone(timedelta(hours=hours))
+        lines = [
+            line.replace(
+                line[:27], datetime.fromisoformat(line[:27]).astimezone(zone).isoformat(timespec="microseconds")
+            )
+            for line in LOGS["group1"]
+            if line[:4].isdigit()
+        ]
+        assert all(offset in line for line in lines)
+        assert [event.as_dict() for event in parse_log(lines, "group1", ADDRESSES)] == utc
+
+
+def test_a_majority_that_is_waited_for_only_so_long_is_lost_too() -> None:
+    text = "This server is not able to reach a majority of members in the group. The server will remain blocked for 5"
+    assert [event.event for event in parse_log([line_of(11496, text)], "m", {})] == ["server.quorum_lost"]
+
+
+def views_and_elections(*told: tuple[str, str, int]) -> list[int | None]:
+    """Return the terms of the elections of a log, given as (second, what, number of the view)."""
+    texts = {
+        "removed": (11499, "Members removed from the group: m1:3306"),
+        "left": (11500, "Primary server with address m1:3306 left the group. Electing new Primary."),
+        "elected": (11507, "A new primary with address m2:3306 was elected."),
+    }
+    lines = []
+    for second, what, view in told:
+        number, text = texts.get(
+            what, (11503, f"Group membership changed to m2:3306, m3:3306 on view 16981900:{view}.")
+        )
+        lines.append(line_of(number, text, f"2024-10-24T23:{second}Z"))
+    return [event.data["term"] for event in parse_log(lines, "m", {}) if event.event == "server.leader_elected"]
+
+
+def test_an_election_takes_the_view_that_it_is_told_with() -> None:
+    made = [("28:18.800000", "view", 1), ("28:19.100000", "elected", 0), ("30:19.100000", "view", 2)]
+    assert views_and_elections(*made) == [1]
+    assert views_and_elections(*made[1:]) == [None]
+    later = [("31:00.000000", "removed", 0), ("31:00.000001", "left", 0)]
+    before = [("31:00.000002", "view", 3), ("31:00.000003", "elected", 0), ("31:00.500000", "view", 4)]
+    after = [("31:00.000002", "elected", 0), ("31:05.000003", "view", 3)]
+    assert views_and_elections(*made, *later, *before) == [1, 3]
+    assert views_and_elections(*made, *later, *after) == [1, 3]
+    assert views_and_elections(after[0], ("31:00.000600", "view", 3)) == [3]
+
+
+def test_lists_of_several_addresses_are_read() -> None:
+    lines = [
+        line_of(11499, "Members removed from the group: s1:3306, db-2.example:3306, [fd00::3]:3306"),
+        line_of(11500, "Primary server with address s1:3306, s2:3306 left the group. Electing new Primary."),
+        line_of(11507, "A new primary with address s3:3306, s2:3306 was elected."),
+    ]
+    removed, lost, _, elected = parse_log(lines, "m", {"s3:3306": "three"})
+    assert removed.data["members"] == ["s1:3306", "db-2.example:3306", "[fd00::3]:3306"]
+    assert (lost.data["leader"], elected.data["leader"]) == ("s1:3306", "three")

@@ -20,22 +20,13 @@ An operation of unknown outcome may take effect at any time after its call, or n
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from .history import read_jsonl
-from .shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
-
-_KINDS = frozenset(kind.value for kind in Kind)
-_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 # Combinations between two looks at the clock.
 _STEPS_PER_LOOK = 2048
@@ -87,6 +78,7 @@ class History:
 
     initial: Any
     calls: dict[str, list[Call]]
+    notes: tuple[str, ...] = ()  # for people: what is not in it
 
 
 def check(history: History, timeout_s: float | None = None) -> Result:
@@ -422,223 +414,3 @@ def _gives(call: Call) -> Any:
 def _can_do_all_of(one: _Node, other: _Node) -> bool:
     """Say whether ``one``, equal in event, state and what is placed, leaves every way open that ``other`` does."""
     return one.used & ~other.used == 0 and other.covered & ~one.covered == 0
-
-
-# ---------------------------------------------------------------- files
-
-FORMATS = ("lab", "jepsen", "kv")
-
-
-def load(path: str | Path, file_format: str | None = None) -> History:
-    """Read a history; raises :class:`LabError` where it is missing, damaged or of no known format.
-
-    :param file_format: ``lab``, ``jepsen`` or ``kv``; found out from the content where it is None.
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except OSError as error:
-        raise LabError(f"{path} cannot be read: {error.strerror or error}; give a file with a history") from error
-    if not start.strip():
-        raise LabError(f"{path} is empty; give a file with a history")
-    if file_format is None:
-        file_format = guess_format(path, start)
-    if file_format == "lab":
-        return load_lab(path, is_parquet=start.startswith(_PARQUET))
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{path} is not text: {error}; give a history in the format {file_format}") from error
-    return _pair_up(path, lines, _LOGS[file_format])
-
-
-def guess_format(path: Path, start: bytes) -> str:
-    """Tell the format from the beginning of a file."""
-    text = start.lstrip()
-    if start.startswith(_PARQUET) or (text.startswith(b'{"') and b'"columns"' in text):
-        return "lab"
-    if text.startswith(b"{:"):
-        return "kv"
-    if b"jepsen.util" in text.splitlines()[0]:
-        return "jepsen"
-    raise LabError(
-        f"{path} is in none of the formats lab, jepsen and kv; say which with --format, or give another file"
-    )
-
-
-_PARQUET = b"PAR1"
-
-
-class _Line(NamedTuple):
-    """One line of a log of calls and returns."""
-
-    process: str
-    stage: str  # invoke, ok, fail or info
-    action: Action
-    key: str
-    value: Any  # what is written (call), or what was read (return)
-
-
-@dataclass(frozen=True)
-class _Format:
-    """A log of calls and returns, one a line."""
-
-    name: str
-    initial: Any
-    read_line: Callable[[str], _Line | None]  # None: not such a line
-
-
-_JEPSEN_LINE = re.compile(r"INFO\s+jepsen\.util - (\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(.*?)\s*")
-_JEPSEN_CAS = re.compile(r"\[(-?\d+) (-?\d+)\]")
-
-
-def _read_jepsen_line(text: str) -> _Line | None:
-    match = _JEPSEN_LINE.fullmatch(text)
-    if match is None:
-        return None
-    process, stage, name, word = match.groups()
-    action = Action(name)
-    value: Any = None
-    if stage in ("invoke", "ok"):
-        pair = _JEPSEN_CAS.fullmatch(word)
-        if action is Action.CAS and pair:
-            value = (pair[1], pair[2])
-        elif action is not Action.CAS and re.fullmatch(r"-?\d+", word):
-            value = word
-        elif action is not Action.READ or word != "nil":
-            return None
-    return _Line(process, stage, action, "the register", value)
-
-
-_KV_TEXT = r'"(?:[^"\\]|\\.)*"'
-_KV_FIELD = re.compile(rf":(\w+)\s+(:[\w-]+|-?\d+|nil|{_KV_TEXT})\s*,?\s*")
-_KV_ACTIONS = {":get": Action.READ, ":put": Action.WRITE, ":append": Action.APPEND}
-
-
-def _read_kv_line(text: str) -> _Line | None:
-    text = text.strip()
-    if not (text.startswith("{") and text.endswith("}")):
-        return None
-    fields: dict[str, str] = {}
-    position, end = 1, len(text) - 1
-    while position < end:
-        match = _KV_FIELD.match(text, position, end)
-        if match is None:
-            return None
-        fields[match[1]] = match[2]
-        position = match.end()
-    action = _KV_ACTIONS.get(fields.get("f", ""))
-    stage = fields.get("type", "")[1:]
-    key, value = fields.get("key", ""), fields.get("value", "nil")
-    if action is None or stage not in ("invoke", "ok", "fail", "info") or not key.startswith('"'):
-        return None
-    if value != "nil" and not value.startswith('"'):
-        return None
-    try:
-        return _Line(fields["process"], stage, action, json.loads(key), "" if value == "nil" else json.loads(value))
-    except (KeyError, ValueError):
-        return None
-
-
-_LOGS = {
-    "jepsen": _Format("jepsen", None, _read_jepsen_line),
-    "kv": _Format("kv", "", _read_kv_line),
-}
-
-
-def _pair_up(path: Path, lines: list[str], file_format: _Format) -> History:
-    """Make operations of calls and returns; the number of a line is the time.
-
-    What failed did not take place; a read that did not end well says nothing; any other call without a good
-    return has an unknown outcome.
-    """
-    calls: dict[str, list[Call]] = {}
-    waiting: dict[str, tuple[int, _Line]] = {}
-
-    def add(begin: int, called: _Line, end: int | None, result: Any = None) -> None:
-        is_read = called.action is Action.READ
-        if is_read and end is None:
-            return
-        argument = None if is_read else called.value
-        told = f"{called.action.value} {result if is_read else argument!r}".rstrip()
-        label = f"{told} by process {called.process}, called in line {begin}"
-        calls.setdefault(called.key, []).append(Call(called.action, argument, result, begin, end, label))
-
-    for number, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
-        line = file_format.read_line(text)
-        if line is None:
-            raise LabError(
-                f"{path}: line {number} is damaged or not in the format {file_format.name}; copy the file again"
-            )
-        if line.stage == "invoke":
-            if line.process in waiting:
-                begin, called = waiting[line.process]
-                add(begin, called, None)
-            waiting[line.process] = (number, line)
-            continue
-        if line.process not in waiting:
-            raise LabError(
-                f"{path}: line {number} returns to process {line.process}, which has no call open; copy the file again"
-            )
-        begin, called = waiting.pop(line.process)
-        if (called.action, called.key) != (line.action, line.key):
-            raise LabError(
-                f"{path}: line {number} returns what process {line.process} did not call; copy the file again"
-            )
-        if line.stage == "ok":
-            add(begin, called, number, line.value)
-        elif line.stage == "info":
-            add(begin, called, None)
-    for begin, called in waiting.values():
-        add(begin, called, None)
-    return History(file_format.initial, calls)
-
-
-def load_lab(path: Path, *, is_parquet: bool) -> History:
-    """Read the history of an experiment of this lab, Parquet or JSON lines; every key is absent at first."""
-    rows: Iterator[Sequence[Any]]
-    if is_parquet:
-        # Here and not above: the rest of this file works where there is no pyarrow.
-        from .history_parquet import read_parquet
-
-        table = read_parquet(path)[1]
-        rows = zip(*(table[name].to_pylist() for name in HISTORY_COLUMNS), strict=True)
-    else:
-        rows = read_jsonl(path)[1]
-    calls: dict[str, list[Call]] = {}
-    for number, values in enumerate(rows, 1):
-        row = HistoryRow._make(values)
-        if row.kind not in _KINDS or row.outcome not in _OUTCOMES or not _are_times(row.invoke_ns, row.complete_ns):
-            raise LabError(
-                f"{path}: row {number} is no operation of this lab (kind {row.kind!r}, outcome {row.outcome!r}, from "
-                f"{row.invoke_ns!r} to {row.complete_ns!r}); fetch the history again or repeat the run"
-            )
-        call = _lab_call(row)
-        if call is not None:
-            calls.setdefault(row.key, []).append(call)
-    return History(None, calls)
-
-
-def _are_times(*values: Any) -> bool:
-    return all(isinstance(value, int) for value in values)
-
-
-def _lab_call(row: HistoryRow) -> Call | None:
-    """Return what a row says of its key, None where it says nothing."""
-    known = row.outcome == Outcome.OK.value
-    if row.outcome == Outcome.FAIL.value or (row.kind == Kind.RETRIEVE.value and not known):
-        return None
-    action, argument, result = Action.WRITE, row.value, None
-    if row.kind == Kind.RETRIEVE.value:
-        action, argument, result = Action.READ, None, row.read
-    elif row.kind == Kind.DELETE.value and known and row.affected:
-        action = Action.REMOVE
-    elif row.kind == Kind.DELETE.value and known and row.affected == 0:
-        action = Action.READ  # it found the key absent
-    label = f"{row.kind} of {row.key!r}, operation {row.index}"
-    if action is Action.READ:
-        label += f", which found {result!r}"
-    return Call(action, argument, result, row.invoke_ns, row.complete_ns if known else None, label)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.histories import load
 from failover.history import HistoryWriter
 from failover.history_parquet import jsonl_to_parquet
-from failover.linearizability import Action, Answer, Call, History, check, check_key, load
+from failover.linearizability import Action, Answer, Call, History, check, check_key
 from failover.shapes import HistoryRow, LabError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -364,19 +365,19 @@ WHOLE = jepsen((0, "invoke", "write", "3"), (0, "ok", "write", "3"))
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"some text\n", "none of the formats"),
-        (b"\xff\xfe\x00", "none of the formats"),
+        (b"\xff\xfe\x00", "is not text"),
         (b"INFO jepsen.util \xff\xfe\n", "is not text"),
         (WHOLE.encode() + b"INFO  jepsen.util - 0\t:inv", "line 3 is damaged"),
         (WHOLE.encode() + b"something else\n", "line 3 is damaged"),
         (WHOLE.replace("\t3", "\t").encode(), "line 1 is damaged"),
-        (WHOLE.replace(":write\t3", ":cas\t3").encode(), "line 1 is damaged"),
+        (WHOLE.replace(":write\t3", ":cas\t3").encode(), "line 1 is not read: a :cas has to"),
         (WHOLE.splitlines()[1].encode(), "no call open"),
         (WHOLE.replace(":ok\t:write", ":ok\t:read").encode(), "did not call"),
         (b'{:process 0, :type :invoke, :f :get, :key "a", :value nil}\n{:process 0, :ty', "line 2 is damaged"),
-        (b'{:process 0, :type :invoke, :f :count, :key "a", :value nil}\n', "line 1 is damaged"),
-        (b"{:process 0, :type :invoke, :f :get, :key a, :value nil}\n", "line 1 is damaged"),
-        (b'{:process 0, :type :invoke, :f :get, :key "a", :value 7}\n', "line 1 is damaged"),
-        (b'{:type :invoke, :f :get, :key "a", :value nil}\n', "line 1 is damaged"),
+        (b'{:process 0, :type :invoke, :f :count, :key "a", :value nil}\n', "line 1 is not read: the operation :count"),
+        (b"{:process 0, :type :invoke, :f :get, :key a, :value nil}\n", "line 1 is not read: :key is a"),
+        (b'{:process 0, :type :invoke, :f :get, :key "a", :value 7}\n', "line 1 is not read: :value is 7"),
+        (b'{:type :invoke, :f :get, :key "a", :value nil}\n', "line 1 is not read: the operation has no :process"),
         (b"PAR1PAR1", "cut short"),
         (b'{"columns": []}\n', "schema"),
     ],
@@ -391,6 +392,6 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, content: bytes, w
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(LabError, match="cannot be read"):
+    for path, words in ((tmp_path / "nothing", "cannot be read"), (tmp_path, "has no experiment.json; give one")):
+        with pytest.raises(LabError, match=words):
             load(path)

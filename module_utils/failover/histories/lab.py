@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads the histories of this lab's experiments: what the clients saw, and what the members held at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..history import read_jsonl
+from ..linearizability import Action, Call, History
+from ..results import EXPERIMENT_FILE, FETCHED_HISTORY_FILE, HISTORY_FILE, RUN_FILE, Dump, load_experiment
+from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
+
+NAME = "lab"
+PARQUET = b"PAR1"
+
+_KINDS = frozenset(kind.value for kind in Kind)
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
+
+def load(path: Path, *, is_parquet: bool) -> History:
+    """Read the history of an experiment, Parquet or JSON lines; every key is absent at first."""
+    rows: Iterator[Sequence[Any]]
+    if is_parquet:
+        # Here and not above: the rest works where there is no pyarrow.
+        from ..history_parquet import read_parquet
+
+        table = read_parquet(path)[1]
+        rows = zip(*(table[name].to_pylist() for name in HISTORY_COLUMNS), strict=True)
+    else:
+        rows = read_jsonl(path)[1]
+    return History(None, _calls(path, rows))
+
+
+def load_folder(folder: Path) -> History:
+    """Read an experiment's folder: its history, and each member's keys as reads after its last operation.
+
+    Members that hold the same of a key are one read. Others are reads at one time, as nothing says who was asked first.
+    Raises :class:`LabError` where the folder is none of an experiment, or a file of it is damaged.
+    """
+    if not (folder / EXPERIMENT_FILE).is_file():
+        names = sorted(path.parent.name for path in folder.glob(f"*/{EXPERIMENT_FILE}"))
+        if names and (folder / RUN_FILE).is_file():
+            raise LabError(f"{folder} holds {len(names)} experiments; give one of them: {', '.join(names)}")
+        raise LabError(
+            f"{folder} is no experiment's folder: it has no {EXPERIMENT_FILE}; give one, or a history's file"
+        )
+    experiment = load_experiment(folder, need_verdict=False)
+    fetched = folder / FETCHED_HISTORY_FILE
+    history = load(fetched, is_parquet=False) if fetched.is_file() else load(folder / HISTORY_FILE, is_parquet=True)
+    dumps, notes = [], []
+    for member in experiment.members:
+        try:
+            dumps.append(experiment.dump(member))
+        except LabError as error:
+            notes.append(f"without what {member} held at the end: {error}")
+    _add_ends(history.calls, dumps)
+    return History(None, history.calls, tuple(notes))
+
+
+def _add_ends(calls: dict[str, list[Call]], dumps: Iterable[Dump]) -> None:
+    """Add what the members held at the end to the calls."""
+    dumps = list(dumps)
+    over = max((call.end or call.begin for own in calls.values() for call in own), default=0)
+    keys = dict.fromkeys(calls) | {key: None for dump in dumps for key in dump.entries}
+    for key in keys:
+        holders: dict[str | None, list[str]] = {}
+        for dump in dumps:
+            entry = dump.entries.get(key)
+            holders.setdefault(None if entry is None else entry.value, []).append(dump.member)
+        for value, members in holders.items():
+            held = "nothing" if value is None else repr(value)
+            label = f"what {', '.join(members)} held of {key!r} at the end: {held}"
+            calls.setdefault(key, []).append(Call(Action.READ, None, value, over + 1, over + 2, label))
+
+
+def _calls(path: Path, rows: Iterable[Sequence[Any]]) -> dict[str, list[Call]]:
+    calls: dict[str, list[Call]] = {}
+    for number, values in enumerate(rows, 1):
+        row = HistoryRow._make(values)
+        if row.kind not in _KINDS or row.outcome not in _OUTCOMES or not _are_times(row.invoke_ns, row.complete_ns):
+            raise LabError(
+                f"{path}: row {number} is no operation of this lab (kind {row.kind!r}, outcome {row.outcome!r}, from "
+                f"{row.invoke_ns!r} to {row.complete_ns!r}); fetch the history again or repeat the run"
+            )
+        call = _call(row)
+        if call is not None:
+            calls.setdefault(row.key, []).append(call)
+    return calls
+
+
+def _are_times(*values: Any) -> bool:
+    return all(isinstance(value, int) for value in values)
+
+
+def _call(row: HistoryRow) -> Call | None:
+    """Return what a row says of its key, None where it says nothing."""
+    known = row.outcome == Outcome.OK.value
+    if row.outcome == Outcome.FAIL.value or (row.kind == Kind.RETRIEVE.value and not known):
+        return None
+    action, argument, result = Action.WRITE, row.value, None
+    if row.kind == Kind.RETRIEVE.value:
+        action, argument, result = Action.READ, None, row.read
+    elif row.kind == Kind.DELETE.value and known and row.affected:
+        action = Action.REMOVE
+    elif row.kind == Kind.DELETE.value and known and row.affected == 0:
+        action = Action.READ  # it found the key absent
+    label = f"{row.kind} of {row.key!r}, operation {row.index}"
+    if action is Action.READ:
+        label += f", which found {result!r}"
+    return Call(action, argument, result, row.invoke_ns, row.complete_ns if known else None, label)
+
+
+def looks_so(start: bytes) -> bool:
+    """Tell whether a file that begins so is a history of this lab."""
+    first = start.partition(b"\n")[0]
+    return start.startswith(PARQUET) or (first.startswith(b'{"') and b'"columns"' in first)

@@ -154,12 +154,12 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
     repetition = _repetition(faults, experiment.verdict["checks"], anchor)
     for fault, operations in zip(faults, zoomed, strict=True):
         if fault["shown"] and operations:
-            drawings[fault["anchor"]] = figures.outage(fault, operations, fault["anchor"])
+            drawings[fault["anchor"]] = figures.outage.draw(fault, operations, fault["anchor"])
         if fault["shown"] and fault["anatomy"]:
-            drawings[f"{fault['anchor']}-anatomy"] = figures.anatomy(fault, f"{fault['anchor']}-anatomy")
+            drawings[f"{fault['anchor']}-anatomy"] = figures.anatomy.draw(fault, f"{fault['anchor']}-anatomy")
     for group in repetition:
         if group["repeats"] > 1 and group["struck"]:
-            drawings[group["anchor"]] = figures.spreads([(None, group["measures"])], group["anchor"])
+            drawings[group["anchor"]] = figures.spreads.draw([(None, group["measures"])], group["anchor"])
     workload = info["workload"]
     cpu = workload.get("client_cpu_s")
     width = analysis.window_ms(end - start)
@@ -703,9 +703,11 @@ def _draw(
     for experiment in experiments:
         anchor = experiment["anchor"]
         if experiment["operations"]:
-            drawings[f"{anchor}-time"] = figures.over_time(experiment, limits, f"{anchor}-time")
+            drawings[f"{anchor}-time"] = figures.over_time.draw(experiment, limits, f"{anchor}-time")
         if experiment["convergence"] and _varies(experiment["convergence"]):
-            drawings[f"{anchor}-convergence"] = figures.convergence(experiment["convergence"], f"{anchor}-convergence")
+            drawings[f"{anchor}-convergence"] = figures.convergence.draw(
+                experiment["convergence"], f"{anchor}-convergence"
+            )
     for number, comparison in enumerate(comparisons, 1):
         comparison["anchor"] = f"compared{number}"
         if comparison["repeated"]:
@@ -716,13 +718,13 @@ def _draw(
                 )
                 for column, system in enumerate(comparison["systems"])
             ]
-            drawings[comparison["anchor"]] = figures.spreads(series, comparison["anchor"])
+            drawings[comparison["anchor"]] = figures.spreads.draw(series, comparison["anchor"])
     drawn = [experiment for experiment in experiments if experiment["operations"]]
     if drawn:
-        drawings["latency"] = figures.latency_distribution(drawn, kinds, "latency", "latency")
+        drawings["latency"] = figures.latency.draw(drawn, kinds, "latency", "latency")
     rated = [experiment for experiment in drawn if experiment["intended_latency"]]
     if rated:
-        drawings["intended"] = figures.latency_distribution(rated, kinds, "intended_latency", "intended")
+        drawings["intended"] = figures.latency.draw(rated, kinds, "intended_latency", "intended")
 
 
 def _varies(convergence: Mapping[str, Any]) -> bool:

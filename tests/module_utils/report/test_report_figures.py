@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from failover.report import anatomy, figures
 from failover.report.content import build
+from failover.report.figures import style
 from failover.report.repetition import repeated
 from failover.results import load_run
 from test_report_repetition import fault
@@ -61,7 +62,7 @@ def test_what_is_unexplained_is_hatched(valid_content: Content) -> None:
 
     def drawn(part: str) -> str:
         last = {**phases[-1], "part": part}
-        return figures.anatomy({**fault, "anatomy": {**fault["anatomy"], "phases": [last]}}, "x")
+        return figures.anatomy.draw({**fault, "anatomy": {**fault["anatomy"], "phases": [last]}}, "x")
 
     assert "<pattern" in drawn("unexplained")
     assert "unexplained" in text_of(drawn("unexplained"))
@@ -70,8 +71,8 @@ def test_what_is_unexplained_is_hatched(valid_content: Content) -> None:
 
 def test_every_part_of_an_outage_has_a_colour() -> None:
     parts = {anatomy.BEFORE, anatomy.SERVERS, anatomy.CLIENTS, anatomy.HEAL, anatomy.UNEXPLAINED}
-    assert set(figures.PARTS) == parts
-    assert len({colour for colour, _ in figures.PARTS.values()}) == len(parts)
+    assert set(figures.anatomy.PARTS) == parts
+    assert len({colour for colour, _ in figures.anatomy.PARTS.values()}) == len(parts)
 
 
 def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Content) -> None:
@@ -86,7 +87,7 @@ def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Co
 
 def test_labels_of_operations_that_an_outage_crowds_do_not_run_into_each_other() -> None:
     ticks = [(1000, 1.0), (2000, 9.7), (3000, 9.8), (4000, 10.5)]
-    assert figures._apart(ticks, 10.0) == [(1000, 1.0), (2000, 9.7), (4000, 10.5)]
+    assert figures.over_time._apart(ticks, 10.0) == [(1000, 1.0), (2000, 9.7), (4000, 10.5)]
 
 
 def test_a_healthy_experiment_has_no_marks(valid_content: Content) -> None:
@@ -111,22 +112,22 @@ def test_only_operations_that_were_ok_in_the_end_get_the_ring_of_those_retried(v
         "outcome": ["ok", "unknown"],
         "attempts": [1, 3],
     }
-    words = text_of(figures.outage(fault, operations, "x"))
+    words = text_of(figures.outage.draw(fault, operations, "x"))
     assert "fail or unknown" in words
     assert "ok after more than one attempt" not in words
     retried = {**operations, "outcome": ["ok", "ok"]}
-    assert "ok after more than one attempt" in text_of(figures.outage(fault, retried, "x"))
+    assert "ok after more than one attempt" in text_of(figures.outage.draw(fault, retried, "x"))
 
 
 def test_the_line_of_the_fault_is_drawn_in_its_colour(valid_content: Content) -> None:
     for name in ("e3-time", "e3-outage1"):
-        assert figures.VERMILLION.lower() in valid_content[1][name].lower()
+        assert style.VERMILLION.lower() in valid_content[1][name].lower()
 
 
 def test_every_repeat_is_a_point_of_the_figure() -> None:
     """Each point is one use of its marker; a measure that nobody has takes no room."""
     (group,) = repeated([fault(number, 100.0 * number) for number in range(1, 8)])
-    drawn = figures.spreads([(None, group["measures"])], "x")
+    drawn = figures.spreads.draw([(None, group["measures"])], "x")
     words = text_of(drawn)
     assert "service gap (no ok operation)" in words
     assert "member caught up, since the heal" in words
@@ -138,13 +139,13 @@ def test_every_repeat_is_a_point_of_the_figure() -> None:
 
 def test_systems_are_told_apart_by_name_and_marker() -> None:
     (group,) = repeated([fault(number) for number in (1, 2)])
-    words = text_of(figures.spreads([("etcd", group["measures"]), ("mysql", group["measures"])], "x"))
+    words = text_of(figures.spreads.draw([("etcd", group["measures"]), ("mysql", group["measures"])], "x"))
     assert {"etcd", "mysql"} <= set(words.split())
 
 
 def test_measures_of_zero_have_a_place() -> None:
     (group,) = repeated([fault(1, delay_ms=0.0), fault(2, delay_ms=-0.1)])
-    assert "<svg" in figures.spreads([(None, group["measures"])], "x")
+    assert "<svg" in figures.spreads.draw([(None, group["measures"])], "x")
 
 
 def test_repeats_are_numbered_over_time(tmp_path: Path) -> None:
@@ -182,17 +183,17 @@ def test_figures_are_small_and_have_real_text(valid_content: Content) -> None:
     ],
 )
 def test_letters_are_moved_apart_and_stay_inside(wanted: list[float], placed: list[float]) -> None:
-    assert figures._spread(wanted, 1.0, 0.0, 10.0) == pytest.approx(placed)
+    assert style.moved_apart(wanted, 1.0, 0.0, 10.0) == pytest.approx(placed)
 
 
 def test_styles_differ_in_colour_and_in_line() -> None:
-    assert len({colour for colour, _, _ in figures.SERIES}) == len(figures.SERIES)
-    assert len({str(style) for _, style, _ in figures.SERIES}) == len(figures.SERIES)
-    assert len({marker for _, _, marker in figures.SERIES}) == len(figures.SERIES)
+    assert len({colour for colour, _, _ in style.SERIES}) == len(style.SERIES)
+    assert len({str(style) for _, style, _ in style.SERIES}) == len(style.SERIES)
+    assert len({marker for _, _, marker in style.SERIES}) == len(style.SERIES)
 
 
 def test_a_member_that_does_not_answer_is_shown_until_it_does() -> None:
     series = {"t_ms": [2.0, 10.0, 300.0, 400.0], "lag": [None, None, 7, 0]}
-    assert figures._silences(series, 450.0) == [(2.0, 300.0)]
-    assert figures._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
-    assert figures._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []
+    assert figures.convergence._silences(series, 450.0) == [(2.0, 300.0)]
+    assert figures.convergence._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
+    assert figures.convergence._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []

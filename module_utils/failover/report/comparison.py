@@ -42,6 +42,8 @@ def outages(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "struck": group["struck"],
                     "unexplained": group["unexplained"],
                     "sums": group["sums"],
+                    "background": group["background"],
+                    "healthy_gap_ms": experiment["healthy_gap_ms"],
                     **{name: measures[name] for name in ("gap", "write_gap", "worst", "converged")},
                 }
             )
@@ -109,7 +111,8 @@ def _comparison(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) ->
             {
                 "experiment": experiment["name"],
                 "system": experiment["system"],
-                **{name: group[name] for name in ("fault", "anchor", "heal", "repeats", "struck")},
+                "healthy_gap_ms": experiment["healthy_gap_ms"],
+                **{name: group[name] for name in ("fault", "anchor", "heal", "repeats", "struck", "background")},
             }
             for experiment, group in pairs
         ],

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..results import EVENTS_FILE, EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
-from . import analysis, figures
+from . import analysis, figures, healthy
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .comparison import compared, duplicated_writes, lost_writes, outages
 from .failovers import describe_faults, unprovoked_elections
@@ -151,6 +151,9 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
     gap = analysis.longest_gap_of(repeats)
     faults, zoomed = describe_faults(info, columns, events, clocks)
     assert experiment.verdict is not None
+    healthy_gaps = healthy.healthy_gaps_ns(repeats, faults)
+    for fault in faults:
+        fault["background"] = healthy.background(fault["gap"], healthy_gaps)
     repetition = _repetition(faults, experiment.verdict["checks"], anchor)
     for fault, operations in zip(faults, zoomed, strict=True):
         if fault["shown"] and operations:
@@ -198,6 +201,8 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "latency_over_time": analysis.latency_over_time(worked, start, end, buckets),
         "not_ok_s": _spaced(worked.complete_ns[~worked.ok] / S, MOST_NOT_OK_SHOWN),
         "gap": gap.as_dict() if gap else None,
+        # Of the time before the faults struck; without faults, of all of it.
+        "healthy_gap_ms": healthy.healthy_gap_ms(healthy_gaps),
         "worst": _worst(worked, table),
         "repeats": len(info["repeats"]),
         "repeats_s": [[repeat.worked_s(repeat.start_ns), repeat.worked_s(repeat.end_ns)] for repeat in repeats],

@@ -18,10 +18,9 @@ from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
 from .comparison import SUMS
 from .fonts import font_css
 from .repetition import LEAST_REPEATS, RESAMPLES, SEED
-from .wording import at_least, plural
+from .wording import ABSENT, at_least, milliseconds, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
-ABSENT = "not recorded"
 
 # Evidence beyond this stays in verdict.json, and the report says so: rows of a table, keys that are told with their
 # operations, and the newest operations of each.
@@ -29,14 +28,6 @@ EVIDENCE_ROWS = 40
 EVIDENCE_KEYS = 10
 EVIDENCE_OPERATIONS = 8
 SYMBOLS = {"valid": "✓", "invalid": "✗", "unknown": "?"}
-
-
-def milliseconds(value: float | None) -> str:
-    """Print a duration in ms to three or four significant digits."""
-    if value is None:
-        return ABSENT
-    size = abs(value)
-    return f"{value:,.2f}" if size < 10 else f"{value:,.1f}" if size < 1000 else f"{value:,.0f}"
 
 
 def signed_milliseconds(value: float | None) -> str:

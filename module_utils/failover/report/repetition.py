@@ -20,6 +20,7 @@ import numpy as np
 
 from ..checkers import outside_bound
 from .analysis import Ints
+from .healthy import background_of_repeats
 from .wording import plural
 
 # The same draws in every report, so that the same data give the same interval.
@@ -188,6 +189,7 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "shown": shown,
         "measures": [_measured(measure, struck) for measure in MEASURES],
         "unexplained": spread([_unexplained(fault) for fault in struck]).as_dict(),
+        "background": background_of_repeats(struck),
         "phases": _phases(struck),
         "sums": _sums(faults),
     }

@@ -7,6 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+ABSENT = "not recorded"
+
+
+def milliseconds(value: float | None) -> str:
+    """Print a duration in ms to three or four significant digits."""
+    if value is None:
+        return ABSENT
+    size = abs(value)
+    return f"{value:,.2f}" if size < 10 else f"{value:,.1f}" if size < 1000 else f"{value:,.0f}"
+
 
 def plural(number: int, noun: str) -> str:
     """Return a whole number with its noun: "1 check", "2,000 checks"."""

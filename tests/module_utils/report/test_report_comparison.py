@@ -20,7 +20,7 @@ def experiment(system: str, name: str, repeats: int = 1, fired: bool = True, **p
     for group in groups:
         group["anchor"] = f"{name}-outage1"
         group["sums"] |= {"lost": 0, "duplicated": None}
-    return {"name": name, "system": system, "repetition": groups}
+    return {"name": name, "system": system, "repetition": groups, "healthy_gap_ms": None}
 
 
 def test_each_fault_has_a_row_with_what_it_cost() -> None:

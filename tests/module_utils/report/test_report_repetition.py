@@ -122,6 +122,7 @@ def fault(repeat: int, gap_ms: float | None = 500.0, **changed: Any) -> dict[str
         "gap": gap if gap_ms else None,
         "write_gap": gap if gap_ms else None,
         "delay_ms": 4.0,
+        "background": None,
         "anatomy": {"unexplained_ms": 2.0, "phases": phases} if gap_ms else None,
         "meanwhile": {"fail": 1, "unknown": 2, "worst_ms": 499.0},
         "marks": [{"name": name, "since_fault_ms": at} for name, at in moments.items()],

@@ -36,7 +36,8 @@ ADDRESSES = {
 MEMBER_IDS = {"etcd1": "1a2f5e3b9c0d4e11", "etcd2": "6be4a2d0317f8c22", "etcd3": "c3d19f60ab725d33"}
 MYSQL_SETTINGS = {"innodb_flush_log_at_trx_commit": "1", "sync_binlog": "1", "log_bin": "ON"}
 OUTCOMES = ("ok", "fail", "unknown")
-REFUSED = "UNAVAILABLE: connection refused"
+REFUSED = "UNAVAILABLE: failed to connect to all addresses; last error: Connection refused"
+NO_SPACE = "RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded"
 DEFAULT_EXPERIMENTS = ("E1-etcd", "E1-mysql", "E2-etcd")
 TITLES = {
     "E1-etcd": "etcd, healthy",
@@ -207,7 +208,8 @@ def _simulate(
             endpoint = f"{ADDRESSES[successor]}:{port}"
         outcome, applied = outcomes.get(index, ("ok", True))
         if outcome != "ok":
-            latency_ns, attempts, error = 5 * S, 2, "DEADLINE_EXCEEDED: no answer within 1.0 s"
+            latency_ns, attempts = 5 * S, 2
+            error = REFUSED if outcome == "fail" else "DEADLINE_EXCEEDED: no answer within 1.0 s"
         affected = None
         read = None
         if kind == RETRIEVE:
@@ -676,6 +678,22 @@ def _unknown_create(applied: bool) -> Callable[[list[Operation], Planted], Outco
     return outcomes
 
 
+def _without_space(applied: bool) -> _Defect:
+    """A CREATE ends ``fail``, as an earlier client had it, by an answer that etcd gives after applying the key."""
+    unknown = _unknown_create(applied)
+
+    def outcomes(operations: list[Operation], planted: Planted) -> Outcomes:
+        return {index: ("fail", took) for index, (_, took) in unknown(operations, planted).items()}
+
+    def change(parts: _Parts, planted: Planted) -> None:
+        parts.rows = [
+            row._replace(attempts=1, error=NO_SPACE) if row.index == planted.details["index"] else row
+            for row in parts.rows
+        ]
+
+    return _Defect(change, outcomes)
+
+
 def _ended_delete(outcome: str, applied: bool) -> Callable[[list[Operation], Planted], Outcomes]:
     """The last operation on some key, a DELETE, ends ``outcome``."""
 
@@ -718,6 +736,8 @@ PLANTS: dict[str, _Defect] = {
     "unknown_applied": _Defect(outcomes=_unknown_create(True)),
     "unknown_not_applied": _Defect(outcomes=_unknown_create(False)),
     "unknown_delete_applied": _Defect(outcomes=_ended_delete("unknown", True)),
+    "no_space_applied": _without_space(True),
+    "no_space_not_applied": _without_space(False),
     "failed_delete": _Defect(outcomes=_ended_delete("fail", False)),
     "failed_delete_applied": _Defect(outcomes=_ended_delete("fail", True)),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .checks.failures import doubtful_failures
 from .fault_agent import ACTIONS
 from .faults import role_of
 from .history_parquet import jsonl_to_parquet
@@ -70,6 +71,8 @@ class Recorded:
     table: pa.Table
     row_of: Ints  # position in the stream -> row of the table, -1 where there is none
     answers: Answers
+    # Writes that the history calls failed and that are taken as unknown, with the error that proves nothing.
+    doubtful: dict[int, str] = field(default_factory=dict)
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return what the history has of one operation, for people."""
@@ -160,8 +163,18 @@ def _record(operations: list[Operation], experiment: Experiment) -> Recorded:
         values = table[name].to_pylist()
         return values if in_order else [values[row] if row >= 0 else missing for row in row_of]
 
-    answers = Answers(column("outcome", None), column("read", None), column("affected", None), column("attempts", 0))
-    return Recorded(operations, meta, table, row_of, answers)
+    outcomes = column("outcome", None)
+    try:
+        events = experiment.events()
+    except LabError:
+        events = []  # the check of the events says so
+    doubtful = doubtful_failures(
+        experiment.info["system"], [operation[0] for operation in operations], outcomes, column("error", None), events
+    )
+    for index in doubtful:
+        outcomes[index] = Outcome.UNKNOWN.value
+    answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
+    return Recorded(operations, meta, table, row_of, answers, doubtful)
 
 
 def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
@@ -298,7 +311,7 @@ def _out_of_order(table: pa.Table) -> list[tuple[int, int]]:
 
 def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
     """Count how the operations ended. Failed and unknown ones are no fault; none acknowledged at all proves nothing."""
-    outcomes = recorded.answers.outcome
+    outcomes = [FAIL if i in recorded.doubtful else outcome for i, outcome in enumerate(recorded.answers.outcome)]
     by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in _KINDS}
     for (kind, outcome), count in Counter(
         (operation[0], outcome) for operation, outcome in zip(recorded.operations, outcomes, strict=True)
@@ -319,6 +332,12 @@ def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
         evidence["not_ok"] = _listed(not_ok, recorded.describe)
     ended = ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items())
     summary = f"{ended}; {retried:,} needed more than one attempt; {_range(least, most)} keys have to remain."
+    if recorded.doubtful:
+        evidence["failures_taken_as_unknown"] = dict(Counter(recorded.doubtful.values()))
+        summary += (
+            f" {len(recorded.doubtful):,} of the failed writes may have taken effect and are taken as unknown, since "
+            f"their error proves nothing: {_names(recorded.doubtful.values())}."
+        )
     if totals[OK] == 0:
         return Check("outcomes", Verdict.UNKNOWN, f"No operation was acknowledged: {summary}", evidence)
     return Check("outcomes", Verdict.VALID, summary, evidence)

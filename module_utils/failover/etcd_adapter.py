@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from .etcd_refusals import NO_SPACE, refusal_of
 from .failover_policy import AttemptFailedError, FailoverPolicy, join_endpoint, split_endpoint
+from .refusals import NOT_SENT
 from .shapes import LabError
 
 try:
@@ -33,30 +35,10 @@ RECONNECT_MOST_MS = 200
 KEEPALIVE_TIME_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 2_000
 
-# How gRPC tells UNAVAILABLE before a request had a connection to leave on.
-_NEVER_CONNECTED = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
-# How etcd tells that it did not even propose a request: it knows no leader and was asked to say so at once (see
-# _REQUIRE_LEADER), or its raft took none.
-_NEVER_PROPOSED = ("etcdserver: no leader", "raft proposal dropped")
 # Makes a member without a leader refuse a request at once. It would hold it until its time is over, and whether a
 # leader elected meanwhile still gets it could not be known.
 _REQUIRE_LEADER = (("hasleader", "true"),)
 _REFUSED_CONNECTION = "Connection refused"
-# Codes with which etcd refuses a request before it is proposed; with those in _FINAL it would do so again anywhere.
-_DEFINITE = frozenset({"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"})
-_FINAL = frozenset(
-    {
-        "INVALID_ARGUMENT",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "OUT_OF_RANGE",
-        "PERMISSION_DENIED",
-        "UNAUTHENTICATED",
-        "UNIMPLEMENTED",
-    }
-)
-# RESOURCE_EXHAUSTED too, but the same on every member until someone makes room.
-_NO_SPACE = "database space exceeded"
 
 
 class Membership(NamedTuple):
@@ -68,19 +50,17 @@ class Membership(NamedTuple):
 
 
 def failure_of(code: str, details: str) -> AttemptFailedError:
-    """Classify a failed request by the name of its gRPC status code and its details.
+    """Classify a failed request by its details; the name of its gRPC status code is only told.
 
-    Whatever is not known to be definite is ambiguous: taking a write for failed that may take effect would be a lie,
-    the other way round is only less precise.
+    Whatever is not known to be definite is ambiguous (:mod:`.etcd_refusals`): taking a write for failed that may take
+    effect would be a lie, the other way round is only less precise.
     """
-    reason = f"{code}: {details}"
-    if code in ("UNAVAILABLE", "UNKNOWN") and details.startswith((*_NEVER_CONNECTED, *_NEVER_PROPOSED)):
-        return AttemptFailedError(reason, ambiguous=False)
-    if code in _DEFINITE:
-        return AttemptFailedError(reason, ambiguous=False, final=_NO_SPACE in details)
-    if code in _FINAL:
-        return AttemptFailedError(reason, ambiguous=False, final=True)
-    return AttemptFailedError(reason, ambiguous=True)
+    refusal = refusal_of(details)
+    return AttemptFailedError(
+        f"{code}: {details}",
+        ambiguous=refusal is None,
+        final=details == NO_SPACE if refusal is None else refusal.final,
+    )
 
 
 class EtcdMember:
@@ -200,7 +180,7 @@ class EtcdMember:
             raise failure_of(error.code().name, error.details() or "no details given") from error
         except ValueError as error:
             # The channel was closed by give_up between its choice and its use.
-            raise AttemptFailedError(f"not sent: {error}", ambiguous=False) from error
+            raise AttemptFailedError(f"{NOT_SENT}{error}", ambiguous=False) from error
         self.term = answer.header.raft_term
         return answer
 

@@ -28,6 +28,7 @@ from .failover_policy import (
     split_endpoint,
 )
 from .group_replication import Seen, State, View
+from .mysql_refusals import ANSWERS
 from .shapes import Kind, LabError
 
 try:
@@ -61,28 +62,6 @@ ASK_TIMEOUT_S = 0.1
 LIMIT_STEPS_PER_S = 100
 
 DUPLICATE_KEY = 1062
-# Numbers of errors after which the server has certainly not applied the statement, and which may pass or not be so on
-# another server (MySQL 9 error reference, server errors).
-#
-# Two of Group Replication are missing here on purpose, because they are ambiguous. 3100 (a hook of the plugin failed)
-# and 3101 (the plugin had the transaction rolled back) are also what a member that leaves its group tells all those who
-# wait for a commit. Their transactions were sent to the group by then, and the others may have taken them.
-_DEFINITE = {
-    1040,  # too many connections
-    1205,  # lock wait timeout: the statement, with autocommit the transaction, is rolled back
-    1213,  # deadlock: rolled back
-    1290,  # read only (--read-only, --super-read-only): a secondary, or a member in error
-    1792,  # the transaction is read only
-    1836,  # read only mode
-    3032,  # offline mode: the login is refused
-    3796,  # the consistency asked for is not possible in the member's state; refused before it began
-    3797,  # waiting for the group before the statement (BEFORE) failed; it did not begin
-    3798,  # waiting for earlier transactions of the group failed; it did not begin
-    3799,  # the plugin is stopping, nothing new may begin
-    4031,  # the connection had been closed for inactivity
-}
-# The same after every retry: wrong account, host or rights; a table that Group Replication does not take (3098).
-_FINAL = {1044, 1045, 1049, 1130, 1142, 1143, 1227, 3098}
 
 # Runs a statement with its values: the number of rows affected, and the first row if it has any.
 Execute = Callable[[str, tuple[str, ...]], tuple[int, tuple[Any, ...] | None]]
@@ -435,12 +414,9 @@ def failure_of(error: Exception) -> AttemptFailedError:
     number = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1]) if len(error.args) > 1 and error.args[1] else str(error)
     reason = f"{type(error).__name__} {number}: {text}" if number else f"{type(error).__name__}: {text}"
-    if number in _DEFINITE:
-        return AttemptFailedError(reason, ambiguous=False)
-    if number in _FINAL or isinstance(
-        error, err.ProgrammingError | err.DataError | err.IntegrityError | err.NotSupportedError
-    ):
-        return AttemptFailedError(reason, ambiguous=False, final=True)
+    refusal = ANSWERS.get(number) if number is not None else None
+    if refusal is not None:
+        return AttemptFailedError(reason, ambiguous=False, final=refusal.final)
     # InterfaceError: the connection was known to be closed, nothing was sent.
     return AttemptFailedError(reason, ambiguous=not isinstance(error, err.InterfaceError))
 

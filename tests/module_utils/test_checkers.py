@@ -192,6 +192,20 @@ def test_keys_that_were_read_before_the_end_are_none(plant: PlantIt, tmp_path: P
     assert "before the last operation ended" in checks["keys on etcd2"].summary
 
 
+@pytest.mark.parametrize("name", ["no_space_applied", "no_space_not_applied"])
+def test_a_failed_write_whose_error_proves_nothing_accuses_nobody(plant: PlantIt, name: str) -> None:
+    made, checks = plant(name)
+    assert wrong(checks) | wrong(checks, Verdict.UNKNOWN) == set()
+    outcomes = checks["outcomes"]
+    assert outcomes.evidence["totals"]["fail"] == 1  # as the history has it
+    assert outcomes.evidence["failures_taken_as_unknown"] == {planted.NO_SPACE: 1}
+    assert "1 of the failed writes may have taken effect" in outcomes.summary
+    found = only(checks["unknown writes"], "writes")
+    assert found["key"] == made.details["key"]
+    assert found["resolved"] == ("applied" if made.details["applied"] else "not applied")
+    assert found["operation"]["outcome"] == "fail"
+
+
 @pytest.mark.parametrize(("name", "word"), [("unknown_applied", "applied"), ("unknown_not_applied", "not applied")])
 @pytest.mark.parametrize("experiment", ["E2-etcd", "E1-mysql"])
 def test_an_unknown_write_is_no_fault_and_is_resolved(plant: PlantIt, experiment: str, name: str, word: str) -> None:

@@ -566,7 +566,21 @@ def test_members_that_know_no_leader_are_waited_for(cluster: FakeCluster, connec
         ("UNKNOWN", "context canceled", True, False),
         ("A_CODE_OF_LATER_DAYS", "", True, False),
         ("RESOURCE_EXHAUSTED", "etcdserver: too many requests", False, False),
-        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", False, True),
+        # The applier has put the key before it says so; see etcd_refusals.
+        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", True, True),
+        ("RESOURCE_EXHAUSTED", "Received message larger than max (10666130 vs. 4194304)", True, False),
+        # A code alone proves nothing, whichever it is.
+        ("RESOURCE_EXHAUSTED", "a proxy's own words", True, False),
+        ("FAILED_PRECONDITION", "etcdserver: a precondition of later days", True, False),
+        ("INVALID_ARGUMENT", "etcdserver: an argument of later days", True, False),
+        ("UNIMPLEMENTED", "Received http2 header with status: 404", True, False),
+        ("DATA_LOSS", "etcdserver: corrupt cluster", True, False),
+        ("UNAVAILABLE", "etcdserver: server stopped", True, False),
+        # Nor does it matter: an answer that etcd translates to no code of its own is UNKNOWN.
+        ("UNKNOWN", "etcdserver: too many requests", False, False),
+        ("FAILED_PRECONDITION", "etcdserver: not leader", False, False),
+        ("UNAVAILABLE", "etcdserver: rpc not supported for learner", False, False),
+        ("UNIMPLEMENTED", "unknown service etcdserverpb.KV", False, True),
         ("FAILED_PRECONDITION", "etcdserver: authentication is not enabled", False, False),
         ("INVALID_ARGUMENT", "etcdserver: request is too large", False, True),
         ("PERMISSION_DENIED", "etcdserver: permission denied", False, True),

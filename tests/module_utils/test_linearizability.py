@@ -17,7 +17,7 @@ from failover.linearizability import Action, Answer, Call, History, check, check
 from failover.shapes import HistoryRow, LabError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted import make_run
+from planted import NO_SPACE, make_run
 
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "corpus"
 EXPECTED = json.loads((CORPUS / "expected.json").read_text())
@@ -249,6 +249,22 @@ def test_planted_lab_histories(tmp_path: Path, name: str, linearizable: bool) ->
     assert (result.answer is Answer.LINEARIZABLE) == linearizable
     if not linearizable:
         assert result.key == made.details["key"]
+
+
+def test_a_failed_write_whose_error_proves_nothing_may_have_been(tmp_path: Path) -> None:
+    rows = [
+        HistoryRow(0, 0, "CREATE", "k", "1.1.1.1", 0, 0, 5, "fail", 1, "h:1", None, None, NO_SPACE),
+        HistoryRow(1, 0, "RETRIEVE", "k", None, 10, 10, 15, "ok", 1, "h:1", "1.1.1.1", None, None),
+    ]
+
+    def answer(error: str) -> Answer:
+        with HistoryWriter(tmp_path / "history.jsonl", {"origin_wall_ns": 1, "system": "etcd"}) as writer:
+            for row in rows:
+                writer.append(row._replace(error=error) if row.outcome == "fail" else row)
+        return check(load(tmp_path / "history.jsonl", "lab")).answer
+
+    assert answer(NO_SPACE) is Answer.LINEARIZABLE
+    assert answer("RESOURCE_EXHAUSTED: etcdserver: too many requests") is Answer.NOT_LINEARIZABLE
 
 
 def lab_rows() -> list[HistoryRow]:

@@ -328,6 +328,12 @@ def test_losing_the_server_while_connecting_is_definite(server: FakeServer) -> N
         (err.ProgrammingError(1146, "Table 'lab.ips' doesn't exist"), False, True),
         (err.DataError(1406, "Data too long for column 'ip'"), False, True),
         (err.IntegrityError(1062, "Duplicate entry"), False, True),
+        # The class of PyMySQL alone proves nothing.
+        (err.OperationalError(1114, "The table 'ips' is full"), True, False),
+        (err.OperationalError(1180, "Got error 28 during COMMIT"), True, False),
+        (err.InternalError(1030, "Got error 28 from storage engine"), True, False),
+        (err.ProgrammingError(1317, "Query execution was interrupted"), True, False),
+        (err.NotSupportedError(9999, "an error of later days"), True, False),
     ],
 )
 def test_errors_are_classified(error: Exception, ambiguous: bool, final: bool) -> None:

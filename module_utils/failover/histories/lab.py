@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..checks.failures import proves_nothing
 from ..history import read_jsonl
 from ..linearizability import Action, Call, History
 from ..results import EXPERIMENT_FILE, FETCHED_HISTORY_FILE, HISTORY_FILE, RUN_FILE, Dump, load_experiment
@@ -27,11 +28,11 @@ def load(path: Path, *, is_parquet: bool) -> History:
         # Here and not above: the rest works where there is no pyarrow.
         from ..history_parquet import read_parquet
 
-        table = read_parquet(path)[1]
+        meta, table = read_parquet(path)
         rows = zip(*(table[name].to_pylist() for name in HISTORY_COLUMNS), strict=True)
     else:
-        rows = read_jsonl(path)[1]
-    return History(None, _calls(path, rows))
+        meta, rows = read_jsonl(path)
+    return History(None, _calls(path, rows, meta.get("system")))
 
 
 def load_folder(folder: Path) -> History:
@@ -76,7 +77,7 @@ def _add_ends(calls: dict[str, list[Call]], dumps: Iterable[Dump]) -> None:
             calls.setdefault(key, []).append(Call(Action.READ, None, value, over + 1, over + 2, label))
 
 
-def _calls(path: Path, rows: Iterable[Sequence[Any]]) -> dict[str, list[Call]]:
+def _calls(path: Path, rows: Iterable[Sequence[Any]], system: str | None) -> dict[str, list[Call]]:
     calls: dict[str, list[Call]] = {}
     for number, values in enumerate(rows, 1):
         row = HistoryRow._make(values)
@@ -85,6 +86,8 @@ def _calls(path: Path, rows: Iterable[Sequence[Any]]) -> dict[str, list[Call]]:
                 f"{path}: row {number} is no operation of this lab (kind {row.kind!r}, outcome {row.outcome!r}, from "
                 f"{row.invoke_ns!r} to {row.complete_ns!r}); fetch the history again or repeat the run"
             )
+        if row.outcome == Outcome.FAIL.value and proves_nothing(system, row.error):
+            row = row._replace(outcome=Outcome.UNKNOWN.value)
         call = _call(row)
         if call is not None:
             calls.setdefault(row.key, []).append(call)

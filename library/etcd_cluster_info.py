@@ -77,6 +77,7 @@ observation:
     - What the members say. C(members) maps each name to its url, reachable, error, latency_ms and, where it answered,
       id, cluster_id, is_leader, leader_id, term, raft_index, applied_index, revision, db_size_bytes, version, errors
       and knows (the members it knows).
+    - C(alarms) lists each alarm that any member reports (NOSPACE, CORRUPT) with the member that raised it.
     - C(leader), C(leader_id) and C(term) are the cluster's, C(wall_ns) is when it was asked.
   returned: always
   type: dict

@@ -51,7 +51,7 @@ summary:
   description: How the experiment ended, in one line.
   returned: success
   type: str
-  sample: "E2-etcd: valid, all 10 checks."
+  sample: "E2-etcd: valid, all 11 checks."
 checks:
   description: The checks; C(verdict.json) also has their evidence.
   returned: success

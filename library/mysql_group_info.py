@@ -10,8 +10,8 @@ module: mysql_group_info
 short_description: Observe a group of MySQL Group Replication, or wait until it is whole
 description:
   - Asks every member for its state, its role, the view it is in and the transactions it has.
-  - A group is whole (RV(healthy)) when every member answers, is ONLINE, is in the same view and follows the same
-    primary, which says so itself.
+  - A group is whole when every member answers, is ONLINE, is in the same view and follows the same primary, which
+    says so itself. It is well (RV(healthy)) when, besides, its primary can be written to and nobody is in offline mode.
   - What is wrong is a result (RV(reasons)), not a failure of the module, unless O(wait_for) asks for more.
 requirements:
   - PyMySQL, with the package cryptography
@@ -65,7 +65,8 @@ RETURN = r"""
 observation:
   description:
     - What the members say. C(members) maps each name to reachable, error and, where it answered, state, role, id,
-      leader_id, term (number of its view), view_id, group_name, gtid_executed and revision (number of transactions).
+      leader_id, term (number of its view), view_id, group_name, gtid_executed, revision (number of transactions) and
+      modes (read_only, super_read_only and offline_mode).
     - C(leader), C(leader_id) and C(term) are those of the primary, C(wall_ns) is when they were asked.
   returned: always
   type: dict
@@ -76,7 +77,7 @@ observation:
     wall_ns: 1795411280203985917
     members: {group1: {reachable: true, state: ONLINE, role: PRIMARY, revision: 58012}}
 healthy:
-  description: Whether the group is whole.
+  description: Whether the group is whole and its servers take what their roles promise.
   returned: always
   type: bool
   sample: true
@@ -99,6 +100,7 @@ elapsed_s:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.failover.group_modes import look_at_modes
 from ansible.module_utils.failover.group_replication import addresses_of, await_group
 from ansible.module_utils.failover.shapes import LabError
 
@@ -119,8 +121,11 @@ def main() -> None:
     try:
         addresses = addresses_of(wanted["members"], wanted["user"], wanted["password"])
         found = await_group(addresses, wanted["wait_for"], wanted["timeout_s"])
+        contradictions = look_at_modes(addresses, found["observation"])
     except LabError as error:
         module.fail_json(msg=str(error))
+    found["healthy"] = found["healthy"] and not contradictions
+    found["reasons"] += contradictions
     reached = found.pop("reached")
     if not reached:
         module.fail_json(

@@ -26,6 +26,8 @@ class Server:
     bootstraps: bool = False
     locked_by: object = None
     refuses: list[str] = field(default_factory=list)  # what the next START says
+    read_only: bool = False  # though it is primary
+    offline_mode: bool = False
 
 
 class FakeGroup:
@@ -99,6 +101,9 @@ class Connection:
         group, server = self.group, self.server
         if statement.startswith("SELECT @@server_uuid"):
             return [(f"uuid-{server.name}", "the-group", server.gtids, 0)]
+        if statement.startswith("SELECT @@GLOBAL.read_only"):
+            read_only = int(server.read_only or server.name != group.primary)
+            return [(read_only, read_only, int(server.offline_mode))]
         if "replication_group_members" in statement:
             shown = group.inside if server.state == "ONLINE" else [server]
             return [

@@ -710,6 +710,11 @@ def _ended_delete(outcome: str, applied: bool) -> Callable[[list[Operation], Pla
     return outcomes
 
 
+def _no_delete_acknowledged(operations: list[Operation], _planted: Planted) -> Outcomes:
+    """Every DELETE is refused."""
+    return {index: ("fail", False) for index, operation in enumerate(operations) if operation[0] == DELETE}
+
+
 PLANTS: dict[str, _Defect] = {
     "lost_key": _Defect(_lost_key),
     "wrong_value": _Defect(_wrong_value),
@@ -738,6 +743,7 @@ PLANTS: dict[str, _Defect] = {
     "unknown_delete_applied": _Defect(outcomes=_ended_delete("unknown", True)),
     "no_space_applied": _without_space(True),
     "no_space_not_applied": _without_space(False),
+    "no_delete_acknowledged": _Defect(outcomes=_no_delete_acknowledged),
     "failed_delete": _Defect(outcomes=_ended_delete("fail", False)),
     "failed_delete_applied": _Defect(outcomes=_ended_delete("fail", True)),
 }

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .checks.evidence import check_evidence
 from .checks.failures import doubtful_failures
 from .fault_agent import ACTIONS
 from .faults import role_of
@@ -122,6 +123,7 @@ def verify_experiment(folder: str | Path) -> list[Check]:
     checks = [
         check_history(recorded, experiment),
         check_outcomes(recorded, expected),
+        check_evidence([operation[0] for operation in operations], recorded.answers.outcome, experiment.info),
         check_reads(recorded, expected, lenient),
     ]
     for member in experiment.members:

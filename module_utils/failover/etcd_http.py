@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ HASH_KV_PATHS = ("/v3/maintenance/hashkv", "/v3/maintenance/hash")
 AWAIT_INTERVAL_S = 0.1
 # Hashing reads all data of a member: far longer than any other request, in s.
 HASH_TIMEOUT_S = 30.0
+
+# An alarm among the errors of a member's status, with the decimal id of the member that raised it.
+_ALARM = re.compile(r"memberID:(\d+) alarm:(\w+)")
 
 HTTP_OK = 200
 HTTP_NOT_FOUND = 404
@@ -173,8 +177,8 @@ def observe_cluster(
     """Ask all members at once how they are.
 
     :param expected_members: names in the order of ``client_urls``; they name a member that no other one knows either.
-    :returns: ``{"wall_ns", "members": {name: {...}}, "leader", "leader_id", "term"}``. Each member has ``url``,
-        ``reachable``, ``error``, ``latency_ms`` and, where it answered, ``id``, ``name``, ``cluster_id``,
+    :returns: ``{"wall_ns", "members": {name: {...}}, "alarms", "leader", "leader_id", "term"}``. Each member has
+        ``url``, ``reachable``, ``error``, ``latency_ms`` and, where it answered, ``id``, ``name``, ``cluster_id``,
         ``is_leader``, ``leader_id``, ``term``, ``raft_index``, ``applied_index``, ``revision``, ``db_size_bytes``,
         ``version``, ``errors`` and ``knows`` (names of the members it knows). ``leader`` is the name of the member
         that says it leads, the one of the highest term where there are several; None where there is none.
@@ -202,6 +206,7 @@ def observe_cluster(
     return {
         "wall_ns": wall_ns,
         "members": members,
+        "alarms": [{"alarm": alarm, "member": member} for alarm, member in alarms_of(members)],
         "leader": leader["name"] if leader else None,
         "leader_id": leader["id"] if leader else None,
         "term": max((member["term"] for member in members.values() if member["reachable"]), default=None),
@@ -237,6 +242,21 @@ def _observe_member(url: str, timeout_s: float) -> tuple[dict[str, Any], dict[st
         "version": status.version,
         "errors": list(status.errors),
     }, known
+
+
+def alarms_of(members: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the alarms that any member reports (NOSPACE, CORRUPT), each with the member that raised it, sorted.
+
+    :param members: as in :func:`observe_cluster`; a raiser that is none of them stands with its id
+    """
+    names = {str(member["id"]): name for name, member in members.items() if member.get("id")}
+    found = {
+        (alarm, names.get(_hex(member_id), _hex(member_id)))
+        for member in members.values()
+        for error in member.get("errors") or []
+        for member_id, alarm in _ALARM.findall(str(error))
+    }
+    return sorted(found)
 
 
 def assess(observation: dict[str, Any], expected_members: Sequence[str]) -> tuple[bool, list[str]]:

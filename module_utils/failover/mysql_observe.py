@@ -31,6 +31,7 @@ VARIABLES = (
     "innodb_redo_log_capacity",
     "log_bin",
     "max_connections",
+    "offline_mode",
     "read_only",
     "server_id",
     "server_uuid",
@@ -141,6 +142,8 @@ def assess_server(observation: Mapping[str, Any], expected: Mapping[str, Any]) -
         return False, [f"it does not answer: {observation['error']}"]
     reasons = ["it is read-only"] if observation["read_only"] else []
     variables = observation["variables"]
+    if _plain(variables.get("offline_mode", "OFF")) == "1":
+        reasons.append("it is in offline mode, in which it lets no client in")
     for name, value in expected.items():
         found = variables.get(name)
         if found is None:

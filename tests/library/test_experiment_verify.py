@@ -23,7 +23,7 @@ def test_a_valid_experiment(run_module: RunModule, tmp_path: Path) -> None:
     result = run_module("experiment_verify", params(path))
     assert result["rc"] == 0
     assert (result["verdict"], result["changed"], result["converted"]) == ("valid", True, False)
-    assert result["summary"] == "E2-etcd: valid, all 10 checks."
+    assert result["summary"] == "E2-etcd: valid, all 11 checks."
     assert {check["verdict"] for check in result["checks"]} == {"valid"}
     assert json.loads((path / "verdict.json").read_text())["verdict"] == "valid"
     assert not run_module("experiment_verify", params(path))["changed"]

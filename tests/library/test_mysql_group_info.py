@@ -32,6 +32,23 @@ def test_what_is_wrong_is_data(run_module: Run, monkeypatch: pytest.MonkeyPatch)
     assert result["reasons"][:2] == ["group3 does not answer: connection refused", "group2 is offline"]
 
 
+def test_a_server_that_does_not_take_what_its_role_promises_is_named(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = FakeGroup(monkeypatch)
+    group.form()
+    group.servers["group1"].read_only = True
+    group.servers["group2"].offline_mode = True
+    result = run_module("mysql_group_info", {**PARAMS, "wait_for": "healthy"})
+    assert (result["rc"], result["healthy"]) == (0, False)
+    assert result["reasons"] == ["group1 is primary, and read-only", "group2 is in offline mode"]
+    modes = {name: member["modes"] for name, member in result["observation"]["members"].items()}
+    assert modes["group3"] == {"read_only": True, "super_read_only": True, "offline_mode": False}  # a secondary
+    group.form()
+    group.servers["group1"].read_only = group.servers["group2"].offline_mode = False
+    assert run_module("mysql_group_info", PARAMS)["reasons"] == []
+
+
 def test_waiting_in_vain_fails_with_one_line(run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     group = FakeGroup(monkeypatch)
     group.form()

@@ -28,6 +28,7 @@ from failover.workload import Operation
 from planted import Planted, make_run
 
 ROOT = Path(__file__).resolve().parents[2]
+ALWAYS = {"history", "outcomes", "evidence", "reads"}
 ETCD_KEYS = {"keys on etcd1", "keys on etcd2", "keys on etcd3"}
 
 
@@ -62,11 +63,11 @@ def only(check: Check, where: str = "wrong") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("experiment", "names"),
     [
-        ("E1-etcd", {"history", "outcomes", "reads", "applied once", "members equal", "convergence", *ETCD_KEYS}),
-        ("E1-mysql", {"history", "outcomes", "reads", "keys on mysql1"}),
+        ("E1-etcd", {*ALWAYS, "applied once", "members equal", "convergence", *ETCD_KEYS}),
+        ("E1-mysql", {*ALWAYS, "keys on mysql1"}),
         (
             "E2-etcd",
-            {"history", "outcomes", "reads", "applied once", "members equal", "convergence", "fault F1", *ETCD_KEYS},
+            {*ALWAYS, "applied once", "members equal", "convergence", "fault F1", *ETCD_KEYS},
         ),
     ],
 )
@@ -447,7 +448,7 @@ def test_nothing_acknowledged_proves_nothing(tmp_path: Path) -> None:
     (folder / "nodes" / "mysql1.jsonl").write_text('{"count": 0}\n')
     checks = {check.name: check for check in verify_experiment(folder)}
     assert wrong(checks) == set()
-    assert wrong(checks, Verdict.UNKNOWN) == {"outcomes", "reads"}
+    assert wrong(checks, Verdict.UNKNOWN) == {"outcomes", "evidence", "reads"}
 
 
 def test_a_system_without_an_experiment_is_an_error(tmp_path: Path) -> None:
@@ -477,7 +478,7 @@ def test_verdicts_are_written_and_combined(tmp_path: Path) -> None:
 
     second = verify(made.path, "E1-mysql")
     assert second["verdict"] == "invalid"
-    assert second["summary"].startswith("E1-mysql: invalid, by 1 of 4 checks; keys on mysql1: ")
+    assert second["summary"].startswith("E1-mysql: invalid, by 1 of 5 checks; keys on mysql1: ")
     assert "\n" not in second["summary"]
     verify(made.path, "E2-etcd")
     run = json.loads((made.path / "verdict.json").read_text())

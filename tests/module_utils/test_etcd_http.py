@@ -189,6 +189,17 @@ def test_what_else_is_wrong_is_named(cluster: FakeCluster) -> None:
     )
 
 
+def test_alarms_are_told_with_their_raiser(cluster: FakeCluster) -> None:
+    assert observe_cluster(cluster.urls, NAMES)["alarms"] == []
+    raiser = observe_cluster(cluster.urls, NAMES)["members"]["etcd2"]["id"]
+    for member in cluster.members.values():
+        member.errors = [f"memberID:{int(raiser, 16)} alarm:NOSPACE ", "memberID:7 alarm:CORRUPT "]
+    assert observe_cluster(cluster.urls, NAMES)["alarms"] == [
+        {"alarm": "CORRUPT", "member": "7"},
+        {"alarm": "NOSPACE", "member": "etcd2"},
+    ]
+
+
 def test_a_member_too_many_is_named(cluster: FakeCluster) -> None:
     _, reasons = assess(observe_cluster(cluster.urls[:2]), NAMES[:2])
     assert reasons == [f"{name} knows a member that is not expected: etcd3" for name in NAMES[:2]]

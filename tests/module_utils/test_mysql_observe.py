@@ -34,6 +34,14 @@ def test_a_server_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.closed == 1
 
 
+def test_a_server_in_offline_mode_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeObservedMySQL(monkeypatch)
+    assert assess_server(observe_server(ADDRESS), {}) == (True, [])
+    server.variables["offline_mode"] = "ON"
+    healthy, reasons = assess_server(observe_server(ADDRESS), {})
+    assert (healthy, reasons) == (False, ["it is in offline mode, in which it lets no client in"])
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

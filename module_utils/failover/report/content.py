@@ -238,6 +238,8 @@ HOW = {
     "its kind, key and value, and the operations of a client and of a key may not overlap.",
     "outcomes": "Operations are counted by outcome. Failed and unknown ones are no fault of the data; they bound how "
     "many keys have to remain.",
+    "evidence": "Each kind of operation has to be acknowledged at least once, and the system has to call itself well "
+    "before the workload and after the heal: no alarm, no member missing, nothing read-only that is to be written to.",
     "reads": "Every value that a RETRIEVE returned, and every removal that a DELETE reported, is compared with what "
     "the stream and all outcomes before it allow.",
     "keys on": "All keys are read from this member alone and compared, key by key and value by value, with what the "

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the experiment shows anything: a kind of operation that was never acknowledged proves nothing of it.
+
+Nor does a system that was itself not well, before operation 0 or after the heal: etcd with an alarm refuses or half
+does what it is asked, a MySQL server that is read-only takes no write, and a group without a member keeps less than the
+experiment says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..etcd_http import alarms_of
+from ..shapes import Check, Outcome, Verdict
+
+NAME = "evidence"
+WHEN = {"before": "before the workload", "after": "after the heal"}
+
+
+def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: Mapping[str, Any]) -> Check:
+    """Check that each kind of operation was acknowledged at least once, and that the system called itself well.
+
+    :param kinds: of the stream's operations, in its order; ``outcomes``: theirs
+    :param info: experiment.json, with what was observed ``before`` and ``after``
+    """
+    total = Counter(kinds)
+    acknowledged = Counter(kind for kind, outcome in zip(kinds, outcomes, strict=True) if outcome == Outcome.OK)
+    never = [kind for kind in total if not acknowledged[kind]]
+    doubts = [f"none of {total[kind]:,} {kind} operations was acknowledged" for kind in never]
+    reports = {name: reported(info[name]) for name in WHEN}
+    doubts += [f"{WHEN[name]}, {'; '.join(told)}" for name, told in reports.items() if told]
+    evidence = {
+        "acknowledged": {kind: {"operations": total[kind], "ok": acknowledged[kind]} for kind in total},
+        "reported": reports,
+    }
+    if doubts:
+        return Check(NAME, Verdict.UNKNOWN, f"The run proves less than it seems to: {'. '.join(doubts)}.", evidence)
+    summary = "Operations of every kind were acknowledged, and the system called itself well before and after."
+    return Check(NAME, Verdict.VALID, summary, evidence)
+
+
+def reported(observed: Mapping[str, Any]) -> list[str]:
+    """Return what a system said was wrong with itself, one sentence each, as an observing module recorded it."""
+    if "healthy" not in observed:
+        return ["nobody looked at the system"]
+    members = observed.get("observation", {}).get("members", {})
+    alarms = alarms_of(members)
+    told = [f"{by} has raised the alarm {alarm}" for alarm, by in alarms]
+    # An alarm is the cluster's: each member reports it.
+    told += [reason for reason in observed.get("reasons", []) if not (alarms and "alarm:" in reason)]
+    if not told and not observed["healthy"]:
+        told = ["the system was not well, and no reason was recorded"]
+    return told

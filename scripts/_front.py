@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 from _bootstrap import PROJECT, run
+from failover.judged import compare_judged
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
 # Playbooks whose name is not their verb.
@@ -243,6 +244,19 @@ def say_verdict(verdict: Verdict, found: dict[str, Any], folder: Path) -> None:
         say(f"The results are in {shown(folder)}; ./scripts/lab report makes the report")
 
 
+def say_what_changed(found: dict[str, Any], folder: Path) -> bool:
+    """Say in one line where a verdict is not of the files that are there; return whether it is known not to be."""
+    differences = compare_judged(folder, found)
+    if differences.none:
+        return False
+    # A verdict of an earlier version of the lab may still be right.
+    say(
+        f"The verdict was {found['verdict']}; {differences.sentence}. To judge the files that are there: "
+        f"./scripts/lab verify -e results_run={shown(folder)}"
+    )
+    return differences.stale
+
+
 def is_judgement(failure: dict[str, str]) -> bool:
     """Tell a verdict that is not valid, with which Ansible's run fails, from a failure of the lab."""
     return failure["play"] == VERDICT_PLAY and failure["task"].endswith(VERDICT_TASK)
@@ -309,6 +323,8 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         place = shown(folder) if folder is not None else "any folder"
         complain(f"{verb} left no verdict in {place}; ./scripts/lab verify makes one of a run's results")
         return EXIT_LAB_FAILED
+    if verb == "verdict" and say_what_changed(judged[1], folder):
+        return EXIT_STATUS[Verdict.UNKNOWN]
     say_verdict(*judged, folder)
     return EXIT_STATUS[judged[0]]
 

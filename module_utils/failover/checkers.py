@@ -23,6 +23,7 @@ from .checks.failures import doubtful_failures
 from .fault_agent import ACTIONS
 from .faults import role_of
 from .history_parquet import jsonl_to_parquet
+from .judged import judged_of_experiment, judged_of_run
 from .model import (
     APPLIED,
     FAIL,
@@ -783,11 +784,13 @@ def verify(run_dir: str | Path, name: str, *, write: bool = True) -> dict[str, A
     if converted and write:
         jsonl_to_parquet(fetched, folder / HISTORY_FILE)
         fetched.unlink()
+    judged = judged_of_experiment(folder)  # first: what changes meanwhile is not what was judged
     checks = verify_experiment(folder)
     verdict = {
         "verdict": worst([check.verdict for check in checks]).value,
         "experiment": name,
         "checks": [check.as_dict() for check in checks],
+        "judged": judged,
     }
     path = folder / VERDICT_FILE
     changed = converted or not path.is_file() or read_json(path, "the verdict") != verdict
@@ -817,6 +820,7 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
             for name, verdict in verdicts.items()
             for check in verdict["checks"]
         ],
+        "judged": judged_of_run(run.path, verdicts),
     }
     write_json_atomic(run.path / VERDICT_FILE, combined)
     return combined

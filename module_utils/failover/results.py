@@ -119,7 +119,7 @@ class Experiment:
 
     def read_verdict(self) -> dict[str, Any]:
         """Return verdict.json as it is on disk now."""
-        return _read_verdict(self.path / VERDICT_FILE)
+        return read_verdict(self.path / VERDICT_FILE)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def load_run(path: str | Path, *, need_verdicts: bool = True) -> Run:
     if len(set(names)) != len(names):
         raise LabError(f"{path / RUN_FILE}: experiments names one of {names!r} twice; {_FETCH_AGAIN}")
     experiments = [load_experiment(path / name, need_verdict=need_verdicts) for name in names]
-    return Run(path, info, experiments, _read_verdict(path / VERDICT_FILE) if need_verdicts else None)
+    return Run(path, info, experiments, read_verdict(path / VERDICT_FILE) if need_verdicts else None)
 
 
 def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experiment:
@@ -159,7 +159,7 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
         raise LabError(f"{path / EXPERIMENT_FILE} is of experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
     if not any((path / name).is_file() for name in (HISTORY_FILE, FETCHED_HISTORY_FILE)):
         raise LabError(f"{path / HISTORY_FILE} is missing; {_FETCH_AGAIN}")
-    return Experiment(path.name, path, info, _read_verdict(path / VERDICT_FILE) if need_verdict else None)
+    return Experiment(path.name, path, info, read_verdict(path / VERDICT_FILE) if need_verdict else None)
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -249,7 +249,8 @@ def write_json_atomic(path: str | Path, value: Any) -> None:
         ) from error
 
 
-def _read_verdict(path: Path) -> dict[str, Any]:
+def read_verdict(path: Path) -> dict[str, Any]:
+    """Return a verdict.json, of an experiment or a run; LabError where it is missing, damaged or none of this lab."""
     if not path.is_file():
         raise LabError(f"{path} is missing; verify the run first: ansible-playbook playbooks/verify.yml")
     verdict = read_json(path, "the verdict")
@@ -259,9 +260,15 @@ def _read_verdict(path: Path) -> dict[str, Any]:
         verdict.get("verdict") not in known
         or not isinstance(checks, list)
         or not all(isinstance(check, dict) and check.get("verdict") in known for check in checks)
+        or not _are_digests(verdict.get("judged", {}))
     ):
         raise LabError(f"{path} is not a verdict of this lab; verify again: ansible-playbook playbooks/verify.yml")
     return verdict
+
+
+def _are_digests(judged: Any) -> bool:
+    """Whether this can be what a verdict says that it judged; older verdicts say nothing of it."""
+    return isinstance(judged, dict) and all(isinstance(digest, str) for digest in judged.values())
 
 
 def _check_keys(

@@ -490,6 +490,33 @@ def test_results_are_looked_for_where_the_run_left_them(ready: Tree) -> None:
     assert ready.lab("verify").returncode == 1
 
 
+def test_a_verdict_is_not_repeated_on_other_files(ready: Tree) -> None:
+    run = ready.results / "run.json"
+    run.write_text("{}", encoding="utf-8")
+    digest = hashlib.sha256(run.read_bytes()).hexdigest()
+    found = json.loads(verdict_text("valid"))
+    (ready.results / "verdict.json").write_text(json.dumps({**found, "judged": {"run.json": digest}}), encoding="utf-8")
+    ready.plays(verdict={"record": {"phases": [phase("Verdict")], "failures": []}})
+    done = ready.lab("verdict")
+    assert done.returncode == 0
+    assert "was valid" not in done.stdout
+    run.write_text("{ }", encoding="utf-8")
+    done = ready.lab("verdict")
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        "lab: The verdict was valid; since the verdict, run.json changed. To judge the files that are there: "
+        "./scripts/lab verify -e results_run=results/run1"
+    ]
+
+
+def test_a_verdict_that_does_not_say_what_it_judged_is_repeated_with_a_word_of_it(ready: Tree) -> None:
+    (ready.results / "verdict.json").write_text(verdict_text("valid"), encoding="utf-8")
+    ready.plays(verdict={"record": {"phases": [phase("Verdict")], "failures": []}})
+    done = ready.lab("verdict")
+    assert done.returncode == 0
+    assert "the verdict does not say which files it judged" in done.stdout.splitlines()[0]
+
+
 def test_a_failed_phase_is_a_line_with_host_and_reason(ready: Tree) -> None:
     (ready.results / "verdict.json").write_text(verdict_text("valid"), encoding="utf-8")
     record = {

@@ -67,6 +67,8 @@ def test_a_damaged_folder_ends_in_one_line(
     run_folder: Path, tmp_path: Path, name: str, cut: int | None, words: str
 ) -> None:
     folder = copy_of(run_folder, tmp_path / "run-one")
+    for former in ("report.pdf", "report.html", "report.json"):
+        (folder / former).write_text("of other files")
     if cut is None:
         (folder / name).unlink()
     else:
@@ -76,7 +78,7 @@ def test_a_damaged_folder_ends_in_one_line(
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert words in done.stderr
-    assert not (folder / "report.pdf").exists()
+    assert not list(folder.glob("report.*")), "what is left is of other files"
 
 
 @pytest.mark.parametrize("name", ["E2-etcd/events.jsonl", "E1-etcd/nodes/etcd1.jsonl"])
@@ -87,6 +89,12 @@ def test_a_report_does_without_a_damaged_file_and_says_so(run_folder: Path, tmp_
     assert done.returncode == 0, done.stderr
     said = f"this report goes without a file: {name} is cut short in line"
     assert said in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_reports_in_a_folder_that_is_no_runs_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").write_text("mine")
+    assert report(tmp_path).returncode == 3
+    assert (tmp_path / "report.pdf").read_text() == "mine"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

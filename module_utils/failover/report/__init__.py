@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..results import load_run, write_json_atomic
+from ..results import RUN_FILE, VERDICT_FILE, load_run, write_json_atomic
+from ..run_record import PLAN_FILE
 from ..shapes import LabError
 
 JSON_FILE, HTML_FILE, PDF_FILE = "report.json", "report.html", "report.pdf"
@@ -31,10 +32,11 @@ class Progress(Protocol):
 def write_report(folder: str | Path, progress: Progress) -> list[Path]:
     """Write the three files into the results folder ``folder`` and return their paths, the PDF first.
 
-    Raises :class:`LabError` where the folder is damaged or cannot be written to. Each file is replaced in one
-    step, so a report that cannot be finished leaves the one before it in place.
+    Raises :class:`LabError` where the folder is damaged or cannot be written to. Each file is written in one step. A
+    report that cannot be finished leaves none: one of other files than those that are there now would be believed.
     """
     progress("read the run")
+    _remove_former(Path(folder))
     run = load_run(folder)
     # Heavy, and of no use for a folder that cannot be read.
     from .content import build
@@ -58,3 +60,16 @@ def write_report(folder: str | Path, progress: Progress) -> list[Path]:
         raise LabError(f"{pdf} cannot be written: {reason}; check the space and the rights in {run.path}") from error
     write_json_atomic(run.path / JSON_FILE, content)
     return [pdf, html, run.path / JSON_FILE]
+
+
+def _remove_former(folder: Path) -> None:
+    """Remove the reports of a run's folder; in any other folder, files of these names are somebody else's."""
+    if not any((folder / name).is_file() for name in (RUN_FILE, PLAN_FILE, VERDICT_FILE)):
+        return
+    for path in (folder / PDF_FILE, folder / HTML_FILE, folder / JSON_FILE):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LabError(
+                f"{path} cannot be written: {error.strerror or error}; check the space and the rights in {folder}"
+            ) from error

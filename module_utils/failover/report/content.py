@@ -12,19 +12,19 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..results import EVENTS_FILE, EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
+from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
 from . import analysis, figures, healthy
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .comparison import compared, duplicated_writes, lost_writes, outages
 from .failovers import describe_faults, unprovoked_elections
 from .notebook import compare
+from .provenance import headline, note_of, provenance, verdict_of
 from .repetition import repeated
 from .threats import threats
 from .wording import at_least, plural
@@ -86,11 +86,14 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     Raises :class:`LabError` where an experiment is of another run, or its history cannot be read.
     """
     _refuse_a_mixture(run)
+    judged, differences = provenance(run)
     drawings: dict[str, str] = {}
     experiments = []
     for number, experiment in enumerate(run.experiments, 1):
         step(f"analyse {experiment.name}")
         experiments.append(_experiment(experiment, f"e{number}", drawings))
+        experiments[-1]["notes"] += note_of(experiment.name, experiments[-1]["verdict"], differences)
+        experiments[-1]["verdict"] = verdict_of(experiments[-1]["verdict"], stale=differences.of(experiment.name))
     comparisons = compared(experiments)
     step("draw the figures")
     _draw(experiments, comparisons, drawings)
@@ -100,7 +103,8 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     content = {
         "schema_version": SCHEMA_VERSION,
         "run": info,
-        "verdict": _verdict(run, experiments),
+        "verdict": _verdict(run, experiments, judged),
+        "judged": judged,
         "controller": run.info["controller"],
         "hosts": run.info["hosts"],
         "versions": run.info["versions"],
@@ -214,11 +218,6 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
         "members": _members(experiment, (info["convergence"] or {}).get("hashes") or {}, notes),
         "convergence": _convergence(*_shown_convergence(info, repetition), bool(faults)),
         "elections_unexplained": elections,
-        "files": [
-            _file(experiment.path / name, experiment.path.parent)
-            for name in (HISTORY_FILE, EVENTS_FILE)
-            if (experiment.path / name).is_file()
-        ],
     }
 
 
@@ -374,12 +373,6 @@ def digest_of(values: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _file(path: Path, folder: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": digest}
-
-
 def _election_told(row: Mapping[str, Any]) -> str:
     what = "an election was started and not won" if row["leader"] is None else f"{row['leader']} was elected"
     term = "" if row["term"] is None else f" (term {row['term']})"
@@ -474,8 +467,11 @@ def _election_notes(elections: Sequence[Mapping[str, Any]] | None) -> list[str]:
 # ---------------------------------------------------------------- the run
 
 
-def _verdict(run: Run, experiments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the verdict in one sentence, and gather the checks that did not pass."""
+def _verdict(run: Run, experiments: Sequence[Mapping[str, Any]], judged: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the verdict in one sentence, and gather the checks that did not pass.
+
+    :param judged: see :func:`.provenance.provenance`; a verdict on other files is not repeated
+    """
     assert run.verdict is not None
     checks = [
         {"experiment": experiment["name"], "anchor": experiment["anchor"], **check}
@@ -486,9 +482,12 @@ def _verdict(run: Run, experiments: Sequence[Mapping[str, Any]]) -> dict[str, An
     open_checks.sort(key=lambda check: check["verdict"] != Verdict.INVALID.value)
     counts = {verdict.value: sum(check["verdict"] == verdict.value for check in checks) for verdict in Verdict}
     return {
-        "verdict": run.verdict["verdict"],
+        "verdict": verdict_of(run.verdict["verdict"], stale=not judged["matches"]),
+        "recorded": run.verdict["verdict"],
         "recomputed": worst([Verdict(check["verdict"]) for check in checks]).value,
-        "sentence": verdict_sentence(run.verdict["verdict"], checks, experiments),
+        "sentence": verdict_sentence(run.verdict["verdict"], checks, experiments)
+        if judged["matches"]
+        else headline(judged),
         "checks": len(checks),
         "counts": counts,
         "open": open_checks,

@@ -286,11 +286,14 @@ def test_numbers_are_those_of_the_history(valid_run: Path, valid_content: Conten
 
 
 def test_files_are_named_with_their_hashes(valid_run: Path, valid_content: Content) -> None:
-    for experiment in valid_content[0]["experiments"]:
-        for file in experiment["files"]:
-            data = (valid_run / file["path"]).read_bytes()
-            assert file["sha256"] == hashlib.sha256(data).hexdigest()
-            assert file["bytes"] == len(data)
+    judged = valid_content[0]["judged"]
+    for file in judged["files"]:
+        data = (valid_run / file["path"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(data).hexdigest()
+        assert file["bytes"] == len(data)
+        assert file["state"] == (None if file["path"] == "verdict.json" else "judged")
+    there = {str(path.relative_to(valid_run)) for path in valid_run.rglob("*") if path.is_file()}
+    assert {file["path"] for file in judged["files"]} == {name for name in there if not name.startswith("report.")}
 
 
 def test_members_with_the_same_keys_have_the_same_digest(valid_content: Content) -> None:

@@ -93,7 +93,7 @@ def test_pdf_has_the_verdict_the_run_and_its_figures(pdf_text: str, numbers: dic
         "innodb_flush_log_at_trx_commit",
         "Threats to validity",
         "Closed loop",
-        numbers["experiments"][0]["files"][0]["sha256"],
+        numbers["judged"]["files"][0]["sha256"],
         "./scripts/lab run -e iterations=2000 -e seed=123",
     ):
         assert words in pdf_text, words

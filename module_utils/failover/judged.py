@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which files a verdict judged, by their SHA-256, and whether they are still those.
+
+A verdict is worth as much as the files that it was made of. So verdict.json has their digests under ``judged``, path by
+path: of an experiment relative to its folder, of a run relative to the run's, with each experiment's own verdict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .results import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE, read_verdict
+from .shapes import LabError
+
+# Files named one by one in a sentence; the report's table has all.
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How the files of a run differ from those that its verdict judged; paths relative to the run's folder."""
+
+    recorded: bool  # whether the verdict says what it judged
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+    @property
+    def none(self) -> bool:
+        """Whether the verdict is known to be of these files."""
+        return self.recorded and not (self.changed or self.missing or self.added)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the verdict is known to be of other files."""
+        return self.recorded and not self.none
+
+    @property
+    def sentence(self) -> str:
+        """Say in words what does not match, without a full stop; empty where everything does."""
+        if not self.recorded:
+            return "the verdict does not say which files it judged"
+        told = [
+            f"{_named(paths)} {words}"
+            for paths, words in (
+                (self.changed, "changed"),
+                (self.missing, "is missing" if len(self.missing) == 1 else "are missing"),
+                (self.added, "was added" if len(self.added) == 1 else "were added"),
+            )
+            if paths
+        ]
+        return f"since the verdict, {'; '.join(told)}" if told else ""
+
+    def of(self, experiment: str) -> bool:
+        """Whether a file of this experiment is among them."""
+        paths = (*self.changed, *self.missing, *self.added)
+        return not self.recorded or any(path.startswith(f"{experiment}/") for path in paths)
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read piece by piece; LabError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be read: {error.strerror or error}; check its rights, or copy the results folder again"
+        ) from error
+
+
+def files_of_experiment(folder: Path) -> list[str]:
+    """Return every file of an experiment but its verdict, relative to its folder, sorted; no hidden ones."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix()
+        for path in found
+        if path.as_posix() != VERDICT_FILE and not any(part.startswith(".") for part in path.parts)
+    )
+
+
+def judged_of_experiment(folder: Path) -> dict[str, str]:
+    """Return path -> digest of what a verdict on this experiment judges."""
+    return {name: digest_of_file(folder / name) for name in files_of_experiment(folder)}
+
+
+def judged_of_run(folder: Path, verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return path -> digest of what a verdict on a run judges: run.json, and what its experiments' verdicts did.
+
+    :param verdicts: each experiment's verdict.json, by its name
+    """
+    judged = {RUN_FILE: digest_of_file(folder / RUN_FILE)}
+    for name, verdict in verdicts.items():
+        judged |= {f"{name}/{path}": digest for path, digest in verdict.get("judged", {}).items()}
+        judged[f"{name}/{VERDICT_FILE}"] = digest_of_file(folder / name / VERDICT_FILE)
+    return judged
+
+
+def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
+    """Compare the files of a run with those that its verdict judged.
+
+    :param verdict: the run's verdict.json
+    """
+    judged = verdict.get("judged")
+    if not judged:
+        return Differences(recorded=False)
+    there = set(_files_of_run(folder))
+    return Differences(
+        recorded=True,
+        changed=tuple(
+            path for path, digest in sorted(judged.items()) if path in there and digest_of_file(folder / path) != digest
+        ),
+        missing=tuple(sorted(judged.keys() - there)),
+        added=tuple(sorted(there - judged.keys())),
+    )
+
+
+def read_judgement(folder: Path) -> tuple[dict[str, Any], Differences]:
+    """Return a run's verdict.json, and how its files differ from those; LabError where it cannot be read."""
+    verdict = read_verdict(folder / VERDICT_FILE)
+    return verdict, compare_judged(folder, verdict)
+
+
+def _files_of_run(folder: Path) -> Iterable[str]:
+    """Return what of a run's folder a verdict judges, as it is there now."""
+    if (folder / RUN_FILE).is_file():
+        yield RUN_FILE
+    for experiment in sorted(path.parent for path in folder.glob(f"*/{EXPERIMENT_FILE}")):
+        yield from (f"{experiment.name}/{name}" for name in files_of_experiment(experiment))
+    yield from (path.relative_to(folder).as_posix() for path in sorted(folder.glob(f"*/{VERDICT_FILE}")))
+
+
+def _named(paths: tuple[str, ...]) -> str:
+    """Name the first few paths."""
+    named = list(paths[:MOST_NAMED])
+    if len(paths) > MOST_NAMED:
+        return f"{', '.join(named)} and {len(paths) - MOST_NAMED:,} more"
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"

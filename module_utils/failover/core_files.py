@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The part of this package that a program of it needs, as files: what it imports, and what that imports.
+
+Works wherever Python found the package, also in the archive in which Ansible sends a module to a host.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+from .shapes import LabError
+
+
+def needed_files(program: str, package: str) -> dict[str, str]:
+    """Return the source of each file that ``program`` needs, by its path below the folder of the package.
+
+    :param program: a module of the package, as ``fault_agent``
+    :param package: the package's full name
+    """
+    found: dict[str, str] = {}
+    todo = [f"{package}.{program}"]
+    while todo:
+        name = todo.pop()
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None or not hasattr(spec.loader, "get_source"):
+            raise LabError(f"The source of {name} cannot be read here.")
+        is_package = spec.submodule_search_locations is not None
+        parts = name.removeprefix(package).strip(".").split(".") if name != package else []
+        path = "/".join([*parts, "__init__.py"]) if is_package else "/".join(parts) + ".py"
+        if path in found:
+            continue
+        found[path] = spec.loader.get_source(name) or ""
+        # A module cannot be imported without the packages around it.
+        todo += [parent for parent in [name.rpartition(".")[0]] if parent.startswith(package)]
+        todo += _imports(found[path], name if is_package else name.rpartition(".")[0])
+    return dict(sorted(found.items()))
+
+
+def _imports(source: str, package: str) -> Iterator[str]:
+    """Yield the full names of the modules that a source imports relatively."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join([*above, node.module] if node.module else above)
+        yield base
+        for alias in node.names:
+            # Of a package, a name may be a module of it.
+            spec = importlib.util.find_spec(base)
+            if spec is not None and spec.submodule_search_locations is not None:
+                name = f"{base}.{alias.name}"
+                if importlib.util.find_spec(name) is not None:
+                    yield name
+
+
+def write_files(files: dict[str, str], folder: Path, *, pretend: bool = False) -> list[str]:
+    """Make ``folder`` hold these files and no other source; return the paths below it that were, or would be, changed.
+
+    :param files: their text by path below the folder
+    """
+    changed = []
+    for path, text in files.items():
+        there, content = folder / path, text.encode()
+        if there.is_file() and there.read_bytes() == content:
+            continue
+        changed.append(path)
+        if not pretend:
+            there.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            new = there.with_suffix(".new")
+            new.write_bytes(content)
+            new.chmod(0o644)
+            new.replace(there)
+    for there in sorted(folder.rglob("*.py")):
+        if str(there.relative_to(folder)) not in files:
+            changed.append(str(there.relative_to(folder)))
+            if not pretend:
+                there.unlink()
+    return changed

@@ -227,6 +227,14 @@ class CallbackModule(Default):  # type: ignore[misc]
             self._display.warning(f"{path} cannot be written ({error.strerror}); phases are not recorded")
             self.set_option("phases_file", None)
 
+    @staticmethod
+    def host_label(result: Any) -> str:
+        """Return the name of the host and of its delegate; of a loop's delegate, Ansible may have a template only."""
+        if "{{" not in str(result.task.delegate_to):
+            return str(Default.host_label(result))
+        delegate = result.result.get("_ansible_delegated_vars", {}).get("ansible_delegated_host")
+        return " -> ".join(filter(None, [result.host.get_name(), delegate]))
+
     # ---- phases
 
     def v2_playbook_on_start(self, playbook: Any) -> None:

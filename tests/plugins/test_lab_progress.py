@@ -279,3 +279,23 @@ def test_reason_goes_down_to_the_root_cause() -> None:
 def test_durations_are_told_as_people_tell_them() -> None:
     assert lab_progress.duration(59.94) == "59.9 s"
     assert lab_progress.duration(125.7) == "2 min 05 s"
+
+
+@pytest.mark.parametrize(
+    ("delegate", "variables", "label"),
+    [
+        (None, {}, "one"),
+        ("two", {}, "one -> two"),
+        ("{{ item }}", {"ansible_delegated_host": "two", "ansible_host": "192.0.2.2"}, "one -> two"),
+        ("{{ item }}", {}, "one"),
+    ],
+)
+def test_no_template_is_shown_as_the_host_that_a_task_is_delegated_to(
+    delegate: str | None, variables: dict[str, str], label: str
+) -> None:
+    result = SimpleNamespace(
+        host=SimpleNamespace(get_name=lambda: "one"),
+        task=SimpleNamespace(delegate_to=delegate),
+        result={"_ansible_delegated_vars": variables} if variables else {},
+    )
+    assert lab_progress.CallbackModule.host_label(result) == label

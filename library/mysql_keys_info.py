@@ -66,7 +66,7 @@ EXAMPLES = r"""
     host: 10.89.77.21
     user: lab
     password: "{{ mysql_password }}"
-    database: test_database
+    database: failover_lab
     dest: /var/lib/failover-lab/runs/latest/E1-mysql/nodes/mysql1.jsonl
 """
 

@@ -75,7 +75,7 @@ EXAMPLES = r"""
     host: 10.89.77.21
     user: lab
     password: "{{ mysql_password }}"
-    database: test_database
+    database: failover_lab
     expected_variables:
       innodb_flush_log_at_trx_commit: 1
       sync_binlog: 1

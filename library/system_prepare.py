@@ -64,7 +64,7 @@ EXAMPLES = r"""
     endpoints: ["10.89.77.21:3306"]
     mysql_user: lab
     mysql_password: "{{ mysql_password }}"
-    mysql_database: test_database
+    mysql_database: failover_lab
 """
 
 RETURN = r"""

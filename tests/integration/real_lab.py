@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,3 +176,43 @@ class RealLab:
         assert self.name not in podman("network", "ls", "--format", "{{.Name}}").split()
         assert not self.state_dir.exists()
         assert not Path("/var/lib/failover-lab", self.name).exists()
+
+
+# Where the containers of the fixture ``machines`` are, and the last part of each one's address.
+MACHINES_NETWORK = "10.89.92"
+MACHINES = {"etcd1": 11, "etcd2": 12, "etcd3": 13, "mysql1": 21, "client1": 31}
+
+
+def by_ssh(machines: RealLab, folder: Path, lab_name: str, groups: Mapping[str, Sequence[str]]) -> RealLab:
+    """Return a lab on machines that exist already and are reached by ssh alone, as a user who may use sudo.
+
+    :param groups: hosts by group of the inventory; a host that is none of MACHINES does not answer
+    """
+    ssh = machines.state_dir / "ssh"
+
+    def group(names: Sequence[str]) -> dict[str, object]:
+        return {"hosts": {name: {"ansible_host": f"{MACHINES_NETWORK}.{MACHINES.get(name, 250)}"} for name in names}}
+
+    inventory = {
+        "all": {"vars": {"lab_name": lab_name, "lab_state_dir": str(folder / "state")}},
+        "ungrouped": {
+            "hosts": {
+                "localhost": {
+                    "ansible_connection": "local",
+                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                }
+            }
+        },
+        "lab_hosts": {
+            "vars": {
+                "ansible_user": "labadmin",
+                "ansible_ssh_private_key_file": str(ssh / "id_ed25519"),
+                "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh / 'known_hosts'} -o IdentitiesOnly=yes",
+            },
+            "children": {name: group(hosts) for name, hosts in groups.items()},
+        },
+    }
+    # JSON is YAML, too.
+    (folder / "hosts.yml").write_text(json.dumps(inventory, indent=1))
+    variables = {"lab_state_dir": str(folder / "state")}
+    return RealLab(machines.name, folder / "results", variables, inventory=folder / "hosts.yml")

@@ -49,14 +49,14 @@ def test_no_acknowledged_write_is_lost_when_the_primary_is_stopped(group: RealLa
 
 
 def test_after_all_were_killed_and_one_lost_its_data_they_are_one_group_again(group: RealLab) -> None:
-    kept = group.on("group1", "mysql", "--skip-column-names", "--execute", "SELECT COUNT(*) FROM test_database.ips")
+    kept = group.on("group1", "mysql", "--skip-column-names", "--execute", "SELECT COUNT(*) FROM failover_lab.ips")
     for member in GROUP:
         group.on(member, "pkill", "--signal", "KILL", "mysqld")
     group.on("group3", "sh", "-c", "while pgrep mysqld; do sleep 0.1; done; rm -rf /var/lib/mysql/*")
     ended = group.play("up")
     assert ended.status == 0, ended.output
     assert [states(group, member) for member in GROUP] == [WHOLE] * 3
-    counted = group.on("group3", "mysql", "--skip-column-names", "--execute", "SELECT COUNT(*) FROM test_database.ips")
+    counted = group.on("group3", "mysql", "--skip-column-names", "--execute", "SELECT COUNT(*) FROM failover_lab.ips")
     assert counted == kept != "0"
     log = group.on("group3", "cat", "/var/log/mysql/error.log")
     assert "Distributed recovery will transfer data using" in log

@@ -9,43 +9,16 @@ from pathlib import Path
 
 import pytest
 from failover.workload import create_simulation, summarize
-from real_lab import ETCD, MEMBERS, RealLab
+from real_lab import ETCD, MEMBERS, RealLab, by_ssh
 
-ADDRESSES = {"etcd1": 11, "etcd2": 12, "etcd3": 13, "mysql1": 21, "client1": 31}
 ITERATIONS, SEED = 500, 11
 
 
 @pytest.fixture(scope="module")
 def reached(machines: RealLab, tmp_path_factory: pytest.TempPathFactory) -> RealLab:
     """The machines as a user of inventory/ssh has them: addresses, a key, and no word of containers."""
-    folder = tmp_path_factory.mktemp("inventory")
-    ssh = machines.state_dir / "ssh"
-
-    def group(*names: str) -> dict[str, object]:
-        return {"hosts": {name: {"ansible_host": f"10.89.92.{ADDRESSES[name]}"} for name in names}}
-
-    inventory = {
-        "all": {"vars": {"lab_name": "machines", "lab_state_dir": str(folder / "state")}},
-        "ungrouped": {
-            "hosts": {
-                "localhost": {
-                    "ansible_connection": "local",
-                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-                }
-            }
-        },
-        "lab_hosts": {
-            "vars": {
-                "ansible_user": "labadmin",
-                "ansible_ssh_private_key_file": str(ssh / "id_ed25519"),
-                "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh / 'known_hosts'} -o IdentitiesOnly=yes",
-            },
-            "children": {"etcd": group(*ETCD), "mysql": group("mysql1"), "load_generators": group("client1")},
-        },
-    }
-    # JSON is YAML, too.
-    (folder / "hosts.yml").write_text(json.dumps(inventory, indent=1))
-    return RealLab("test-ssh", tmp_path_factory.mktemp("results"), inventory=folder / "hosts.yml")
+    groups = {"etcd": ETCD, "mysql": ("mysql1",), "load_generators": ("client1",)}
+    return by_ssh(machines, tmp_path_factory.mktemp("inventory"), "machines", groups)
 
 
 def test_host_without_sudo_is_named(reached: RealLab) -> None:

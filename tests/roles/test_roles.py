@@ -14,8 +14,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
 ROLES_WITH_DEFAULTS = [role for role in ROLES if (ROOT / "roles" / role / "defaults/main.yml").exists()]
-# settings is what the others depend on; diagnose runs after a failure and must not depend on anything.
-ROLES_WITHOUT_SETTINGS = {"settings", "diagnose"}
+# settings is what the others depend on; diagnose runs after a failure and must not depend on anything; packages is part
+# of roles that depend on it.
+ROLES_WITHOUT_SETTINGS = {"settings", "diagnose", "packages"}
 
 
 def load(role: str, name: str) -> Any:
@@ -120,8 +121,28 @@ def test_no_member_comes_back_behind_the_labs_back(role: str, template: str) -> 
 
 @pytest.mark.parametrize("role", ["etcd", "mysql"])
 def test_packages_do_not_start_what_they_install(role: str) -> None:
-    installs = [task["ansible.builtin.apt"] for task in tasks_of(role) if "ansible.builtin.apt" in task]
-    assert [install["policy_rc_d"] for install in installs] == [101]
+    (install,) = [task for task in tasks_of(role) if task.get("ansible.builtin.include_role") == {"name": "packages"}]
+    assert install["vars"]["packages_start"] is False
+    (apt,) = [task["ansible.builtin.apt"] for task in tasks_of("packages") if "ansible.builtin.apt" in task]
+    assert "packages_start | bool | ternary(omit, 101)" in apt["policy_rc_d"]
+
+
+def test_packages_are_installed_in_one_place_which_check_mode_leaves_out() -> None:
+    """apt in check mode needs python3-apt, which a plain machine lacks."""
+    users = {role for role in ROLES for task in tasks_of(role) if "ansible.builtin.apt" in task}
+    assert users == {"packages"}
+    assert ["ansible_check_mode" in str(task["when"]) for task in tasks_of("packages")] == [True, True]
+
+
+@pytest.mark.parametrize("role", ["etcd", "mysql", "fault_agent", "load_generator"])
+def test_a_machine_is_borrowed_before_it_is_changed_and_given_back(role: str) -> None:
+    loans = [task["host_loan"] for task in tasks_of(role) if "host_loan" in task]
+    assert sorted(loan.get("state", "borrowed") for loan in loans) == ["borrowed", "returned"]
+    assert {loan["name"] for loan in loans} == {role}
+    assert f"/{role}.json" in load(role, "vars/main.yml")[f"{role}_loan_file"]
+    # Nothing of a machine is removed that is not noted as the lab's there.
+    removal = yaml.safe_load((ROOT / "roles" / role / "tasks/remove.yml").read_text())
+    assert all(f"{role}_lent_to == lab_name" in str(task["when"]) for task in removal[1:])
 
 
 def test_what_is_acknowledged_is_on_disk() -> None:

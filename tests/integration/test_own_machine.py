@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A machine whose MySQL is somebody's: after a run and ``down`` it is what it was before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from real_lab import RealLab, by_ssh
+
+# As a package's installation leaves it, with what somebody then made.
+MAKE_OWN_SERVER = r"""
+set -e
+cat >/var/lib/mysql-files/own.sql <<'SQL'
+INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';
+ALTER USER 'root'@'localhost' IDENTIFIED WITH 'auth_socket';
+SQL
+chown mysql: /var/lib/mysql-files/own.sql
+mysqld --initialize-insecure --user=mysql --init-file=/var/lib/mysql-files/own.sql
+rm /var/lib/mysql-files/own.sql
+systemctl enable --now mysql
+mysql <<'SQL'
+CREATE DATABASE test_database;
+CREATE TABLE test_database.orders (id INT PRIMARY KEY, what TEXT);
+INSERT INTO test_database.orders VALUES (1, 'not the lab''s');
+CREATE DATABASE `shop-2`;
+CREATE TABLE `shop-2`.ips (id INT PRIMARY KEY);
+CREATE USER 'app'@'%' IDENTIFIED BY 'secret';
+GRANT ALL ON test_database.* TO 'app'@'%';
+SQL
+"""
+# Everything of the machine that a lab could touch and people would miss; one line a fact. Not Ansible's own folder for
+# temporary files, which it makes on every host.
+LOOK = r"""
+cd /
+find etc opt root usr/local -type f -not -path '*/.ansible/*' -print0 | sort -z | xargs -0 sha256sum
+find etc opt root usr/local -not -path '*/.ansible*' -printf '%y %m %u %p %l\n' | sort
+ls -A var/lib var/lib/mysql-files run/lock
+systemctl list-unit-files --no-legend --no-pager --type=service | awk '{print "unit", $1, $2}' | sort
+systemctl list-units --no-legend --no-pager --plain --type=service --state=running | awk '{print "runs", $1}' | sort
+nft list ruleset
+ss -Hltn | awk '{print "listens", $4}' | sort
+dpkg-query --show
+sysctl net.ipv4 vm.overcommit_memory 2>/dev/null | grep -v 'tw_\|random\|route\|neigh\|_mem\|inet_peer\|uuid' | sort
+mysql --batch --execute "
+  SELECT user, host, plugin, HEX(authentication_string) FROM mysql.user ORDER BY 1, 2;
+  SELECT schema_name FROM information_schema.schemata ORDER BY 1;
+  SELECT * FROM test_database.orders;
+  SHOW GRANTS FOR 'app'@'%';
+  SELECT @@bind_address, @@binlog_expire_logs_seconds, @@log_bin, @@gtid_mode, @@server_id, @@skip_name_resolve"
+"""
+GROUPS = {"mysql": ("mysql1",), "load_generators": ("client1",)}
+ONLY = {"experiments": ["E1-mysql"], "iterations": 300}
+
+
+@pytest.fixture(scope="module")
+def owned(machines: RealLab) -> RealLab:
+    """The machines, one of which has a MySQL of its own that runs."""
+    machines.on("mysql1", "sh", "-c", MAKE_OWN_SERVER)
+    return machines
+
+
+@pytest.fixture
+def guest(owned: RealLab, tmp_path: Path) -> RealLab:
+    """A lab on these machines."""
+    return by_ssh(owned, tmp_path, "guest", GROUPS)
+
+
+def looked(machines: RealLab) -> list[str]:
+    return machines.on("mysql1", "sh", "-c", LOOK).splitlines()
+
+
+def test_a_run_and_down_leave_a_machine_as_it_was(guest: RealLab) -> None:
+    before = looked(guest)
+    assert any("test_database" in line for line in before)
+    ended = guest.play("up", **ONLY)
+    assert ended.status == 0, ended.output
+    again = guest.play("up", callback="default", **ONLY)
+    assert set(again.changed().values()) == {0}, again.output
+    assert looked(guest) != before
+    ended = guest.play("run", **ONLY)
+    assert ended.status == 0, ended.output
+    assert guest.verdict() == "valid"
+    told = guest.play("down", "--check", **ONLY)
+    assert told.status == 0, told.output
+    for words in ("stop mysql.service", "enable mysql.service", "start mysql.service", "failover_lab"):
+        assert words in told.output
+    ended = guest.play("down", **ONLY)
+    assert ended.status == 0, ended.output
+    assert looked(guest) == before
+    assert guest.on("client1", "ls", "-A", "/opt", "/etc/failover-lab", "/var/lib/failover-lab", check=False) == "/opt:"
+    assert not guest.state_dir.exists()
+    # Nothing of the lab is there any more.
+    again = guest.play("down", callback="default", **ONLY)
+    assert again.status == 0, again.output
+    assert set(again.changed().values()) == {0}
+    assert looked(guest) == before
+
+
+def test_a_database_of_that_name_is_refused_before_anything_is_changed(guest: RealLab) -> None:
+    before = looked(guest)
+    said = guest.play("up", mysql_database="test_database", **ONLY).one_line()
+    assert said == (
+        "mysql1: mysql1 has a database test_database that this lab did not make. Choose another name with "
+        "-e mysql_database=NAME, or use another host."
+    )
+    assert looked(guest) == before
+
+
+def test_a_host_that_does_not_answer_keeps_the_labs_folder(owned: RealLab, tmp_path: Path) -> None:
+    lab = by_ssh(owned, tmp_path, "guest", {"etcd": ("etcd9",), **GROUPS})
+    (lab.state_dir / "systems/etcd").mkdir(parents=True)
+    said = lab.front("down", **ONLY)
+    assert said.status == 3
+    lines = [line for line in said.output.splitlines() if line.startswith("lab: ")]
+    assert len(lines) == 1
+    assert "Not cleared: etcd9 (cannot be reached: " in lines[0]
+    assert lab.state_dir.exists()
+    # Its system was never brought up: it is left alone.
+    (lab.state_dir / "systems/etcd").rename(lab.state_dir / "systems/mysql")
+    ended = lab.front("down", **ONLY)
+    assert ended.status == 0, ended.output
+    assert not lab.state_dir.exists()

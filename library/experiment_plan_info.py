@@ -49,6 +49,16 @@ options:
       - A number, or numbers by system; a system that is not named has one.
     type: raw
     default: 1
+  stall_timeout_s:
+    description:
+      - A repeat in which no operation was acknowledged for so many seconds is ended.
+      - Has to be longer than each fault's delay until its heal and O(operation_budget_ms).
+    type: float
+    default: 180
+  operation_budget_ms:
+    description: How long one operation may take in all, in milliseconds.
+    type: int
+    default: 10000
 """
 
 EXAMPLES = r"""
@@ -59,6 +69,8 @@ EXAMPLES = r"""
     iterations: 2000
     seed: 7
     members: "{{ groups }}"
+    stall_timeout_s: 180
+    operation_budget_ms: 10000
   register: plan
 """
 
@@ -100,6 +112,8 @@ def main() -> None:
             "seed": {"type": "int", "required": True},
             "members": {"type": "dict", "required": True},
             "repeats": {"type": "raw", "default": 1},
+            "stall_timeout_s": {"type": "float", "default": 180},
+            "operation_budget_ms": {"type": "int", "default": 10000},
         },
         supports_check_mode=True,
     )
@@ -112,6 +126,8 @@ def main() -> None:
             wanted["seed"],
             wanted["members"],
             normal_repeats(wanted["repeats"]),
+            wanted["stall_timeout_s"],
+            wanted["operation_budget_ms"],
         )
     except LabError as error:
         module.fail_json(msg=str(error))

@@ -14,6 +14,8 @@ description:
     that revision. For mysql_cluster it ends when all members are online, follow one primary, have the same number of
     transactions and the same checksum of the workload's table. For mysql it ends when the server accepts connections.
   - Where nothing is held nothing is healed, and the members are compared all the same.
+  - Members of mysql_cluster that are no full ones of their group are made to rejoin it, whether they held a fault or
+    not, unless O(converge) is false.
   - Members that are not equal when the time is over (RV(converged)) and agents that could not heal (RV(errors)) are
     results, not failures of the module.
   - Runs on a host that has the agents' key and reaches agents and members.
@@ -116,6 +118,14 @@ healed:
       healed_by: request
       phases_ms: {heal_received: 1.5, process_started: 22.0, active: 130.2, first_answer: 141.0, leader_known: 141.0,
                   caught_up: 141.0, converged: 141.0}
+rejoined:
+  description:
+    - Steps that brought members of a group which held no fault back into it, each with C(member), C(act), C(why) and
+      C(wall_ns). Those of a fault's heal are C(group_steps) of its record in RV(healed).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
 earlier:
   description: Records of those of O(records_of) that were healed before this module asked.
   returned: always

@@ -91,6 +91,12 @@ containers:
   returned: always
   type: dict
   sample: {failover-etcd1: {state: running, pid: 4711, healthy: true}}
+foreign_containers:
+  description: Containers on the lab's network that are not the lab's; while they are there it cannot be removed.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 networks:
   description: Names of podman's networks.
   returned: always

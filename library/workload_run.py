@@ -103,6 +103,12 @@ options:
         begins when the members have equal data again.
     type: int
     default: 1
+  stall_timeout_s:
+    description:
+      - A repeat (without repeats, the workload) in which no operation was acknowledged for so many seconds is ended.
+      - Its faults are healed, and the next one begins. That is no failure of the module; RV(repeats) says where it was.
+    type: float
+    default: 180
   heal_timeout_s:
     description: How long a heal between two repeats may take until the members have equal data, in seconds.
     type: float
@@ -138,6 +144,7 @@ EXAMPLES = r"""
       etcd3: {client_url: "http://10.89.77.13:2379"}
     key_prefix: EXP2-
     faults: "{{ plan.experiments[0].faults }}"
+    stall_timeout_s: 180
     agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
     agent_key_file: /etc/failover-lab/agent.key
     work_dir: /var/lib/failover-lab/runs/latest/E2-etcd
@@ -235,11 +242,15 @@ unhealed:
   elements: str
   sample: [6d1f0a52c8e7b394-F1]
 repeats:
-  description: Each repeat that began, with its operations, its times since the origin, and the heal after it.
+  description:
+    - Each repeat that began, with its operations, its times since the origin, and the heal after it.
+    - C(stalled) is null, or where it was ended as nothing was acknowledged, C(since_ns), C(tried_s), C(done) and
+      C(left_out), the number of operations that were not sent.
   returned: when the workload ran
   type: list
   elements: dict
-  sample: [{repeat: 1, first_index: 0, end_index: 100000, began_ns: 0, ended_ns: 71300000000, convergence: null}]
+  sample: [{repeat: 1, first_index: 0, end_index: 100000, began_ns: 0, ended_ns: 71300000000, stalled: null,
+            convergence: null}]
 interrupted:
   description: Whether the workload ended early; the task has failed then.
   returned: when the workload ran
@@ -292,6 +303,7 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
         work_dir=Path(params["work_dir"]),
         faults=read_plan(params["faults"], len(operations)),
         repeats=params["repeats"],
+        stall_timeout_s=params["stall_timeout_s"],
         mysql={name: params[f"mysql_{name}"] or "" for name in MYSQL_ACCOUNT},
     )
     check_config(config)
@@ -331,6 +343,7 @@ def main() -> None:
             "operation_budget_ms": {"type": "int", "default": 10000},
             "faults": {"type": "list", "elements": "dict", "default": []},
             "repeats": {"type": "int", "default": 1},
+            "stall_timeout_s": {"type": "float", "default": 180},
             "heal_timeout_s": {"type": "float", "default": 120},
             "sample_interval_ms": {"type": "float", "default": 20},
             "agents": {"type": "dict", "default": {}},

@@ -24,6 +24,7 @@ class Server:
     gtids: str = ""
     checksum: int | None = 7
     bootstraps: bool = False
+    rejoins: int = 0  # whether it tries by itself to come back, and pauses
     locked_by: object = None
     refuses: list[str] = field(default_factory=list)  # what the next START says
     read_only: bool = False  # though it is primary
@@ -100,7 +101,7 @@ class Connection:
     def _answer(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         group, server = self.group, self.server
         if statement.startswith("SELECT @@server_uuid"):
-            return [(f"uuid-{server.name}", "the-group", server.gtids, 0)]
+            return [(f"uuid-{server.name}", "the-group", server.gtids, server.rejoins)]
         if statement.startswith("SELECT @@GLOBAL.read_only"):
             read_only = int(server.read_only or server.name != group.primary)
             return [(read_only, read_only, int(server.offline_mode))]
@@ -112,9 +113,9 @@ class Connection:
             ]
         if "replication_group_member_stats" in statement:
             return [(f"1:{group.view}" if server.state == "ONLINE" else "",)]
-        if "GTID_SUBSET" in statement:
+        if "GTID_SUBTRACT" in statement:
             part, whole = values
-            return [(int(whole.startswith(part)),)]
+            return [("" if whole.startswith(part) else part,)]
         if "GET_LOCK" in statement:
             if server.locked_by not in (None, self):
                 return [(0,)]
@@ -127,7 +128,7 @@ class Connection:
         elif statement.startswith("START GROUP_REPLICATION"):
             self._start(values)
         elif statement == "STOP GROUP_REPLICATION":
-            server.state = "OFFLINE"
+            server.state, server.rejoins = "OFFLINE", 0
             group.view += 1
             if group.primary == server.name:
                 group.primary = group.inside[0].name if group.inside else None
@@ -142,6 +143,8 @@ class Connection:
         group, server = self.group, self.server
         if values != ("lab_group", "hidden-secret"):
             raise AssertionError(f"who is {values}?")
+        if server.gtids and group.inside and not group.inside[0].gtids.startswith(server.gtids):
+            raise pymysql.err.OperationalError(3092, "The server is not configured properly")
         if server.refuses:
             raise pymysql.err.OperationalError(3092, server.refuses.pop(0))
         if server.bootstraps:

@@ -715,6 +715,20 @@ def _no_delete_acknowledged(operations: list[Operation], _planted: Planted) -> O
     return {index: ("fail", False) for index, operation in enumerate(operations) if operation[0] == DELETE}
 
 
+def _left_out_of_the_first(operations: list[Operation], planted: Planted) -> Outcomes:
+    """The first of two repeats is ended by the stall guard: what is left of it is never sent."""
+    first = cut_stream(len(operations), 2)[0]
+    planted.details = {"indices": list(range(first.start + len(first) * 2 // 3, first.stop))}
+    return dict.fromkeys(planted.details["indices"], ("fail", False))
+
+
+def _stalled(parts: _Parts, planted: Planted) -> None:
+    left_out = set(planted.details["indices"])
+    parts.rows = [row for row in parts.rows if row.index not in left_out]
+    done = min(left_out)
+    parts.repeats[0]["stalled"] = {"since_ns": 5 * S, "tried_s": 180.2, "done": done, "left_out": len(left_out)}
+
+
 PLANTS: dict[str, _Defect] = {
     "lost_key": _Defect(_lost_key),
     "wrong_value": _Defect(_wrong_value),
@@ -729,6 +743,7 @@ PLANTS: dict[str, _Defect] = {
     "wrong_read": _Defect(_wrong_read),
     "lost_before_delete": _Defect(_lost_before_delete),
     "missing_rows": _Defect(_missing_rows),
+    "stalled": _Defect(_stalled, outcomes=_left_out_of_the_first),
     "cut_history": _Defect(_cut_history),
     "repeated_row": _Defect(_repeated_row),
     "reordered_rows": _Defect(_reordered_rows),

@@ -50,6 +50,7 @@ from .results import (
     write_json_atomic,
 )
 from .shapes import Check, Kind, LabError, Outcome, Verdict, worst
+from .stall import check_stalls, stalled_repeats
 from .workload import CREATE, DELETE, RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
 
 Ints = npt.NDArray[np.int64]
@@ -75,6 +76,8 @@ class Recorded:
     answers: Answers
     # Writes that the history calls failed and that are taken as unknown, with the error that proves nothing.
     doubtful: dict[int, str] = field(default_factory=dict)
+    # Operations that were never sent, as the stall guard had ended their repeat (stall.py); their outcome is fail.
+    left_out: frozenset[int] = frozenset()
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return what the history has of one operation, for people."""
@@ -123,6 +126,7 @@ def verify_experiment(folder: str | Path) -> list[Check]:
 
     checks = [
         check_history(recorded, experiment),
+        *check_stalls(experiment.info),
         check_outcomes(recorded, expected),
         check_evidence([operation[0] for operation in operations], recorded.answers.outcome, experiment.info),
         check_reads(recorded, expected, lenient),
@@ -176,8 +180,26 @@ def _record(operations: list[Operation], experiment: Experiment) -> Recorded:
     )
     for index in doubtful:
         outcomes[index] = Outcome.UNKNOWN.value
+    left_out = _left_out(operations, row_of, experiment)
+    for position in left_out:
+        outcomes[position] = FAIL
     answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
-    return Recorded(operations, meta, table, row_of, answers, doubtful)
+    return Recorded(operations, meta, table, row_of, answers, doubtful, left_out)
+
+
+def _left_out(operations: list[Operation], row_of: Ints, experiment: Experiment) -> frozenset[int]:
+    """Return the operations without a row at the end of what each client did in a repeat that was ended early."""
+    stalled = stalled_repeats(experiment.info)
+    if not stalled:
+        return frozenset()
+    found: set[int] = set()
+    for indexes in assign_clients(operations, experiment.info["clients"]):
+        share = np.asarray(indexes, dtype=np.int64)
+        for repeat in stalled:
+            part = share[(share >= repeat["first_index"]) & (share < repeat["end_index"])]
+            reached = int(np.flatnonzero(row_of[part] >= 0).max(initial=-1))
+            found.update(part[reached + 1 :].tolist())
+    return frozenset(found)
 
 
 def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
@@ -262,12 +284,12 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
         return Check(
             "history", Verdict.INVALID if wrong else Verdict.UNKNOWN, f"Found {'; '.join(wrong + unsettled)}.", evidence
         )
-    return Check(
-        "history",
-        Verdict.VALID,
-        f"All {len(operations):,} operations of the stream have their row, in order, with their keys and values.",
-        evidence,
-    )
+    rows = f"All {len(operations):,} operations of the stream have their row"
+    if recorded.left_out:
+        evidence["left_out"] = _listed(sorted(recorded.left_out))
+        left_out = f"{len(recorded.left_out):,} were left out"
+        rows = f"All {table.num_rows:,} operations that were sent have their row ({left_out})"
+    return Check("history", Verdict.VALID, f"{rows}, in order, with their keys and values.", evidence)
 
 
 def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
@@ -277,6 +299,7 @@ def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
     holes: list[int] = []
     tail: list[int] = []
     for indexes in assign_clients(recorded.operations, clients):
+        indexes = [index for index in indexes if index not in recorded.left_out]
         there = recorded.row_of[indexes] >= 0
         reached = int(np.flatnonzero(there).max(initial=-1))
         holes += [index for index, found in zip(indexes[:reached], there[:reached], strict=True) if not found]
@@ -317,12 +340,18 @@ def check_outcomes(recorded: Recorded, expected: ExpectedState) -> Check:
     outcomes = [FAIL if i in recorded.doubtful else outcome for i, outcome in enumerate(recorded.answers.outcome)]
     by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in _KINDS}
     for (kind, outcome), count in Counter(
-        (operation[0], outcome) for operation, outcome in zip(recorded.operations, outcomes, strict=True)
+        (operation[0], outcome)
+        for index, (operation, outcome) in enumerate(zip(recorded.operations, outcomes, strict=True))
+        if index not in recorded.left_out
     ).items():
         if outcome in _OUTCOMES:
             by_kind[kind][outcome] = count
     totals = {outcome: sum(counts[outcome] for counts in by_kind.values()) for outcome in _OUTCOMES}
-    not_ok = [index for index, outcome in enumerate(outcomes) if outcome is not None and outcome != OK]
+    not_ok = [
+        index
+        for index, outcome in enumerate(outcomes)
+        if outcome is not None and outcome != OK and index not in recorded.left_out
+    ]
     retried = sum(attempts > 1 for attempts in recorded.answers.attempts)
     least, most = expected.key_count()
     evidence: dict[str, Any] = {

@@ -53,6 +53,7 @@ class MemberStatus:
     db_size_bytes: int
     version: str
     errors: tuple[str, ...]  # e.g. "etcdserver: no leader", alarms
+    is_learner: bool = False  # has the data and no vote
 
     @property
     def is_leader(self) -> bool:
@@ -94,6 +95,7 @@ class EtcdHttp:
             db_size_bytes=int(answer.get("dbSize", 0)),
             version=str(answer.get("version", "")),
             errors=tuple(str(error) for error in answer.get("errors", [])),
+            is_learner=bool(answer.get("isLearner", False)),
         )
 
     def member_list(self) -> dict[str, dict[str, Any]]:

@@ -77,6 +77,7 @@ class Action:
     ends_process: bool = True
     may_end_process: bool = False  # what the server does about it is its own affair
     comes_back: bool = False  # the injection itself brings the member back
+    stays_with_peers: bool = False  # the others still hear from it in time: it counts for a majority
     # Why this host cannot do it, with such options.
     problem: Callable[[Tools, Mapping[str, float]], str | None] = lambda tools, options: None
     # What of it is measured once it is done; None: nothing was to be felt.
@@ -204,7 +205,13 @@ ACTIONS: dict[str, Action] = {
     ),
     # So many write operations a second and no more.
     "slow_disk": Action(
-        None, _slow_disk, _hasten_disk, ends_process=False, problem=_slow_disk_problem, feel=_feel_slow_disk
+        None,
+        _slow_disk,
+        _hasten_disk,
+        ends_process=False,
+        stays_with_peers=True,
+        problem=_slow_disk_problem,
+        feel=_feel_slow_disk,
     ),
     # Each packet that its host sends comes later, or so many bits a second and no more.
     "slow_network": Action(
@@ -212,6 +219,7 @@ ACTIONS: dict[str, Action] = {
         _slow_network,
         _hasten_network,
         ends_process=False,
+        stays_with_peers=True,
         problem=lambda tools, options: tools.network.problem(options),
     ),
 }
@@ -224,7 +232,11 @@ class Probe(Protocol):
     """Tells a member's role at a moment."""
 
     def read(self) -> dict[str, Any]:
-        """Return ``role``, ``member_id``, ``leader_id``, ``term`` and ``error``."""
+        """Return ``role`` (leader, follower, unknown), ``member_id``, ``leader_id``, ``term`` and ``error``.
+
+        And what :class:`.quorum.MajorityKept` asks for, where the system tells it: ``votes`` (whether it is a voting
+        member), ``committed`` (newest entry that it knows to be) and ``sees`` (state of each member by its id).
+        """
 
 
 class EtcdProbe:
@@ -235,7 +247,7 @@ class EtcdProbe:
         self._lock = threading.Lock()
 
     def read(self) -> dict[str, Any]:
-        """Return ``role`` (leader, follower, unknown), ``member_id``, ``leader_id``, ``term`` and ``error``."""
+        """Return what Probe says; a member of etcd does not tell in which state the others are."""
         try:
             with self._lock:
                 status = self._client.status()
@@ -248,6 +260,8 @@ class EtcdProbe:
             "leader_id": status.leader_id,
             "term": status.term,
             "error": None,
+            "votes": not status.is_learner,
+            "committed": status.raft_index,
         }
 
 
@@ -259,7 +273,7 @@ class GroupProbe:
         self._lock = threading.Lock()
 
     def read(self) -> dict[str, Any]:
-        """Return the same fields as EtcdProbe; the term is the number of the group's view."""
+        """Return what Probe says; the term is the number of the group's view."""
         with self._lock:
             view = self._member.view()
         if view.error is not None:
@@ -271,6 +285,7 @@ class GroupProbe:
             "leader_id": view.primary.uuid if view.primary else None,
             "term": view.term,
             "error": None if view.is_working else f"it is {view.state.lower()} in its group",
+            "sees": {member.uuid: str(member.state) for member in view.members},
         }
 
 
@@ -281,7 +296,7 @@ class SoleProbe:
         self._is_alive = is_alive
 
     def read(self) -> dict[str, Any]:
-        """Return the same fields as EtcdProbe; there is no term and no member id."""
+        """Return what Probe says; there is no term and no member id."""
         alive = self._is_alive()
         return {
             "role": "leader" if alive else "unknown",
@@ -384,6 +399,8 @@ class FaultRecord:
     healed_by: str | None = None  # request, dead man's switch, restart
     inject_error: str | None = None  # what went wrong once the signal was on its way
     error: str | None = None  # why the last heal failed
+    # What the heal did to bring the member back into its group: {act, why, wall_ns} each.
+    group_steps: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Store:
@@ -587,7 +604,12 @@ class Agent:
         """Heal what is held (only the ``faults`` or ``tokens`` given, where they are) and answer when it is done.
 
         The answer's ``earlier`` has the records of those of ``records_of`` (tokens) that were healed before.
+
+        With ``whole_within_s`` a member of a group is brought back into it as well, though it held nothing: one may be
+        expelled after its fault was healed, or for the fault of another. What was done is in ``steps``, and ``lacks``
+        says why it is no full member after that time.
         """
+        whole_within_s = request.get("whole_within_s")
         faults, tokens = _texts(request, "faults"), _texts(request, "tokens")
         wanted = _texts(request, "records_of") or []
         with self._lock:
@@ -601,7 +623,10 @@ class Agent:
             earlier = [asdict(self._records[t]) for t in wanted if t in self._records and not self._records[t].held]
         for record in chosen:
             self._heal(record, "request")
-        return {"records": [asdict(record) for record in chosen], "earlier": earlier}
+        answer: dict[str, Any] = {"records": [asdict(record) for record in chosen], "earlier": earlier}
+        if whole_within_s is not None and self._keeper is not None:
+            answer |= self._make_whole(self._keeper, float(whole_within_s))
+        return answer
 
     # ------------------------------------------------------------ inside
 
@@ -718,7 +743,7 @@ class Agent:
                 action.heal(self._tools, START_TIMEOUT_S)
                 state = self._service.state()
                 if self._keeper is not None:
-                    self._keeper.ensure(JOIN_TIMEOUT_S)
+                    self._rejoin(self._keeper, record)
             except LabError as error:
                 explained = self._service.explain_failure(f"{self.config.member} could not be healed: {error}")
                 with self._lock:
@@ -736,6 +761,29 @@ class Agent:
                 for token in healed[: max(0, len(healed) - REMEMBERED)]:
                     del self._records[token]
         self._try_to_save(durable=True)
+
+    def _rejoin(self, keeper: GroupKeeper, record: FaultRecord) -> None:
+        """Bring the member back into its group, and note what that took; a heal that failed is continued here."""
+        before = len(keeper.steps)
+        try:
+            keeper.ensure(JOIN_TIMEOUT_S)
+        finally:
+            with self._lock:
+                record.group_steps += keeper.steps[before:]
+
+    def _make_whole(self, keeper: GroupKeeper, timeout_s: float) -> dict[str, Any]:
+        """Bring a member that is not held by a fault back into its group; return ``steps`` and ``lacks``."""
+        with self._heal_lock:
+            with self._lock:
+                held = any(record.held for record in self._records.values())
+            before = len(keeper.steps)
+            lacks = None
+            if not held and self._service.state().active == "active":
+                try:
+                    keeper.ensure(timeout_s)
+                except LabError as error:
+                    lacks = str(error)
+            return {"steps": keeper.steps[before:], "lacks": lacks}
 
     def _watch_deadlines(self) -> None:
         """Heal what nobody holds any more."""

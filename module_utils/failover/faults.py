@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FuturesTimeoutError
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -29,11 +30,11 @@ from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffse
 from .fault_agent import ACTIONS as AGENT_ACTIONS
 from .fault_agent import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 from .isolation import DIRECTIONS, FROM
+from .quorum import ROLES, MajorityKept, is_settled, leader_of
 from .shapes import Event, FaultSpec, LabError
 from .workload import cut_stream
 
 ACTIONS: tuple[str, ...] = tuple(AGENT_ACTIONS)
-ROLES = ("leader", "follower")
 # Targets of several members, which become a fault each.
 SEVERAL = ("majority", "all")
 # Keys that belong to one action, with their default; None: not there unless it is given.
@@ -334,6 +335,7 @@ def take_over_heal(record: dict[str, Any], done: Mapping[str, Any]) -> None:
     """Note in a fault's record what its agent knows of the heal."""
     for name in ("healed_wall_ns", "healed_by", "effect"):
         record[name] = done[name]
+    record["group_steps"] = done.get("group_steps", [])  # an agent of before this was there has none
 
 
 def take_over_end(record: dict[str, Any], done: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,16 +352,39 @@ def take_over_end(record: dict[str, Any], done: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def group_events(
+    member: str, steps: Sequence[Mapping[str, Any]], fault: str | None
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the event of each step by which the lab brought a member back into its group.
+
+    :param fault: id of the fault whose heal did it; None where the member held none
+    """
+    return [
+        (
+            "group.step",
+            {
+                "member": member,
+                "fault": fault,
+                "act": step["act"],
+                "why": step["why"],
+                "source": member,
+                "wall_ns": step["wall_ns"],
+            },
+        )
+        for step in steps
+    ]
+
+
 # ---------------------------------------------------------------- targets
 
 
-def leader_of(statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Return the member that says itself that it leads; of several, the one of the highest term.
-
-    A leader that was cut off may believe for a while that it still leads, in an older term.
-    """
-    leaders = [(status["term"] or 0, member) for member, status in statuses.items() if status["role"] == "leader"]
-    return max(leaders)[1] if leaders else None
+def takes_away(record: Mapping[str, Any]) -> bool:
+    """Whether a fault keeps its member from its peers while it is held; of one that is not known that is assumed."""
+    if not record:
+        return True
+    if record["action"] == "partition":
+        return bool(record["isolate"] != "clients")
+    return not AGENT_ACTIONS[record["action"]].stays_with_peers
 
 
 def choose_target(target: str, statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -375,27 +400,6 @@ def choose_target(target: str, statuses: Mapping[str, Mapping[str, Any]]) -> str
         number = int(target.partition(" ")[2] or 1)
         return followers[number - 1] if number <= len(followers) else None
     return target
-
-
-def leaves_majority(target: str, statuses: Mapping[str, Mapping[str, Any]], members: int) -> bool:
-    """Whether a majority of the members works without the target, as they say themselves."""
-    left = sum(1 for member, status in statuses.items() if member != target and status["role"] in ROLES)
-    return left * 2 > members
-
-
-def is_settled(statuses: Mapping[str, Mapping[str, Any]], members: int, target: str) -> bool:
-    """Whether these answers decide the target, though not all members have answered yet.
-
-    They do when a majority follows one leader in one term, that leader says the same itself, and a named target is
-    among them: no other leader can have a higher term then. A follower is chosen among all of them.
-    """
-    leader = leader_of(statuses)
-    role = role_of(target)
-    if leader is None or role == "follower" or (role is None and target not in statuses):
-        return False
-    word = (statuses[leader]["leader_id"], statuses[leader]["term"])
-    agreeing = sum(1 for status in statuses.values() if (status["leader_id"], status["term"]) == word)
-    return agreeing * 2 > members
 
 
 # ---------------------------------------------------------------- the director
@@ -446,6 +450,7 @@ class FaultDirector:
         }
         self._keepalive: threading.Thread | None = None
         self._held: dict[str, str] = {}  # token -> member
+        self._one_at_a_time = threading.Lock()  # of the faults that keep a majority, from the look to the signal
         # What on_index reads and writes; each is one reference, so no lock is needed.
         self._next_at = sys.maxsize
         self._current = -1
@@ -471,6 +476,8 @@ class FaultDirector:
             "requested_wall_ns": None,  # this host's clock, like delay_ms
             "delay_ms": None,  # from the request to the signal
             "attempts": 0,
+            # With keep_majority: who made the majority without the target, by the system's own word, when it struck.
+            "majority_left": None,
             "member": None,
             "member_id": None,
             "role": None,
@@ -497,6 +504,7 @@ class FaultDirector:
             "healed_by": None,
             "heal_index_called": None,  # index of the operation that asked for the heal
             "heal_error": None,
+            "group_steps": [],  # what its heal did to bring the member back into its group: {act, why, wall_ns}
         }
 
     # ------------------------------------------------------------ arming
@@ -640,28 +648,47 @@ class FaultDirector:
         )
         deadline = time.monotonic() + AIM_TIMEOUT_S
         reason = f"no member was the {spec.target}"
+        kept = MajorityKept(list(self._links)) if spec.keep_majority else None
         while True:
             record["attempts"] += 1
-            statuses = self._ask_roles(spec)
-            member = choose_target(spec.target, statuses)
-            if member is not None and spec.keep_majority and not leaves_majority(member, statuses, len(self._links)):
-                reason = f"no majority of the members would be left without {member}"
-            elif member is not None:
-                try:
-                    reply = self._fire(spec, record["token"], member)
-                except AgentError as error:
-                    # It may have fired. Trying another member could make two faults of one.
-                    reason = f"whether it struck is not known: {error}"
-                    break
-                if reply["fired"]:
-                    self._note_fired(record, reply["record"], statuses)
-                    return True
-                reason = reply["reason"]
+            # Two faults that look at once would both find a majority, and take it away together.
+            with self._one_at_a_time if kept is not None else nullcontext():
+                statuses = self._ask_roles(spec)
+                member = choose_target(spec.target, statuses)
+                refused = None
+                if member is not None and kept is not None:
+                    refused = kept.why_not(member, statuses, self._is_away)
+                    record["majority_left"] = kept.counted
+                if refused is not None:
+                    reason = refused
+                elif member is not None:
+                    try:
+                        reply = self._fire(spec, record["token"], member)
+                    except AgentError as error:
+                        # It may have fired. Trying another member could make two faults of one.
+                        reason = f"whether it struck is not known: {error}"
+                        break
+                    if reply["fired"]:
+                        self._note_fired(record, reply["record"], statuses)
+                        return True
+                    reason = reply["reason"]
             if time.monotonic() >= deadline or self._closing.wait(0.005):
                 break
         record["reason"] = reason
         self._emit("fault.missed", {"fault": spec.id, "reason": reason, "attempts": record["attempts"]})
         return False
+
+    def _is_away(self, member: str, status: Mapping[str, Any]) -> bool:
+        """Whether a fault takes a member from its peers now, or is about to."""
+        with self._lock:
+            struck = {token for token, holder in self._held.items() if holder == member}
+        # What is healed is held by its agent no more; what was sent and not answered is not on record yet.
+        tokens = {*status["holding"], *(token for token in struck if not self._by_token(token).get("fired"))}
+        return any(takes_away(self._by_token(token)) for token in tokens)
+
+    def _by_token(self, token: str) -> Mapping[str, Any]:
+        """Return the record of a fault of this director, nothing for another's."""
+        return next((record for record in self._records.values() if record["token"] == token), {})
 
     def _ask_roles(self, spec: FaultSpec) -> dict[str, dict[str, Any]]:
         """Ask all agents at once for their member's role; return as soon as the answers decide."""
@@ -678,7 +705,7 @@ class FaultDirector:
                     continue
                 if status["ok"]:
                     statuses[asked[answered]] = status
-                if not spec.keep_majority and is_settled(statuses, len(self._links), spec.target):
+                if not spec.keep_majority and is_settled(statuses, len(self._links), spec.target, role_of(spec.target)):
                     break
         except FuturesTimeoutError:
             # Who has not answered by now has no say in this attempt.
@@ -944,6 +971,9 @@ class FaultDirector:
         for name, wall_ns in heal_events(done):
             stamp = {"source": done["member"], "wall_ns": wall_ns}
             self._emit(name, {"fault": record["fault"], "member": done["member"], "by": done["healed_by"], **stamp})
+        if done["healed_wall_ns"] is not None:
+            for name, data in group_events(done["member"], record["group_steps"], record["fault"]):
+                self._emit(name, data)
 
     def _heal(self) -> None:
         """Heal what this director fired, on all hosts at once."""

@@ -43,6 +43,10 @@ CHANGE_TIMEOUT_S = 90.0
 PATIENCE_S = 15.0
 # A member that was expelled goes into error a moment before it begins to come back by itself, in s.
 ERROR_PATIENCE_S = 3.0
+# How long one that tries to come back by itself is left alone, in s. Its first attempt comes at once, and one that
+# finds the group takes a few seconds; after one that fails MySQL pauses 300 s, which no setting shortens
+# (https://dev.mysql.com/doc/refman/8.4/en/group-replication-responses-failure-rejoin.html). STOP ends the procedure.
+REJOIN_PATIENCE_S = 10.0
 
 # Lock (GET_LOCK) that who bootstraps holds on the servers of all members, from before it looks until it is online.
 BOOTSTRAP_LOCK = "failover-lab.bootstrap"
@@ -160,16 +164,17 @@ def decide(
         return Step(Act.DONE, f"{me} is {own.role.lower()}")
     if own.state == State.RECOVERING and own.has_quorum:
         return Step(Act.WAIT, "it recovers what it has missed")
-    if own.rejoins:
-        return Step(Act.WAIT, "it comes back by itself")
     working = sorted(name for name, view in views.items() if view.is_working)
     if own.state == State.OFFLINE and working:
         return Step(Act.JOIN, f"{working[0]} is in a group that can decide")
     if own.state != State.OFFLINE:
-        in_error = own.state == State.ERROR
-        why = "it is in error" if in_error else "it reaches no majority of its group"
-        patient = lost_for_s.get(me, 0.0) < (ERROR_PATIENCE_S if in_error else PATIENCE_S)
-        return Step(Act.WAIT if patient else Act.LEAVE, why)
+        if own.rejoins:
+            why, patience_s = "MySQL pauses between its own attempts to come back", REJOIN_PATIENCE_S
+        elif own.state == State.ERROR:
+            why, patience_s = "it is in error", ERROR_PATIENCE_S
+        else:
+            why, patience_s = "it reaches no majority of its group", PATIENCE_S
+        return Step(Act.WAIT if lost_for_s.get(me, 0.0) < patience_s else Act.LEAVE, why)
     silent = {name: view.error for name, view in views.items() if view.error is not None}
     if silent:
         told = "; ".join(f"{name}: {error}" for name, error in silent.items())
@@ -187,7 +192,7 @@ def _begin(
     # Only one of those that are out takes the others out, so that nobody is released twice.
     out = sorted(name for name, view in views.items() if view.state == State.OFFLINE)
     inside = sorted(name for name, view in views.items() if view.state != State.OFFLINE)
-    lost = [name for name in inside if lost_for_s.get(name, 0.0) >= PATIENCE_S and not views[name].rejoins]
+    lost = [name for name in inside if lost_for_s.get(name, 0.0) >= PATIENCE_S]
     if inside:
         if lost and me == out[0]:
             return Step(Act.RELEASE, f"{lost[0]} holds on to a group without a majority", lost[0])
@@ -199,7 +204,7 @@ def _begin(
     ]
     if not complete:
         sets = "; ".join(f"{name} has {view.gtid_executed or 'none'}" for name, view in sorted(views.items()))
-        return Step(Act.WAIT, f"the members' data have parted, none has the transactions of all: {sets}")
+        return Step(Act.WAIT, f"data have diverged, and no member has every transaction: {sets}")
     if me == complete[0]:
         return Step(Act.BOOTSTRAP, "no member is in a group, and this one has the transactions of all")
     return Step(Act.WAIT, f"{complete[0]} makes the group")
@@ -508,6 +513,7 @@ class GroupKeeper:
             "localhost", 0, "root", "", unix_socket=config.socket, timeout_s=VIEW_TIMEOUT_S
         )
         self._lost_since: dict[str, float] = {}
+        self._foreign: tuple[str, float] | None = None  # transactions that nobody else has, and since when
         self.steps: list[dict[str, Any]] = []
 
     @property
@@ -537,9 +543,11 @@ class GroupKeeper:
     def ensure(self, timeout_s: float) -> dict[str, View]:
         """Act until the member is a full one of a working group; return all views.
 
-        LabError with each member's state where the time is over before.
+        LabError with each member's state where the time is over before, and where its data keep it out.
         """
         deadline = time.monotonic() + timeout_s
+        # What an earlier call saw of the others says nothing about how long they have been lost now.
+        self._lost_since, self._foreign = {}, None
         failed = ""
         while True:
             views = self.look()
@@ -568,9 +576,39 @@ class GroupKeeper:
                     self._do(step)
                 failed = ""
             except OSError as error:
+                if step.act == Act.JOIN:
+                    self._check_data(str(error.strerror or error))
                 # What stands against it now may be gone at the next look.
                 failed = f" (the last try said: {error.strerror or error})"
                 time.sleep(LOOK_INTERVAL_S)
+
+    def _check_data(self, refusal: str) -> None:
+        """Raise LabError where a join was refused and the member has transactions that nobody in the group has.
+
+        No attempt can succeed then, and the lab throws no data away by itself.
+        """
+        views = self.look()
+        own = views[self._member]
+        working = {name: view for name, view in views.items() if view.is_working}
+        if own.error is not None or not working:
+            return
+        try:
+            foreign = {name: self._lacks(view.gtid_executed, own.gtid_executed) for name, view in working.items()}
+        except OSError:
+            return
+        if not all(foreign.values()):
+            self._foreign = None
+            return
+        name, transactions = next(iter(foreign.items()))
+        # A member that still applies what it has received lacks that for a while.
+        if self._foreign is None or self._foreign[0] != transactions:
+            self._foreign = (transactions, time.monotonic())
+        if time.monotonic() - self._foreign[1] >= PATIENCE_S:
+            raise LabError(
+                f"{self._member} cannot come back into its group: its data have diverged. It has transactions that "
+                f"{name} lacks: {transactions}; START GROUP_REPLICATION said: {refusal}. To give up its copy, take the "
+                "lab down and bring it up again."
+            )
 
     def _bootstrap(self) -> None:
         """Make the group, where that is still right once nobody else can; nothing happens where it is not."""
@@ -610,8 +648,12 @@ class GroupKeeper:
         cursor.execute("START GROUP_REPLICATION USER = %s, PASSWORD = %s", (self._config.user, self._config.password))
 
     def _contains(self, whole: str, part: str) -> bool:
-        if not part or whole == part:
-            return True
+        return whole == part or not self._lacks(whole, part)
+
+    def _lacks(self, whole: str, part: str) -> str:
+        """Return which transactions of the second GTID set the first one has not."""
+        if not part:
+            return ""
         with connected(self._addresses[self._member]) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT GTID_SUBSET(%s, %s)", (part, whole))
-            return bool(cursor.fetchone()[0])
+            cursor.execute("SELECT GTID_SUBTRACT(%s, %s)", (part, whole))
+            return str(cursor.fetchone()[0]).replace("\n", "")

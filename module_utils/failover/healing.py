@@ -12,14 +12,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
-from .faults import heal_events
+from .faults import group_events, heal_events, place_event
 from .group_replication import GroupMember, addresses_of, compare_tables, describe, is_online
 from .mysql_observe import MySQLAddress, greeting_version
 from .shapes import Event, LabError
@@ -29,8 +29,18 @@ SAMPLE_TIMEOUT_S = 0.5
 # An agent that cannot be asked is asked again after this time, and for so long, in s: systemd restarts it within 10.
 AGENT_RETRY_S = 0.5
 AGENT_PATIENCE_S = 30.0
+# A member of a group that is no full one so long after the heal is brought back once more, in s: it may be expelled
+# just then, for what it missed before.
+WHOLE_AGAIN_S = 5.0
+# Kept of the time for the agents' answers, in s: an agent says better why a member is not back than silence does.
+ANSWER_S = 2.0
 # Hashing all data is work for the members: where it differed, it is done again after this time, in s.
 HASH_RETRY_S = 0.1
+
+
+def is_whole(state: Mapping[str, Any]) -> bool:
+    """Whether a sampled member of a group is a full one that knows its primary; a silent one is another matter."""
+    return not state["reachable"] or (is_online(state) and state["leader_id"] is not None)
 
 
 class Watched(Protocol):
@@ -127,6 +137,8 @@ class _Healed:
     earlier: list[dict[str, Any]] = field(default_factory=list)
     clock: ClockOffset = field(default_factory=lambda: ClockOffset(0, 0))
     error: str | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)  # what brought back a member that held no fault
+    lacks: str | None = None  # why such a member is not back
 
 
 class Healer:
@@ -170,6 +182,7 @@ class Healer:
                 self._watched = {member: MySQLWatched(address) for member, address in endpoints.items()}
         except ValueError as error:
             raise LabError(str(error)) from None
+        self._in_group = account is not None
         self._timeout_s = timeout_s
         self._interval_s = sample_interval_ms / 1000
         self._source = source
@@ -188,7 +201,9 @@ class Healer:
             as after a restart, is not healed here, and its record would be heard of by nobody
         :returns: ``healed`` (records of the agents, each with ``phases_ms``), ``earlier`` (those of ``records_of`` that
             were healed before), ``errors`` (member -> text), ``converged`` (None where nobody waited for it),
-            ``duration_ms``, ``reasons`` (why not), ``samples``, ``revision``, ``hashes`` and ``started_wall_ns``.
+            ``duration_ms``, ``reasons`` (why not), ``samples``, ``revision``, ``hashes``, ``started_wall_ns`` and
+            ``rejoined`` (steps that brought members without a fault back into their group: {member, act, why, wall_ns};
+            those of a fault's heal are ``group_steps`` of its record).
         """
         samplers = [
             threading.Thread(target=self._sample, args=(member,), name=f"sample-{member}", daemon=True)
@@ -199,7 +214,10 @@ class Healer:
         for sampler in samplers:
             sampler.start()
         with ThreadPoolExecutor(max_workers=max(1, len(self._agents))) as pool:
-            asked = {m: pool.submit(self._heal, m, faults, records_of, deadline) for m in self._agents}
+            whole = converge and self._in_group
+            asked = {m: pool.submit(self._heal, m, faults, records_of, deadline, whole) for m in self._agents}
+            first = dict(asked)
+            more: list[tuple[str, Future[_Healed]]] = []
             healed_ns: int | None = None
             compared: dict[str, Any] = {}
             reasons = ["nothing was looked at"]
@@ -219,9 +237,15 @@ class Healer:
                         time.sleep(HASH_RETRY_S)
                 if not reasons or time.monotonic() >= deadline:
                     break
+                if whole and healed_ns is not None and time.monotonic_ns() - healed_ns > WHOLE_AGAIN_S * 1e9:
+                    again = [m for m, state in states.items() if m in self._agents and not is_whole(state)]
+                    asked = {m: pool.submit(self._heal, m, [], (), deadline, whole) for m in again}
+                    more += asked.items()
+                    healed_ns = None if again else healed_ns
                 time.sleep(self._interval_s)
             self._stop.set()
-            answers = {member: answer.result() for member, answer in asked.items()}
+            answers = {member: answer.result() for member, answer in first.items()}
+            later = [(member, answer.result()) for member, answer in more]
         for sampler in samplers:
             sampler.join()
         closing: list[AgentClient | Watched | EtcdHttp] = [
@@ -240,6 +264,13 @@ class Healer:
                 self._note_heal(record)
                 phases = self._phases(record, answer.clock, started_wall_ns)
                 healed.append(record | {"phases_ms": phases | {"converged": duration_ms}})
+        rejoined = []
+        for member, answer in (*answers.items(), *later):
+            rejoined += [{"member": member, **step} for step in answer.steps]
+            for name, data in group_events(member, answer.steps, None):
+                self.events.append(place_event(name, data, member))
+            if answer.lacks is not None and not converged:
+                reasons = [*reasons, answer.lacks]
         earlier = [record for answer in answers.values() for record in answer.earlier]
         for record in earlier:
             self._note_heal(record)
@@ -258,22 +289,32 @@ class Healer:
             "revision": compared.get("revision"),
             "hashes": compared.get("hashes"),
             "started_wall_ns": started_wall_ns,
+            "rejoined": rejoined,
         }
 
     # ------------------------------------------------------------ healing
 
-    def _heal(self, member: str, faults: Sequence[str] | None, records_of: Sequence[str], deadline: float) -> _Healed:
-        """Have one agent heal; one that cannot be reached is asked again for a while."""
+    def _heal(
+        self, member: str, faults: Sequence[str] | None, records_of: Sequence[str], deadline: float, whole: bool
+    ) -> _Healed:
+        """Have one agent heal; one that cannot be reached is asked again for a while.
+
+        :param whole: the agent brings a member of a group back into it, too, whether it held a fault or not
+        """
         client, answer = self._agents[member], _Healed()
         patient_until = min(deadline, time.monotonic() + AGENT_PATIENCE_S)
-        fields = {"records_of": list(records_of)} | ({} if faults is None else {"faults": list(faults)})
+        fields: dict[str, Any] = {"records_of": list(records_of)} | ({} if faults is None else {"faults": list(faults)})
+        if whole:
+            fields["whole_within_s"] = max(0.0, deadline - time.monotonic() - ANSWER_S)
         while True:
             try:
                 reply = client.request("heal", fields, timeout_s=max(0.1, deadline - time.monotonic()))
                 if reply["ok"]:
                     answer.clock, _ = client.measure_clock()
                     answer.records, answer.error = reply["records"], None
-                    answer.earlier = reply.get("earlier", [])  # an agent of before this was there has none
+                    # An agent of before these were there has none.
+                    answer.earlier, answer.steps = reply.get("earlier", []), reply.get("steps", [])
+                    answer.lacks = reply.get("lacks")
                 else:
                     answer.error = reply["error"]
                 return answer
@@ -283,6 +324,10 @@ class Healer:
                 return answer
 
     def _note_heal(self, record: Mapping[str, Any]) -> None:
+        if record["healed_wall_ns"] is not None:
+            steps = record.get("group_steps", [])
+            for name, data in group_events(record["member"], steps, record["fault"]):
+                self.events.append(place_event(name, data, record["member"]))
         for name, wall_ns in heal_events(record):
             data = {key: record[key] for key in ("fault", "member", "action")} | {"by": record["healed_by"]}
             self.events.append(Event(wall_ns, record["member"], name, data))
@@ -395,6 +440,7 @@ def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | Non
         "revision": None,
         "hashes": None,
         "started_wall_ns": time.time_ns(),
+        "rejoined": [],
     }
 
 

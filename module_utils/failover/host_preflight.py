@@ -142,6 +142,18 @@ def containers_of(lab_name: str, listing: str, alive: Callable[[int], bool]) -> 
     return found
 
 
+def foreign_containers(network: str, lab_name: str, listing: str) -> list[str]:
+    """Return the containers on a network that are not the lab's, running or not; podman keeps the network for them.
+
+    :param listing: ``podman ps --all --format json``
+    """
+    return sorted(
+        item["Names"][0]
+        for item in json.loads(listing or "[]") or []
+        if network in (item.get("Networks") or []) and (item.get("Labels") or {}).get("failover-lab.name") != lab_name
+    )
+
+
 def _process_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").is_dir()
 
@@ -169,7 +181,8 @@ def inspect_host(
     """Look at this machine and return what it offers and every problem found.
 
     Shape: ``{cgroup_layout, runtime, podman_version, nofile_limit, disk_free_mb: {folder: n}, memory_available_mb,
-    containers: {name: ...}, networks: [name], problems: [{what, try}]}``. Nothing is changed.
+    containers: {name: ...}, foreign_containers: [name], networks: [name], problems: [{what, try}]}``. Nothing is
+    changed.
     """
     problems: list[Problem] = []
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
@@ -230,6 +243,7 @@ def inspect_host(
         "disk_free_mb": free,
         "memory_available_mb": memory,
         "containers": containers,
+        "foreign_containers": foreign_containers(lab_name, lab_name, listing),
         "networks": names,
         "images": run(["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]).split() if podman else [],
         "problems": [problem.as_dict() for problem in problems],

@@ -13,6 +13,7 @@ from typing import Any
 from .faults import resolve_repeats
 from .random_faults import RANDOM, check_draw, draw_faults
 from .shapes import LabError
+from .stall import check_stall_timeout
 from .workload import create_simulation, summarize
 
 # The systems an experiment may name; the inventory's group of each has the same name.
@@ -29,12 +30,16 @@ def resolve_experiments(
     seed: int,
     groups: Mapping[str, Sequence[str]],
     repeats: int | Mapping[str, int] = 1,
+    stall_timeout_s: float = float("inf"),
+    operation_budget_ms: int = 0,
 ) -> dict[str, Any]:
     """Check the experiments of a run and place their faults.
 
     :param groups: members by inventory group
     :param repeats: how often the faults of each experiment strike, each time in a slice of the stream of its own; one
         number for all, or by system (1 for one that is not named)
+    :param stall_timeout_s: after so long without an acknowledged operation a repeat is ended; longer than what each
+        fault takes and ``operation_budget_ms`` after it
     :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], repeats, faults: [FaultSpec as
         dict]}], "stream": summary of the stream, "operations": its length}``
     """
@@ -95,6 +100,7 @@ def resolve_experiments(
             faults = resolve_repeats(
                 partial(_faults_of, definition["faults"], seed, members), len(operations), members, times
             )
+            check_stall_timeout(faults, stall_timeout_s, operation_budget_ms)
         except LabError as error:
             raise LabError(f"Experiment {name}: {error}") from error
         plan.append(

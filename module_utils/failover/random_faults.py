@@ -33,7 +33,8 @@ SHORTEST_PART = 20
 # time that the member has to come back before the next fault.
 STRIKES_WITHIN = (0.05, 0.30)
 HEALS_WITHIN = (0.40, 0.60)
-# Where no quorum may be left, no operations come that a heal could wait for: it comes after so many s.
+# Where no operation may get through, none comes that a heal could wait for: it comes after so many s. That is so where
+# no quorum may be left, and where a primary is cut off from its clients alone: its peers see no reason to replace it.
 HEALS_AFTER_S = (1.0, 5.0)
 
 
@@ -63,7 +64,8 @@ def draw_faults(given: str | Mapping[str, Any], seed: int, members: Sequence[str
             fault["from"] = "clients" if len(members) == 1 else source.choice(FROM)
             fault["direction"] = source.choice(DIRECTIONS)
         if fault["action"] != "restart":
-            fault["heal"] = _heal(number, settings, source, is_sole=len(members) == 1)
+            in_time = len(members) == 1 or not settings["keep_majority"] or fault.get("from") == "clients"
+            fault["heal"] = _heal(number, settings, source, in_time=in_time)
         faults.append(fault)
     return faults
 
@@ -86,8 +88,8 @@ def check_draw(given: str | Mapping[str, Any], operations: int, members: Sequenc
         )
 
 
-def _heal(number: int, settings: Mapping[str, Any], source: Random, *, is_sole: bool) -> str:
-    if is_sole or not settings["keep_majority"]:
+def _heal(number: int, settings: Mapping[str, Any], source: Random, *, in_time: bool) -> str:
+    if in_time:
         return f"{source.uniform(*HEALS_AFTER_S):.1f}s"
     return _share(number, settings["count"], source.uniform(*HEALS_WITHIN))
 

@@ -6,6 +6,8 @@ The work folder gets ``history.jsonl`` (a row an operation), ``events.jsonl`` (a
 (how far it is) and, at the end, ``summary.json`` (what :func:`run_workload` returns). An error, a full disk or a
 signal to end stops the workload in order: what was measured is on disk, and the faults are healed.
 
+Where nothing is acknowledged any more the repeat is ended and its faults are healed (stall.py).
+
 With several repeats the stream is cut into as many slices. After each the clients wait, the faults of the slice are
 healed and the members watched until they are equal: each repeat begins on a system that is whole.
 """
@@ -37,6 +39,7 @@ from .prepare import split_endpoint
 from .progress import FAILED, FINISHED, LEADER_TIMEOUT_S, EtcdLeader, ProgressReporter, Tally
 from .results import write_json_atomic
 from .shapes import SCHEMA_VERSION, Event, FaultSpec, HistoryRow, Kind, LabError, Outcome
+from .stall import StallGuard
 from .workload import RETRIEVE, Operation, assign_clients, create_simulation, cut_stream, stream_digest
 
 HISTORY_FILE = "history.jsonl"
@@ -113,6 +116,7 @@ class RunnerConfig:
     work_dir: Path
     faults: Sequence[FaultSpec] = ()
     repeats: int = 1
+    stall_timeout_s: float = float("inf")  # a repeat without an acknowledged operation for so long is ended
     mysql: Mapping[str, str] = field(default_factory=dict)  # MYSQL_ACCOUNT
     source: str = field(default_factory=socket.gethostname)  # who stamps the clients' events
 
@@ -127,6 +131,8 @@ def check_config(config: RunnerConfig) -> None:
         raise LabError(f"rate is {config.rate}; it has to be 0 (closed loop) or operations per second")
     if config.repeats < 1:
         raise LabError(f"repeats is {config.repeats}; it has to be at least 1")
+    if not config.stall_timeout_s > 0:
+        raise LabError(f"stall_timeout_s is {config.stall_timeout_s}; it has to be more than 0 seconds")
     if not config.endpoints:
         raise LabError(f"endpoints of {config.experiment} is empty; give at least one host:port")
     for endpoint in config.endpoints:
@@ -311,6 +317,7 @@ class _Turn:
     began_ns: int  # since the origin
     first_index: int  # of the repeat, whoever's it is
     on_index: Callable[[int], None]
+    ended: threading.Event  # of all clients: nobody sends another operation of this repeat
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -353,10 +360,10 @@ class _ClientThread(threading.Thread):
         self._origin_ns = origin_ns
         self.start()
 
-    def take_turn(self, repeat: range, began_ns: int, on_index: Callable[[int], None]) -> _Turn:
+    def take_turn(self, repeat: range, began_ns: int, on_index: Callable[[int], None], ended: threading.Event) -> _Turn:
         """Begin with this client's operations of a repeat; the turn tells when they are over."""
         first, end = (bisect_left(self._indexes, bound) for bound in (repeat.start, repeat.stop))
-        turn = _Turn(self._indexes[first:end], began_ns, repeat.start, on_index)
+        turn = _Turn(self._indexes[first:end], began_ns, repeat.start, on_index, ended)
         self._turns.put(turn)
         return turn
 
@@ -394,17 +401,17 @@ class _ClientThread(threading.Thread):
         operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, turn.on_index
         number, prefix = self.number, self._config.key_prefix
         interval_ns = 1e9 / self._config.rate if self._config.rate else None
-        stopped = self._stop_run.event
+        stopped, ended = self._stop_run.event, turn.ended
         clock_ns = time.monotonic_ns
         for index in turn.indexes:
-            if stopped.is_set():
+            if stopped.is_set() or ended.is_set():
                 return
             intended_ns = None
             if interval_ns is not None:
                 intended_ns = turn.began_ns + int((index - turn.first_index) * interval_ns)
                 ahead_ns = origin_ns + intended_ns - clock_ns()
                 # Behind the plan, operations follow each other at once; their lateness stands in the history.
-                if ahead_ns > 0 and stopped.wait(ahead_ns / 1e9):
+                if ahead_ns > 0 and ended.wait(ahead_ns / 1e9):
                     return
             operation = operations[index]
             kind, device = operation[0], operation[1]
@@ -530,6 +537,7 @@ class _Run:
         self._repeats: list[dict[str, Any]] = []
         self._records: list[dict[str, Any]] = []
         self._unhealed: list[str] = []  # tokens of the latest repeat's faults
+        self._left_out = 0  # operations of repeats that were ended early
         self._unequal: str | None = None  # why the members were not equal after a repeat
         self._digest = stream_digest(operations)
         self._stop = _Stop()
@@ -634,20 +642,42 @@ class _Run:
         # The first begins at the origin, where a rate's plan begins.
         began_ns = time.monotonic_ns() - origin_ns if number > 1 else 0
         described = {"repeat": number, "first_index": repeat.start, "end_index": repeat.stop}
-        self._repeats.append({**described, "began_ns": began_ns, "ended_ns": began_ns, "convergence": None})
+        self._repeats.append(
+            {**described, "began_ns": began_ns, "ended_ns": began_ns, "stalled": None, "convergence": None}
+        )
         if self._config.repeats > 1:
             self._emit("repeat.started", described)
             self._progress.begin_repeat(number, self._config.repeats)
         on_index = self._director.on_index if self._director is not None else _nothing_due
-        turns = [thread.take_turn(repeat, began_ns, on_index) for thread in self._threads]
-        for turn in turns:
+        done_before = self._done()
+        ended = threading.Event()
+        turns = [thread.take_turn(repeat, began_ns, on_index, ended) for thread in self._threads]
+        guard = StallGuard(self._tallies, self._config.stall_timeout_s, time.monotonic_ns() - origin_ns)
+        while waiting := [turn for turn in turns if not turn.over.is_set()]:
             # A signal that reaches another thread is handled here, but wakes nobody who waits without an end.
-            while not turn.over.wait(SIGNAL_CHECK_S):
-                continue
+            waiting[0].over.wait(SIGNAL_CHECK_S)
+            if self._stop.event.is_set():
+                ended.set()
+            elif not ended.is_set() and guard.is_stalled(time.monotonic_ns() - origin_ns):
+                ended.set()
+                self._note_stall(number, guard)
+        if self._repeats[-1]["stalled"] is not None:
+            left_out = len(repeat) - (self._done() - done_before)
+            self._left_out += left_out
+            self._repeats[-1]["stalled"]["left_out"] = left_out
         self._repeats[-1]["ended_ns"] = max(began_ns, *(tally.last_complete_ns for tally in self._tallies))
         self._cpu_s += time.process_time() - cpu_before_s
         if self._config.repeats > 1:
             self._emit("repeat.finished", {"repeat": number})
+
+    def _note_stall(self, number: int, guard: StallGuard) -> None:
+        """Say that a repeat ends here, as nothing is acknowledged any more."""
+        stalled = {"since_ns": guard.since_ns, "tried_s": guard.tried_ns / 1e9, "done": self._done()}
+        self._repeats[-1]["stalled"] = stalled
+        self._emit("repeat.stalled", {"repeat": number, **stalled})
+        self._progress.tell_fault(
+            "stall", f"nothing was acknowledged for {stalled['tried_s']:.0f} s: the repeat ends, and all is healed"
+        )
 
     def _recover(self, number: int) -> bool:
         """Put the system right after a repeat and get ready for the next; False where there will be none.
@@ -680,7 +710,7 @@ class _Run:
 
     def _end(self) -> None:
         """Close everything, whatever happened before."""
-        early = self._stop.event.is_set() or self._done() < len(self._operations)
+        early = self._stop.event.is_set() or self._done() + self._left_out < len(self._operations)
         if early and self._unequal is None:
             self._stop.event.set()
         for thread in self._threads:

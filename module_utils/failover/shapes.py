@@ -102,7 +102,8 @@ class Event:
     ``client.members_discovered`` ``client.connected``
     ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
-    ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``server.election_started``
+    ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``group.step`` ``repeat.stalled``
+    ``server.election_started``
     ``server.leader_elected`` ``server.leader_lost`` ``server.started`` ``server.stopped``
     ``cluster.sample`` ``cluster.converged``.
     """
@@ -188,8 +189,9 @@ EXPERIMENT_KEYS = (
     "members",  # member name -> {"client_url" or "address"}
     "faults",  # [FaultSpec as dict + "record": what really happened]
     # One object a repeat: {"repeat": from 1, "first_index", "end_index" (exclusive), "began_ns", "ended_ns" (of the
-    # history's clock; the end is that of its last operation), "convergence"}. Between two repeats nobody tries
-    # anything.
+    # history's clock; the end is that of its last operation), "stalled" (null, or of one that was ended as nothing
+    # was acknowledged {"since_ns", "tried_s", "done", "left_out": operations never sent}), "convergence"}. Between two
+    # repeats nobody tries anything.
     "repeats",
     "origin_wall_ns",
     "workload",  # summary of workload_run: duration_s, ops_per_s, outcomes, client_cpu_s, digest

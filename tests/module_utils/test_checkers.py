@@ -262,6 +262,31 @@ def test_a_history_that_is_not_the_stream(
     assert wrong(checks) <= {"history"}
 
 
+@pytest.mark.parametrize("clients", [1, 4])
+def test_a_repeat_that_was_ended_is_named_and_nothing_else_is_wrong(plant: PlantIt, clients: int) -> None:
+    """What was never sent is no hole of the history, no failed operation, and no write of unknown outcome."""
+    made, checks = plant("stalled", clients=clients, repeats=2)
+    left_out = made.details["indices"]
+    assert wrong(checks) == set()
+    assert wrong(checks, Verdict.UNKNOWN) == {"stall"}
+    assert checks["stall"].summary.startswith("Repeat 1 was ended early: no operation was acknowledged for 180 s")
+    assert checks["history"].evidence["left_out"]["count"] == len(left_out)
+    assert sum(checks["outcomes"].evidence["totals"].values()) == checks["history"].evidence["rows"]
+    assert "not_ok" not in checks["outcomes"].evidence
+    assert "unknown writes" not in checks
+
+
+def test_a_hole_before_the_end_of_a_stalled_repeat_is_still_a_hole(plant: PlantIt, tmp_path: Path) -> None:
+    made, _ = plant("stalled", "E1-mysql", repeats=2)
+    folder = tmp_path / "run" / "E1-mysql"
+    to_jsonl(folder)
+    lines = (folder / "history.jsonl").read_text().splitlines(keepends=True)
+    hole = made.details["indices"][0] - 5
+    (folder / "history.jsonl").write_text("".join(line for line in lines if not line.startswith(f"[{hole},")))
+    history = next(check for check in verify_experiment(folder) if check.name == "history")
+    assert (history.verdict, history.evidence["missing"]["listed"]) == (Verdict.INVALID, [hole])
+
+
 def test_a_cut_line_makes_the_history_unknown(plant: PlantIt, tmp_path: Path) -> None:
     plant(None, "E1-mysql")
     folder = tmp_path / "run" / "E1-mysql"

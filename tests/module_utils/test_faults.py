@@ -23,15 +23,15 @@ from failover.faults import (
     FaultDirector,
     choose_target,
     fault_of,
-    is_settled,
-    leader_of,
-    leaves_majority,
     place_event,
     read_plan,
     resolve,
     resolve_plan,
     resolve_repeats,
+    role_of,
+    takes_away,
 )
+from failover.quorum import is_settled, leader_of
 from failover.service import process_state
 from failover.shapes import FaultSpec, LabError
 from fault_doubles import KEY, ROOT, Lab, lab_in, wait_until
@@ -273,7 +273,7 @@ def test_the_follower_is_the_first_by_name() -> None:
     ],
 )
 def test_a_majority_settles_who_leads(statuses: dict[str, dict[str, Any]], target: str, settled: bool) -> None:
-    assert is_settled(statuses, 3, target) is settled
+    assert is_settled(statuses, 3, target, role_of(target)) is settled
 
 
 # ---------------------------------------------------------------- the director
@@ -446,8 +446,63 @@ def test_a_fault_that_would_leave_no_majority_is_missed(lab: Lab, monkeypatch: p
     wait_until(lambda: bool(emitted.named("fault.missed")))
     first, second = director.close(heal=True)
     assert first["fired"]
-    assert (second["fired"], second["reason"]) == (False, "no majority of the members would be left without etcd2")
+    assert not second["fired"]
+    assert second["reason"].startswith("without etcd2 only 1 of 3 members would be left that count (etcd1 is ")
+    assert second["majority_left"] == ["etcd3"]
     assert lab.running("etcd2")
+
+
+def test_two_faults_at_once_do_not_take_the_majority_together(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would leave a majority if it were alone."""
+    monkeypatch.setattr(faults, "AIM_TIMEOUT_S", 0.5)
+    specs = [
+        FaultSpec("F1", "kill", "etcd1", 5, "end", keep_majority=True),
+        FaultSpec("F2", "pause", "etcd3", 5, "end", keep_majority=True),
+    ]
+    director = FaultDirector(specs, lab.add_agents(), KEY, Emitted())
+    director.arm()
+    drive(director, 20)
+    wait_until(lambda: all(settled.is_set() for settled in director._settled.values()))
+    records = director.close(heal=True)
+    assert sorted(record["fired"] for record in records) == [False, True]
+    (struck,) = [record for record in records if record["fired"]]
+    (missed,) = [record for record in records if not record["fired"]]
+    assert f"{struck['member']} is held by a fault" in missed["reason"]
+    assert sorted(struck["majority_left"]) == sorted({*MEMBERS} - {struck["member"]})
+
+
+def test_a_member_that_is_behind_makes_no_majority(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds no fault and answers as a follower: a host counts it, etcd does not before it has caught up."""
+    monkeypatch.setattr(faults, "AIM_TIMEOUT_S", 0.4)
+    specs = [FaultSpec("F1", "kill", "etcd3", 5, "end", keep_majority=True)]
+    agents, emitted = lab.add_agents(), Emitted()
+    lab.cluster.members["etcd1"].applied = 3
+    director = FaultDirector(specs, agents, KEY, emitted)
+    director.arm()
+    drive(director, 20)
+    wait_until(lambda: bool(emitted.named("fault.missed")))
+    (record,) = director.close()
+    assert "etcd1 is still catching up" in record["reason"]
+    assert lab.running("etcd3")
+
+
+@pytest.mark.parametrize(
+    ("fault", "away"),
+    [
+        ({"action": "kill", "isolate": None}, True),
+        ({"action": "restart", "isolate": None}, True),
+        ({"action": "pause", "isolate": None}, True),
+        ({"action": "disk_full", "isolate": None}, True),
+        ({"action": "slow_disk", "isolate": None}, False),
+        ({"action": "slow_network", "isolate": None}, False),
+        ({"action": "partition", "isolate": "peers"}, True),
+        ({"action": "partition", "isolate": "both"}, True),
+        ({"action": "partition", "isolate": "clients"}, False),
+        ({}, True),
+    ],
+)
+def test_a_fault_may_leave_its_member_with_its_peers(fault: dict[str, Any], away: bool) -> None:
+    assert takes_away(fault) is away
 
 
 def test_a_follower_and_a_name_are_hit_too(lab: Lab) -> None:
@@ -831,13 +886,3 @@ def test_a_plan_comes_back_from_data() -> None:
 def test_a_majority_that_cannot_be_kept_is_refused(fault: dict[str, Any], members: list[str], text: str) -> None:
     with pytest.raises(LabError, match=text):
         resolve(fault, 1000, members)
-
-
-def test_members_that_work_make_the_majority() -> None:
-    def statuses(*roles: str) -> dict[str, dict[str, Any]]:
-        return {member: {"role": role} for member, role in zip(MEMBERS, roles, strict=False)}
-
-    assert leaves_majority("etcd1", statuses("leader", "follower", "follower"), 3)
-    assert not leaves_majority("etcd1", statuses("leader", "follower", "unknown"), 3)
-    assert not leaves_majority("etcd1", statuses("leader", "follower"), 3)
-    assert leaves_majority("etcd3", statuses("leader", "follower", "unknown"), 3)

@@ -15,6 +15,7 @@ from failover import group_replication
 from failover.group_replication import (
     ERROR_PATIENCE_S,
     PATIENCE_S,
+    REJOIN_PATIENCE_S,
     Act,
     GroupConfig,
     GroupKeeper,
@@ -106,7 +107,7 @@ def test_no_group_is_made_while_a_member_does_not_answer() -> None:
 def test_data_that_parted_is_told_and_nobody_makes_a_group() -> None:
     views = {"group1": out("group1", "g:1-9,h:1-1"), "group2": out("group2", "g:1-10"), "group3": out("group3")}
     assert set(acts(views).values()) == {Act.WAIT}
-    assert "have parted" in decide("group3", views, contains, {}).why
+    assert "data have diverged, and no member has every transaction" in decide("group3", views, contains, {}).why
 
 
 def test_a_member_that_is_out_joins_a_group_that_can_decide() -> None:
@@ -122,12 +123,21 @@ def test_a_member_that_recovers_is_waited_for() -> None:
     assert acts(views)["group3"] == Act.WAIT
 
 
-def test_a_member_in_error_leaves_to_join_unless_it_comes_back_by_itself() -> None:
+def test_a_member_in_error_leaves_to_join() -> None:
     views = {"group1": online("group1"), "group2": online("group2"), "group3": out("group3", state=State.ERROR)}
     assert acts(views, {"group3": 0.1})["group3"] == Act.WAIT
     assert acts(views, {"group3": ERROR_PATIENCE_S})["group3"] == Act.LEAVE
+
+
+def test_nobody_waits_for_the_pause_between_two_attempts_of_mysql() -> None:
+    views = {"group1": online("group1"), "group2": online("group2"), "group3": out("group3", state=State.ERROR)}
     views["group3"] = replace(views["group3"], rejoins=True)
-    assert acts(views, LONG)["group3"] == Act.WAIT
+    assert acts(views, {"group3": REJOIN_PATIENCE_S - 1})["group3"] == Act.WAIT
+    step = decide("group3", views, contains, {"group3": REJOIN_PATIENCE_S})
+    assert step == Step(Act.LEAVE, "MySQL pauses between its own attempts to come back")
+    # Also where the others are out, and it alone holds on: they take it out, and all come together anew.
+    views["group1"], views["group2"] = out("group1"), out("group2")
+    assert decide("group1", views, contains, LONG).act == Act.RELEASE
 
 
 def test_a_member_without_a_majority_gets_time_before_it_leaves() -> None:
@@ -270,6 +280,42 @@ def test_a_refusal_is_tried_again_and_told(monkeypatch: pytest.MonkeyPatch) -> N
     group.servers["group1"].refuses = ["no"] * 50
     with pytest.raises(LabError, match=r"the last try said: no\)"):
         keeper("group1").ensure(0.5)
+
+
+def test_a_member_that_pauses_is_made_to_rejoin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_replication, "REJOIN_PATIENCE_S", 0.3)
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    group.servers["group3"].state, group.servers["group3"].rejoins = "ERROR", 1
+    waiting = keeper("group3")
+    waiting.ensure(20)
+    assert [step["act"] for step in waiting.steps] == ["leave", "join"]
+    assert (group.servers["group3"].state, group.servers["group3"].rejoins) == ("ONLINE", 0)
+
+
+def test_patience_begins_with_each_heal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier heal saw of a member long ago must not have it thrown out at once now."""
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    group.servers["group3"].state = "ERROR"
+    waiting = keeper("group3")
+    waiting._lost_since["group3"] = -1000.0
+    with pytest.raises(LabError, match="it is in error"):
+        waiting.ensure(0.3)
+    assert waiting.steps == []
+
+
+def test_a_member_whose_data_have_diverged_is_told_at_once_and_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_replication, "PATIENCE_S", 0.3)
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    for server in group.servers.values():
+        server.gtids = "g:1-9"
+    lost = group.servers["group3"]
+    lost.state, lost.gtids = "OFFLINE", "h:1"
+    with pytest.raises(LabError, match=r"its data have diverged\. It has transactions that group1 lacks: h:1; START"):
+        keeper("group3").ensure(60)
+    assert (lost.state, lost.gtids) == ("OFFLINE", "h:1")
 
 
 def test_a_survivor_without_a_majority_is_released(monkeypatch: pytest.MonkeyPatch) -> None:

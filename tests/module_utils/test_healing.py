@@ -61,7 +61,14 @@ def test_a_fault_is_healed_and_every_phase_timed(lab: Lab) -> None:
         lab.cluster.members[name].revision = lab.cluster.members[name].applied = 9
     lab.cluster.elect("etcd1")
     returned = come_back(lab, "etcd2")
-    caught_up = threading.Timer(2.0, lambda: vars(back).update(revision=9, applied=9))
+
+    def catch_up() -> None:
+        returned.join()
+        asked = len(back.asked)
+        wait_until(lambda: len(back.asked) >= asked + 3, 30)
+        vars(back).update(revision=9, applied=9)
+
+    caught_up = threading.Thread(target=catch_up)
     caught_up.start()
     watch = healer(lab)
     result = watch.run(None)
@@ -78,7 +85,7 @@ def test_a_fault_is_healed_and_every_phase_timed(lab: Lab) -> None:
     order = ["heal_received", "first_answer", "caught_up", "converged"]
     assert [phases[name] for name in order] == sorted(phases[name] for name in order)
     assert phases["leader_known"] >= phases["first_answer"]
-    assert phases["converged"] == result["duration_ms"] >= 1000
+    assert phases["converged"] == result["duration_ms"] > phases["first_answer"]
 
     lags = [sample["members"]["etcd2"].get("revision") for sample in result["samples"] if "etcd2" in sample["members"]]
     assert [lag for position, lag in enumerate(lags) if position == 0 or lag != lags[position - 1]] == [None, 3, 9]
@@ -129,7 +136,7 @@ def test_only_the_faults_asked_for_are_healed(lab: Lab) -> None:
     strike(lab, "etcd2", "F1")
     strike(lab, "etcd3", "F2")
     returned = come_back(lab, "etcd3")
-    result = healer(lab, timeout_s=2).run(["F2"])
+    result = healer(lab, timeout_s=8).run(["F2"])
     returned.join()
     assert [record["fault"] for record in result["healed"]] == ["F2"]
     assert not lab.running("etcd2")
@@ -154,7 +161,7 @@ def test_an_agent_that_cannot_be_asked_is_named_and_the_others_heal(lab: Lab) ->
     lab.add_agents()
     strike(lab, "etcd2")
     lab.agents["etcd3"].close()
-    result = healer(lab, timeout_s=3).run(None)
+    result = healer(lab, timeout_s=8).run(None)
     assert [record["member"] for record in result["healed"]] == ["etcd2"]
     assert lab.running("etcd2")
     assert list(result["errors"]) == ["etcd3"]

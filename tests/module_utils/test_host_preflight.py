@@ -15,6 +15,7 @@ from failover.host_preflight import (
     cgroup_layout,
     choose_runtime,
     containers_of,
+    foreign_containers,
     inspect_host,
     run_command,
     subnet_problem,
@@ -183,6 +184,21 @@ def test_containers_of_the_lab_and_of_no_other() -> None:
         "pid": 101,
         "healthy": True,
     }
+
+
+def test_containers_of_others_on_the_labs_network_are_named() -> None:
+    """Running or not: podman removes no network that one of them has."""
+    listing = json.dumps(
+        [
+            container("failover-etcd1", "failover", "running", 101) | {"Networks": ["failover"]},
+            container("stranger", None, "running", 102) | {"Networks": ["podman", "failover"]},
+            container("second-etcd1", "second", "exited", 0) | {"Networks": ["failover"]},
+            container("elsewhere", None, "running", 103) | {"Networks": ["podman"]},
+            container("on-the-host", None, "running", 104),
+        ]
+    )
+    assert foreign_containers("failover", "failover", listing) == ["second-etcd1", "stranger"]
+    assert foreign_containers("failover", "failover", "null") == []
 
 
 @pytest.mark.parametrize("listing", ["", "null", "[]"])

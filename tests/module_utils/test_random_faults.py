@@ -38,6 +38,14 @@ def test_drawn_faults_can_be_resolved_and_keep_a_majority(seed: int, count: int,
         assert (spec.heal_index or spec.at_index) < later.at_index
 
 
+def test_a_member_cut_off_from_clients_alone_is_healed_after_a_delay() -> None:
+    """Its peers keep a primary that they still hear: the operation of a heal would be reached in hours."""
+    plans = [resolve_plan(draw_faults("random", seed, THREE, 1), 10_000, THREE) for seed in range(200)]
+    cut_off = [spec for plan in plans for spec in plan if spec.action == "partition"]
+    assert {spec.heal for spec in cut_off if spec.isolate == "clients"} == {"delay"}
+    assert {spec.heal for spec in cut_off if spec.isolate != "clients"} == {"index"}
+
+
 @given(seed=st.integers(0, 10**6))
 def test_a_single_server_is_healed_after_a_delay(seed: int) -> None:
     plan = resolve_plan(draw_faults("random", seed, ["mysql1"], 1), 10_000, ["mysql1"])

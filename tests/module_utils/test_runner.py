@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -605,6 +606,50 @@ def test_without_faults_repeats_follow_each_other(tmp_path: Path) -> None:
     summary = run_workload(config(tmp_path, repeats=4), make_client=FakeSystem().make_client)
     assert (len(summary["repeats"]), summary["done"]) == (4, len(OPERATIONS))
     assert all(repeat["convergence"] is None for repeat in summary["repeats"])
+
+
+@pytest.mark.parametrize("rate", [0.0, 2_000.0])
+def test_a_repeat_that_stalls_is_ended_healed_and_followed_by_the_next(tmp_path: Path, rate: float) -> None:
+    """The second repeat acknowledges nothing; its heal, were it placed at an operation, would never be reached."""
+    run = Repeated([EQUAL, EQUAL])
+
+    def second_fails(_client: int, _method: str, _key: str) -> None:
+        stalled = len(run.directors) == 2
+        run.system.outcome = "unknown" if stalled else "ok"
+        time.sleep(0.05 if stalled else 0)
+
+    run.system.hook = second_fails
+    run.run(tmp_path, clients=3, stall_timeout_s=0.6, rate=rate)
+    repeats = run.ended["repeats"]
+    assert [bool(repeat["stalled"]) for repeat in repeats] == [False, True, False]
+    stalled = repeats[1]["stalled"]
+    assert 0.6 <= stalled["tried_s"] < 20
+    assert stalled["left_out"] == len(OPERATIONS) - run.ended["done"] > 0
+    assert [repeat["convergence"] for repeat in repeats] == [EQUAL, EQUAL, None]
+    assert [director.closed_with for _, director in run.directors] == [[False]] * 3
+    assert not run.ended["interrupted"]
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    (told,) = [event["data"] for event in events if event["event"] == "repeat.stalled"]
+    assert (told["repeat"], told["tried_s"]) == (2, stalled["tried_s"])
+    rows = {row.index for row in rows_of(tmp_path)}
+    assert {*range(CUTS[1]), *range(CUTS[2], CUTS[3])} <= rows
+    assert len(rows) == run.ended["done"]
+
+
+def test_a_workload_without_repeats_stalls_too_and_leaves_its_faults_to_the_heal(tmp_path: Path) -> None:
+    system = FakeSystem(lambda *_: time.sleep(0.05), outcome="fail")
+    directors: list[FakeDirector] = []
+
+    def make(_faults: Any, emit: Any) -> FakeDirector:
+        directors.append(FakeDirector(emit))
+        return directors[0]
+
+    faults = [FaultSpec("F1", "stop", "leader", 3, "index", heal_index=len(OPERATIONS) - 1)]
+    wanted = config(tmp_path, faults=faults, stall_timeout_s=0.5)
+    summary = run_workload(wanted, make_client=system.make_client, make_director=make)
+    (repeat,) = summary["repeats"]
+    assert repeat["stalled"]["left_out"] == len(OPERATIONS) - summary["done"] > 0
+    assert (summary["interrupted"], summary["unhealed"], directors[0].closed_with) == (False, ["t-F1"], [False])
 
 
 def test_a_healer_is_made_of_the_runs_own_settings(tmp_path: Path) -> None:

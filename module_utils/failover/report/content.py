@@ -23,6 +23,7 @@ from . import analysis, figures, healthy
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .comparison import compared, duplicated_writes, lost_writes, outages
 from .failovers import describe_faults, unprovoked_elections
+from .incidents import incidents
 from .notebook import compare
 from .provenance import headline, note_of, provenance, verdict_of
 from .repetition import repeated
@@ -172,7 +173,7 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
     width = analysis.window_ms(end - start)
     buckets = max(1, min(LATENCY_BUCKETS, len(columns) // OPERATIONS_PER_BUCKET))
     elections = None if events is None else unprovoked_elections(info, events, repeats)
-    notes += _election_notes(elections)
+    notes += _election_notes(elections) + incidents(info)
     return {
         "anchor": anchor,
         "name": experiment.name,
@@ -235,6 +236,8 @@ def _unless_damaged(read: Callable[[], T], experiment: Experiment, notes: list[s
 HOW = {
     "history": "The stream is made again from seed and iterations; every operation has to have exactly one row with "
     "its kind, key and value, and the operations of a client and of a key may not overlap.",
+    "stall": "A repeat in which nothing was acknowledged for longer than any fault may cause is ended and healed; what "
+    "it had done until then is judged like everything else.",
     "outcomes": "Operations are counted by outcome. Failed and unknown ones are no fault of the data; they bound how "
     "many keys have to remain.",
     "evidence": "Each kind of operation has to be acknowledged at least once, and the system has to call itself well "

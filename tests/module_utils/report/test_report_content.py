@@ -47,6 +47,14 @@ def content_of(path: Path) -> Content:
     return build(load_run(path), lambda _: None)
 
 
+def test_a_repeat_that_was_ended_is_said_on_the_cover(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", experiments=["E2-etcd"], plant="stalled", repeats=2, clients=4)
+    (experiment,) = content_of(path)[0]["experiments"]
+    assert experiment["verdict"] == "unknown"
+    (note,) = experiment["notes"]
+    assert note.startswith("Repeat 1 was ended early: no operation was acknowledged for 180 s, so the lab healed all")
+
+
 def test_the_verdict_is_one_sentence_with_keys_and_outage(valid_content: Content) -> None:
     content, _ = valid_content
     said = sentence(content)

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stall guard: a repeat in which nothing is acknowledged any more is ended, not waited for.
+
+A heal that is placed at an operation is never reached where each operation before it fails after its budget: 5,000 of
+them would take two hours. After ``stall_timeout_s`` without one acknowledged operation, longer than any outage that a
+fault of the experiment may cause, the repeat is over: its faults are healed, and the next one begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .progress import Tally
+from .shapes import Check, FaultSpec, LabError, Outcome, Verdict
+
+
+class StallGuard:
+    """Adds up for how long operations have been tried without one that was acknowledged.
+
+    Time in which no operation was due, as in an open loop of a low rate, is no stall.
+    """
+
+    def __init__(self, tallies: Sequence[Tally], timeout_s: float, now_ns: int) -> None:
+        """:param now_ns: like all times here since the origin."""
+        self._tallies = tallies
+        self._timeout_ns = timeout_s * 1e9
+        self._last_ns = now_ns
+        self._acked, self._done = self._counts()
+        self.since_ns = now_ns  # begin, or last look at which an operation had been acknowledged
+        self.tried_ns = 0  # for so long of that time operations were under way
+
+    def _counts(self) -> tuple[int, int]:
+        acked = sum(tally.outcome_counts()[Outcome.OK.value] for tally in self._tallies)
+        return acked, sum(tally.done for tally in self._tallies)
+
+    def is_stalled(self, now_ns: int) -> bool:
+        """Look once; True where nothing has been acknowledged for the timeout."""
+        acked, done = self._counts()
+        if acked > self._acked:
+            self.since_ns, self.tried_ns = now_ns, 0
+        elif done > self._done or any(tally.started_ns is not None for tally in self._tallies):
+            self.tried_ns += now_ns - self._last_ns
+        self._last_ns, self._acked, self._done = now_ns, acked, done
+        return self.tried_ns >= self._timeout_ns
+
+
+def check_stall_timeout(faults: Sequence[FaultSpec], timeout_s: float, operation_budget_ms: int) -> None:
+    """Raise LabError where an outage that a fault is meant to cause would be taken for a stall.
+
+    :param operation_budget_ms: so long after a heal the last operation from before it may still be tried
+    """
+    for fault in faults:
+        needed_s = ((fault.heal_after_ms or 0) + operation_budget_ms) / 1000
+        if timeout_s <= needed_s:
+            raise LabError(
+                f"stall_timeout_s is {timeout_s:g}, and fault {fault.id} alone keeps its member away for "
+                f"{(fault.heal_after_ms or 0) / 1000:g} s, after which an operation may take another "
+                f"{operation_budget_ms / 1000:g} s: the repeat would be ended for what it is there to show. "
+                f"Try -e stall_timeout_s={int(2 * needed_s) + 60}, or an earlier heal."
+            )
+
+
+def describe_stall(repeat: Mapping[str, Any], repeats: int) -> str:
+    """Say in one sentence that a repeat was ended by the guard.
+
+    :param repeat: one of experiment.json with ``stalled``
+    """
+    stalled = repeat["stalled"]
+    which = f"Repeat {repeat['repeat']}" if repeats > 1 else "The workload"
+    return (
+        f"{which} was ended early: no operation was acknowledged for {stalled['tried_s']:,.0f} s, so the lab healed "
+        f"all faults and left out the remaining {stalled['left_out']:,} operations."
+    )
+
+
+def stalled_repeats(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the repeats of experiment.json that the guard ended; those of older folders have no such key."""
+    return [repeat for repeat in info["repeats"] if repeat.get("stalled")]
+
+
+def check_stalls(info: Mapping[str, Any]) -> list[Check]:
+    """Return the check that names the repeats which were ended early; none where there are none.
+
+    What they had acknowledged until then is judged by the other checks, but the experiment shows less than it should.
+    """
+    stalled = stalled_repeats(info)
+    if not stalled:
+        return []
+    told = [describe_stall(repeat, len(info["repeats"])) for repeat in stalled]
+    evidence = {"repeats": [{"repeat": repeat["repeat"], **repeat["stalled"]} for repeat in stalled]}
+    return [Check("stall", Verdict.UNKNOWN, " ".join(told), evidence)]

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The heal of a replication group ends with a whole one, by the agents' own doing, and says what that took."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failover import fault_agent, group_replication, healing
+from failover.fault_agent import Agent, AgentConfig
+from failover.healing import Healer, MySQLAccount
+from fault_doubles import KEY, FakeManager
+from group_doubles import MEMBERS, FakeGroup
+
+UNIT = "mysql.service"
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> FakeGroup:
+    """Make a whole group, of which the agent's host is group3."""
+    made = FakeGroup(monkeypatch, home="group3")
+    made.form()
+    for server in made.servers.values():
+        server.gtids = "g:1-9"
+    monkeypatch.setattr(group_replication, "REJOIN_PATIENCE_S", 0.3)
+    monkeypatch.setattr(healing, "WHOLE_AGAIN_S", 0.3)
+    return made
+
+
+@pytest.fixture
+def agent(tmp_path: Path, group: FakeGroup, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
+    """Run group3's agent in this process."""
+    manager = FakeManager(tmp_path)
+    manager.add(UNIT)
+    monkeypatch.setenv("PATH", manager.path)
+    described = {"members": MEMBERS, "user": "lab_group", "password": "hidden-secret", "socket": "/s"}
+    (tmp_path / "group.json").write_text(json.dumps(described))
+    (tmp_path / "state").mkdir()
+    config = AgentConfig(
+        member="group3",
+        unit=UNIT,
+        system="mysql_cluster",
+        client_url="",
+        listen="127.0.0.1",
+        port=0,
+        key_file="",
+        state_dir=str(tmp_path / "state"),
+        hold_ttl_s=60,
+        use_dbus=False,
+        group_file=str(tmp_path / "group.json"),
+    )
+    made = Agent(config)
+    yield made
+    made.close()
+    manager.close()
+
+
+def expel(group: FakeGroup) -> None:
+    """Have group3 pause between its own attempts to come back."""
+    group.servers["group3"].state, group.servers["group3"].rejoins = "ERROR", 1
+
+
+def test_the_heal_of_a_fault_makes_its_member_rejoin_and_its_record_says_so(agent: Agent, group: FakeGroup) -> None:
+    fired = agent.handle({"verb": "fire", "token": "t", "fault": "F1", "action": "pause"})
+    assert fired["fired"]
+    expel(group)
+    (record,) = agent.handle({"verb": "heal"})["records"]
+    assert (record["held"], record["error"]) == (False, None)
+    assert [step["act"] for step in record["group_steps"]] == ["leave", "join"]
+    assert record["group_steps"][0]["why"] == "MySQL pauses between its own attempts to come back"
+    assert group.servers["group3"].state == "ONLINE"
+
+
+def test_a_member_that_holds_no_fault_is_brought_back_too(agent: Agent, group: FakeGroup) -> None:
+    expel(group)
+    assert agent.handle({"verb": "heal"})["records"] == []
+    assert group.servers["group3"].state == "ERROR"
+    reply = agent.handle({"verb": "heal", "whole_within_s": 20})
+    assert ([step["act"] for step in reply["steps"]], reply["lacks"]) == (["leave", "join"], None)
+    assert group.servers["group3"].state == "ONLINE"
+
+
+def test_what_keeps_such_a_member_out_is_told_and_no_failure_of_the_heal(agent: Agent, group: FakeGroup) -> None:
+    expel(group)
+    group.servers["group3"].refuses = ["no"] * 100
+    reply = agent.handle({"verb": "heal", "whole_within_s": 1.0})
+    assert (reply["ok"], reply["records"]) == (True, [])
+    assert "group3 is not in its group after 1 s" in reply["lacks"]
+
+
+def test_a_server_that_does_not_run_is_not_waited_for(agent: Agent, group: FakeGroup) -> None:
+    agent._service.stop_soon()
+    while agent._service.state().active == "active":
+        continue
+    group.servers["group3"].up = False
+    assert agent.handle({"verb": "heal", "whole_within_s": 60})["steps"] == []
+
+
+def test_a_member_tells_its_role_and_whom_it_sees(agent: Agent) -> None:
+    status = agent.handle({"verb": "status"})
+    assert (status["role"], status["member_id"]) == ("follower", "uuid-group3")
+    assert status["sees"] == {f"uuid-{name}": "ONLINE" for name in MEMBERS}
+
+
+@pytest.fixture
+def address(agent: Agent) -> Iterator[str]:
+    """Serve the agent on loopback."""
+    with fault_agent._Server(("127.0.0.1", 0), agent, KEY) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def healer(address: str) -> Healer:
+    account = MySQLAccount("lab", "hidden-secret", "test_database.ips")
+    settings: dict[str, Any] = {"timeout_s": 30, "sample_interval_ms": 20, "source": "client1", "account": account}
+    return Healer({"group3": address}, KEY, "mysql_cluster", MEMBERS, **settings)
+
+
+def test_the_heal_ends_with_a_whole_group_and_tells_what_it_did(address: str, group: FakeGroup) -> None:
+    expel(group)
+    watch = healer(address)
+    result = watch.run(None)
+    assert (result["converged"], result["reasons"], result["errors"]) == (True, [], {})
+    assert [(step["member"], step["act"]) for step in result["rejoined"]] == [("group3", "leave"), ("group3", "join")]
+    told = [event for event in watch.events if event.event == "group.step"]
+    assert [(event.source, event.data["act"], event.data["fault"]) for event in told] == [
+        ("group3", "leave", None),
+        ("group3", "join", None),
+    ]
+
+
+def test_a_member_that_is_expelled_after_the_heal_is_brought_back_as_well(
+    address: str, group: FakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thawed in time to be asked, too late to stay: the group expels it when the heal has ended."""
+    watch = healer(address)
+    ask = watch._heal
+
+    def ask_and_expel(*arguments: Any) -> Any:
+        answer = ask(*arguments)
+        if not expelled:
+            expelled.append(True)
+            expel(group)
+        return answer
+
+    expelled: list[bool] = []
+    monkeypatch.setattr(watch, "_heal", ask_and_expel)
+    result = watch.run(None)
+    assert result["converged"]
+    assert [step["act"] for step in result["rejoined"]] == ["leave", "join"]
+
+
+def test_without_waiting_nobody_is_made_to_rejoin(address: str, group: FakeGroup) -> None:
+    expel(group)
+    result = healer(address).run(None, converge=False)
+    assert (result["converged"], result["rejoined"]) == (None, [])
+    assert group.servers["group3"].state == "ERROR"

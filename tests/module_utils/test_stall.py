@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""When a repeat counts as stalled, and what is said of one that was."""
+
+from __future__ import annotations
+
+import pytest
+from failover.progress import Tally
+from failover.shapes import FaultSpec, LabError, Verdict
+from failover.stall import StallGuard, check_stall_timeout, check_stalls
+
+S = 1_000_000_000
+
+
+def note(tally: Tally, outcome: str, at_s: float) -> None:
+    tally.note("CREATE", outcome, "h:1", int((at_s - 0.1) * S), int(at_s * S))
+
+
+def test_failing_operations_are_no_progress() -> None:
+    tallies = [Tally(), Tally()]
+    guard = StallGuard(tallies, 30, 0)
+    for second in range(1, 30):
+        if second % 10 == 0:
+            note(tallies[0], "fail", second)
+            note(tallies[1], "unknown", second)
+        tallies[0].started_ns = second * S
+        assert not guard.is_stalled(second * S), second
+    assert guard.is_stalled(30 * S)
+    assert (guard.since_ns, guard.tried_ns) == (0, 30 * S)
+
+
+def test_one_acknowledged_operation_of_any_client_begins_anew() -> None:
+    tallies = [Tally(), Tally()]
+    tallies[0].started_ns = 0
+    guard = StallGuard(tallies, 10, 0)
+    assert not guard.is_stalled(9 * S)
+    note(tallies[1], "ok", 9.5)
+    assert not guard.is_stalled(11 * S)
+    assert (guard.since_ns, guard.tried_ns) == (11 * S, 0)
+    assert not guard.is_stalled(20 * S)
+    assert guard.is_stalled(21 * S)
+
+
+def test_waiting_for_the_plan_of_a_low_rate_is_no_stall() -> None:
+    tally = Tally()
+    guard = StallGuard([tally], 10, 0)
+    for second in range(1, 200):
+        assert not guard.is_stalled(second * S)
+    # Operations that fail at once are tried all the same, though none is under way at any look.
+    for second in range(200, 209):
+        note(tally, "fail", second)
+        assert not guard.is_stalled(second * S)
+    note(tally, "fail", 209)
+    assert guard.is_stalled(209 * S)
+
+
+@pytest.mark.parametrize(
+    ("heal_after_ms", "timeout_s", "is_refused"),
+    [(30_000.0, 40, True), (30_000.0, 41, False), (None, 10, True), (None, 11, False), (300_000.0, 180, True)],
+)
+def test_an_outage_that_is_meant_is_no_stall(heal_after_ms: float | None, timeout_s: float, is_refused: bool) -> None:
+    fault = FaultSpec("F2", "stop", "leader", 5, "delay" if heal_after_ms else "end", heal_after_ms=heal_after_ms)
+    if not is_refused:
+        check_stall_timeout([fault], timeout_s, 10_000)
+        return
+    with pytest.raises(LabError, match=rf"^stall_timeout_s is {timeout_s}, and fault F2 alone .* Try -e stall_timeout"):
+        check_stall_timeout([fault], timeout_s, 10_000)
+
+
+def test_without_faults_any_timeout_will_do() -> None:
+    check_stall_timeout([], 1, 10_000)
+
+
+def test_a_stalled_repeat_is_named_and_its_verdict_unknown() -> None:
+    stalled = {"since_ns": 5, "tried_s": 180.2, "done": 300, "left_out": 4_700}
+    repeats = [{"repeat": 1, "stalled": None}, {"repeat": 2, "stalled": stalled}, {"repeat": 3}]
+    (check,) = check_stalls({"repeats": repeats})
+    assert (check.name, check.verdict) == ("stall", Verdict.UNKNOWN)
+    assert check.summary == (
+        "Repeat 2 was ended early: no operation was acknowledged for 180 s, so the lab healed all faults and left out "
+        "the remaining 4,700 operations."
+    )
+    assert check.evidence == {"repeats": [{"repeat": 2, **stalled}]}
+    assert check_stalls({"repeats": repeats[:1]}) == []
+    (check,) = check_stalls({"repeats": [{"repeat": 1, "stalled": stalled}]})
+    assert check.summary.startswith("The workload was ended early: ")

@@ -33,6 +33,9 @@ OK = OUTCOMES.index(Outcome.OK.value)
 # In thousandths: as fractions of two they would not be exact, and the 999th of 1,000 would become the 1,000th.
 QUANTILES: tuple[tuple[str, int], ...] = (("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999))
 
+# A percentile that fewer operations than these decide is another one in the next run: it is shown as uncertain.
+LEAST_DECIDING = 10
+
 MS = 1_000_000
 S = 1_000_000_000
 
@@ -208,6 +211,14 @@ def latency_summary(latency_ns: Ints) -> dict[str, Any]:
 def quantile(values: Ints, thousandths: int) -> int | None:
     """Return one quantile of the values as :func:`latency_summary` defines it; None where there is no value."""
     return int(np.sort(values)[_rank(len(values), thousandths)]) if len(values) else None
+
+
+def decided_by(count: int, longer: Any) -> Any:
+    """Return how many operations lie above a percentile: the share of them that took longer, of a number or an array.
+
+    Rounded to whole operations as :func:`survival_curve` has them, so that no binary fraction decides.
+    """
+    return np.rint(np.asarray(longer) * count)
 
 
 def _rank(count: Any, thousandths: int) -> Any:

@@ -34,6 +34,7 @@ def outages(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "experiment": experiment["name"],
+                    "system": experiment["system"],
                     "anchor": group["anchor"],
                     "fault": group["fault"],
                     "what": group["what"],

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
-from . import analysis, figures, healthy
+from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .comparison import compared, duplicated_writes, lost_writes, outages
 from .failovers import describe_faults, unprovoked_elections
@@ -92,12 +92,15 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     experiments = []
     for number, experiment in enumerate(run.experiments, 1):
         step(f"analyse {experiment.name}")
-        experiments.append(_experiment(experiment, f"e{number}", drawings))
+        experiments.append(_experiment(experiment, f"e{number}", run.info["settings"], drawings))
         experiments[-1]["notes"] += note_of(experiment.name, experiments[-1]["verdict"], differences)
         experiments[-1]["verdict"] = verdict_of(experiments[-1]["verdict"], stale=differences.of(experiment.name))
     comparisons = compared(experiments)
     step("draw the figures")
     _draw(experiments, comparisons, drawings)
+    faulted = [row for row in outages(experiments) if row["struck"]]
+    if faulted:
+        drawings["outages"] = figures.outages.draw(faulted, "outages")
     settings = run.info["settings"]
     info = {name: run.info[name] for name in ("run_id", "lab_name", "seed", "iterations", "clients", "rate")}
     info |= {name: run.info[name] for name in ("started_at", "finished_at")}
@@ -138,7 +141,9 @@ def _refuse_a_mixture(run: Run) -> None:
 # ---------------------------------------------------------------- one experiment
 
 
-def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -> dict[str, Any]:
+def _experiment(
+    experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[str, Any]], drawings: dict[str, str]
+) -> dict[str, Any]:
     """Compute one experiment's part, and draw its outages (their operations are too many to keep)."""
     info = experiment.info
     meta, table = experiment.history()
@@ -159,13 +164,20 @@ def _experiment(experiment: Experiment, anchor: str, drawings: dict[str, str]) -
     healthy_gaps = healthy.healthy_gaps_ns(repeats, faults)
     for fault in faults:
         fault["background"] = healthy.background(fault["gap"], healthy_gaps)
+        fault["lanes"] = lanes.lanes_of(fault, settings.get(info["system"], {}), settings.get("client", {}))
     repetition = _repetition(faults, experiment.verdict["checks"], anchor)
     for fault, operations in zip(faults, zoomed, strict=True):
         if fault["shown"] and operations:
             drawings[fault["anchor"]] = figures.outage.draw(fault, operations, fault["anchor"])
-        if fault["shown"] and fault["anatomy"]:
-            drawings[f"{fault['anchor']}-anatomy"] = figures.anatomy.draw(fault, f"{fault['anchor']}-anatomy")
+        if fault["shown"] and fault["lanes"]:
+            name = f"{fault['anchor']}-lanes"
+            drawings[name] = figures.lanes.draw(fault["lanes"], fault["id"], name)
     for group in repetition:
+        own = [fault for fault in faults if fault["id"] in group["faults"]]
+        group["lanes"] = lanes.lanes_of_repeats(own) if group["repeats"] > 1 else None
+        if group["lanes"]:
+            name = f"{group['anchor']}-lanes"
+            drawings[name] = figures.lanes.draw_repeats(group["lanes"], group["fault"], name)
         if group["repeats"] > 1 and group["struck"]:
             drawings[group["anchor"]] = figures.spreads.draw([(None, group["measures"])], group["anchor"])
     workload = info["workload"]

@@ -576,6 +576,8 @@ def _marks_content(
                 "detail": mark.detail,
                 "since_start_s": repeat.worked_s(mark.at_ns),
                 "since_fault_ms": (mark.at_ns - moment) / MS,
+                # Of an operation: when it was sent.
+                "invoked_ms": (mark.data["invoke_ns"] - moment) / MS if "invoke_ns" in mark.data else None,
                 "place": place,
                 "phase": phase,
                 "since_outage_ms": (mark.at_ns - gap.end_ns) / MS if gap is not None and place == "after" else None,

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
 from .comparison import SUMS
+from .figures.style import without_variables
 from .fonts import font_css
 from .repetition import LEAST_REPEATS, RESAMPLES, SEED
 from .wording import ABSENT, at_least, milliseconds, plural
@@ -226,6 +227,6 @@ def render_pdf(page: str, path: Path) -> int:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     from weasyprint import HTML
 
-    document = HTML(string=page).render()
+    document = HTML(string=without_variables(page)).render()
     document.write_pdf(path, pdf_identifier=hashlib.sha256(page.encode()).digest()[:16])
     return len(document.pages)

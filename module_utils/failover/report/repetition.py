@@ -181,6 +181,7 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     named = str(first["target"]).partition(" ")[0] not in ("leader", "follower")
     return {
         "fault": first["base"],
+        "faults": [fault["id"] for fault in faults],
         "plan": {name: first["plan"].get(name) for name in SAME_FAULT},
         "what": f"{first['action'].replace('_', ' ')} of {'' if named else 'the '}{first['target']}",
         "heal": _heal(first["plan"], len(faults)),

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from failover.report import anatomy, figures
+from failover.report import figures
+from failover.report.analysis import MS, latency_summary, survival_curve
 from failover.report.content import build
 from failover.report.figures import style
 from failover.report.repetition import repeated
+from failover.report.wording import milliseconds
 from failover.results import load_run
 from test_report_repetition import fault
 from verified import verified_run
@@ -36,43 +39,108 @@ def text_of(svg: str) -> str:
     )
 
 
+def description_of(svg: str) -> str:
+    """Return what a figure says to those who do not see it."""
+    return next(element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("desc"))
+
+
 def test_the_figures_of_a_run_are_there(valid_content: Content) -> None:
     assert set(valid_content[1]) == {
         "e1-time",
         "e2-time",
         "e3-time",
         "latency",
+        "outages",
         "e3-outage1",
-        "e3-outage1-anatomy",
+        "e3-outage1-lanes",
         "e3-convergence",
     }
 
 
-def test_the_anatomy_names_every_phase_with_its_length_and_share(valid_content: Content) -> None:
+def test_the_lanes_name_every_wait_its_length_and_what_bounds_it(valid_content: Content) -> None:
     content, drawings = valid_content
-    words = text_of(drawings["e3-outage1-anatomy"])
-    for phase in content["experiments"][2]["faults"][0]["anatomy"]["phases"]:
-        assert f"{phase['label']} ({phase['letter']})" in words
-        assert f"{phase['duration_ms']:,.2f} ms · {phase['share'] * 100:.1f} %" in words
+    told = content["experiments"][2]["faults"][0]["lanes"]
+    words = text_of(drawings["e3-outage1-lanes"])
+    assert told["lanes"]
+    for lane in told["lanes"]:
+        assert f"{figures.lanes.SIDES[lane['side']][1]}: {lane['label']}" in words
+        assert f"{milliseconds(lane['duration_ms'])} ms" in words
+        assert (lane["bound"] or "") in words
+    assert f"{milliseconds(told['after_able_ms'])} ms of it after the new leader was there" in words
+    assert "ran beside it" in words
 
 
-def test_what_is_unexplained_is_hatched(valid_content: Content) -> None:
-    fault = valid_content[0]["experiments"][2]["faults"][0]
-    phases = fault["anatomy"]["phases"]
-
-    def drawn(part: str) -> str:
-        last = {**phases[-1], "part": part}
-        return figures.anatomy.draw({**fault, "anatomy": {**fault["anatomy"], "phases": [last]}}, "x")
-
-    assert "<pattern" in drawn("unexplained")
-    assert "unexplained" in text_of(drawn("unexplained"))
-    assert "<pattern" not in drawn("clients")
+def test_what_no_wait_covers_is_drawn_as_unexplained(valid_content: Content) -> None:
+    told = valid_content[0]["experiments"][2]["faults"][0]["lanes"]
+    whole = {**told, "critical": [piece for piece in told["critical"] if piece["lane"] is not None]}
+    assert "unexplained" not in text_of(figures.lanes.draw(whole, "F1", "x"))
+    hole = {**told, "critical": [{**told["critical"][-1], "lane": None}]}
+    assert "unexplained" in text_of(figures.lanes.draw(hole, "F1", "x"))
 
 
-def test_every_part_of_an_outage_has_a_colour() -> None:
-    parts = {anatomy.BEFORE, anatomy.SERVERS, anatomy.CLIENTS, anatomy.HEAL, anatomy.UNEXPLAINED}
-    assert set(figures.anatomy.PARTS) == parts
-    assert len({colour for colour, _ in figures.anatomy.PARTS.values()}) == len(parts)
+def test_the_lanes_of_repeats_have_a_bar_for_each(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=900, experiments=["E2-etcd"], repeats=3)
+    content, drawings = build(load_run(path), lambda _: None)
+    (group,) = content["experiments"][0]["repetition"]
+    words = text_of(drawings[f"{group['anchor']}-lanes"])
+    after = group["lanes"]["after_able"]
+    told = f"{milliseconds(after['min_ms'])} to {milliseconds(after['max_ms'])}"
+    assert f"median {milliseconds(after['median_ms'])} ms ({told}) of it after {group['lanes']['able']}" in words
+    # Repeats over time: numbered, without moments that would cover each other.
+    words = text_of(drawings["e1-time"])
+    assert "without the idle time between repeats" in words
+    assert "leader elected" not in words
+
+
+def test_the_cover_has_every_outage_with_its_background(valid_content: Content) -> None:
+    content, drawings = valid_content
+    words, told = text_of(drawings["outages"]), description_of(drawings["outages"])
+    (row,) = [row for row in content["outages"] if row["struck"]]
+    assert f"{row['what']}: {row['experiment']}" in words
+    assert f"{milliseconds(row['gap']['median_ms'])} ms" in words
+    assert "healthy gaps: median to p99, tick: longest" in words
+    assert f"longest {milliseconds(row['healthy_gap_ms']['longest'])} ms" in told
+
+
+def test_an_outage_that_did_not_end_is_a_lower_bound(valid_content: Content) -> None:
+    row = valid_content[0]["outages"][0]
+    gap = {**row["gap"], "endless": 1, "points": [{**row["gap"]["points"][0], "ended": False}]}
+    words = text_of(figures.outages.draw([{**row, "gap": gap}], "x"))
+    assert "did not end" in words
+    assert "≥ " in words
+
+
+def test_every_figure_says_what_it_shows_with_its_numbers(valid_content: Content) -> None:
+    for name, svg in valid_content[1].items():
+        root = ElementTree.fromstring(svg)
+        assert root.get("role") == "img"
+        labels = (root.get("aria-labelledby") or "").split()
+        assert labels == [f"{name}-title", f"{name}-desc"]
+        assert [element.get("id") for element in list(root)[:2]] == labels
+        assert re.search(r"\d", description_of(svg)), name
+
+
+def test_colours_are_variables_that_paper_does_not_need(valid_content: Content) -> None:
+    for svg in valid_content[1].values():
+        assert "var(--figure-ink, " in svg
+        assert "#000000" not in svg  # black on a dark screen
+        assert "var(" not in style.without_variables(svg)
+
+
+def test_a_percentile_that_few_operations_decide_is_dotted() -> None:
+    few, many = (np.arange(1, count + 1) * MS for count in (400, 30_000))
+    drawn = {}
+    for name, latency in (("few", few), ("many", many)):
+        curve, summary = survival_curve(latency), latency_summary(latency)
+        experiment = {"name": name, "latency": {"curves": {"CREATE": curve}, "by_kind": {"CREATE": summary}}}
+        drawn[name] = figures.latency.draw([experiment], ["CREATE"], "latency", "x")
+    assert f"longest {milliseconds(400.0)} ms" in description_of(drawn["few"])
+    assert milliseconds(400.0) in text_of(drawn["few"]).split()
+    assert "fewer than 10 operations decide" in text_of(drawn["few"])
+    small = re.compile(rf"<use[^>]*stroke-width: {figures.latency.SMALL_EDGE}\b")
+    # Of 400 operations p99, p99.9 and the maximum; of 30,000 the maximum alone.
+    assert len(small.findall(drawn["few"])) == 3
+    assert len(small.findall(drawn["many"])) == 1
 
 
 def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Content) -> None:
@@ -146,13 +214,6 @@ def test_systems_are_told_apart_by_name_and_marker() -> None:
 def test_measures_of_zero_have_a_place() -> None:
     (group,) = repeated([fault(1, delay_ms=0.0), fault(2, delay_ms=-0.1)])
     assert "<svg" in figures.spreads.draw([(None, group["measures"])], "x")
-
-
-def test_repeats_are_numbered_over_time(tmp_path: Path) -> None:
-    path = verified_run(tmp_path / "run", iterations=900, experiments=["E2-etcd"], repeats=3)
-    words = text_of(build(load_run(path), lambda _: None)[1]["e1-time"])
-    assert "without the idle time between repeats" in words
-    assert "leader elected" not in words  # thirty of them would cover each other
 
 
 def test_ids_are_unique_over_all_figures(valid_content: Content) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from ..wording import milliseconds
 from .style import GREEN, GREY, LIGHT, SERIES, as_count, as_svg, new_figure
 
 
@@ -64,4 +65,18 @@ def draw(data: Mapping[str, Any], name: str) -> str:
         axes.set_ylabel("revisions behind")
         axes.grid(axis="y")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=6, handlelength=3.2)
-        return as_svg(figure, name, "Revisions behind the most advanced member, by member")
+        title = f"How far each member is behind the most advanced one, since {data['since']}"
+        return as_svg(figure, name, title, _described(data))
+
+
+def _described(data: Mapping[str, Any]) -> str:
+    """Say in words what the figure shows."""
+    told = []
+    for member, series in data["members"].items():
+        behind = max((lag for lag in series["lag"] if lag is not None), default=0)
+        silent = sum(end - start for start, end in _silences(series, data["duration_ms"]))
+        answer = f", without an answer for {milliseconds(silent)} ms" if silent else ""
+        told.append(f"{member} at most {behind:,} revisions behind{answer}")
+    equal = data["duration_ms"]
+    ended = f" All are equal after {milliseconds(equal)} ms." if data["on_this_axis"] and equal is not None else ""
+    return f"{'; '.join(told)}.{ended}"

@@ -11,9 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from .style import BLACK, BLUE, GREEN, GREY, MARK_STYLES, ORANGE, VERMILLION, as_count, as_svg, moved_apart, new_figure
+from ..wording import milliseconds
+from .style import BLUE, GREEN, GREY, INK, MARK_STYLES, ORANGE, VERMILLION, as_count, as_svg, moved_apart, new_figure
 
 KIND_STYLES: dict[str, tuple[str, float]] = {"CREATE": (BLUE, 2.4), "RETRIEVE": (ORANGE, 1.5), "DELETE": (GREEN, 2.4)}
+# In a grey print as dark as CREATE, so it has a white core.
+HOLLOW = "DELETE"
 
 
 def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> str:
@@ -43,6 +46,8 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
             if chosen:
                 x, y = _segments(operations, chosen)
                 axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt", label=kind)
+                if kind == HOLLOW:
+                    axes.plot(x, y, color="white", linewidth=width * scale * 0.4, solid_capstyle="butt")
         outcomes = operations["outcome"]
         retried = [i for i, value in enumerate(operations["attempts"]) if value > 1 and outcomes[i] == "ok"]
         if retried:
@@ -53,7 +58,7 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
                 marker="o",
                 markersize=3.5,
                 markerfacecolor="white",
-                markeredgecolor=BLACK,
+                markeredgecolor=INK,
                 markeredgewidth=0.8,
                 label="ok after more than one attempt",
             )
@@ -77,7 +82,22 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
         axes.grid(axis="x")
         _letter_marks(axes, marks, low, high)
         figure.legend(loc="outside lower center", ncols=5, handlelength=1.6)
-        return as_svg(figure, name, f"Every operation around the fault {fault['id']}")
+        return as_svg(figure, name, f"Every operation around the fault {fault['id']}", _described(fault))
+
+
+def _described(fault: Mapping[str, Any]) -> str:
+    """Say in words what the figure shows."""
+    gap = fault["gap"]
+    text = f"{fault['in_window']:,} operations around “{fault['headline']}”."
+    if gap is not None:
+        start, end = milliseconds(gap["since_fault_start_ms"]), milliseconds(gap["since_fault_end_ms"])
+        text += f" None was acknowledged from {start} to {end} ms since the fault."
+    moments = [
+        f"{mark['letter']} {mark['label']} at {milliseconds(mark['since_fault_ms'])} ms"
+        for mark in fault["marks"]
+        if mark["in_window"]
+    ]
+    return f"{text} Moments: {'; '.join(moments)}."
 
 
 def _segments(operations: Mapping[str, Any], chosen: Sequence[int]) -> tuple[Any, Any]:

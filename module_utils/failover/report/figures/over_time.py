@@ -11,10 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from ..wording import milliseconds
 from .style import (
-    BLACK,
     BLUE,
     GREY,
+    INK,
     MARK_STYLES,
     PURPLE,
     SKY,
@@ -54,7 +55,7 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
         latency_axes.plot(columns, bars.T.ravel(), color=SKY, linewidth=0.9, solid_capstyle="butt", label="min to max")
         times, p99, p50 = _broken_where_empty(spread)
         latency_axes.plot(times, p99, color=VERMILLION, linewidth=0.6, label="p99")
-        latency_axes.plot(times, p50, color=BLACK, linewidth=0.8, label="p50")
+        latency_axes.plot(times, p50, color=INK, linewidth=0.8, label="p50")
         latency_axes.set_yscale("log")
         latency_axes.set_ylim(limits["latency_low_ms"], limits["latency_high_ms"])
         log_ms_axis(latency_axes.yaxis, limits["latency_low_ms"], limits["latency_high_ms"], 5)
@@ -92,7 +93,22 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
             top.set_xticks([at for _, at in operations], [f"{count:,}" for count, _ in operations])
             top.set_xlabel("operations completed so far", fontsize=6.5, color=GREY)
             top.tick_params(labelsize=6, length=2)
-        return as_svg(figure, name, f"Throughput and latency over time of {experiment['name']}")
+        return as_svg(figure, name, f"Throughput and latency over time of {experiment['name']}", _described(experiment))
+
+
+def _described(experiment: Mapping[str, Any]) -> str:
+    """Say in words what the figure shows."""
+    text = f"{experiment['operations']:,} operations in {experiment['duration_s']:,.1f} s"
+    if experiment["ops_per_s"]:
+        text += f", {experiment['ops_per_s']:,.0f} a second"
+    latency = experiment["latency"]["all"]
+    text += f"; latency p50 {milliseconds(latency['p50_ms'])} ms, p99 {milliseconds(latency['p99_ms'])} ms"
+    text += f", longest {milliseconds(latency['max_ms'])} ms; {experiment['not_ok']:,} operations not ok."
+    for fault in experiment["faults"]:
+        if fault["fired"] and fault["gap"]:
+            length = milliseconds(fault["gap"]["duration_ms"])
+            text += f" At {fault['at_s']:.1f} s {fault['headline']}: {length} ms without an ok operation."
+    return text
 
 
 def _apart(ticks: Sequence[tuple[int, float]], span_s: float) -> list[tuple[int, float]]:

@@ -10,7 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from .style import BLACK, GREY, LIGHT, SERIES, as_svg, log_ms_axis, new_figure
+from ..wording import milliseconds
+from .style import GREY, INK, LIGHT, SERIES, as_svg, log_ms_axis, new_figure
 
 # The height of one measure's row of points, of one system; and what each row of a figure needs besides.
 POINTS_IN, ROW_GAP_IN = 0.13, 0.06
@@ -35,8 +36,11 @@ def draw(series: Sequence[tuple[str | None, Sequence[Mapping[str, Any]]]], name:
             if label is not None:
                 axes.plot([], [], linestyle="none", marker=marker, markersize=3.2, markerfacecolor="white",
                           markeredgecolor=colour, label=label)  # fmt: skip
-        axes.plot([], [], color=BLACK, linewidth=2.2, label="median")
-        axes.plot([], [], color=GREY, linewidth=1.0, label="95 % interval of the median")
+        shown = [measures[number] for _, measures in series for number in rows]
+        if any(measure["n"] > 1 for measure in shown):
+            axes.plot([], [], color=INK, linewidth=2.2, label="median")
+        if any(measure["low_ms"] is not None for measure in shown):
+            axes.plot([], [], color=GREY, linewidth=1.0, label="95 % interval of the median")
         found = [point["ms"] for _, measures in series for number in rows for point in measures[number]["points"]]
         if min(found) > 0:
             low, high = min(found) * 0.8, max(found) * 1.25
@@ -55,8 +59,26 @@ def draw(series: Sequence[tuple[str | None, Sequence[Mapping[str, Any]]]], name:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.set_xlabel("ms (logarithmic)")
-        figure.legend(loc="outside upper right", ncols=5, handlelength=1.6, columnspacing=1.2)
-        return as_svg(figure, name, "Every repeat's measures, their medians and the intervals of these")
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper right", ncols=5, handlelength=1.6, columnspacing=1.2)
+        return as_svg(figure, name, "The measures of every repeat, one point a repeat", _described(series, rows))
+
+
+def _described(series: Sequence[tuple[str | None, Sequence[Mapping[str, Any]]]], rows: Sequence[int]) -> str:
+    """Say in words what the figure shows."""
+    told = []
+    for label, measures in series:
+        for number in rows:
+            measure = measures[number]
+            if measure["n"] > 1:
+                low, mid, high = (milliseconds(measure[name]) for name in ("min_ms", "median_ms", "max_ms"))
+                values = f"{low} to {high} ms, median {mid} ms, of {measure['n']} repeats"
+            elif measure["n"]:
+                values = f"{milliseconds(measure['median_ms'])} ms in one repeat"
+            else:
+                continue
+            told.append(f"{f'{label}: ' if label else ''}{_measure_label(measure)} {values}")
+    return f"{'. '.join(told)}."
 
 
 def _measure_label(measure: Mapping[str, Any]) -> str:
@@ -84,4 +106,4 @@ def _spread_row(axes: Axes, measure: Mapping[str, Any], centre: float, height: f
         axes.plot([measure["low_ms"], measure["high_ms"]], [centre, centre], color=GREY, linewidth=1.0, zorder=3.5)
     if len(points) > 1:
         edge = height * 0.42
-        axes.plot([measure["median_ms"]] * 2, [centre - edge, centre + edge], color=BLACK, linewidth=1.6, zorder=4)
+        axes.plot([measure["median_ms"]] * 2, [centre - edge, centre + edge], color=INK, linewidth=1.6, zorder=4)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from xml.sax.saxutils import escape
 
 import matplotlib
 import numpy as np
@@ -16,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-# Okabe & Ito, "Color Universal Design" (2008).
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
-    "#000000",
+# Okabe & Ito, "Color Universal Design" (2008); their black is the ink, which a dark page turns light.
+INK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
+    "#1b1f23",
     "#E69F00",
     "#56B4E9",
     "#009E73",
@@ -35,7 +36,7 @@ SERIES: tuple[tuple[str, Any, str], ...] = (
     (VERMILLION, (0, (5, 1.2, 1, 1.2)), "^"),
     (GREEN, (0, (1, 1)), "D"),
     (PURPLE, (0, (8, 2)), "v"),
-    (BLACK, (0, (3, 1, 1, 1, 1, 1)), "P"),
+    (INK, (0, (3, 1, 1, 1, 1, 1)), "P"),
     (SKY, (0, (2, 2)), "X"),
 )
 # Moments of a failover: (colour, line style).
@@ -54,7 +55,11 @@ RC: Any = {
     "font.size": 7,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7,
-    "axes.labelcolor": "#222222",
+    "text.color": INK,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
@@ -64,8 +69,8 @@ RC: Any = {
     "grid.linewidth": 0.5,
     "xtick.color": GREY,
     "ytick.color": GREY,
-    "xtick.labelcolor": "#222222",
-    "ytick.labelcolor": "#222222",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
     "xtick.major.width": 0.6,
@@ -87,10 +92,28 @@ def new_figure(height_in: float) -> Iterator[Figure]:
         yield Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
-def as_svg(figure: Figure, name: str, description: str) -> str:
+# The page's style says what these are on a dark screen; on paper they are what stands here.
+VARIABLES = {
+    INK: "ink",
+    "#ffffff": "paper",
+    GREY: "grey",
+    LIGHT: "light",
+    BLUE: "blue",
+    ORANGE: "orange",
+    SKY: "sky",
+    GREEN: "green",
+    VERMILLION: "vermillion",
+    PURPLE: "purple",
+}
+
+
+def as_svg(figure: Figure, name: str, title: str, description: str) -> str:
     """Return the figure as an ``<svg>`` element that can stand in a page beside others.
 
-    Its ids are made unique by ``name``; its size comes from the page.
+    Its ids are made unique by ``name``; its size comes from the page, its colours from the page's variables
+    (``--figure-ink`` and so on), each with the colour that it has without them.
+
+    :param description: what the figure shows, with its numbers, for those who do not see it
     """
     with matplotlib.rc_context(RC):
         buffer = io.StringIO()
@@ -103,12 +126,21 @@ def as_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = re.sub(r"(\.\d{2})\d+", r"\1", text)
+    for colour, variable in VARIABLES.items():
+        text = re.sub(rf": {colour}\b", f": var(--figure-{variable}, {colour})", text, flags=re.IGNORECASE)
     # The page has the same font, under a name that no installed font has.
     text = text.replace("'DejaVu Sans'", "'Lab Sans'")
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    label = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1).strip()
+    labelled = f'role="img" aria-labelledby="{name}-title {name}-desc"'
+    head, rest = text.replace("<svg", f"<svg {labelled}", 1).split(">", 1)
+    told = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+    return f"{head}>{told}{rest}".strip()
+
+
+def without_variables(page: str) -> str:
+    """Return a page whose figures have their own colours: what makes the PDF does not know variables in SVG."""
+    return re.sub(r"var\(--figure-\w+, (#\w+)\)", r"\1", page)
 
 
 def as_count(value: float, _position: int | None = None) -> str:

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 from failover.workload import create_simulation, summarize
-from real_lab import RealLab
+from real_lab import RealLab, wait_until
 
 GROUP = ("group1", "group2", "group3")
 ITERATIONS, SEED = 1500, 7
+GROUP_PORT = 33061
+# Between two of its own attempts to come back, in s.
+MYSQL_PAUSE_S = 300
 STATES = "SELECT MEMBER_STATE, MEMBER_ROLE FROM performance_schema.replication_group_members ORDER BY 2"
 WHOLE = ["ONLINE\tPRIMARY", "ONLINE\tSECONDARY", "ONLINE\tSECONDARY"]
 
@@ -46,6 +50,53 @@ def test_no_acknowledged_write_is_lost_when_the_primary_is_stopped(group: RealLa
     keys = summarize(create_simulation(ITERATIONS, SEED))["expected_keys"]
     for member in GROUP:
         assert json.loads((folder / "nodes" / f"{member}.jsonl").read_text().splitlines()[0])["count"] == keys
+
+
+def cut_off(lab: RealLab, member: str) -> None:
+    """Drop what the member and its peers say to each other as a group; clients are served on."""
+    rules = ["add table inet cut"]
+    for hook in ("input", "output"):
+        rules.append(f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; }}")
+        rules += [f"add rule inet cut {hook} tcp {side} {GROUP_PORT} drop" for side in ("sport", "dport")]
+    lab.on(member, "nft", "; ".join(rules))
+
+
+def test_heal_does_not_wait_for_the_pause_between_two_attempts_of_mysql(group: RealLab) -> None:
+    """A member whose first attempt to come back failed would try again 300 s later."""
+    group.on("group3", "mysql", "--execute", "SET GLOBAL group_replication_unreachable_majority_timeout = 3")
+    cut_off(group, "group3")
+    failed = "Auto-rejoin procedure attempt 1 of 3 finished. Member was unable to join"
+    wait_until(failed, lambda: failed in group.on("group3", "cat", "/var/log/mysql/error.log"), 180)
+    group.on("group3", "nft", "delete table inet cut")
+    assert states(group, "group3") == ["ERROR\t"]
+    began = time.monotonic()
+    ended = group.play("heal")
+    assert ended.status == 0, ended.output
+    assert time.monotonic() - began < MYSQL_PAUSE_S / 2
+    assert [states(group, member) for member in GROUP] == [WHOLE] * 3
+
+
+def test_a_repeat_whose_heal_would_never_be_reached_is_ended_and_the_next_one_begins(group: RealLab) -> None:
+    """A primary that is cut off from its clients alone stays primary: no operation gets through any more."""
+    cut = {"action": "partition", "target": "leader", "from": "clients", "at": "20%", "heal": "80%"}
+    definition = {"title": "cut off from clients", "system": "mysql_cluster", "key_prefix": "", "faults": [cut]}
+    ended = group.play(
+        "run",
+        experiments=["E20-cut"],
+        experiment_catalog={"E20-cut": definition},
+        iterations=400,
+        repeats=2,
+        stall_timeout_s=15,
+    )
+    assert ended.status == 0, ended.output
+    assert group.verdict() == "unknown"
+    folder = group.newest_run() / "E20-cut"
+    repeats = json.loads((folder / "experiment.json").read_text())["repeats"]
+    assert [repeat["stalled"]["tried_s"] >= 15 for repeat in repeats] == [True, True]
+    assert all(repeat["convergence"]["converged"] for repeat in repeats)
+    checks = {check["name"]: check for check in json.loads((folder / "verdict.json").read_text())["checks"]}
+    assert [name for name, check in checks.items() if check["verdict"] == "invalid"] == []
+    assert checks["stall"]["summary"].startswith("Repeat 1 was ended early: no operation was acknowledged for 15 s")
 
 
 def test_after_all_were_killed_and_one_lost_its_data_they_are_one_group_again(group: RealLab) -> None:

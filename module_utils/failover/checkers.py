@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .checks.clocks import check_clocks
 from .checks.evidence import check_evidence
 from .checks.failures import doubtful_failures
+from .checks.server_logs import check_server_logs
 from .fault_agent import ACTIONS
 from .faults import role_of
 from .history_parquet import jsonl_to_parquet
@@ -78,6 +80,13 @@ class Recorded:
     doubtful: dict[int, str] = field(default_factory=dict)
     # Operations that were never sent, as the stall guard had ended their repeat (stall.py); their outcome is fail.
     left_out: frozenset[int] = frozenset()
+
+    def span(self, index: int) -> tuple[int, int] | None:
+        """Return when an operation was invoked and when it was complete; None where it has no row."""
+        row = int(self.row_of[index]) if 0 <= index < len(self.row_of) else -1
+        if row < 0:
+            return None
+        return self.table["invoke_ns"][row].as_py(), self.table["complete_ns"][row].as_py()
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return what the history has of one operation, for people."""
@@ -145,7 +154,12 @@ def verify_experiment(folder: str | Path) -> list[Check]:
         checks.append(check_convergence(experiment))
     checks.extend(check_fault(fault, experiment) for fault in experiment.info["faults"])
     try:
-        experiment.events()
+        events = experiment.events_as_filed()
+        told_of_events = [
+            check_server_logs(experiment, events),
+            check_clocks(experiment.info, events, recorded.span),
+        ]
+        checks.extend(check for check in told_of_events if check is not None)
     except LabError as error:
         checks.append(Check("events", Verdict.UNKNOWN, f"What happened beside the operations is not known: {error}"))
     return checks

@@ -113,6 +113,10 @@ class Experiment:
         """Return the events in the order of their wall time."""
         return read_events(self.path / EVENTS_FILE)
 
+    def events_as_filed(self) -> list[Event]:
+        """Return the events in the order of their file."""
+        return list(_events_of(self.path / EVENTS_FILE))
+
     def dump(self, member: str) -> Dump:
         """Return the keys of one member."""
         return read_dump(self.path / NODES_FOLDER / f"{member}.jsonl", self.info["key_prefix"])
@@ -199,7 +203,10 @@ def read_json_lines(path: Path) -> Iterator[Any]:
 
 def read_events(path: Path) -> list[Event]:
     """Return the events of a file, ordered by ``wall_ns``."""
-    events = []
+    return sorted(_events_of(path), key=lambda event: event.wall_ns)
+
+
+def _events_of(path: Path) -> Iterator[Event]:
     for number, line in enumerate(read_json_lines(path), 1):
         try:
             event = Event(line["wall_ns"], line["source"], line["event"], line.get("data") or {})
@@ -209,8 +216,7 @@ def read_events(path: Path) -> list[Event]:
             raise LabError(f"{path}: wall_ns of line {number} is not a whole number; {_FETCH_AGAIN}")
         if not isinstance(event.data, dict):
             raise LabError(f"{path}: data of line {number} is no object; {_FETCH_AGAIN}")
-        events.append(event)
-    return sorted(events, key=lambda event: event.wall_ns)
+        yield event
 
 
 def read_dump(path: Path, key_prefix: str) -> Dump:

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..checks import clocks as clocks_check
+from ..checks import server_logs
 from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
 from . import analysis, figures, healthy, lanes
@@ -27,6 +29,7 @@ from .incidents import incidents
 from .notebook import compare
 from .provenance import headline, note_of, provenance, verdict_of
 from .repetition import repeated
+from .steady import without_steps
 from .threats import threats
 from .wording import at_least, plural
 
@@ -150,6 +153,10 @@ def _experiment(
     columns = analysis.columns_of_table(table)
     notes = [] if len(columns) else ["no operation was recorded: its history is empty"]
     recorded_events = _unless_damaged(experiment.events, experiment, notes)
+    steady = without_steps(experiment, columns) if recorded_events is not None else None
+    if steady is not None:
+        recorded_events = None
+        notes.append(steady.note)
     clocks = analysis.measured_clocks(recorded_events or [])
     events = None if recorded_events is None else analysis.on_one_clock(recorded_events, clocks)
     repeats = analysis.repeats_of(info, columns)
@@ -159,7 +166,7 @@ def _experiment(
     end = repeats[-1].end_ns - repeats[-1].idle_ns if repeats else 0
     duration_s = (end - start) / S if repeats else None
     gap = analysis.longest_gap_of(repeats)
-    faults, zoomed = describe_faults(info, columns, events, clocks)
+    faults, zoomed = describe_faults(steady.info if steady else info, columns, events, clocks)
     assert experiment.verdict is not None
     healthy_gaps = healthy.healthy_gaps_ns(repeats, faults)
     for fault in faults:
@@ -265,6 +272,8 @@ HOW = {
     "members equal": "All members have to have the same keys with the same values, versions and revisions.",
     "convergence": "After the heal the members' states are sampled until they are equal, or a time limit passes.",
     "events": "What faults, servers and clients did stands in a file of its own, which has to be whole.",
+    server_logs.NAME: server_logs.HOW,
+    clocks_check.NAME: clocks_check.HOW,
     "fault": "The events have to show that the fault struck the member it was meant for, in its role, at its "
     "operation.",
 }
@@ -572,7 +581,10 @@ def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str,
     pieces: list[dict[str, str | None]] = []
     for experiment in experiments:
         for fault in experiment["faults"]:
-            if not fault["fired"]:
+            if fault.get("untold"):
+                text = f"; how long the outage of {fault['id']} in {experiment['name']} was cannot be told"
+                pieces.append({"text": text, "href": f"#{fault['anchor']}"})
+            elif not fault["fired"]:
                 text = f"; the fault {fault['id']} planned for {experiment['name']} did not strike"
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})
             if fault["gap"] is None:
@@ -650,7 +662,7 @@ def _length_told(gap: Mapping[str, Any], href: str) -> list[dict[str, str | None
 
 def _longer_gap_told(experiment: Mapping[str, Any]) -> list[dict[str, str | None]]:
     """Name the experiment's longest gap where it is none of its faults': an outage that is worse must not be hidden."""
-    struck = [fault for fault in experiment["faults"] if fault["fired"]]
+    struck = [fault for fault in experiment["faults"] if fault["fired"] and not fault.get("untold")]
     gap = experiment["gap"]
     blamed = max((fault["gap"]["duration_ms"] for fault in struck if fault["gap"]), default=0.0)
     if not struck or gap is None or gap["duration_ms"] <= blamed:

@@ -204,9 +204,10 @@ def _describe_fault(
         "member": member,
         "at_index": fault["at_index"],
         "heal": fault["heal"],
-        "plan": {name: value for name, value in fault.items() if name != "record"},
+        "plan": {name: value for name, value in fault.items() if name not in ("record", "untold")},
         "record": fault.get("record"),
         "fired": moment_wall is not None,
+        "untold": fault.get("untold"),
         "missed": [event.data for event in own if event.event == "fault.missed"],
         "proof": _proof(own, events, fault.get("record") or {}, moment_wall, until_wall),
         "index_hit": (fault.get("record") or {}).get("index_hit"),
@@ -238,6 +239,8 @@ def _describe_fault(
     content |= {"at_s": moment / S}
     if repeat is None:
         return content, {}
+    if content["untold"]:
+        return content | {"at_s": repeat.worked_s(moment)}, {}
     healed = [event.wall_ns for event in own if event.event == "fault.healed"]
     content |= {
         "at_s": repeat.worked_s(moment),

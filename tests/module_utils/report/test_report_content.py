@@ -355,16 +355,14 @@ def test_convergence_is_the_lag_behind_the_most_advanced_member(valid_run: Path,
 def test_an_election_without_a_fault_is_a_threat(tmp_path: Path) -> None:
     path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-etcd"])
     info = json.loads((path / "E1-etcd" / "experiment.json").read_text())
-    with (path / "E1-etcd" / "events.jsonl").open("a") as file:
-        for member in ("etcd1", "etcd2"):
-            wall_ns = info["origin_wall_ns"] + 100_000_000
-            event = {
-                "wall_ns": wall_ns,
-                "source": member,
-                "event": "server.leader_elected",
-                "data": {"leader": "etcd1", "term": 9},
-            }
-            file.write(json.dumps(event) + "\n")
+    filed = path / "E1-etcd" / "events.jsonl"
+    events = [json.loads(line) for line in filed.read_text().splitlines()]
+    for member in ("etcd1", "etcd2"):
+        data = {"leader": "etcd1", "term": 9}
+        wall_ns = info["origin_wall_ns"] + 100_000_000
+        events.append({"wall_ns": wall_ns, "source": member, "event": "server.leader_elected", "data": data})
+    events.sort(key=lambda event: event["wall_ns"])
+    filed.write_text("".join(json.dumps(event) + "\n" for event in events))
     content, _ = content_of(path)
     (election,) = content["experiments"][0]["elections_unexplained"]
     assert (election["at_s"], election["leader"], election["members"]) == (0.1, "etcd1", ["etcd1", "etcd2"])

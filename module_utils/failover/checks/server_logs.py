@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the servers' own logs are there, where they must say something; said only where one does not.
+
+A log without a word is no sign of a quiet server: the report would tell of an outage in which nobody was elected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..fault_agent import ACTIONS
+from ..results import LOGS_FOLDER, Experiment
+from ..shapes import Check, Event, LabError, Verdict
+
+NAME = "server logs"
+HOW = "A member that was ended or started has to say so in its own log, and with it the others of its system."
+
+
+def check_server_logs(experiment: Experiment, events: Iterable[Event]) -> Check | None:
+    """Return a check without a verdict where a log that must say something says nothing; else None."""
+    ended = {
+        fault["record"]["member"]
+        for fault in experiment.info["faults"]
+        if (fault.get("record") or {}).get("fired") and ACTIONS[fault["action"]].ends_process
+    }
+    if not ended:
+        return None
+    spoke = {event.source for event in events if event.event.startswith("server.")}
+    wrong: dict[str, str] = {}
+    for member in experiment.members:
+        lines = _lines(experiment, member)
+        if lines is None:
+            wrong[member] = f"{LOGS_FOLDER}/{member}.log is not there"
+        elif lines == 0:
+            wrong[member] = f"{LOGS_FOLDER}/{member}.log is empty"
+        elif member in ended and member not in spoke:
+            wrong[member] = f"nothing was understood of the {lines:,} lines of {LOGS_FOLDER}/{member}.log"
+    if not wrong:
+        return None
+    summary = (
+        f"What the servers themselves say of their end, their start and their elections is not known: "
+        f"{'; '.join(wrong.values())}. Look at the log on the host: where it is written to, and with which times."
+    )
+    return Check(NAME, Verdict.UNKNOWN, summary, {"members": wrong, "ended": sorted(ended)})
+
+
+def _lines(experiment: Experiment, member: str) -> int | None:
+    """Count a log's lines that are not blank; None where there is no log."""
+    path = experiment.path / LOGS_FOLDER / f"{member}.log"
+    try:
+        with path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error.strerror or error}; copy the results folder again") from error

@@ -553,6 +553,33 @@ def _late_duplicate(parts: _Parts, planted: Planted) -> None:
     planted.details["created"] = created
 
 
+def _ghosts(parts: _Parts, planted: Planted) -> None:
+    """Two deleted keys are back: attempts that got no answer were passed on in the heal after the first repeat."""
+    first = parts.repeats[0]
+    created = {operation[1]: index for index, operation in enumerate(parts.operations) if operation[0] == CREATE}
+    last_use = {operation[1]: index for index, operation in enumerate(parts.operations)}
+    deletes = [
+        index
+        for index in range(first["first_index"], first["end_index"])
+        if parts.operations[index][0] == DELETE and last_use[parts.operations[index][1]] == index
+    ][:2]
+    keys = [parts.operations[index][1] for index in deletes]
+    revision = 1 + sum(row.kind != RETRIEVE for row in parts.rows if row.index < first["end_index"])
+    for entries in parts.dumps.values():
+        for entry in entries.values():
+            entry[2] += len(keys) if entry[2] > revision else 0
+        for number, key in enumerate(keys, 1):
+            entries[key] = [parts.operations[created[key]][-1], 1, revision + number]
+    resent = {created[key] for key in keys}
+    for row in [row for row in parts.rows if row.index in resent]:
+        at_wall_ns = parts.origin_wall_ns + (row.invoke_ns + row.complete_ns) // 2
+        data = {"client": row.client, "index": row.index, "endpoint": f"{ADDRESSES['etcd2']}:2379", "kind": CREATE,
+                "error": "DEADLINE_EXCEEDED: Deadline Exceeded", "ambiguous": True}  # fmt: skip
+        parts.events.insert(0, Event(at_wall_ns, "client1", "client.attempt_failed", data))
+    parts.rows = [row._replace(attempts=2) if row.index in resent else row for row in parts.rows]
+    planted.details = {"keys": keys, "created": sorted(resent), "deleted": deletes, "revision": revision}
+
+
 def _refused_and_resurrected(parts: _Parts, planted: Planted) -> None:
     """The same, but the first attempt of the CREATE was refused, so that there is no duplicate to blame."""
     _late_duplicate(parts, planted)
@@ -736,6 +763,7 @@ PLANTS: dict[str, _Defect] = {
     "diverged_node": _Defect(_diverged_node),
     "resurrected_key": _Defect(_resurrected_key),
     "late_duplicate": _Defect(_late_duplicate),
+    "ghosts": _Defect(_ghosts),
     "refused_and_resurrected": _Defect(_refused_and_resurrected),
     "duplicate_apply": _Defect(_duplicate_apply),
     "duplicate_apply_after_retry": _Defect(_duplicate_apply_after_retry),

@@ -25,6 +25,7 @@ from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .comparison import compared, duplicated_writes, lost_writes, outages
 from .failovers import describe_faults, unprovoked_elections
+from .findings import covered, findings_of
 from .incidents import incidents
 from .notebook import compare
 from .provenance import headline, note_of, provenance, verdict_of
@@ -98,8 +99,10 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
         experiments.append(_experiment(experiment, f"e{number}", run.info["settings"], drawings))
         experiments[-1]["notes"] += note_of(experiment.name, experiments[-1]["verdict"], differences)
         experiments[-1]["verdict"] = verdict_of(experiments[-1]["verdict"], stale=differences.of(experiment.name))
+    cards = [card for experiment in experiments for card in experiment.pop("findings")]
     comparisons = compared(experiments)
     step("draw the figures")
+    drawings |= {card["anchor"]: figures.finding.draw(card, card["anchor"]) for card in cards if card["drawn"]}
     _draw(experiments, comparisons, drawings)
     faulted = [row for row in outages(experiments) if row["struck"]]
     if faulted:
@@ -110,7 +113,8 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     content = {
         "schema_version": SCHEMA_VERSION,
         "run": info,
-        "verdict": _verdict(run, experiments, judged),
+        "verdict": _verdict(run, experiments, judged, cards),
+        "findings": cards,
         "judged": judged,
         "controller": run.info["controller"],
         "hosts": run.info["hosts"],
@@ -202,6 +206,7 @@ def _experiment(
         "rate": info["rate"],
         "key_prefix": info["key_prefix"],
         "verdict": experiment.verdict["verdict"],
+        "findings": findings_of(experiment, table, events or [], anchor),
         "checks": experiment.verdict["checks"],
         "checks_told": _checks_told(experiment.verdict["checks"]),
         "notes": notes,
@@ -491,7 +496,12 @@ def _election_notes(elections: Sequence[Mapping[str, Any]] | None) -> list[str]:
 # ---------------------------------------------------------------- the run
 
 
-def _verdict(run: Run, experiments: Sequence[Mapping[str, Any]], judged: Mapping[str, Any]) -> dict[str, Any]:
+def _verdict(
+    run: Run,
+    experiments: Sequence[Mapping[str, Any]],
+    judged: Mapping[str, Any],
+    cards: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
     """Put the verdict in one sentence, and gather the checks that did not pass.
 
     :param judged: see :func:`.provenance.provenance`; a verdict on other files is not repeated
@@ -502,7 +512,11 @@ def _verdict(run: Run, experiments: Sequence[Mapping[str, Any]], judged: Mapping
         for experiment in experiments
         for check in experiment["checks"]
     ]
-    open_checks = [check for check in checks if check["verdict"] != Verdict.VALID.value]
+    open_checks = [
+        {**check, "cards": covered(cards, check["experiment"], check["name"])}
+        for check in checks
+        if check["verdict"] != Verdict.VALID.value
+    ]
     open_checks.sort(key=lambda check: check["verdict"] != Verdict.INVALID.value)
     counts = {verdict.value: sum(check["verdict"] == verdict.value for check in checks) for verdict in Verdict}
     return {

@@ -6,6 +6,6 @@ Every distinction is made twice: by a colour of Okabe and Ito's palette (told ap
 and by line style or marker (told apart in a grey print). The same input gives the same bytes.
 """
 
-from . import convergence, lanes, latency, outage, outages, over_time, spreads
+from . import convergence, finding, lanes, latency, outage, outages, over_time, spreads
 
-__all__ = ["convergence", "lanes", "latency", "outage", "outages", "over_time", "spreads"]
+__all__ = ["convergence", "finding", "lanes", "latency", "outage", "outages", "over_time", "spreads"]

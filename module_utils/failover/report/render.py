@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ from .repetition import LEAST_REPEATS, RESAMPLES, SEED
 from .wording import ABSENT, at_least, milliseconds, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
+# Tagged, so that a screen reader finds headings, tables and the texts of figures.
+PDF_VARIANT = "pdf/ua-1"
 
 # Evidence beyond this stays in verdict.json, and the report says so: rows of a table, keys that are told with their
 # operations, and the newest operations of each.
@@ -220,13 +223,19 @@ def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     return page.replace("/*FONTS*/", font_css(page), 1)
 
 
+# A figure's title and its text, as the drawings have them.
+TOLD = re.compile(r'<title id="[^"]*">([^<]*)</title><desc id="[^"]*">([^<]*)</desc>')
+
+
 def render_pdf(page: str, path: Path) -> int:
-    """Write the page as a PDF; return the number of its pages. Nothing is fetched while doing so."""
+    """Write the page as a tagged PDF (PDF/UA-1); return the number of its pages. Nothing is fetched while doing so."""
     # WeasyPrint logs CSS that only screens understand; the progress lines are for the reader.
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     from weasyprint import HTML
 
-    document = HTML(string=without_variables(page)).render()
-    document.write_pdf(path, pdf_identifier=hashlib.sha256(page.encode()).digest()[:16])
+    # WeasyPrint takes a figure's alternative text from its <title> alone.
+    titled = TOLD.sub(r"<title>\1. \2</title>", without_variables(page))
+    document = HTML(string=titled).render(pdf_variant=PDF_VARIANT)
+    document.write_pdf(path, pdf_identifier=hashlib.sha256(page.encode()).digest()[:16], pdf_variant=PDF_VARIANT)
     return len(document.pages)

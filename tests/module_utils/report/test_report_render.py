@@ -186,7 +186,7 @@ def test_an_invalid_run_shows_what_failed_first_and_key_by_key(invalid_run: Path
     content, drawings = build(load_run(invalid_run), lambda _: None)
     page = render.render_html(content, drawings)
     key = content["verdict"]["open"][0]["evidence"]["wrong"]["listed"][0]["key"]
-    assert page.index('<section class="page" id="open">') < page.index('<section class="page" id="notebook">')
+    assert page.index('<section id="open">') < page.index('<section id="notebook">')
     section = page[page.index('id="open"') : page.index('id="notebook"')]
     assert section.count(key) >= 3  # once for every member
     assert "CREATE" in section
@@ -261,7 +261,7 @@ def test_what_is_damaged_is_told_on_the_cover(valid_content: Content) -> None:
     first, *others = content["experiments"]
     noted = {**content, "experiments": [{**first, "notes": ["a file is damaged"]}, *others]}
     page = render.render_html(noted, drawings)
-    assert '<p class="note"><b>E1-etcd</b>: a file is damaged.</p>' in page[: page.index("<nav>")]
+    assert '<p class="note"><b>E1-etcd</b>: a file is damaged.</p>' in page[: page.index("<nav ")]
     assert 'class="note"' not in render.render_html(content, drawings)
 
 

@@ -41,6 +41,7 @@ def outages(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "heal": group["heal"],
                     "repeats": group["repeats"],
                     "struck": group["struck"],
+                    "untold": group["untold"],
                     "unexplained": group["unexplained"],
                     "sums": group["sums"],
                     "background": group["background"],

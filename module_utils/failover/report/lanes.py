@@ -102,6 +102,7 @@ def lanes_of(
     return {
         "start_ms": start,
         "end_ms": end,
+        "ended": found["ended"],
         "lanes": rows,
         "critical": _critical(rows, start, end, able["ms"] if able else None),
         "able": able,

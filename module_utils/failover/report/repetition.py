@@ -187,6 +187,7 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "heal": _heal(first["plan"], len(faults)),
         "repeats": len(faults),
         "struck": len(struck),
+        "untold": sum(bool(fault.get("untold")) for fault in struck),
         "shown": shown,
         "measures": [_measured(measure, struck) for measure in MEASURES],
         "unexplained": spread([_unexplained(fault) for fault in struck]).as_dict(),

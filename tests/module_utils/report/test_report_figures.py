@@ -85,6 +85,8 @@ def test_the_lanes_of_repeats_have_a_bar_for_each(tmp_path: Path) -> None:
     words = text_of(drawings[f"{group['anchor']}-lanes"])
     after = group["lanes"]["after_able"]
     told = f"{milliseconds(after['min_ms'])} to {milliseconds(after['max_ms'])}"
+    lane = group["lanes"]["lanes"][0]
+    assert f"({milliseconds(lane['min_ms'])} to {milliseconds(lane['max_ms'])})" in words
     assert f"median {milliseconds(after['median_ms'])} ms ({told}) of it after {group['lanes']['able']}" in words
     # Repeats over time: numbered, without moments that would cover each other.
     words = text_of(drawings["e1-time"])
@@ -108,6 +110,24 @@ def test_an_outage_that_did_not_end_is_a_lower_bound(valid_content: Content) -> 
     words = text_of(figures.outages.draw([{**row, "gap": gap}], "x"))
     assert "did not end" in words
     assert "≥ " in words
+
+
+def test_times_that_cannot_be_told_are_not_drawn_as_if_they_were(valid_content: Content) -> None:
+    content = valid_content[0]
+    experiment = content["experiments"][2]
+    told = {"gap": None, "marks": [], "healed_s": None, "lanes": None, "untold": "a clock was set"}
+    unknown = {**experiment, "faults": [{**experiment["faults"][0], **told}]}
+    limits = {"ops_per_s": 1000.0, "latency_low_ms": 0.1, "latency_high_ms": 1000.0}
+    drawn = figures.over_time.draw(unknown, limits, "x")
+    assert "how long its outage was cannot be told" in text_of(drawn)
+    assert "leader elected" not in text_of(drawn)
+    assert "opacity: 0.05" not in drawn  # no band of the time that a member was away
+    assert "opacity: 0.05" in figures.over_time.draw(experiment, limits, "x")
+    assert "how long the outage was cannot be told" in description_of(drawn)
+    row = next(row for row in content["outages"] if row["struck"])
+    nothing = {**row["gap"], "n": 0, "points": []}
+    assert "cannot be told" in text_of(figures.outages.draw([{**row, "gap": nothing, "untold": 1}], "x"))
+    assert "none seen" in text_of(figures.outages.draw([{**row, "gap": nothing, "untold": 0}], "x"))
 
 
 def test_every_figure_says_what_it_shows_with_its_numbers(valid_content: Content) -> None:

@@ -24,10 +24,10 @@ SIDES: dict[str, tuple[str, str]] = {
 }
 # What ran beside the critical path is hatched and not filled.
 BESIDE = "//////"
-# The height of a lane of one fault; of many repeats each has a thinner bar, and the row grows with them.
-LANE_IN, REPEAT_IN = 0.21, 0.035
-# More repeats than this are drawn thinner, so that a row never takes more room than of so many.
-MOST_FULL = 20
+# The height of a lane of one fault, and of repeats: of many each has a thinner bar, and the row grows with them until
+# there are so many that they would take a page.
+LANE_IN, REPEATED_IN, REPEAT_IN = 0.23, 0.26, 0.035
+MOST_FULL = 15
 
 
 def draw(told: Mapping[str, Any], fault: str, name: str) -> str:
@@ -42,7 +42,7 @@ def draw(told: Mapping[str, Any], fault: str, name: str) -> str:
     ]  # fmt: skip
     outages = [{"repeat": 1, "start_ms": told["start_ms"], "end_ms": told["end_ms"],
                 "able_ms": told["able"]["ms"] if told["able"] else None}]  # fmt: skip
-    length = f"{milliseconds(told['end_ms'] - told['start_ms'])} ms"
+    length = f"{'' if told['ended'] else 'at least '}{milliseconds(told['end_ms'] - told['start_ms'])} ms"
     after = told["after_able_ms"]
     headline = f"{milliseconds(after)} ms of it after {told['able']['label']}" if after is not None else ""
     lacking = [[piece["start_ms"], piece["end_ms"]] for piece in told["critical"] if piece["lane"] is None]
@@ -57,7 +57,7 @@ def draw_repeats(told: Mapping[str, Any], fault: str, name: str) -> str:
 
     :param told: as ``lanes.lanes_of_repeats`` returns them
     """
-    rows = [{**lane, "told": _spread_told(lane)} for lane in told["lanes"]]
+    rows = [{**lane, "told": _spread_told(lane).replace(" ms (", " ms\n(")} for lane in told["lanes"]]
     outages = told["outages"]
     lengths = sorted(outage["end_ms"] - outage["start_ms"] for outage in outages)
     length = f"{milliseconds(lengths[0])} to {milliseconds(lengths[-1])} ms"
@@ -82,7 +82,7 @@ def _described(rows: Sequence[Mapping[str, Any]], length: str, headline: str) ->
     for row in rows:
         bound = f", {row['bound']}" if row["bound"] else ""
         critical = "on the critical path" if any(span["critical"] for span in row["spans"]) else "beside it"
-        lanes.append(f"{SIDES[row['side']][1]}: {row['label']} {row['told']}{bound}, {critical}")
+        lanes.append(f"{SIDES[row['side']][1]}: {row['label']} {' '.join(row['told'].split())}{bound}, {critical}")
     return f"The outage: {length}{f', {headline}' if headline else ''}. {'. '.join(lanes)}."
 
 
@@ -91,7 +91,7 @@ def _height(lanes: int, repeats: int) -> float:
 
 
 def _row_in(repeats: int) -> float:
-    return max(LANE_IN, REPEAT_IN * min(repeats, MOST_FULL))
+    return LANE_IN if repeats == 1 else max(REPEATED_IN, REPEAT_IN * min(repeats, MOST_FULL))
 
 
 def _lanes(
@@ -104,7 +104,6 @@ def _lanes(
 ) -> None:
     axes = figure.subplots()
     low, high = min(outage["start_ms"] for outage in outages), max(outage["end_ms"] for outage in outages)
-    span = max(high - low, 1e-6)
     places = {outage["repeat"]: number for number, outage in enumerate(outages)}
     thick = 0.76 / len(outages)
 
@@ -125,10 +124,9 @@ def _lanes(
     for number, row in enumerate(rows, 1):
         for piece in row["spans"]:
             _lane(axes, piece, at(number, piece["repeat"]), thick, SIDES[row["side"]][0])
-        right = max(piece["end_ms"] for piece in row["spans"])
-        left = min(piece["start_ms"] for piece in row["spans"])
-        _beside(axes, number, left, right, row["told"], low, span)
-    _beside(axes, 0, low, high, length, low, span)
+    for number, text in enumerate((length, *(row["told"] for row in rows))):
+        axes.annotate(text, (1.0, number), xycoords=("axes fraction", "data"), xytext=(4, 0), fontsize=6,
+                      textcoords="offset points", va="center", linespacing=0.95, annotation_clip=False)  # fmt: skip
     for number in range(1, len(rows)):
         if rows[number]["side"] != rows[number - 1]["side"]:
             axes.axhline(number + 0.5, color=GREY, linewidth=0.5)
@@ -136,7 +134,7 @@ def _lanes(
     axes.set_yticks(range(len(rows) + 1), ["the outage", *labels], linespacing=0.95)
     axes.tick_params(axis="y", length=0, labelsize=6)
     axes.set_ylim(len(rows) + 0.55, -0.55)
-    axes.set_xlim(low, high)
+    axes.set_xlim(low, max(high, low + 1e-6))
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0.5)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set_xlabel("time since the fault (ms)" + (f"; dotted: {headline.partition(' after ')[2]}" if headline else ""))
@@ -159,28 +157,6 @@ def _lane(axes: Axes, piece: Mapping[str, Any], y: float, thick: float, colour: 
     for start, end in piece["critical"]:
         # The line keeps a wait visible that is thinner than itself.
         axes.barh(y, end - start, left=start, height=thick * 0.85, facecolor=colour, edgecolor=colour, linewidth=0.8)
-
-
-def _beside(axes: Axes, row: int, left: float, right: float, text: str, low: float, span: float) -> None:
-    """Write a lane's length where it has room: right of it, else left of it, else upon it."""
-    if right < low + 0.7 * span:
-        place, side, shift = right, "left", 3
-    elif left > low + 0.3 * span:
-        place, side, shift = left, "right", -3
-    else:
-        place, side, shift = low + 0.5 * span, "center", 0
-    axes.annotate(
-        text,
-        xy=(place, row),
-        xytext=(shift, 0),
-        textcoords="offset points",
-        ha=side,
-        va="center",
-        fontsize=6.5,
-        color=INK,
-        bbox={"facecolor": "white", "alpha": 0.85 if side == "center" else 0, "edgecolor": "none", "pad": 0.8},
-        zorder=6,
-    )
 
 
 def _legend(figure: Figure, rows: Sequence[Mapping[str, Any]], lacking: bool) -> None:

@@ -37,7 +37,7 @@ def draw(outages: Sequence[Mapping[str, Any]], name: str) -> str:
             _points(axes, number, row["gap"]["points"], colour, marker)
             if number and rows[number - 1]["what"] != row["what"]:
                 axes.axhline(number - 0.5, color=LIGHT, linewidth=0.6)
-            axes.annotate(_told(row["gap"]), (1.0, number), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            axes.annotate(_told(row), (1.0, number), xycoords=("axes fraction", "data"), xytext=(4, 0),
                           textcoords="offset points", va="center", fontsize=6.5, annotation_clip=False)  # fmt: skip
         axes.set_yticks(range(len(rows)), [_label(row, rows[number - 1] if number else None)
                                            for number, row in enumerate(rows)])  # fmt: skip
@@ -45,7 +45,7 @@ def draw(outages: Sequence[Mapping[str, Any]], name: str) -> str:
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.set_xscale("log")
         axes.set_xlim(low, high)
-        log_ms_axis(axes.xaxis, low, high, 14)
+        log_ms_axis(axes.xaxis, low, high, 11)
         axes.set_xlabel("longest time without an acknowledged operation (ms, logarithmic)")
         axes.grid(axis="x")
         _legend(figure, rows, systems)
@@ -92,9 +92,11 @@ def _label(row: Mapping[str, Any], above: Mapping[str, Any] | None) -> str:
     return f"{fault}{row['experiment']}"
 
 
-def _told(gap: Mapping[str, Any]) -> str:
+def _told(row: Mapping[str, Any]) -> str:
+    """Say how long the outages of a row were."""
+    gap = row["gap"]
     if not gap["n"]:
-        return "none seen"
+        return "cannot be told" if row["untold"] else "none seen"
     least = "≥ " if gap["endless"] else ""
     if gap["n"] == 1:
         return f"{least}{milliseconds(gap['median_ms'])} ms"
@@ -127,5 +129,5 @@ def _described(rows: Sequence[Mapping[str, Any]]) -> str:
             if healthy
             else ""
         )
-        told.append(f"{row['experiment']}, {row['what']}: {_told(row['gap'])}{beside}")
+        told.append(f"{row['experiment']}, {row['what']}: {_told(row)}{beside}")
     return f"{'. '.join(told)}."

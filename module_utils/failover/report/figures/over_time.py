@@ -28,6 +28,8 @@ from .style import (
 
 # More numbers of repeats than this would not be told apart above a figure.
 MOST_REPEATS_NUMBERED = 15
+# A line that is none of those of moments that were stamped.
+UNTOLD: Any = (0, (0.5, 3))
 # The share of a figure's width that a label of five or six digits takes.
 LABEL_SHARE = 0.06
 
@@ -66,6 +68,9 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
         latency_axes.legend(loc="upper right", ncols=4, borderaxespad=0.1, handlelength=1.4, columnspacing=1.0)
         latency_axes.set_xlim(min(experiment["start_s"], 0), experiment["end_s"])
 
+        if any(fault.get("untold") for fault in experiment["faults"]):
+            note = "loosely dotted: a fault, placed by its operation; how long its outage was cannot be told"
+            rate_axes.set_title(note, loc="right", fontsize=6)
         not_ok = experiment["not_ok_s"]
         if not_ok:
             rate_axes.plot(
@@ -77,7 +82,10 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
                 color=VERMILLION,
             )
         for fault in experiment["faults"]:
-            if fault["fired"] and experiment["repeats"] == 1:
+            if fault.get("untold"):
+                for axes in (rate_axes, latency_axes):
+                    _mark_untold(axes, fault)
+            elif fault["fired"] and experiment["repeats"] == 1:
                 _mark_fault(rate_axes, latency_axes, fault, experiment)
             elif fault["fired"]:
                 for axes in (rate_axes, latency_axes):
@@ -108,6 +116,8 @@ def _described(experiment: Mapping[str, Any]) -> str:
         if fault["fired"] and fault["gap"]:
             length = milliseconds(fault["gap"]["duration_ms"])
             text += f" At {fault['at_s']:.1f} s {fault['headline']}: {length} ms without an ok operation."
+        elif fault.get("untold"):
+            text += f" {fault['headline']}: how long the outage was cannot be told."
     return text
 
 
@@ -157,6 +167,12 @@ def _mark_away(axes: Axes, fault: Mapping[str, Any], experiment: Mapping[str, An
     axes.axvspan(fault["at_s"], healed, facecolor=VERMILLION, alpha=0.05, linewidth=0)
     # On top: where a whole run is a page wide, election and recovery lie within this line's width.
     axes.axvline(fault["at_s"], color=VERMILLION, linewidth=1.0, zorder=3)
+
+
+def _mark_untold(axes: Axes, fault: Mapping[str, Any]) -> None:
+    """Mark about where a fault struck whose times cannot be told: no band, and no line as of one that was stamped."""
+    if fault["at_s"] is not None:
+        axes.axvline(fault["at_s"], color=GREY, linestyle=UNTOLD, linewidth=1.6, alpha=0.7, zorder=2.5)
 
 
 def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], experiment: Mapping[str, Any]) -> None:

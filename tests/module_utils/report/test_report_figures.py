@@ -13,6 +13,7 @@ from failover.report import figures
 from failover.report.analysis import MS, latency_summary, survival_curve
 from failover.report.content import build
 from failover.report.figures import style
+from failover.report.render import TEMPLATES
 from failover.report.repetition import repeated
 from failover.report.wording import milliseconds
 from failover.results import load_run
@@ -145,6 +146,24 @@ def test_colours_are_variables_that_paper_does_not_need(valid_content: Content) 
         assert "var(--figure-ink, " in svg
         assert "#000000" not in svg  # black on a dark screen
         assert "var(" not in style.without_variables(svg)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2.2 defines it."""
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_dark_page_has_a_colour_for_every_variable_that_stands_out() -> None:
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    dark = dict(re.findall(r"--figure-(\w+): (#\w{6})", css[css.index("prefers-color-scheme: dark") :]))
+    assert set(dark) == set(style.VARIABLES.values())
+    assert f"--paper: {dark['paper']}" in css
+    for name, colour in dark.items():
+        if name not in ("paper", "light"):
+            # What a figure needs to be understood has at least 3:1 against the page (WCAG 2.2, 1.4.11).
+            assert (luminance(colour) + 0.05) / (luminance(dark["paper"]) + 0.05) >= 3, name
 
 
 def test_a_percentile_that_few_operations_decide_is_dotted() -> None:

@@ -144,7 +144,13 @@ def verify_experiment(folder: str | Path) -> list[Check]:
         if member in dumps:
             checks.append(check_keys(dumps[member], recorded, expected, lenient))
         else:
-            checks.append(Check(f"keys on {member}", Verdict.UNKNOWN, f"{member} cannot be told: {unreadable[member]}"))
+            checks.append(
+                Check(
+                    f"keys on {member}",
+                    Verdict.UNKNOWN,
+                    f"The keys of {member} could not be read: {unreadable[member]}",
+                )
+            )
     if any(entry.version is not None for dump in dumps.values() for entry in dump.entries.values()):
         checks.append(check_applied_once(dumps.values(), recorded))
     if expected.doubtful:
@@ -642,9 +648,13 @@ def check_convergence(experiment: Experiment) -> Check:
         "convergence",
         Verdict.VALID,
         f"The members had equal data after each of {len(checks)} repeats, {min(known_ms):,.0f} to "
-        f"{max(known_ms):,.0f} ms after the heal was requested.",
+        f"{max(known_ms):,.0f} ms after {_watched_since(experiment)}.",
         evidence,
     )
+
+
+def _watched_since(experiment: Experiment) -> str:
+    return "the heal was requested" if experiment.info["faults"] else "the watching began, with nothing to heal"
 
 
 def _convergence(watched: Mapping[str, Any] | None, experiment: Experiment) -> Check:
@@ -663,9 +673,8 @@ def _convergence(watched: Mapping[str, Any] | None, experiment: Experiment) -> C
         "reasons": reasons,
         "errors": errors,
     }
-    since = "the heal was requested" if experiment.info["faults"] else "the watching began, with nothing to heal"
     if watched["converged"]:
-        summary = f"The members had equal data {watched['duration_ms']:,.0f} ms after {since}."
+        summary = f"The members had equal data {watched['duration_ms']:,.0f} ms after {_watched_since(experiment)}."
         return Check(name, Verdict.VALID, summary, evidence)
     last = samples[-1]["members"].values() if samples else []
     why = "; ".join([*(f"{member}: {error}" for member, error in errors.items()), *reasons]) or "no reason was recorded"
@@ -727,14 +736,14 @@ def check_fault(fault: dict[str, Any], experiment: Experiment) -> Check:
     struck = sum(1 for other in experiment.info["faults"] if other["id"].partition(".")[0] == group)
     doubts = _doubts_of_aim(fault, record) + _doubts_of_effect(fault, record, len(experiment.members), struck)
     if not any(event.event == "fault.signal_sent" and event.source == record.get("member") for event in events):
-        doubts.append(f"the events do not have {record.get('member')}'s stamp of the signal")
+        doubts.append(f"the events do not have {record.get('member')}'s stamp of the fault")
     if doubts:
         return Check(name, Verdict.UNKNOWN, f"The {told} proves nothing: {'; '.join(doubts)}.", evidence)
     led = f", the leader of term {record['term_before']}," if record.get("term_before") is not None else ""
     then = f"; {record['leader_after']} led in term {record['term_after']}" if record.get("leader_after") else ""
     who = f"{record['member']}{led if record['role'] == 'leader' else ''}"
     done = {
-        "partition": f"{who} was cut off",
+        "partition": f"{who} was partitioned",
         "poweroff": f"{who} fell silent, and {record['signal']} ended it",
         "disk_full": f"the disk of {who} was filled ({record.get('effect')})",
         "slow_disk": f"the disk of {who} was slowed down ({record.get('effect')})",

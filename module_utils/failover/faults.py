@@ -679,15 +679,11 @@ class FaultDirector:
         return False
 
     def _is_away(self, member: str, status: Mapping[str, Any]) -> bool:
-        """Whether a fault takes a member from its peers now, or is about to.
-
-        :param status: what its agent answered; empty where it did not
-        """
+        """Whether a fault takes a member from its peers now, or is about to."""
         with self._lock:
-            tokens = {token for token, holder in self._held.items() if holder == member}
-        if status:
-            # What came back by itself is held by its agent no more; what was not answered is not on record there yet.
-            tokens = {*status["holding"], *(token for token in tokens if not self._by_token(token).get("fired"))}
+            struck = {token for token, holder in self._held.items() if holder == member}
+        # What is healed is held by its agent no more; what was sent and not answered is not on record yet.
+        tokens = {*status["holding"], *(token for token in struck if not self._by_token(token).get("fired"))}
         return any(takes_away(self._by_token(token)) for token in tokens)
 
     def _by_token(self, token: str) -> Mapping[str, Any]:

@@ -45,8 +45,7 @@ class MajorityKept:
         """Return why ``target`` must not be struck now, in one clause; None where a majority is left without it.
 
         :param statuses: what each member's agent answered just now (``fault_agent.Agent.status``)
-        :param is_away: whether a fault of the lab takes a member from its peers, though they may not know yet; it gets
-            the member and its status, an empty one where it did not answer
+        :param is_away: whether a fault of the lab takes a member from its peers, though they may not know yet
         """
         self.counted = []
         witness = leader_of(statuses)
@@ -63,11 +62,10 @@ class MajorityKept:
             if member == target:
                 continue
             status = statuses.get(member)
-            reason: str | None
-            if is_away(member, status or {}):
-                reason = "held by a fault"
+            if status is None:
+                reason: str | None = "silent"
             else:
-                reason = "silent" if status is None else self._why_out(status, statuses[witness])
+                reason = "held by a fault" if is_away(member, status) else self._why_out(status, statuses[witness])
             if reason is None:
                 self.counted.append(member)
             else:

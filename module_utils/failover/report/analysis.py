@@ -194,17 +194,24 @@ def longest_gap_of(repeats: Iterable[Repeat]) -> Gap | None:
 def latency_summary(latency_ns: Ints) -> dict[str, Any]:
     """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
 
+    ``thin`` names the percentiles above which fewer than LEAST_DECIDING lie: those few decide them.
+
     Percentiles are observed values, never values between two operations: the smallest latency that at least
     that share of the operations did not exceed (the inverse of the empirical distribution function; definition 1
     of Hyndman & Fan, "Sample Quantiles in Statistical Packages", 1996).
     """
     summary: dict[str, Any] = {"count": len(latency_ns)}
     if len(latency_ns) == 0:
-        return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None}
+        return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None, "thin": []}
     ordered = np.sort(latency_ns)
     for name, thousandths in QUANTILES:
         summary[f"{name}_ms"] = int(ordered[_rank(len(ordered), thousandths)]) / MS
     summary["max_ms"] = int(ordered[-1]) / MS
+    summary["thin"] = [
+        f"{name}_ms"
+        for name, thousandths in QUANTILES
+        if decided_by(len(ordered), 1 - thousandths / 1000) < LEAST_DECIDING
+    ]
     return summary
 
 
@@ -453,7 +460,7 @@ class Mark:
 MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
     ("requested", "fault.requested", "fault requested"),
     ("role_checked", "fault.role_checked", "role of the target checked"),
-    ("signal_sent", "fault.signal_sent", "signal sent (the fault)"),
+    ("signal_sent", "fault.signal_sent", "the fault"),
     ("stopping", "server.stopping", "signal received by the server"),
     ("process_gone", "fault.process_gone", "process gone"),
     ("quorum_lost", "server.quorum_lost", "member without a majority"),
@@ -607,6 +614,8 @@ def fault_marks(
             continue
         chosen = min(candidates, key=lambda event: event.wall_ns)
         detail = describe[event_name](chosen) if event_name in describe else ""
+        if name == "signal_sent" and chosen.data.get("signal"):
+            label = f"{chosen.data['signal']} sent (the fault)"
         marks.append(Mark(name, label, chosen.wall_ns - origin_wall_ns, chosen.source, detail, chosen.data))
     return sorted(marks, key=lambda mark: mark.at_ns)
 

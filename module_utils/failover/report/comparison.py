@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..model import LATE_DUPLICATE, LOST, RESURRECTED, STALE
+from ..model import LOST, RESURRECTED, STALE
 from ..shapes import Verdict
 from .repetition import MEASURES, SAME_FAULT
 
@@ -19,9 +19,9 @@ SUMS = (
     ("fail", "operations that failed"),
     ("unknown", "operations of unknown outcome"),
     ("lost", "acknowledged writes lost"),
-    ("duplicated", "writes that took effect twice"),
+    ("duplicated", "keys written twice"),
     ("missed", "faults that did not strike"),
-    ("outside_bound", "faults outside of the placement bound"),
+    ("outside_bound", "faults later than the placement bound"),
 )
 
 
@@ -38,7 +38,7 @@ def outages(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "anchor": group["anchor"],
                     "fault": group["fault"],
                     "what": group["what"],
-                    "heal": group["heal"],
+                    "heal": group["heal"]["told"],
                     "repeats": group["repeats"],
                     "struck": group["struck"],
                     "untold": group["untold"],
@@ -63,23 +63,6 @@ def lost_writes(checks: Iterable[Mapping[str, Any]]) -> int | None:
     if not counts or len(counts) < len(found):
         return None
     return max(counts)
-
-
-def duplicated_writes(checks: Iterable[Mapping[str, Any]]) -> int | None:
-    """Count the keys on which a write took effect twice; None where no check looked for it.
-
-    etcd's own count of a key's writes tells it, and on any system an acknowledged write that took effect once more,
-    later than another one.
-    """
-    twice: int | None = None
-    for check in checks:
-        evidence = check["evidence"]
-        if check["name"] == "applied once" and check["verdict"] != Verdict.UNKNOWN.value:
-            listed = [evidence.get(name) or {} for name in ("after_a_retry", "unexplained")]
-            twice = (twice or 0) + sum(item.get("count", 0) for item in listed)
-        if check["name"].startswith("keys on ") and (evidence.get("by_class") or {}).get(LATE_DUPLICATE):
-            twice = max(twice or 0, evidence["by_class"][LATE_DUPLICATE])
-    return twice
 
 
 def compared(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -113,8 +96,9 @@ def _comparison(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) ->
             {
                 "experiment": experiment["name"],
                 "system": experiment["system"],
+                "heal": group["heal"]["told"],
                 "healthy_gap_ms": experiment["healthy_gap_ms"],
-                **{name: group[name] for name in ("fault", "anchor", "heal", "repeats", "struck", "background")},
+                **{name: group[name] for name in ("fault", "anchor", "repeats", "struck", "background")},
             }
             for experiment, group in pairs
         ],

@@ -17,22 +17,26 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..checkers import outside_bound
 from ..checks import clocks as clocks_check
 from ..checks import server_logs
 from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
 from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
-from .comparison import compared, duplicated_writes, lost_writes, outages
+from .caveats import caveats
+from .comparison import compared, lost_writes, outages
+from .duplicates import duplicates, duplicates_told
 from .failovers import describe_faults, unprovoked_elections
 from .findings import covered, findings_of
 from .incidents import incidents
+from .length import length_of_one, length_of_repeats
 from .notebook import compare
 from .provenance import headline, note_of, provenance, verdict_of
 from .repetition import repeated
 from .steady import without_steps
 from .threats import threats
-from .wording import at_least, plural
+from .wording import at_least, milliseconds, plural
 
 Step = Callable[[str], None]
 T = TypeVar("T")
@@ -124,10 +128,11 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
         "cover_versions": cover_versions(run.info["versions"]),
         "notebook": compare(run.info, experiments, settings),
         "experiments": experiments,
+        "caveats": caveats(run.info["controller"], experiments),
         "outages": outages(experiments),
         "compared": comparisons,
         "how_checked": how_checked(experiments),
-        "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments, settings),
+        "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments),
         "reproduce": _reproduce(run),
     }
     return _rounded(content), drawings
@@ -143,6 +148,13 @@ def _refuse_a_mixture(run: Run) -> None:
                     f"{experiment.path / EXPERIMENT_FILE} has {name} {found}, {run.path / RUN_FILE} has {wanted}: the "
                     "folder mixes two runs; copy the results folder again, or repeat the run"
                 )
+
+
+def attempt_timeout_ms(settings: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Return how long the clients waited for one attempt; None where that was not recorded."""
+    # A value that came from the command line is text.
+    timeout = settings.get("client", {}).get("attempt_timeout_ms")
+    return float(timeout) if timeout else None
 
 
 # ---------------------------------------------------------------- one experiment
@@ -173,10 +185,19 @@ def _experiment(
     faults, zoomed = describe_faults(steady.info if steady else info, columns, events, clocks)
     assert experiment.verdict is not None
     healthy_gaps = healthy.healthy_gaps_ns(repeats, faults)
+    healthy_gap = healthy.healthy_gap_ms(healthy_gaps)
+    attempt_ms = attempt_timeout_ms(settings)
     for fault in faults:
         fault["background"] = healthy.background(fault["gap"], healthy_gaps)
         fault["lanes"] = lanes.lanes_of(fault, settings.get(info["system"], {}), settings.get("client", {}))
+        fault["background_told"] = healthy.background_told(fault["background"], healthy_gap)
+        outage = f"{fault['id']} of {experiment.name}"
+        fault["length"] = length_of_one(outage, fault, attempt_ms) if fault["gap"] else ""
     repetition = _repetition(faults, experiment.verdict["checks"], anchor)
+    for group in repetition:
+        struck = [fault for fault in faults if fault["id"] in group["faults"] and fault["fired"]]
+        group["length"] = length_of_repeats(struck, attempt_ms) if group["repeats"] > 1 else ""
+        group["background_told"] = healthy.background_of_repeats_told(group["background"], healthy_gap)
     for fault, operations in zip(faults, zoomed, strict=True):
         if fault["shown"] and operations:
             drawings[fault["anchor"]] = figures.outage.draw(fault, operations, fault["anchor"])
@@ -231,7 +252,8 @@ def _experiment(
         "not_ok_s": _spaced(worked.complete_ns[~worked.ok] / S, MOST_NOT_OK_SHOWN),
         "gap": gap.as_dict() if gap else None,
         # Of the time before the faults struck; without faults, of all of it.
-        "healthy_gap_ms": healthy.healthy_gap_ms(healthy_gaps),
+        "healthy_gap_ms": healthy_gap,
+        "healthy_ops_per_s": healthy.healthy_ops_per_s(repeats, faults),
         "worst": _worst(worked, table),
         "repeats": len(info["repeats"]),
         "repeats_s": [[repeat.worked_s(repeat.start_ns), repeat.worked_s(repeat.end_ns)] for repeat in repeats],
@@ -308,12 +330,18 @@ def _checks_told(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             told.append({key: check[key] for key in ("name", "verdict", "summary")})
     for row in told:
         if row["name"] in repeats:
-            passed = repeats[row["name"]]
             every = sum(check["name"].partition("@")[0] == row["name"] for check in checks)
-            row["summary"] = (
-                f"In {len(passed)} of {plural(every, 'repeat')} as meant. The first: {passed[0]['summary']}"
-            )
+            row["summary"] = _passed_told(repeats[row["name"]], every)
     return told
+
+
+def _passed_told(passed: Sequence[Mapping[str, Any]], every: int) -> str:
+    """Say in how many repeats a fault did what it was meant for, and in how many of them later than it should."""
+    late = sum(outside_bound(check["evidence"]) for check in passed)
+    bound = f", {late} of them later than the placement bound" if late else ""
+    return (
+        f"In {len(passed)} of {plural(every, 'repeat')} it struck its target{bound}. The first: {passed[0]['summary']}"
+    )
 
 
 def _outcomes(columns: Columns) -> list[dict[str, Any]]:
@@ -448,7 +476,8 @@ def _repetition(
     """Put the repeats of each fault together, and say which of the faults are shown with all their moments."""
     repetition = repeated(faults)
     # Only a whole experiment's keys tell what was lost: the sum over all of its repeats.
-    whole = {"lost": lost_writes(checks), "duplicated": duplicated_writes(checks)}
+    twice = duplicates(checks)
+    whole = {"lost": lost_writes(checks), "duplicated": None if twice is None else sum(twice.values())}
     by_id = {fault["id"]: fault for fault in faults}
     for fault in faults:
         fault["shown"] = False
@@ -456,6 +485,7 @@ def _repetition(
         outage = f"{anchor}-outage{number}"
         group["anchor"] = f"{anchor}-repeats{number}" if group["repeats"] > 1 else outage
         group["sums"] |= whole
+        group["duplicated"] = duplicates_told(twice)
         by_id[group["shown"]] |= {"shown": True, "anchor": outage}
     return repetition
 
@@ -596,10 +626,13 @@ def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str,
     for experiment in experiments:
         for fault in experiment["faults"]:
             if fault.get("untold"):
-                text = f"; how long the outage of {fault['id']} in {experiment['name']} was cannot be told"
+                text = f"; how long the outage of {experiment['name']} lasted cannot be told"
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})
             elif not fault["fired"]:
-                text = f"; the fault {fault['id']} planned for {experiment['name']} did not strike"
+                text = (
+                    f"; the {fault['action'].replace('_', ' ')} of the {fault['target']} planned for "
+                    f"{experiment['name']} did not strike"
+                )
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})
             if fault["gap"] is None:
                 continue
@@ -611,8 +644,13 @@ def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str,
                     "href": None,
                 },
                 *_length_told(fault["gap"], f"#{fault['anchor']}"),
+                {"text": f" ({_background(experiment, [fault])})", "href": None},
             ]
     return pieces
+
+
+def _background(experiment: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> str:
+    return healthy.in_brief(experiment["healthy_gap_ms"], **healthy.background_of_repeats(faults))
 
 
 def _outages_in_brief(
@@ -626,9 +664,15 @@ def _outages_in_brief(
         else f"of {planned:,} faults {planned - struck:,} did not strike"
     )
     pieces: list[dict[str, str | None]] = [{"text": f"; {told}", "href": "#outage"}]
-    repeated = any(group["repeats"] > 1 for _, group in groups)
+    # A median of one value is that value.
+    several = any(measure["n"] > 1 for _, group in groups for measure in group["measures"] if measure["name"] == "gap")
     gaps = [
-        (measure["median_ms"], f"{group['what']} in {experiment['name']}", group["anchor"])
+        (
+            measure["median_ms"],
+            f"{group['what']} in {experiment['name']}; "
+            f"{healthy.in_brief(experiment['healthy_gap_ms'], **group['background'])}",
+            group["anchor"],
+        )
         for experiment, group in groups
         for measure in group["measures"]
         if measure["name"] == "gap" and measure["n"]
@@ -636,10 +680,10 @@ def _outages_in_brief(
     if not gaps:
         return pieces
     shortest, longest = min(gaps), max(gaps)
-    pieces.append({"text": f"; no operation was acknowledged for{' a median of' if repeated else ''} ", "href": None})
+    pieces.append({"text": f"; no operation was acknowledged for{' a median of' if several else ''} ", "href": None})
     for number, (length_ms, what, anchor) in enumerate(dict.fromkeys((shortest, longest))):
         pieces.append({"text": " to " if number else "", "href": None})
-        pieces.append({"text": f"{length_ms:,.0f} ms", "href": f"#{anchor}"})
+        pieces.append({"text": f"{milliseconds(length_ms)} ms", "href": f"#{anchor}"})
         pieces.append({"text": f" ({what})", "href": None})
     return pieces
 
@@ -670,7 +714,7 @@ def _keys_told(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str |
 
 def _length_told(gap: Mapping[str, Any], href: str) -> list[dict[str, str | None]]:
     """Say how long a gap was; of one that did not end, that it was at least so long."""
-    length: dict[str, str | None] = {"text": f"{at_least(gap)}{gap['duration_ms']:,.0f} ms", "href": href}
+    length: dict[str, str | None] = {"text": f"{at_least(gap)}{milliseconds(gap['duration_ms'])} ms", "href": href}
     return [length] if gap["ended"] else [length, {"text": ", the service did not come back", "href": None}]
 
 

@@ -17,13 +17,14 @@ from ..fault_agent import ACTIONS
 from ..shapes import Event
 from . import analysis, anatomy
 from .analysis import MS, Clock, Columns, Ints, Mark, S
+from .wording import milliseconds
 
 PAST = {
     "stop": "stopped",
     "kill": "killed",
     "restart": "restarted",
-    "pause": "frozen",
-    "partition": "cut off",
+    "pause": "paused",
+    "partition": "partitioned",
     "poweroff": "powered off",
     "disk_full": "given a full disk",
     "slow_disk": "given a slow disk",
@@ -199,6 +200,7 @@ def _describe_fault(
         "base": fault["id"].partition("@")[0],
         "repeat": fault["repeat"],
         "action": fault["action"],
+        "several": "." in fault["id"],
         "past": PAST[fault["action"]],
         "target": fault["target"],
         "member": member,
@@ -514,8 +516,9 @@ def _return_marks(fault_id: str, watched: Mapping[str, Any] | None, origin: int)
             struck = record.get("signal_sent_wall_ns")
             if stamped and struck is not None and at + origin < struck:
                 continue  # a process that the fault did not end
-            detail = f"{phases[name]:,.1f} ms after the heal request"
-            marks.append(Mark(name, label, at, str(record.get("member")) if stamped else "sampling", detail))
+            source = str(record.get("member")) if stamped else "sampling"
+            detail = f"{milliseconds(phases[name])} ms after the heal was requested"
+            marks.append(Mark(name, label, at, source, detail, {"since_heal_ms": phases[name]}))
     return marks
 
 
@@ -583,6 +586,7 @@ def _marks_content(
                 "invoked_ms": (mark.data["invoke_ns"] - moment) / MS if "invoke_ns" in mark.data else None,
                 "place": place,
                 "phase": phase,
+                "since_heal_ms": mark.data.get("since_heal_ms"),
                 "since_outage_ms": (mark.at_ns - gap.end_ns) / MS if gap is not None and place == "after" else None,
                 "clock": None if clock is None else clock.as_dict(),
             }

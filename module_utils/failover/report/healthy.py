@@ -19,9 +19,14 @@ from .wording import milliseconds, plural
 
 
 def healthy_until_ns(repeat: Repeat, faults: Iterable[Mapping[str, Any]]) -> int:
-    """Return when the first fault of a repeat struck, on the history's clock; its end where none did."""
-    struck = [round(fault["at_s"] * S) + repeat.idle_ns for fault in faults if fault["repeat"] == repeat.number
-              and fault["at_s"] is not None]  # fmt: skip
+    """Return when the first fault of a repeat struck, on the history's clock; its end where none did.
+
+    Where it is not known when one struck, nothing of the repeat is known to be healthy: that is its beginning.
+    """
+    own = [fault for fault in faults if fault["repeat"] == repeat.number]
+    if any(fault.get("untold") for fault in own):
+        return repeat.start_ns
+    struck = [round(fault["at_s"] * S) + repeat.idle_ns for fault in own if fault["at_s"] is not None]
     return min(struck, default=repeat.end_ns)
 
 
@@ -58,9 +63,48 @@ def background(gap: Mapping[str, Any] | None, gaps_ns: Ints) -> dict[str, Any] |
 
 
 def background_of_repeats(faults: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Count the repeats that have an outage to compare (``compared``), and those like the ``background``."""
+    """Count the repeats that have an outage to compare (``compared``), and those ``like`` the background."""
     known = [fault["background"] for fault in faults if fault["background"]]
-    return {"compared": len(known), "background": sum(not found["distinguishable"] for found in known)}
+    return {"compared": len(known), "like": sum(not found["distinguishable"] for found in known)}
+
+
+# Slices of the healthy time whose rates are compared; fewer where one would hold fewer operations than this.
+SLICES = 10
+OPERATIONS_PER_SLICE = 50
+
+
+def healthy_ops_per_s(repeats: Sequence[Repeat], faults: Sequence[Mapping[str, Any]]) -> dict[str, float | int] | None:
+    """Return how steady the throughput was before the faults: rates of equal slices of that time.
+
+    Of repeats each one's time before its fault is cut, so that no slice spans the idle time between two.
+
+    :returns: ``mean`` of all healthy time, ``least`` and ``most`` of the ``slices``, the ``first`` and the ``last`` of
+        them in op/s, and ``drift``, from least to most as a share of the mean. None with fewer than two slices.
+    """
+    done, time_s, rates = 0, 0.0, []
+    for repeat in repeats:
+        until = healthy_until_ns(repeat, faults)
+        completions = np.sort(repeat.columns.complete_ns[repeat.columns.ok])
+        completions = completions[completions <= until]
+        if until <= repeat.start_ns:
+            continue
+        done, time_s = done + len(completions), time_s + (until - repeat.start_ns) / S
+        slices = max(1, min(-(-SLICES // len(repeats)), len(completions) // OPERATIONS_PER_SLICE))
+        edges = np.linspace(repeat.start_ns, until, slices + 1)
+        if len(completions) >= OPERATIONS_PER_SLICE:
+            rates += (np.histogram(completions, edges)[0] / (np.diff(edges) / S)).tolist()
+    if len(rates) < 2:
+        return None
+    mean, least, most = done / time_s, min(rates), max(rates)
+    return {
+        "mean": mean,
+        "least": least,
+        "most": most,
+        "first": rates[0],
+        "last": rates[-1],
+        "slices": len(rates),
+        "drift": (most - least) / mean,
+    }
 
 
 # ---------------------------------------------------------------- in words
@@ -89,15 +133,27 @@ def background_told(found: Mapping[str, Any] | None, healthy: Mapping[str, Any] 
         f"this outage is {NOT_DISTINGUISHABLE}"  # fmt: skip
 
 
+def in_brief(healthy: Mapping[str, Any] | None, like: int, compared: int) -> str:
+    """Say the same in as few words as the verdict's sentence allows.
+
+    :param like: how many of the ``compared`` outages are like the background
+    """
+    if healthy is None:
+        return healthy_told(None)
+    times = "/".join(milliseconds(healthy[name]) for name in ("median", "p99", "longest"))
+    which = "" if like == compared == 1 else f"{like} of {compared} "
+    return f"healthy gaps: {times} ms, median/p99/longest{f'; {which}{NOT_DISTINGUISHABLE}' if like else ''}"
+
+
 def background_of_repeats_told(found: Mapping[str, int], healthy: Mapping[str, Any] | None) -> str:
     """Put the healthy gaps beside the outages of all repeats, and say how many of these are like them."""
     text = healthy_told(healthy)
-    if healthy is None or not found["background"]:
+    if healthy is None or not found["like"]:
         return text
-    if found["background"] == found["compared"]:
+    if found["like"] == found["compared"]:
         return f"{text}; no outage is longer than the longest of them, so they are {NOT_DISTINGUISHABLE}"
-    are = "is" if found["background"] == 1 else "are"
+    are = "is" if found["like"] == 1 else "are"
     return (
-        f"{text}; {found['background']} of {plural(found['compared'], 'outage')} {are} no longer than the longest of "
+        f"{text}; {found['like']} of {plural(found['compared'], 'outage')} {are} no longer than the longest of "
         f"them, so {NOT_DISTINGUISHABLE}"
     )

@@ -25,11 +25,15 @@ Experiment = Mapping[str, Any]
 
 
 def pick(experiments: Sequence[Experiment], system: str, actions: Sequence[str]) -> Experiment | None:
-    """Return the run's first experiment of that system with faults of just these actions; None where there is none."""
+    """Return the run's first experiment of that system whose faults have just these actions, repeated or not."""
     wanted = list(actions)
-    return next(
-        (e for e in experiments if e["system"] == system and [fault["action"] for fault in e["faults"]] == wanted), None
-    )
+    return next((e for e in experiments if e["system"] == system and _actions(e) == wanted), None)
+
+
+def _actions(experiment: Experiment) -> list[str]:
+    """Return the actions of an experiment's faults as it defines them: those of one repeat."""
+    bases = {fault["base"]: fault["action"] for fault in experiment["faults"]}
+    return list(bases.values())
 
 
 def compare(
@@ -57,7 +61,7 @@ def compare(
         )
     etcd, mysql = pick(experiments, "etcd", []), pick(experiments, "mysql", [])
     stopped = pick(experiments, "etcd", ["stop"])
-    struck = stopped if stopped is not None and stopped["faults"][0]["fired"] else None
+    struck = stopped if stopped is not None and any(fault["fired"] for fault in stopped["faults"]) else None
     return {
         "same_stream": same_stream,
         "comparable": not reasons,
@@ -79,7 +83,7 @@ def _row(label: str, form: str, notebook: float | None, ours: float | None) -> d
 
 def _group(title: str, name: str | None, why: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     if all(row["ours"] is None for row in rows):
-        why = "Not part of this run."
+        why = "No experiment of this run measures it."
     return {"title": title, "experiment": name, "why": why, "rows": rows}
 
 
@@ -138,27 +142,41 @@ def _why_mysql(settings: Mapping[str, Any]) -> str:
 
 
 def _stop(experiment: Experiment | None, struck: Experiment | None) -> dict[str, Any]:
-    """Rows of the experiment with a stop; ``struck`` is the same experiment where that happened, else None."""
-    fault = struck["faults"][0] if struck else None
-    gap = fault["gap"] if fault else None
+    """Rows of the experiment with a stop; ``struck`` is the same experiment where that happened, else None.
+
+    The notebook stopped a node once: of repeats the place is the first one's and the gap the median one.
+    """
+    fired = [fault for fault in struck["faults"] if fault["fired"]] if struck else []
+    gap = struck["repetition"][0]["measures"][0] if struck else None
+    assert gap is None or gap["name"] == "gap"
+    several = len(fired) > 1
+    median = "median time" if gap is not None and gap["n"] > 1 else "time"
+    endless = "" if gap is None or not gap["endless"] else ", at least"
     group = _group(
         "etcd, one node stopped",
         _name(experiment),
         "The notebook stopped the node in use, by hand, leader or not, retried any error after a fixed 2 s, and "
         "recorded no latencies. Here the fault goes to its target at a fixed place of the stream, and the client tries "
-        "the next member at once.",
+        "the next member at once." + (f" It struck {len(fired)} times here, so wall times differ." if several else ""),
         [
-            _row("stopped at operation", "count", ETCD_FAULT_INDEX, fault["at_index"] if fault else None),
+            _row(
+                f"{'first ' if several else ''}stopped at operation",
+                "count",
+                ETCD_FAULT_INDEX,
+                fired[0]["at_index"] if fired else None,
+            ),
             *_speed(ETCD_FAULT, struck),
             _row(
-                f"no acknowledged operation around the stop{'' if gap is None or gap['ended'] else ', at least'}",
+                f"{median} without an acknowledged operation{endless}",
                 "ms",
                 None,
-                gap["duration_ms"] if gap else None,
+                gap["median_ms"] if gap else None,
             ),
         ],
     )
-    if experiment is not None and struck is None:
+    if experiment is None:
+        group["why"] = "No experiment of this run stops one etcd node and does nothing else."
+    elif struck is None:
         group["why"] = "The fault did not strike: no node was stopped."
     return group
 

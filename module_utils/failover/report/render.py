@@ -16,10 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from .analysis import LEAST_DECIDING
 from .comparison import SUMS
 from .figures.style import without_variables
 from .fonts import font_css
-from .repetition import LEAST_REPEATS, RESAMPLES, SEED
+from .repetition import RESAMPLES, SEED
 from .wording import ABSENT, at_least, milliseconds, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -195,7 +196,7 @@ def _environment() -> Environment:
         SYMBOLS=SYMBOLS,
         ABSENT=ABSENT,
         SUMS=SUMS,
-        LEAST_REPEATS=LEAST_REPEATS,
+        LEAST_DECIDING=LEAST_DECIDING,
         RESAMPLES=RESAMPLES,
         SEED=SEED,
         WITHIN_OPERATIONS=FAULT_WITHIN_OPERATIONS,

@@ -20,8 +20,8 @@ import numpy as np
 
 from ..checkers import outside_bound
 from .analysis import Ints
+from .heals import heals
 from .healthy import background_of_repeats
-from .wording import plural
 
 # The same draws in every report, so that the same data give the same interval.
 SEED = 1993
@@ -117,13 +117,11 @@ def _at(name: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def _returned(name: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """Return the time of a moment since the heal, which may be requested at any time after the fault."""
+    """Return how long after the heal was requested a moment of the member's return was, as the heal itself measured it.
 
-    def since_heal(fault: Mapping[str, Any]) -> float | None:
-        at, healed = moment_ms(fault, name), moment_ms(fault, "heal_requested")
-        return at - healed if at is not None and healed is not None else None
-
-    return since_heal
+    Its zero is the request, not its arrival at the host: the same as in the check of convergence.
+    """
+    return lambda fault: next((mark["since_heal_ms"] for mark in fault["marks"] if mark["name"] == name), None)
 
 
 def moment_ms(fault: Mapping[str, Any], name: str) -> float | None:
@@ -148,7 +146,7 @@ MEASURES = (
     Measure("first_answer", "member back (answers)", HEAL, _returned("first_answer")),
     Measure("caught_up", "member caught up", HEAL, _returned("caught_up")),
     Measure("converged", "all members equal", HEAL, _returned("converged")),
-    Measure("delay", "placement delay of the signal", DUE, lambda fault: fault["delay_ms"]),
+    Measure("delay", "placement delay of the fault", DUE, lambda fault: fault["delay_ms"]),
     Measure("worst", "worst single operation", "", lambda fault: (fault["meanwhile"] or {}).get("worst_ms")),
 )
 
@@ -184,7 +182,7 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "faults": [fault["id"] for fault in faults],
         "plan": {name: first["plan"].get(name) for name in SAME_FAULT},
         "what": f"{first['action'].replace('_', ' ')} of {'' if named else 'the '}{first['target']}",
-        "heal": _heal(first["plan"], len(faults)),
+        "heal": heals(first["plan"], struck, len(faults)),
         "repeats": len(faults),
         "struck": len(struck),
         "untold": sum(bool(fault.get("untold")) for fault in struck),
@@ -195,15 +193,6 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "phases": _phases(struck),
         "sums": _sums(faults),
     }
-
-
-def _heal(plan: Mapping[str, Any], repeats: int) -> str:
-    """Say when the fault is healed."""
-    if plan.get("heal_after_ms") is not None:
-        return f"{plan['heal_after_ms'] / 1000:g} s after the signal"
-    if plan.get("heal_index") is not None:
-        return f"{plural(plan['heal_index'] - plan['at_index'], 'operation')} later"
-    return "at the end of the workload" if repeats == 1 else "at the end of the repeat"
 
 
 def _measured(measure: Measure, struck: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -241,6 +230,7 @@ def _phases(struck: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for number, anatomy in enumerate(anatomies):
         for phase in anatomy["phases"]:
             found.setdefault(phase["name"], [None] * len(anatomies))[number] = phase
+    total_ms = sum(anatomy["duration_ms"] for anatomy in anatomies)
     rows = []
     for name, phases in found.items():
         seen = [phase for phase in phases if phase is not None]
@@ -249,7 +239,8 @@ def _phases(struck: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "name": name,
                 "label": seen[0]["label"] if name != "first_ok" else "first ok operation",
                 "unexplained_in": sum(phase["part"] == "unexplained" for phase in seen),
-                "share": median(phase["share"] for phase in seen),
+                # Of all outages together: the shares of the phases sum to one, as the phases of each outage sum to it.
+                "share": sum(phase["duration_ms"] for phase in seen) / total_ms if total_ms else 0.0,
                 "usual_end_ms": median(phase["end_ms"] for phase in seen),
                 **spread([phase["duration_ms"] if phase is not None else None for phase in phases]).as_dict(),
             }

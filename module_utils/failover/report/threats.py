@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .anatomy import UNEXPLAINED
+from .caveats import SYSTEMS
+from .repetition import LEAST_REPEATS
 from .wording import plural
-
-SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
 
 # From here on the client's own CPU time is likely to bound the throughput.
 CPU_BOUND_SHARE = 0.7
@@ -25,10 +24,6 @@ NOT_THE_SAME = {
     "slow_network": "A slow network holds up all that the host sends, fault agent included, and nothing that it "
     "receives. ",
 }
-# What the server's log gives as the cause of an election that began because nothing was heard from the leader.
-ELECTION_TIMEOUT = "election timeout"
-# An operation that took as long as the client's attempt timeout, give or take this share of it, waited for that one.
-TIMEOUT_TOLERANCE = 0.1
 
 
 def threats(
@@ -36,19 +31,13 @@ def threats(
     hosts: Mapping[str, Mapping[str, Any]],
     run: Mapping[str, Any],
     experiments: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, str]]:
-    """Return the threats that apply to this run, each with ``title`` and ``text``, the weightiest first.
-
-    :param settings: effective settings by system; those of the clients under ``client``
-    """
-    # A value that came from the command line is text.
-    timeout = settings.get("client", {}).get("attempt_timeout_ms")
+    """Return the threats that apply to this run, each with ``title`` and ``text``, the weightiest first."""
     found = [
         _one_machine(controller, hosts),
         _client_bound(experiments),
         _closed_loop(run, experiments),
-        _repetition(experiments, float(timeout) if timeout else None),
+        _repetition(experiments),
         _elections(experiments),
         _tails(experiments),
         _clocks(controller, hosts, experiments),
@@ -135,18 +124,11 @@ def _clients(count: int) -> str:
     return "the one client sends" if count == 1 else f"each of the {count} clients sends"
 
 
-def _repetition(experiments: Sequence[Mapping[str, Any]], attempt_timeout_ms: float | None) -> tuple[str, str]:
-    """Say how often each experiment ran, and of those that ran once what the length of each outage hangs on."""
+def _repetition(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Say how often each experiment ran, and what determined the length of its outages."""
     counts = sorted({experiment["repeats"] for experiment in experiments})
     if counts and counts[-1] > 1:
-        times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return (
-            "Repeats on one lab",
-            f"Each fault was repeated {times} times, one after the other on the same hosts, in one stream of "
-            "operations, on data that grow from repeat to repeat. The intervals say how far a median would move with "
-            "other repeats on this lab. They say nothing of other machines, and a difference between two systems that "
-            "is smaller than their intervals means nothing.",
-        )
+        return ("Repeats on one lab", _repeated(experiments, counts))
     outages = [(e["name"], fault) for e in experiments for fault in e["faults"] if fault["gap"]]
     if len(experiments) == 1:
         text = (
@@ -160,47 +142,33 @@ def _repetition(experiments: Sequence[Mapping[str, Any]], attempt_timeout_ms: fl
         )
     if outages:
         text += f", and the length of {'the' if len(outages) == 1 else 'each'} outage is one sample"
-    text += "." + "".join(
-        _length(f"{fault['id']} of {name}", fault, attempt_timeout_ms) for name, fault in outages[:MOST_EXAMPLES]
+    reasons = [fault["length"] for _, fault in outages[:MOST_EXAMPLES] if fault["length"]]
+    return ("One run of each", " ".join([f"{text}.", *reasons]))
+
+
+def _repeated(experiments: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> str:
+    """Say what repeats on the same hosts prove, and what determined the lengths of their outages."""
+    times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    text = (
+        f"Each fault was repeated {times} times, one after the other on the same hosts, in one stream of operations, "
+        "on data that grow from repeat to repeat."
     )
-    return ("One run of each", text)
-
-
-def _length(outage: str, fault: Mapping[str, Any], attempt_timeout_ms: float | None) -> str:
-    """Say what the length of one outage hangs on, as far as its moments and its slowest operation tell."""
-    gap, slowest = fault["gap"], fault["slowest"]
-    if not gap["ended"]:
-        return ""
-    phases = fault["anatomy"]["phases"]
-    text = ""
-    if fault["election_cause"] == ELECTION_TIMEOUT:
-        text = (
-            f" In {outage} the members waited for an election timeout, which each draws at random between one and two "
-            "times the configured one."
-        )
-    elif phases:
-        longest = max(phases, key=lambda phase: phase["duration_ms"])
-        text = (
-            f" The longest phase in the {gap['duration_ms']:,.1f} ms of {outage} took {longest['duration_ms']:,.1f} ms "
-            f"and ended with “{longest['label']}”; "
-        )
-        text += "it is unexplained." if longest["part"] == UNEXPLAINED else f"waited for: {longest['waited_for']}."
-    if slowest is not None and attempt_timeout_ms and _is_one_timeout(gap["duration_ms"], slowest, attempt_timeout_ms):
+    groups = [(experiment, group) for experiment in experiments for group in experiment["repetition"]]
+    if any(measure["low_ms"] is not None for _, group in groups for measure in group["measures"]):
         text += (
-            f" The slowest operation in this gap took {slowest['latency_ms']:,.1f} ms, about as long as a client waits "
-            f"for one attempt (client_attempt_timeout_ms = {attempt_timeout_ms:g}): this gap measures that setting of "
-            "the client rather than the servers."
+            " The intervals say how far a median would move with other repeats on this lab. They say nothing of other "
+            "machines, and a difference between two systems that is smaller than their intervals means nothing."
         )
-    return text
-
-
-def _is_one_timeout(gap_ms: float, slowest: Mapping[str, Any], timeout_ms: float) -> bool:
-    """Tell whether a gap is as long as it is because one attempt of a client waited for its timeout."""
-    if slowest["attempts"] == 1 and slowest["outcome"] == "ok":
-        return False
-    latency_ms, tolerance_ms = float(slowest["latency_ms"]), timeout_ms * TIMEOUT_TOLERANCE
-    # A longer gap is made of more than this one attempt.
-    return abs(latency_ms - timeout_ms) <= tolerance_ms and gap_ms <= timeout_ms + tolerance_ms
+    else:
+        text += (
+            f" Fewer than {LEAST_REPEATS} repeats of a fault do not say how far its median would move with others: a "
+            "difference between two systems whose points overlap means nothing."
+        )
+    reasons = [(experiment, group) for experiment, group in groups if group["length"]]
+    told = [
+        f"{group['fault']} of {experiment['name']}: {group['length']}" for experiment, group in reasons[:MOST_EXAMPLES]
+    ]
+    return " ".join([text, *told])
 
 
 def _elections(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.comparison import compared, duplicated_writes, lost_writes, outages
+from failover.report.comparison import compared, lost_writes, outages
 from failover.report.repetition import repeated
 from test_report_repetition import fault
 
@@ -20,6 +20,7 @@ def experiment(system: str, name: str, repeats: int = 1, fired: bool = True, **p
     for group in groups:
         group["anchor"] = f"{name}-outage1"
         group["sums"] |= {"lost": 0, "duplicated": None}
+        group |= {"duplicated": "", "background_told": ""}
     return {"name": name, "system": system, "repetition": groups, "healthy_gap_ms": None}
 
 
@@ -57,28 +58,16 @@ def test_lost_writes_are_counted_on_the_member_that_lost_most(checks: list[dict[
     assert lost_writes(checks) == lost
 
 
-@pytest.mark.parametrize(
-    ("checks", "twice"),
-    [
-        ([], None),
-        ([check("keys on m1")], None),
-        ([check("applied once")], 0),
-        ([check("applied once", after_a_retry={"count": 2, "listed": []})], 2),
-        ([check("applied once", "invalid", after_a_retry={"count": 2}, unexplained={"count": 1})], 3),
-        ([check("keys on m1", "unknown", by_class={"late-duplicate": 1})], 1),
-    ],
-)
-def test_writes_that_took_effect_twice_are_counted(checks: list[dict[str, Any]], twice: int | None) -> None:
-    assert duplicated_writes(checks) == twice
-
-
 def test_the_same_fault_on_two_systems_is_compared_though_their_heals_differ() -> None:
     other = experiment("mysql", "E2-mysql", at_index=9, heal="delay", heal_after_ms=3000.0)
     (group,) = compared([experiment("etcd", "E2-etcd"), other])
     assert group["title"] == "stop of the leader"
     assert not group["repeated"]
     told = [(system["system"], system["heal"]) for system in group["systems"]]
-    assert told == [("etcd", "at the end of the workload"), ("mysql", "3 s after the signal")]
+    assert told == [
+        ("etcd", "at the end of the workload, 1.0 s after the fault"),
+        ("mysql", "1.0 s after the fault: the workload ended before the 3 s planned"),
+    ]
     rows = {row["name"]: [cell["median_ms"] for cell in row["cells"]] for row in group["measures"]}
     assert rows["leader_elected"] == [31, 31]
     assert rows["caught_up"] == [200, 200]

@@ -13,8 +13,19 @@ import pytest
 from failover.checkers import verify_experiment
 from failover.history_parquet import read_parquet, write_parquet
 from failover.report import notebook
-from failover.report.content import HOW, build, cover_settings, cover_versions, digest_of, verdict_sentence
+from failover.report.content import (
+    HOW,
+    attempt_timeout_ms,
+    build,
+    cover_settings,
+    cover_versions,
+    digest_of,
+    verdict_sentence,
+)
+from failover.report.healthy import in_brief
+from failover.report.repetition import repeated
 from failover.report.threats import _durability, threats
+from failover.report.wording import milliseconds
 from failover.results import load_run
 from failover.shapes import HistoryRow, LabError
 from planted import MS, PLANTS, make_run
@@ -63,8 +74,9 @@ def test_the_verdict_is_one_sentence_with_keys_and_outage(valid_content: Content
     assert "over 6,000 operations in 3 experiments" in said
     assert "473 keys" in said
     outage = "when the leader etcd2 was stopped at operation 240 of E2-etcd, no operation was acknowledged for"
-    assert f"{outage} {gap:,.0f} ms." in said
-    assert said.count(".") == 1
+    healthy = content["experiments"][2]["healthy_gap_ms"]
+    beside = "/".join(milliseconds(healthy[name]) for name in ("median", "p99", "longest"))
+    assert f"{outage} {milliseconds(gap)} ms (healthy gaps: {beside} ms, median/p99/longest)." in said
 
 
 def test_every_link_of_the_sentence_leads_to_evidence(valid_content: Content) -> None:
@@ -112,7 +124,7 @@ def test_failing_checks_come_before_undecided_ones(tmp_path: Path) -> None:
 def test_a_fault_that_did_not_strike_is_in_the_sentence(tmp_path: Path) -> None:
     path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"], plant="missed_fault")
     content, drawings = content_of(path)
-    assert "F1 planned for E2-etcd did not strike" in "".join(
+    assert "the stop of the leader planned for E2-etcd did not strike" in "".join(
         str(piece["text"]) for piece in verdict_sentence("valid", [], content["experiments"])
     )
     assert "e1-outage1" not in drawings
@@ -135,7 +147,11 @@ def told(**changed: Any) -> dict[str, Any]:
         "checks": [{"name": "outcomes", "evidence": {"expected_keys": {"least": 40, "most": 40}}}],
         "faults": [],
         "gap": {"duration_ms": 812.4, "ended": True},
+        "healthy_gap_ms": {"median": 1.0, "p99": 2.0, "longest": 3.0, "count": 50},
     } | changed
+
+
+HEALTHY = "healthy gaps: 1.00/2.00/3.00 ms, median/p99/longest"
 
 
 def outage_of(duration_ms: float, **changed: Any) -> dict[str, Any]:
@@ -148,6 +164,7 @@ def outage_of(duration_ms: float, **changed: Any) -> dict[str, Any]:
         "past": "stopped",
         "at_index": 12,
         "gap": {"duration_ms": duration_ms, "ended": True},
+        "background": None,
     } | changed
 
 
@@ -184,8 +201,9 @@ def test_without_the_number_of_keys_of_a_member_the_sentence_says_nothing_of_key
 def test_a_longer_gap_than_that_of_the_fault_is_in_the_sentence() -> None:
     said = valid_sentence(told(faults=[outage_of(45.2)]))
     assert said.endswith(
-        "when the leader etcd2 was stopped at operation 12 of E1-etcd, no operation was acknowledged for 45 ms; "
-        "outside that outage, no operation of E1-etcd was acknowledged for 812 ms."
+        "when the leader etcd2 was stopped at operation 12 of E1-etcd, no operation was acknowledged for 45.2 ms "
+        f"({HEALTHY}); "
+        "outside that outage, no operation of E1-etcd was acknowledged for 812.4 ms."
     )
     assert "outside those outages" in valid_sentence(told(faults=[outage_of(45.2), outage_of(46.2)]))
     assert "outside" not in valid_sentence(told(faults=[outage_of(45.2), outage_of(812.4)]))
@@ -194,9 +212,9 @@ def test_a_longer_gap_than_that_of_the_fault_is_in_the_sentence() -> None:
 
 def test_a_service_that_did_not_come_back_is_told_in_the_sentence() -> None:
     endless = {"duration_ms": 812.4, "ended": False}
-    words = "no operation was acknowledged for at least 812 ms, the service did not come back."
+    words = "no operation was acknowledged for at least 812.4 ms, the service did not come back ("
     assert words in valid_sentence(told(gap=endless, faults=[outage_of(0, gap=endless)]))
-    outside = "no operation of E1-etcd was acknowledged for at least 812 ms, the service did not come back."
+    outside = "no operation of E1-etcd was acknowledged for at least 812.4 ms, the service did not come back."
     assert outside in valid_sentence(told(gap=endless, faults=[outage_of(45.2)]))
 
 
@@ -384,57 +402,30 @@ def test_threats_have_the_figures_of_this_run(valid_content: Content) -> None:
     assert f"about {missed:,.0f} operations" in texts["Closed loop"]
 
 
-def text_of(title: str, content: dict[str, Any], experiments: list[dict[str, Any]], **settings: Any) -> str:
+def text_of(title: str, content: dict[str, Any], experiments: list[dict[str, Any]]) -> str:
     """Return one threat of a run of these experiments."""
-    found = threats(content["controller"], content["hosts"], content["run"], experiments, {"client": settings})
+    found = threats(content["controller"], content["hosts"], content["run"], experiments)
     return next(threat["text"] for threat in found if threat["title"] == title)
 
 
 def with_outage(content: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
     """Return the run's experiments, the outage of the last one changed."""
     *healthy, faulted = content["experiments"]
-    return [*healthy, {**faulted, "faults": [{**faulted["faults"][0], **changed}]}]
+    faults = [{**faulted["faults"][0], **changed}]
+    return [*healthy, {**faulted, "faults": faults, "repetition": repeated(faults)}]
 
 
-def test_an_election_timeout_is_blamed_where_it_was_the_cause(valid_content: Content) -> None:
+def test_what_determined_the_length_stands_among_the_threats(valid_content: Content) -> None:
     content, _ = valid_content
-    text = text_of("One run of each", content, with_outage(content, election_cause="election timeout"))
-    assert "In F1 of E2-etcd the members waited for an election timeout" in text
-    assert "longest phase" not in text
+    length = content["experiments"][2]["faults"][0]["length"]
+    assert "of F1 of E2-etcd took" in length
+    assert length in text_of("One run of each", content, content["experiments"])
 
 
-def test_without_an_election_timeout_the_longest_phase_of_the_outage_is_named(valid_content: Content) -> None:
-    content, _ = valid_content
-    fault = content["experiments"][2]["faults"][0]
-    assert fault["election_cause"] == "leadership transfer"
-    phase = max(fault["anatomy"]["phases"], key=lambda phase: phase["duration_ms"])
-    text = text_of("One run of each", content, content["experiments"])
-    assert "election timeout" not in text
-    assert (
-        f"The longest phase in the {fault['gap']['duration_ms']:,.1f} ms of F1 of E2-etcd took "
-        f"{phase['duration_ms']:,.1f} ms and ended with “{phase['label']}”; " in text
-    )
-
-
-@pytest.mark.parametrize("attempt_timeout_ms", [500, "500"])
-def test_a_gap_as_long_as_an_attempt_may_take_measures_that_setting(
-    valid_content: Content, attempt_timeout_ms: float | str
-) -> None:
-    content, _ = valid_content
-
-    def text(latency_ms: float, gap_ms: float, attempts: int = 2) -> str:
-        gap = {**content["experiments"][2]["faults"][0]["gap"], "duration_ms": gap_ms}
-        slowest = {"index": 240, "latency_ms": latency_ms, "attempts": attempts, "outcome": "ok"}
-        experiments = with_outage(content, gap=gap, slowest=slowest)
-        return text_of("One run of each", content, experiments, attempt_timeout_ms=attempt_timeout_ms)
-
-    words = "about as long as a client waits for one attempt (client_attempt_timeout_ms = 500): this gap measures"
-    assert words in text(508.8, 508.9)
-    assert words in text(549.0, 549.9)
-    assert "client_attempt_timeout_ms" not in text(560.0, 560.1)
-    assert "client_attempt_timeout_ms" not in text(440.0, 440.1)
-    assert "client_attempt_timeout_ms" not in text(508.8, 1500.0)  # several timeouts, one after the other
-    assert "client_attempt_timeout_ms" not in text(508.8, 508.9, attempts=1)  # slow, but it did not time out
+@pytest.mark.parametrize(("recorded", "used"), [(500, 500.0), ("500", 500.0), (None, None)])
+def test_the_attempt_timeout_may_be_text(recorded: float | str | None, used: float | None) -> None:
+    assert attempt_timeout_ms({"client": {"attempt_timeout_ms": recorded}}) == used
+    assert attempt_timeout_ms({}) is None
 
 
 def test_a_run_of_mysql_alone_says_nothing_of_elections(tmp_path: Path) -> None:
@@ -473,7 +464,7 @@ def test_one_operation_not_sent_has_the_singular(valid_content: Content) -> None
 def test_without_containers_clocks_are_not_called_shared(valid_content: Content) -> None:
     content, _ = valid_content
     unmeasured = [{**experiment, "clocks": []} for experiment in content["experiments"]]
-    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured, {})
+    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured)
     texts = {threat["title"]: threat["text"] for threat in found}
     assert "One machine" not in texts
     assert "not recorded" in texts["Times of events"]
@@ -488,7 +479,7 @@ def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Conten
     assert any(experiment["faults"] for experiment in struck)
     texts = []
     for experiments in (content["experiments"], struck):
-        found = threats(content["controller"], content["hosts"], content["run"], experiments, {})
+        found = threats(content["controller"], content["hosts"], content["run"], experiments)
         texts.append(next(threat["text"] for threat in found if threat["title"] == "Scope"))
     assert ["no cut of the current" in text for text in texts] == [False, True]
 
@@ -497,7 +488,7 @@ def test_a_clock_that_was_corrected_is_told(valid_content: Content) -> None:
     content, _ = valid_content
     clock = {"host": "etcd2", "offset_ms": -7.5, "uncertainty_ms": 0.2, "corrected": True}
     skewed = [{**experiment, "clocks": [clock]} for experiment in content["experiments"]]
-    found = threats(content["controller"], content["hosts"], content["run"], skewed, {})
+    found = threats(content["controller"], content["hosts"], content["run"], skewed)
     text = next(threat["text"] for threat in found if threat["title"] == "Times of events")
     assert "etcd2, was -7.500 ms away" in text
     assert "are subtracted" in text
@@ -528,7 +519,9 @@ NOTEBOOK_RUN = {"iterations": 100_000, "seed": 123, "clients": 1, "rate": 0.0}
 def test_iterations_and_seed_of_the_notebook_are_comparable() -> None:
     table = notebook.compare(NOTEBOOK_RUN, [], {})
     assert table["comparable"]
-    assert all(group["why"] == "Not part of this run." for group in table["groups"][1:5])
+    assert all(
+        group["why"] == "No experiment of this run measures it." for group in (table["groups"][1], table["groups"][2])
+    )
 
 
 @pytest.mark.parametrize(
@@ -563,14 +556,17 @@ def test_the_row_of_the_stop_is_filled_by_a_stop(valid_content: Content) -> None
     assert group["experiment"] == "E2-etcd"
     assert rows["stopped at operation"] == 240
     gap = content["experiments"][2]["faults"][0]["gap"]["duration_ms"]
-    assert rows["no acknowledged operation around the stop"] == gap
+    assert rows["time without an acknowledged operation"] == gap
 
 
 @pytest.mark.parametrize("action", ["kill", "restart", "partition"])
 def test_other_actions_do_not_fill_the_row_of_the_stop(valid_content: Content, action: str) -> None:
     content, _ = valid_content
     group, rows = stop_rows(content, with_outage(content, action=action))
-    assert (group["experiment"], group["why"]) == (None, "Not part of this run.")
+    assert (group["experiment"], group["why"]) == (
+        None,
+        "No experiment of this run stops one etcd node and does nothing else.",
+    )
     assert set(rows.values()) == {None}
 
 
@@ -584,13 +580,13 @@ def test_a_stop_that_did_not_strike_stopped_nothing(valid_content: Content) -> N
 def test_a_stop_that_did_not_end_is_at_least_as_long(valid_content: Content) -> None:
     content, _ = valid_content
     _, rows = stop_rows(content, with_outage(content, gap={"duration_ms": 812.4, "ended": False}))
-    assert rows["no acknowledged operation around the stop, at least"] == 812.4
+    assert rows["time without an acknowledged operation, at least"] == 812.4
 
 
 def test_a_run_without_mysql_says_so(tmp_path: Path) -> None:
     path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-etcd", "E2-etcd"], clients=4)
     groups = {group["title"]: group for group in content_of(path)[0]["notebook"]["groups"]}
-    assert groups["MySQL, healthy"]["why"] == "Not part of this run."
+    assert groups["MySQL, healthy"]["why"] == "No experiment of this run measures it."
     assert [row["ours"] for row in groups["MySQL, healthy"]["rows"]] == [None, None, None]
     assert "4 clients instead of one" in groups["etcd, healthy"]["why"]
 
@@ -727,7 +723,8 @@ def test_repeats_are_told_briefly_in_the_sentence(repeated_content: Content) -> 
     median_ms = next(measure["median_ms"] for measure in group["measures"] if measure["name"] == "gap")
     assert sentence(content).endswith(
         "; all 6 faults struck; no operation was acknowledged for a median of "
-        f"{median_ms:,.0f} ms (stop of the leader in E2-etcd)."
+        f"{milliseconds(median_ms)} ms (stop of the leader in E2-etcd; "
+        f"{in_brief(content['experiments'][0]['healthy_gap_ms'], 0, 6)})."
     )
 
 
@@ -735,7 +732,7 @@ def test_passed_checks_of_repeats_are_one_row(repeated_content: Content) -> None
     (experiment,) = repeated_content[0]["experiments"]
     rows = [row for row in experiment["checks_told"] if row["name"].startswith("fault")]
     assert [(row["name"], row["verdict"]) for row in rows] == [("fault F1", "valid")]
-    assert rows[0]["summary"].startswith("In 6 of 6 repeats as meant. The first: SIGTERM went to etcd2")
+    assert rows[0]["summary"].startswith("In 6 of 6 repeats it struck its target. The first: SIGTERM went to etcd2")
     assert len([check for check in experiment["checks"] if check["name"].startswith("fault")]) == 6
 
 
@@ -752,11 +749,20 @@ def test_a_repeated_run_is_reproduced_with_its_repeats(repeated_content: Content
 def test_many_outages_are_told_as_a_range() -> None:
     def group(what: str, gap_ms: float, struck: int = 1) -> dict[str, Any]:
         measures = [{"name": "gap", "n": struck, "median_ms": gap_ms}]
-        return {"what": what, "repeats": 1, "struck": struck, "anchor": what, "measures": measures}
+        background = {"compared": struck, "like": 0}
+        return {
+            "what": what,
+            "repeats": 1,
+            "struck": struck,
+            "anchor": what,
+            "measures": measures,
+            "background": background,
+        }
 
     groups = [group("stop", 10.0), group("kill", 90.0), group("pause", 40.0), group("restart", 0.0, struck=0)]
     said = valid_sentence(told(repetition=groups))
-    assert "; of 4 faults 1 did not strike; no operation was acknowledged for 10 ms (stop in E1-etcd) to 90 ms" in said
+    outages = f"10.0 ms (stop in E1-etcd; {HEALTHY}) to 90.0 ms (kill in E1-etcd; {HEALTHY})"
+    assert f"; of 4 faults 1 did not strike; no operation was acknowledged for {outages}" in said
 
 
 def test_what_acknowledgements_mean_is_said_where_it_is_not_the_same() -> None:

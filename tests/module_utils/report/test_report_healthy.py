@@ -45,6 +45,12 @@ def test_a_fault_that_did_not_strike_leaves_its_repeat_healthy() -> None:
     assert (healthy_gaps_ns([repeat_of(1, [1, 2, 4, 500])], [struck(1, None)]) / MS).tolist() == [1, 2, 496]
 
 
+def test_where_it_is_not_known_when_a_fault_struck_nothing_is_known_to_be_healthy() -> None:
+    repeats = [repeat_of(1, [1, 2, 4, 500]), repeat_of(2, [1, 6, 7, 900], idle_ms=40_000)]
+    faults = [struck(1, None) | {"untold": "its clock was set"}, struck(2, 6.5)]
+    assert (healthy_gaps_ns(repeats, faults) / MS).tolist() == [5]
+
+
 def test_an_operation_that_was_not_acknowledged_ends_no_gap() -> None:
     assert (healthy_gaps_ns([repeat_of(1, [1, 2, 4, 7], failed=2)], []) / MS).tolist() == [1, 5]
 
@@ -82,7 +88,7 @@ def test_the_healthy_gap_is_told_in_words() -> None:
 def test_repeats_like_the_background_are_counted() -> None:
     known = [{"background": {"as_long": n, "distinguishable": n == 0}} for n in (0, 3, 0)]
     found = background_of_repeats([*known, {"background": None}])
-    assert found == {"compared": 3, "background": 1}
+    assert found == {"compared": 3, "like": 1}
     assert "1 of 3 outages is no longer than the longest of them" in background_of_repeats_told(found, HEALTHY)
-    assert NOT_DISTINGUISHABLE not in background_of_repeats_told({"compared": 3, "background": 0}, HEALTHY)
-    assert "no outage is longer" in background_of_repeats_told({"compared": 3, "background": 3}, HEALTHY)
+    assert NOT_DISTINGUISHABLE not in background_of_repeats_told({"compared": 3, "like": 0}, HEALTHY)
+    assert "no outage is longer" in background_of_repeats_told({"compared": 3, "like": 3}, HEALTHY)

@@ -123,9 +123,12 @@ def fault(repeat: int, gap_ms: float | None = 500.0, **changed: Any) -> dict[str
         "write_gap": gap if gap_ms else None,
         "delay_ms": 4.0,
         "background": None,
-        "anatomy": {"unexplained_ms": 2.0, "phases": phases} if gap_ms else None,
+        "anatomy": {"unexplained_ms": 2.0, "duration_ms": gap_ms, "phases": phases} if gap_ms else None,
         "meanwhile": {"fail": 1, "unknown": 2, "worst_ms": 499.0},
-        "marks": [{"name": name, "since_fault_ms": at} for name, at in moments.items()],
+        "marks": [
+            {"name": name, "since_fault_ms": at, "since_heal_ms": 200.0 if name == "caught_up" else None}
+            for name, at in moments.items()
+        ],
     } | changed
 
 
@@ -194,16 +197,26 @@ def test_phases_have_their_own_spread_and_the_first_ok_operation_comes_last() ->
     assert group["phases"][1]["unexplained_in"] == 2
 
 
+def test_the_shares_of_the_phases_sum_to_one() -> None:
+    """Medians of shares would not: where each repeat waits for something else, they sum to as much as there are."""
+    others = [fault(number, 100.0 * number) for number in (1, 2, 3, 4)]
+    for number, other in enumerate(others):
+        other["anatomy"]["phases"][1]["name"] = ("first_ok", "leader_elected", "process_gone", "healed")[number]
+    (group,) = repeated(others)
+    assert len(group["phases"]) == 5
+    assert sum(phase["share"] for phase in group["phases"]) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        ({}, "at the end of the repeat"),
-        ({"heal": "delay", "heal_after_ms": 500.0}, "0.5 s after the signal"),
-        ({"heal": "index", "heal_index": 272}, "200 operations later"),
+        ({}, "at the end of the repeat, 1.0 s after the fault"),
+        ({"heal": "delay", "heal_after_ms": 1000.0}, "1.0 s after the fault"),
+        ({"heal": "index", "heal_index": 272}, "200 operations later, 1.0 s after the fault"),
     ],
 )
 def test_the_heal_is_told(plan: dict[str, Any], words: str) -> None:
-    assert repeated([fault(1, plan=plan), fault(2, plan=plan)])[0]["heal"] == words
+    assert repeated([fault(1, plan=plan), fault(2, plan=plan)])[0]["heal"]["told"] == words
 
 
 def test_other_faults_that_were_drawn_for_other_repeats_are_not_put_together() -> None:

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a reader in a hurry has to know before comparing anything: sentences for the cover, with the run's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .wording import listing, plural
+
+SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
+
+# From this share on a system's healthy throughput is said to differ between two experiments.
+STEADY_SHARE = 0.02
+
+
+def caveats(controller: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the sentences that apply to this run.
+
+    :param controller: of run.json; ``container_runtime`` tells that all members share one machine
+    :param experiments: as the report tells them
+    """
+    found = [
+        _replicas(bool(controller.get("container_runtime")), experiments),
+        _drift(experiments),
+        _stop(experiments),
+    ]
+    return [text for text in found if text]
+
+
+def _replicas(one_machine: bool, experiments: Sequence[Mapping[str, Any]]) -> str:
+    """Say so where a server without replicas stands beside systems that keep several."""
+    members = {experiment["system"]: len(experiment["members"]) for experiment in experiments}
+    alone = [SYSTEMS.get(system, system) for system, count in members.items() if count == 1]
+    several = [(SYSTEMS.get(system, system), count) for system, count in members.items() if count > 1]
+    if not alone or not several:
+        return ""
+    replicated = listing([f"{plural(count, 'replica')} of {name}" for name, count in several])
+    where = ", all on one disk" if one_machine else ""
+    return (
+        f"{listing(alone)} is a single server without replicas and stands beside {replicated}{where}: it writes once "
+        "what they write several times, and when it fails nobody takes over. Their throughput, latency and "
+        "outages do not compare two systems of one kind."
+    )
+
+
+def _drift(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """Say how much the throughput moved while nothing was wrong, within and between experiments."""
+    rates = [(e["name"], e["system"], e["healthy_ops_per_s"]) for e in experiments if e["healthy_ops_per_s"]]
+    if not rates:
+        return ""
+    name, _, widest = max(rates, key=lambda row: float(row[2]["drift"]))
+    text = (
+        f"Throughput is not steady while nothing is wrong: in {name} it moved between {widest['least']:,.0f} and "
+        f"{widest['most']:,.0f} op/s, {widest['drift'] * 100:.0f} % of its mean"
+    )
+    between = []
+    for system in dict.fromkeys(system for _, system, _ in rates):
+        means = [(rate["mean"], name) for name, own, rate in rates if own == system]
+        (low, low_name), (high, high_name) = min(means), max(means)
+        if len(means) > 1 and high - low > STEADY_SHARE * high:
+            between.append(
+                f"healthy {SYSTEMS.get(system, system)} had {low:,.0f} op/s in {low_name}, {high:,.0f} in {high_name}"
+            )
+    return f"{'; '.join([text, *between])}. Smaller differences mean nothing."
+
+
+def _stop(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """Say what a stop is, where one of the faults is one."""
+    stopped = {e["system"] for e in experiments for fault in e["faults"] if fault["action"] == "stop"}
+    if not stopped:
+        return ""
+    handover = "a leader hands over before it goes" if stopped != {"mysql"} else "here nobody is there to take over"
+    return (
+        f"“Stop” is the mildest fault: the server is asked to end and does so in order; {handover}. A crash (kill), a "
+        "pause or a partition gives no such warning, and takes longer to notice."
+    )

@@ -216,8 +216,7 @@ class Healer:
         with ThreadPoolExecutor(max_workers=max(1, len(self._agents))) as pool:
             whole = converge and self._in_group
             asked = {m: pool.submit(self._heal, m, faults, records_of, deadline, whole) for m in self._agents}
-            first = dict(asked)
-            more: list[tuple[str, Future[_Healed]]] = []
+            answers: dict[str, list[Future[_Healed]]] = {m: [answer] for m, answer in asked.items()}
             healed_ns: int | None = None
             compared: dict[str, Any] = {}
             reasons = ["nothing was looked at"]
@@ -238,14 +237,19 @@ class Healer:
                 if not reasons or time.monotonic() >= deadline:
                     break
                 if whole and healed_ns is not None and time.monotonic_ns() - healed_ns > WHOLE_AGAIN_S * 1e9:
-                    again = [m for m, state in states.items() if m in self._agents and not is_whole(state)]
-                    asked = {m: pool.submit(self._heal, m, [], (), deadline, whole) for m in again}
-                    more += asked.items()
+                    # One whose heal failed is healed again; of the others nothing is held any more.
+                    again: dict[str, Sequence[str] | None] = {
+                        m: faults if failed else []
+                        for m in answers
+                        if (failed := answers[m][-1].result().error is not None) or not is_whole(states[m])
+                    }
+                    asked = {m: pool.submit(self._heal, m, f, (), deadline, whole) for m, f in again.items()}
+                    for m, answer in asked.items():
+                        answers[m].append(answer)
                     healed_ns = None if again else healed_ns
                 time.sleep(self._interval_s)
             self._stop.set()
-            answers = {member: answer.result() for member, answer in first.items()}
-            later = [(member, answer.result()) for member, answer in more]
+            told = {member: [answer.result() for answer in given] for member, given in answers.items()}
         for sampler in samplers:
             sampler.join()
         closing: list[AgentClient | Watched | EtcdHttp] = [
@@ -259,19 +263,20 @@ class Healer:
         converged = not reasons
         duration_ms = took_ms if converged else None
         healed = []
-        for answer in answers.values():
-            for record in answer.records:
-                self._note_heal(record)
-                phases = self._phases(record, answer.clock, started_wall_ns)
-                healed.append(record | {"phases_ms": phases | {"converged": duration_ms}})
         rejoined = []
-        for member, answer in (*answers.items(), *later):
-            rejoined += [{"member": member, **step} for step in answer.steps]
-            for name, data in group_events(member, answer.steps, None):
-                self.events.append(place_event(name, data, member))
-            if answer.lacks is not None and not converged:
-                reasons = [*reasons, answer.lacks]
-        earlier = [record for answer in answers.values() for record in answer.earlier]
+        earlier = []
+        for member, given in told.items():
+            for answer_given in given:
+                for record in answer_given.records:
+                    self._note_heal(record)
+                    phases = self._phases(record, answer_given.clock, started_wall_ns)
+                    healed.append(record | {"phases_ms": phases | {"converged": duration_ms}})
+                rejoined += [{"member": member, **step} for step in answer_given.steps]
+                for name, data in group_events(member, answer_given.steps, None):
+                    self.events.append(place_event(name, data, member))
+                earlier += answer_given.earlier
+            if given[-1].lacks is not None and not converged:
+                reasons = [*reasons, given[-1].lacks]
         for record in earlier:
             self._note_heal(record)
         if converged:
@@ -281,7 +286,7 @@ class Healer:
         return {
             "healed": healed,
             "earlier": earlier,
-            "errors": {member: answer.error for member, answer in answers.items() if answer.error},
+            "errors": {member: given[-1].error for member, given in told.items() if given[-1].error},
             "converged": converged if converge else None,
             "duration_ms": duration_ms,
             "reasons": reasons,

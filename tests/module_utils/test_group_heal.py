@@ -156,6 +156,20 @@ def test_a_member_that_is_expelled_after_the_heal_is_brought_back_as_well(
     assert [step["act"] for step in result["rejoined"]] == ["leave", "join"]
 
 
+def test_a_heal_that_failed_is_tried_again_while_there_is_time(
+    agent: Agent, address: str, group: FakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert agent.handle({"verb": "fire", "token": "t", "fault": "F1", "action": "pause"})["fired"]
+    expel(group)
+    group.servers["group3"].refuses = ["no"] * 4
+    monkeypatch.setattr(fault_agent, "JOIN_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(fault_agent, "RETRY_S", 60.0)  # the dead man's switch is not what is tried here
+    result = healer(address).run(None)
+    assert (result["converged"], result["errors"]) == (True, {})
+    ((fault, steps),) = [(record["fault"], record["group_steps"]) for record in result["healed"]]
+    assert (fault, steps[0]["act"], steps[-1]["act"]) == ("F1", "leave", "join")
+
+
 def test_without_waiting_nobody_is_made_to_rejoin(address: str, group: FakeGroup) -> None:
     expel(group)
     result = healer(address).run(None, converge=False)

@@ -174,6 +174,11 @@ started_wall_ns:
   returned: always
   type: int
   sample: 1795411280203985917
+clock_base_ns:
+  description: How far this process's clock is ahead of this host's monotonic clock, in nanoseconds.
+  returned: always
+  type: int
+  sample: 1795410043000000000
 held:
   description: What the agents hold, each with C(member), C(fault) and C(action).
   returned: in check mode

@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .clock import CLOCK
 from .shapes import LabError
 
 PROTOCOL = 1
@@ -164,7 +165,7 @@ class AgentClient:
         """
         best: ClockOffset | None = None
         for _ in range(CLOCK_PINGS):
-            sent_wall, sent = time.time_ns(), time.monotonic_ns()
+            sent_wall, sent = CLOCK.now_ns(), time.monotonic_ns()
             reply = self.request("ping")
             took = time.monotonic_ns() - sent
             if not reply.get("ok"):

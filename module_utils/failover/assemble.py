@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import etcd_log, mysql_log
+from .clock_steps import SAME_NS
 from .faults import place_event, take_over_end, take_over_heal
 from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
 from .shapes import SCHEMA_VERSION, Event, LabError
@@ -49,6 +51,7 @@ def assemble(
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
     repeats = [dict(repeat) for repeat in summary.pop("repeats")]
+    heal, set_by_ns = on_one_clock(heal, read_events(folder / EVENTS_FILE))
     # It has a word on the repeat already where that ended the workload, as its members did not become equal.
     repeats[-1]["convergence"] = repeats[-1]["convergence"] or _plain(heal)
     late = _complete(records, [repeat["convergence"] for repeat in repeats])
@@ -73,11 +76,26 @@ def assemble(
         "after": _plain(after),
         "convergence": repeats[-1]["convergence"],
     }
-    _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late)
+    _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late, set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     # Last: a folder that has it is whole, and a run that is gone on with leaves it alone.
     write_json_atomic(folder / EXPERIMENT_FILE, info)
     return info
+
+
+def on_one_clock(heal: Mapping[str, Any], events: Sequence[Event]) -> tuple[Mapping[str, Any], int]:
+    """Put the heal's own times on the clock of the workload, which another process of the same host has read earlier.
+
+    :returns: the heal, and by how much the wall clock was set between the two; 0 where one of them does not know
+    """
+    finished = [event.data.get("clock_base_ns") for event in events if event.event == "experiment.finished"]
+    if not finished or finished[-1] is None or heal.get("clock_base_ns") is None:
+        return heal, 0
+    set_by_ns = int(heal["clock_base_ns"]) - int(finished[-1])
+    if abs(set_by_ns) <= SAME_NS:
+        return heal, 0
+    samples = [{**sample, "wall_ns": sample["wall_ns"] - set_by_ns} for sample in heal["samples"]]
+    return {**heal, "samples": samples, "started_wall_ns": heal["started_wall_ns"] - set_by_ns}, set_by_ns
 
 
 def _complete(records: Mapping[str, dict[str, Any]], heals: Sequence[Mapping[str, Any]]) -> list[Event]:
@@ -105,13 +123,25 @@ def _ids(observed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _merge_events(
-    folder: Path, system: str, members: Mapping[str, Any], ids: Mapping[str, str], late: Sequence[Event]
+    folder: Path,
+    system: str,
+    members: Mapping[str, Any],
+    ids: Mapping[str, str],
+    late: Sequence[Event],
+    set_by_ns: int,
 ) -> None:
-    """Bring the client's, the heal's and the servers' events into the order of time, in one file."""
+    """Bring the client's, the heal's and the servers' events into the order of time, in one file.
+
+    :param set_by_ns: by how much the load generator's wall clock was set before the heal
+    """
     events = [*read_events(folder / EVENTS_FILE), *late]
     healed = folder / HEAL_EVENTS_FILE
     if healed.exists():
-        events += read_events(healed)
+        here = {event.source for event in events if event.event == "experiment.finished"}
+        events += [
+            replace(event, wall_ns=event.wall_ns - set_by_ns) if event.source in here else event
+            for event in read_events(healed)
+        ]
     # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
     logs = {
         path.stem: path.read_text("utf-8", errors="replace").splitlines()

@@ -162,6 +162,9 @@ def _against_causes(info: Mapping[str, Any]) -> Iterator[Step]:
     records: list[Mapping[str, Any]] = [fault["record"] for fault in info["faults"] if fault.get("record")]
     records += [done for repeat in info["repeats"] for done in _healed(repeat.get("convergence"))]
     for record in records:
+        stepped_ns = record.get("clock_stepped_ns") or 0
+        if abs(stepped_ns) > SAME_NS:
+            yield Step(stepped_ns, f"that of {record['member']}, while it held {record['fault']}")
         for first, second in _ORDER:
             one, other = record.get(first), record.get(second)
             if one is not None and other is not None and other < one - SAME_NS:

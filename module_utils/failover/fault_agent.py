@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
+from .clock import CLOCK
 from .disk_faults import Disk
 from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .group_replication import GroupConfig, GroupKeeper, GroupMember
@@ -396,6 +397,9 @@ class FaultRecord:
     heal_requested_wall_ns: int | None = None
     process_started_wall_ns: int | None = None
     healed_wall_ns: int | None = None
+    # By how much this host's wall clock was set between the last ping before the fault and the heal. The stamps here
+    # are steady (clock.py); those of the server's log are not.
+    clock_stepped_ns: int | None = None
     healed_by: str | None = None  # request, dead man's switch, restart
     inject_error: str | None = None  # what went wrong once the signal was on its way
     error: str | None = None  # why the last heal failed
@@ -509,6 +513,10 @@ class Agent:
 
     def ping(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say who this is and what time it is here."""
+        with self._lock:
+            if not any(record.held for record in self._records.values()):
+                # Before a fault, so that its stamps and the server's log, which has the wall clock's, agree.
+                CLOCK.set()
         return {
             "member": self.config.member,
             "system": self.config.system,
@@ -516,7 +524,7 @@ class Agent:
             "schema_version": SCHEMA_VERSION,
             "python": platform.python_version(),
             "hold_ttl_s": self.config.hold_ttl_s,
-            "wall_ns": time.time_ns(),
+            "wall_ns": CLOCK.now_ns(),
         }
 
     def status(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -525,7 +533,7 @@ class Agent:
         ``asked``, a list of faults with ``action`` and ``options``, has the answer say in ``cannot`` which of the
         actions this host cannot do, and why.
         """
-        answer: dict[str, Any] = {"member": self.config.member, **self._probe.read(), "wall_ns": time.time_ns()}
+        answer: dict[str, Any] = {"member": self.config.member, **self._probe.read(), "wall_ns": CLOCK.now_ns()}
         with self._lock:
             answer["holding"] = [record.token for record in self._records.values() if record.held]
             if request.get("details"):
@@ -563,7 +571,7 @@ class Agent:
             process = self._main_process()
             if process is None:
                 return {"fired": False, "reason": f"{self.config.unit} does not run"}
-            record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=time.time_ns())
+            record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=CLOCK.now_ns())
             record.isolate, record.direction = request.get("isolate"), request.get("direction")
             record.options = request.get("options") or {}
             self._records[token] = record
@@ -659,7 +667,7 @@ class Agent:
 
     def _inject(self, record: FaultRecord, action: Action, process: MainProcess, expected: Any) -> None:
         role = self._fire_probe.read()
-        record.role_checked_wall_ns = time.time_ns()
+        record.role_checked_wall_ns = CLOCK.now_ns()
         record.role, record.term = role["role"], role["term"]
         record.member_id, record.leader_id = role["member_id"], role["leader_id"]
         if expected is not None and role["role"] != expected:
@@ -668,7 +676,7 @@ class Agent:
         if not process.is_alive():
             raise RequestError(f"{self.config.unit} ended by itself just now")
         record.signal, record.pid = action.signal, process.pid
-        record.signal_sent_wall_ns = time.time_ns()
+        record.signal_sent_wall_ns = CLOCK.now_ns()
         started = time.monotonic_ns()
         record.via = action.inject(self._tools, process, record)
         record.signal_call_ms = (time.monotonic_ns() - started) / 1e6
@@ -727,7 +735,7 @@ class Agent:
                 return
             if by != "restart":
                 with self._lock:
-                    record.heal_requested_wall_ns = record.heal_requested_wall_ns or time.time_ns()
+                    record.heal_requested_wall_ns = record.heal_requested_wall_ns or CLOCK.now_ns()
             action = ACTIONS[record.action]
             end = time.monotonic() + GONE_TIMEOUT_S
             while (
@@ -752,7 +760,8 @@ class Agent:
                 raise ServiceError(explained) from None
             with self._lock:
                 record.held, record.healed_by, record.error = False, by, None
-                record.healed_wall_ns = time.time_ns()
+                record.healed_wall_ns = CLOCK.now_ns()
+                record.clock_stepped_ns = CLOCK.stepped_ns()
                 # A process that was only frozen or cut off has not been started for this heal.
                 if (state.started_wall_ns or 0) > (record.signal_sent_wall_ns or 0):
                     record.process_started_wall_ns = state.started_wall_ns

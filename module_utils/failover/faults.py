@@ -27,6 +27,7 @@ from dataclasses import replace
 from typing import Any
 
 from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
+from .clock import CLOCK
 from .fault_agent import ACTIONS as AGENT_ACTIONS
 from .fault_agent import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 from .isolation import DIRECTIONS, FROM
@@ -320,7 +321,7 @@ def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
     own = dict(data)
     wall_ns = own.pop("wall_ns", None)
     placed_by = own.pop("source", source)
-    return Event(time.time_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
+    return Event(CLOCK.now_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
 
 
 def heal_events(done: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -335,6 +336,7 @@ def take_over_heal(record: dict[str, Any], done: Mapping[str, Any]) -> None:
     """Note in a fault's record what its agent knows of the heal."""
     for name in ("healed_wall_ns", "healed_by", "effect"):
         record[name] = done[name]
+    record["clock_stepped_ns"] = done.get("clock_stepped_ns")
     record["group_steps"] = done.get("group_steps", [])  # an agent of before this was there has none
 
 
@@ -599,12 +601,12 @@ class FaultDirector:
         if index > self._current:
             self._current = index
         if self._in_flight:
-            self._trace.append((time.time_ns(), index))
+            self._trace.append((CLOCK.now_ns(), index))
         if index >= self._next_at:
             self._launch(index)
 
     def _launch(self, index: int) -> None:
-        wall_ns = time.time_ns()
+        wall_ns = CLOCK.now_ns()
         with self._lock:
             due = [spec for spec in self._plan if spec.at_index <= index and spec.id in self._queues]
             waiting = [self._queues.pop(spec.id) for spec in due]
@@ -842,7 +844,7 @@ class FaultDirector:
             return
         if spec.heal_after_ms is not None:
             sent_here_ns = record["signal_sent_wall_ns"] - (record["clock_offset_ns"] or 0)
-            left_s = spec.heal_after_ms / 1000 - (time.time_ns() - sent_here_ns) / 1e9
+            left_s = spec.heal_after_ms / 1000 - (CLOCK.now_ns() - sent_here_ns) / 1e9
             if self._over.wait(max(0.0, left_s)):
                 return
         link = self._links[record["member"]]

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
+from .clock import CLOCK
 from .etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
 from .faults import group_events, heal_events, place_event
 from .group_replication import GroupMember, addresses_of, compare_tables, describe, is_online
@@ -209,7 +210,7 @@ class Healer:
             threading.Thread(target=self._sample, args=(member,), name=f"sample-{member}", daemon=True)
             for member in self._watched
         ]
-        started_wall_ns, started_ns = time.time_ns(), time.monotonic_ns()
+        started_wall_ns, started_ns = CLOCK.now_ns(), time.monotonic_ns()
         deadline = time.monotonic() + self._timeout_s
         for sampler in samplers:
             sampler.start()
@@ -294,6 +295,7 @@ class Healer:
             "revision": compared.get("revision"),
             "hashes": compared.get("hashes"),
             "started_wall_ns": started_wall_ns,
+            "clock_base_ns": CLOCK.base_ns,
             "rejoined": rejoined,
         }
 
@@ -388,7 +390,7 @@ class Healer:
             if "leader_id" in state:
                 state["leader"] = names.get(state["leader_id"] or "", state["leader_id"])
         if states and (not self._samples or states != self._samples[-1]["members"]):
-            wall_ns = time.time_ns()
+            wall_ns = CLOCK.now_ns()
             self._samples.append({"wall_ns": wall_ns, "members": states})
             self.events.append(Event(wall_ns, self._source, "cluster.sample", {"members": states}))
         return states
@@ -444,7 +446,8 @@ def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | Non
         "samples": [],
         "revision": None,
         "hashes": None,
-        "started_wall_ns": time.time_ns(),
+        "started_wall_ns": CLOCK.now_ns(),
+        "clock_base_ns": CLOCK.base_ns,
         "rejoined": [],
     }
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from .clock import CLOCK
 from .failover_policy import FailoverPolicy, OperationResult
 from .faults import Emit, FaultDirector, place_event
 from .healing import Healer, MySQLAccount
@@ -594,10 +595,8 @@ class _Run:
         """Let all clients run their shares, repeat by repeat; returns when they are done or were stopped."""
         config = self._config
         with _no_long_collections():
-            before_ns = time.monotonic_ns()
-            self._origin_wall_ns = time.time_ns()
-            # The wall clock was read between these two; their middle is the better guess of when.
-            origin_ns = (before_ns + time.monotonic_ns()) // 2
+            origin_ns = time.monotonic_ns()
+            self._origin_wall_ns = CLOCK.base_ns + origin_ns
             meta = {
                 "experiment": config.experiment,
                 "system": config.system,
@@ -632,7 +631,13 @@ class _Run:
                 thread.finish()
         self._emit(
             "experiment.finished",
-            {"experiment": config.experiment, "operations": self._done(), "interrupted": self._stop.event.is_set()},
+            {
+                "experiment": config.experiment,
+                "operations": self._done(),
+                "interrupted": self._stop.event.is_set(),
+                # For the heal, which another process of this host stamps, maybe after a step of the wall clock.
+                "clock_base_ns": CLOCK.base_ns,
+            },
         )
         self._history.close()
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from .clock import CLOCK
 from .shapes import LabError
 
 SYSTEMD = b"org.freedesktop.systemd1"
@@ -132,7 +133,7 @@ class MainProcess:
         """Wait for its end and return the wall time (ns) at which it was noticed, None where it lives on."""
         if not self._poll.poll(max(0, timeout_s) * 1000):
             return None
-        return time.time_ns()
+        return CLOCK.now_ns()
 
     def close(self) -> None:
         """Let go of the process."""
@@ -362,7 +363,7 @@ def control(service: Service, state: str, timeout_s: float, *, pretend: bool = F
             "started_wall_ns": None,
         }
     process = None if state == "started" else service.main_process()
-    acted_wall_ns, acted_ns = time.time_ns(), time.monotonic_ns()
+    acted_wall_ns, acted_ns = CLOCK.now_ns(), time.monotonic_ns()
     gone_wall_ns = _act(service, state, timeout_s, process)
     duration_ms = (time.monotonic_ns() - acted_ns) / 1e6
     after = service.state()

@@ -243,3 +243,27 @@ def test_a_process_that_ended_between_repeats_is_completed_by_the_heal_there(fol
     given["workload"]["repeats"] = [REPEAT | {"convergence": {"healed": [gone]}}, REPEAT | {"repeat": 2}]
     records = [fault["record"] for fault in assemble(folder, **given)["faults"]]
     assert [record["gone_ms"] for record in records] == [1.0, None]
+
+
+@pytest.mark.parametrize(("set_by_ms", "moved"), [(-3000, True), (3000, True), (0.5, False)])
+def test_a_wall_clock_set_before_the_heal_does_not_move_the_heal(folder: Path, set_by_ms: float, moved: bool) -> None:
+    set_by_ns = int(set_by_ms * 1e6)
+    finished = event(LATE_NS - 2, "experiment.finished")
+    finished["data"] = {"clock_base_ns": 1000}
+    write_lines(folder / "events.jsonl", [event(EARLY_NS, "experiment.started"), finished])
+    # The agent keeps its clock; the heal's process has read the wall clock anew.
+    converged = event(LATE_NS + 7 + set_by_ns, "cluster.converged")
+    write_lines(folder / "heal.jsonl", [event(LATE_NS - 1, "fault.healed", "etcd1"), converged])
+    given = arguments()
+    sample = {"wall_ns": LATE_NS + 5 + set_by_ns, "members": {}}
+    given["heal"] |= {
+        "clock_base_ns": 1000 + set_by_ns, "started_wall_ns": LATE_NS + 3 + set_by_ns, "samples": [sample],
+    }  # fmt: skip
+    written = assemble(folder, **given)
+    off = 0 if moved else set_by_ns
+    assert written["convergence"]["started_wall_ns"] == LATE_NS + 3 + off
+    assert written["convergence"]["samples"] == [{"wall_ns": LATE_NS + 5 + off, "members": {}}]
+    told = {
+        item["event"]: item["wall_ns"] for item in map(json.loads, (folder / "events.jsonl").read_text().splitlines())
+    }
+    assert (told["fault.healed"], told["cluster.converged"]) == (LATE_NS - 1, LATE_NS + 7 + off)

@@ -142,6 +142,9 @@ RECORD = {
     [
         ({}, []),
         ({"process_gone_wall_ns": None}, []),
+        # What the agent itself says of its host's clock, while its own stamps stay in order.
+        ({"clock_stepped_ns": 900}, []),
+        ({"clock_stepped_ns": -3000 * MS}, [-3000]),
         ({"process_gone_wall_ns": 500 * MS}, [-501]),
         ({"signal_sent_wall_ns": 900 * MS}, [-100]),
     ],

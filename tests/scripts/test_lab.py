@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,11 @@ class Tree:
         programs = self.root / ".venv" / "bin"
         programs.mkdir(parents=True)
         (programs / "python").symlink_to(sys.executable)
+        # Without these, a Python that is started by a link of another name has the system's packages only.
+        (programs.parent / "pyvenv.cfg").symlink_to(Path(sys.prefix) / "pyvenv.cfg")
+        packages = Path(sysconfig.get_path("purelib"))
+        (programs.parent / packages.relative_to(sys.prefix).parent).mkdir(parents=True)
+        (programs.parent / packages.relative_to(sys.prefix)).symlink_to(packages)
         (programs / "ansible-playbook").write_text(ANSIBLE, encoding="utf-8")
         (programs / "ansible-playbook").chmod(0o755)
         digest = hashlib.sha256((self.root / "requirements.txt").read_bytes()).hexdigest()[:16]

@@ -44,9 +44,10 @@ PASS_ON_AFTER_S = 2.0
 # and how it is reached. With a value, without, and the letters of those without that may stand together ("-Kv").
 PART_OPTIONS = ("-t", "--tags", "--skip-tags", "-l", "--limit", "--start-at-task")
 PART_OPTION_WITH_VALUE = re.compile("-[tl].|(--tags|--skip-tags|--limit|--start-at-task)=")
+LISTING_FLAGS = ("--syntax-check", "--list-hosts", "--list-tags", "--list-tasks")  # tell only, and run nothing
 PART_FLAGS = (
-    *("-C", "--check", "-D", "--diff", "--step", "--verbose", "--syntax-check", "--force-handlers", "--flush-cache"),
-    *("--list-hosts", "--list-tags", "--list-tasks"),
+    *("-C", "--check", "-D", "--diff", "--step", "--verbose", "--force-handlers", "--flush-cache"),
+    *LISTING_FLAGS,
 )
 PART_LETTERS = "vCD"
 LETTERS = re.compile("-[bkKJvCD]+")
@@ -194,6 +195,9 @@ def warn_of_unknown_variables(options: list[str]) -> None:
     for path in PROJECT.glob("roles/*/meta/argument_specs.yml"):
         for entry_point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             known |= entry_point["options"].keys()
+    # Secrets have no argument spec: it would be checked, and they generated, where there is no lab yet.
+    for path in PROJECT.glob("roles/*/defaults/main.yml"):
+        known |= yaml.safe_load(path.read_text(encoding="utf-8")).keys()
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -311,6 +315,9 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
             heal(options)
         explain_resume(verb, options, playbook)
         explain_failure(verb, playbook)
+        return EXIT_LAB_FAILED
+    if playbook.record and not playbook.phases and not any(option in LISTING_FLAGS for option in options):
+        complain(f"{verb} did nothing, as --limit or --tags left no host or task for it; leave them out, and try again")
         return EXIT_LAB_FAILED
     folder = playbook.results_run()
     if verb == "report" and folder is not None and (folder / "report.pdf").exists():

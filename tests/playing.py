@@ -25,7 +25,7 @@ class Played:
     """What became of a playbook."""
 
     status: int
-    output: str  # standard output and error, as shown
+    output: str  # standard output and error, as shown; where they were asked for apart, the first only
     record: dict[str, Any]  # of plugins/callback/lab_progress.py
 
 
@@ -51,10 +51,13 @@ def on_terminal(command: list[str], environment: dict[str, str], folder: Path, c
     return child.returncode, sent.decode()
 
 
-def play_in(folder: Path, playbook: str, *options: str, columns: int | None = None, **environment: str) -> Played:
+def play_in(
+    folder: Path, playbook: str, *options: str, columns: int | None = None, apart: bool = False, **environment: str
+) -> Played:
     """Run a playbook, given as YAML, on hosts ``one`` and ``two`` (both here) and ``away`` (which nobody reaches).
 
     :param columns: width of the terminal to run it on; None for none
+    :param apart: keep standard error out of what is returned
     """
     (folder / "playbook.yml").write_text(playbook, encoding="utf-8")
     (folder / "hosts.yml").write_text(
@@ -87,7 +90,12 @@ def play_in(folder: Path, playbook: str, *options: str, columns: int | None = No
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "playbook.yml", *options]
     if columns is None:
         done = subprocess.run(
-            command, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            command,
+            env=env,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if apart else subprocess.STDOUT,
+            check=False,
         )
         status, output = done.returncode, done.stdout.decode()
     else:

@@ -71,12 +71,8 @@ def choose_runtime(layout: str, available: Mapping[str, bool]) -> str | None:
     return next((name for name in order if available.get(name)), None)
 
 
-def subnet_problem(subnet: str, own_network: str, networks: list[dict[str, Any]], routes: str) -> Problem | None:
-    """Tell why ``subnet`` cannot be used for ``own_network``, or return None.
-
-    :param networks: as ``podman network inspect`` prints them
-    :param routes: as ``ip -o -4 route show`` prints them
-    """
+def subnet_shape(subnet: str) -> Problem | None:
+    """Tell why ``subnet`` is no network that containers could have, or return None."""
     try:
         wanted = ipaddress.ip_network(subnet)
     except ValueError as error:
@@ -86,6 +82,19 @@ def subnet_problem(subnet: str, own_network: str, networks: list[dict[str, Any]]
             f"lab_subnet {subnet} is not a private IPv4 network with prefix length 24",
             "use one like -e lab_subnet=10.89.78.0/24",
         )
+    return None
+
+
+def subnet_problem(subnet: str, own_network: str, networks: list[dict[str, Any]], routes: str) -> Problem | None:
+    """Tell why ``subnet`` cannot be used for ``own_network``, or return None.
+
+    :param networks: as ``podman network inspect`` prints them
+    :param routes: as ``ip -o -4 route show`` prints them
+    """
+    shape = subnet_shape(subnet)
+    if shape:
+        return shape
+    wanted = ipaddress.ip_network(subnet)
     own_bridges = set()
     for network in networks:
         if network.get("name") == own_network:
@@ -158,12 +167,14 @@ def _process_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").is_dir()
 
 
-def _memory_available_mb() -> int:
+def memory_available_mb() -> int:
+    """Return this machine's available memory, in MB."""
     match = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
     return int(match[1]) // 1024 if match else 0
 
 
-def _existing_parent(path: Path) -> Path:
+def existing_parent(path: Path) -> Path:
+    """Return the folder itself, or the nearest above it that is there."""
     while not path.exists():
         path = path.parent
     return path
@@ -221,7 +232,7 @@ def inspect_host(
     if any(container["healthy"] for container in containers.values()):
         # What this lab uses itself must not keep it from going on: its images are built, its servers run.
         min_disk_mb, min_memory_mb = min_disk_mb // 2, 0
-    free = {folder: shutil.disk_usage(_existing_parent(Path(folder))).free // 2**20 for folder in folders}
+    free = {folder: shutil.disk_usage(existing_parent(Path(folder))).free // 2**20 for folder in folders}
     problems += [
         Problem(
             f"{mb} MB free under {folder}, {min_disk_mb} MB are needed", "make room, or lower iterations and limits"
@@ -229,7 +240,7 @@ def inspect_host(
         for folder, mb in free.items()
         if mb < min_disk_mb
     ]
-    memory = _memory_available_mb()
+    memory = memory_available_mb()
     if memory < min_memory_mb:
         problems.append(
             Problem(f"{memory} MB of memory available, {min_memory_mb} MB are needed", "stop other programs")

@@ -8,6 +8,7 @@ schema raises :class:`LabError` with the file, what is wrong with it and what to
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -139,6 +140,13 @@ class Run:
 def load_run(path: str | Path, *, need_verdicts: bool = True) -> Run:
     """Load ``results/RUN``. The checkers, which write the verdicts, pass ``need_verdicts=False``."""
     path = Path(path)
+    info = read_run(path)
+    experiments = [load_experiment(path / name, need_verdict=need_verdicts) for name in info["experiments"]]
+    return Run(path, info, experiments, read_verdict(path / VERDICT_FILE) if need_verdicts else None)
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return run.json of a run's folder."""
     if not path.is_dir():
         raise LabError(f"results folder {path} does not exist; give a folder under results/, or run the lab first")
     info = read_json(path / RUN_FILE, "the run's description")
@@ -148,8 +156,7 @@ def load_run(path: str | Path, *, need_verdicts: bool = True) -> Run:
         raise LabError(f"{path / RUN_FILE}: experiments has to list folder names, it is {names!r}; {_FETCH_AGAIN}")
     if len(set(names)) != len(names):
         raise LabError(f"{path / RUN_FILE}: experiments names one of {names!r} twice; {_FETCH_AGAIN}")
-    experiments = [load_experiment(path / name, need_verdict=need_verdicts) for name in names]
-    return Run(path, info, experiments, read_verdict(path / VERDICT_FILE) if need_verdicts else None)
+    return info
 
 
 def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experiment:
@@ -167,9 +174,9 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file."""
+    """Return the JSON object in a file; the mark that some editors put before it (BOM) does no harm."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise LabError(f"{path} ({what}) is missing; {_FETCH_AGAIN}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -249,10 +256,16 @@ def write_json_atomic(path: str | Path, value: Any) -> None:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        discard(part)
         raise LabError(
             f"{path} cannot be written: {error.strerror or error}; check the space and the rights in {path.parent}"
         ) from error
+
+
+def discard(part: Path) -> None:
+    """Remove a half that was written, if there is one: where the file system is read-only there is none."""
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 def read_verdict(path: Path) -> dict[str, Any]:

@@ -135,14 +135,15 @@ def explained(job: dict[str, Any], host: str, progress: dict[str, Any]) -> dict[
 
 
 def controller_terminal() -> int | None:
-    """Return a file descriptor of the terminal that ansible-playbook shows its lines on, or None.
+    """Return a file descriptor of the terminal that ansible-playbook shows its warnings on, or None.
 
-    This is a worker: its own standard output leads nowhere, its parent's is the one.
+    Progress goes there and not to standard output, which may be a callback's JSON. This is a worker: its own standard
+    error leads nowhere, its parent's is the one.
     """
     if os.environ.get("TERM") == "dumb":
         return None
     try:
-        output = os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        output = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
         return None
     if os.isatty(output):
@@ -218,21 +219,21 @@ class Meter:
         if self._terminal is not None:
             columns = os.get_terminal_size(self._terminal).columns - 3
             text = describe(self._name, progress, columns)
-            display.display(f"\r\x1b[K  {text}\r", newline=False, screen_only=True)
+            display.display(f"\r\x1b[K  {text}\r", newline=False, screen_only=True, stderr=True)
         elif time.monotonic() >= self._next_line_at:
             # Half a poll early is in time: polls are as far apart as lines.
             self._next_line_at = time.monotonic() + self.poll_s / 2
-            display.display(f"  {describe(self._name, progress, None)}")
+            display.display(f"  {describe(self._name, progress, None)}", stderr=True)
 
     def finish(self, progress: dict[str, Any]) -> None:
         """Show how the workload went."""
         if progress:
             clear = "" if self._terminal is None else "\r\x1b[K"
-            display.display(f"{clear}  {summarize(self._name, progress)}")
+            display.display(f"{clear}  {summarize(self._name, progress)}", stderr=True)
 
     def close(self) -> None:
         """Let go of the terminal."""
         if self._terminal is not None:
-            display.display("\r\x1b[K", newline=False, screen_only=True)
+            display.display("\r\x1b[K", newline=False, screen_only=True, stderr=True)
             os.close(self._terminal)
             self._terminal = None

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +138,28 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
             "resume: /nowhere/../x is no run to go on with, as it has no plan.json. Give the name of a folder in "
             "results_dir, or leave resume out for a new run.",
         ),
+        (
+            {"client_attempt_timeout_ms": "0"},
+            "client_attempt_timeout_ms is 0: it must be at least 1. Try -e client_attempt_timeout_ms=500.",
+        ),
+        (
+            {"mysql_port": "70000"},
+            "mysql_port is 70000: it must be a port from 1 to 65535 other than ssh's. Try -e mysql_port=3306.",
+        ),
+        (
+            {"etcd_client_port": 2380},
+            "etcd_client_port and etcd_peer_port are both 2380, and an etcd host listens on both. "
+            "Try -e etcd_client_port=2379.",
+        ),
+        (
+            {"iterations": "{{ nobodys }}"},
+            "iterations cannot be resolved: 'nobodys' is undefined. "
+            "Look at what it refers to, in the inventory and in -e.",
+        ),
+        (
+            {"iterations": 10**12},
+            "iterations is 1000000000000: checking so many operations takes about 2,384,185,791 MB of memory, and ",
+        ),
         ({"rate": "-3"}, "rate is -3: it must be 0 (no limit) or operations per second. Try -e rate=500."),
         (
             {"experiments": ["E99-etcd", "E1-etcd"]},
@@ -215,8 +239,107 @@ def test_even_number_of_members_is_refused(tmp_path: Path, playbook: str) -> Non
     inventory = yaml.safe_load((ROOT / "inventory/containers/hosts.yml").read_text())
     del inventory["lab_hosts"]["children"]["etcd"]["hosts"]["etcd3"]
     inventory["all"] = {"vars": {"lab_state_dir": str(tmp_path / "state")}}
+    shutil.copytree(ROOT / "inventory/containers/group_vars", tmp_path / "group_vars")
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
     assert refusal(tmp_path, playbook, {}, "-i", str(tmp_path / "hosts.yml")) == (
         "The inventory's group etcd has 2 members: an even number tolerates no more failures than one member less. "
         "Use 1, 3 or 5 hosts in the group etcd."
     )
+
+
+LOCALHOST = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+MACHINES = {"lab_name": "machines", "lab_state_dir": "/nowhere/state"}
+HOSTS = {f"etcd{number}": {"ansible_host": f"192.0.2.{number}"} for number in (1, 2, 3)}
+CLIENT = {"client1": {"ansible_host": "192.0.2.9"}}
+
+
+def machines(
+    etcd: dict[str, Any] = HOSTS,
+    clients: dict[str, Any] | None = CLIENT,
+    localhost: dict[str, str] = LOCALHOST,
+    variables: dict[str, Any] = MACHINES,
+) -> dict[str, Any]:
+    """Return an inventory of machines of one's own."""
+    children = {"etcd": {"hosts": etcd}} | ({"load_generators": {"hosts": clients}} if clients is not None else {})
+    return {
+        "all": {"vars": variables},
+        "ungrouped": {"hosts": {"localhost": localhost}},
+        "lab_hosts": {"children": children},
+    }
+
+
+INVENTORIES = [
+    ("run", machines(clients=None), "The inventory's group load_generators is missing: "),
+    ("check", machines(clients={}), "The inventory's group load_generators is empty: "),
+    ("check", machines(localhost={"ansible_connection": "local"}), "localhost has no ansible_python_interpreter: "),
+    (
+        "up",
+        machines(localhost=LOCALHOST | {"ansible_python_interpreter": "/nowhere/python"}),
+        "ansible_python_interpreter of localhost is /nowhere/python, which cannot run the lab's modules: "
+        "no such file or directory. ",
+    ),
+    (
+        "check",
+        machines(etcd={name: {"ansible_host": f"{name}.example.org"} for name in HOSTS}),
+        "The lab takes IPv4 addresses only, and the inventory has etcd1.example.org for etcd1, ",
+    ),
+    (
+        "run",
+        machines(etcd=HOSTS | {"etcd2": {"ansible_host": "{{ nobodys }}.example.org"}}),
+        "the address of etcd2 cannot be resolved: 'nobodys' is undefined. ",
+    ),
+    ("up", machines(etcd=HOSTS | {"etcd2": HOSTS["etcd1"]}), "etcd1 and etcd2 have the same address, 192.0.2.1. "),
+    *(
+        (
+            playbook,
+            # As other projects have them.
+            {"all": {"hosts": HOSTS, "children": {"etcd": {"hosts": dict.fromkeys(HOSTS)}, "kube_node": {}}}},
+            "This is not an inventory of this lab: it has no variable lab_name and no lab_state_dir, ",
+        )
+        for playbook in ("check", "up", "run", "heal", "down")
+    ),
+]
+
+
+@pytest.mark.parametrize(("playbook", "inventory", "expected"), INVENTORIES)
+def test_an_inventory_is_refused_before_anything_is_touched(
+    tmp_path: Path, playbook: str, inventory: dict[str, Any], expected: str
+) -> None:
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    status, output, failures = ansible_playbook(
+        tmp_path, f"playbooks/{playbook}.yml", "-i", str(tmp_path / "hosts.yml"), "-e", "experiments=E2-etcd"
+    )
+    assert status != 0, output
+    assert [failure["message"][: len(expected)] for failure in failures] == [expected], output
+    assert not re.search(r"Traceback|Could not match supplied host pattern", output)
+
+
+def test_check_passes_where_a_host_of_no_experiment_is_anything(tmp_path: Path) -> None:
+    inventory = machines()
+    inventory["lab_hosts"]["children"]["mysql_cluster"] = {"hosts": HOSTS}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    given = ["-e", f"lab_state_dir={tmp_path}/state", "-e", "experiments=E2-etcd", "-e", "iterations=500"]
+    status, output, _ = ansible_playbook(
+        tmp_path, "playbooks/check.yml", "-i", str(tmp_path / "hosts.yml"), "-e", f"results_dir={tmp_path}", *given
+    )
+    assert status == 0, output
+
+
+@pytest.mark.parametrize(
+    ("playbook", "limit", "left_out"),
+    [
+        ("run", "etcd", "localhost, mysql1, client1"),
+        ("run", "etcd,localhost", "mysql1, client1"),
+        ("check", "etcd", "localhost"),
+        ("up", "etcd1", "localhost"),
+        ("down", "etcd", "localhost"),
+    ],
+)
+def test_a_limit_that_leaves_out_what_is_needed_is_refused(
+    tmp_path: Path, playbook: str, limit: str, left_out: str
+) -> None:
+    """Ansible would leave out every play, and end as if all were well."""
+    status, output, failures = ansible_playbook(tmp_path, f"playbooks/{playbook}.yml", "--limit", limit)
+    assert status != 0, output
+    (failure,) = failures
+    assert failure["message"].startswith(f"--limit {limit} leaves out {left_out}, w"), output

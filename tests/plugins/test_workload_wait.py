@@ -293,8 +293,8 @@ PLAYBOOK = """
 def played(request: pytest.FixtureRequest, play: PlaybookRunner, tmp_path: Path) -> Played:
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "a_job.py").write_text(JOB, encoding="utf-8")
-    options, columns = request.param
-    return play(PLAYBOOK, *options, columns=columns)
+    options, columns, *more = request.param
+    return play(PLAYBOOK, *options, columns=columns, **(more[0] if more else {}))
 
 
 @pytest.mark.parametrize("played", [((), None)], indirect=True)
@@ -323,3 +323,13 @@ def test_one_line_is_redrawn_on_a_terminal(played: Played) -> None:
 def test_a_job_that_fails_is_a_task_that_fails(played: Played) -> None:
     assert played.status == 2
     assert "✗ one: Wait for the workload: the disk is full\n" in played.output
+
+
+@pytest.mark.parametrize(
+    "played",
+    [((), None, {"apart": True, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"})],
+    indirect=True,
+)
+def test_standard_output_belongs_to_the_callback(played: Played) -> None:
+    (told,) = json.loads(played.output)["plays"]
+    assert told["tasks"][-1]["hosts"]["one"]["msg"] == "The answer is 42, changed True"

@@ -30,7 +30,16 @@ def run_part(tmp_path: Path) -> RunPart:
     def run(part: str, members: tuple[str, ...] = MEMBERS, limit: str = "etcd", **variables: Any) -> tuple[int, str]:
         hosts = {name: {"lab_address": f"192.0.2.{number}"} for number, name in enumerate(members, 11)}
         (tmp_path / "hosts.json").write_text(
-            json.dumps({"lab_hosts": {"children": {"etcd": {"hosts": hosts}, "load_generators": {"hosts": {}}}}})
+            json.dumps(
+                {
+                    "lab_hosts": {
+                        "children": {
+                            "etcd": {"hosts": hosts},
+                            "load_generators": {"hosts": {"client1": {"lab_address": "192.0.2.99"}}},
+                        }
+                    }
+                }
+            )
         )
         play = {
             "name": "Part",
@@ -122,8 +131,8 @@ def test_member_that_lost_everything_is_refused(run_part: RunPart, tmp_path: Pat
         ({"members": ("etcd1", "etcd2")}, "has 2 members: an even number tolerates no more failures"),
         ({"etcd_election_timeout_ms": "300"}, "etcd_election_timeout_ms is 300: etcd refuses less than 5 heartbeats"),
         ({"etcd_election_timeout_ms": 60000}, "an election timeout of at most 50000"),
-        ({"lab_address": "db.example.org"}, "etcd listens on IPv4 addresses only"),
-        ({"lab_address": "192.0.2.7"}, "Two etcd members have the same address"),
+        ({"lab_address": "db.example.org"}, "The lab takes IPv4 addresses only"),
+        ({"lab_address": "192.0.2.7"}, "etcd1 and etcd2 have the same address"),
         ({"limit": "etcd2", "etcd_reset": "true"}, "etcd1, etcd3 would be left out. Run it again without --limit."),
     ],
 )

@@ -78,11 +78,8 @@ class Tree:
         for name in ("scripts/lab", "scripts/bootstrap.sh", "scripts/_front.py", "scripts/_bootstrap.py"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
-        core = root / "module_utils" / "failover"
-        core.mkdir(parents=True)
-        for name in ("__init__.py", "shapes.py"):
-            shutil.copy(ROOT / "module_utils" / "failover" / name, core / name)
-        for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        (root / "module_utils").symlink_to(ROOT / "module_utils")
+        for path in [*ROOT.glob("roles/*/meta/argument_specs.yml"), *ROOT.glob("roles/*/defaults/main.yml")]:
             (root / path.relative_to(ROOT)).parent.mkdir(parents=True)
             shutil.copy(path, root / path.relative_to(ROOT))
         (root / "requirements.txt").write_text("ansible==12.3.0\nansible-core==2.19.14\n", encoding="utf-8")
@@ -614,6 +611,14 @@ def test_what_ran_nothing_is_not_judged(ready: Tree, option: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("verb", ["verify", "verdict", "report", "check"])
+def test_a_verb_that_did_nothing_says_so(ready: Tree, verb: str) -> None:
+    ready.plays(**{verb: {"record": {"phases": [], "failures": []}}})
+    done = ready.lab(verb, "-l", "etcd")
+    assert done.returncode == 3
+    assert one_line(done).startswith(f"lab: {verb} did nothing, as --limit or --tags left no host or task for it; ")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -623,6 +628,8 @@ def test_what_ran_nothing_is_not_judged(ready: Tree, option: str) -> None:
         (("-e", '{"iterations": 2000, "quux": {"seed": 7}}'), ["quux, all variables: roles/*/defaults/main.yml"]),
         (("-e", "iterations=2000 seed=7", "-e", "ansible_user=me", "-e", "@more.yml", "-v"), []),
         (("-e", "{broken", "-e"), []),
+        # No argument spec has these: it would generate them.
+        (("-e", "mysql_password=x mysql_group_password=y", "-e", "fault_agent_key=z", "-e", "lab_subnet=q"), []),
     ],
 )
 def test_a_variable_that_no_role_has_is_named(ready: Tree, options: tuple[str, ...], said: list[str]) -> None:

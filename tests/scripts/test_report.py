@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from verified import verified_run
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def report(*arguments: object) -> subprocess.CompletedProcess[str]:
+def report(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run scripts/report with this Python."""
     return subprocess.run(
         [sys.executable, ROOT / "scripts" / "report", *map(str, arguments)],
@@ -22,7 +23,7 @@ def report(*arguments: object) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
         # The tests' own Python has all packages; the lab's environment need not be there.
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
     )
 
 
@@ -95,6 +96,50 @@ def test_reports_in_a_folder_that_is_no_runs_are_left_alone(tmp_path: Path) -> N
     (tmp_path / "report.pdf").write_text("mine")
     assert report(tmp_path).returncode == 3
     assert (tmp_path / "report.pdf").read_text() == "mine"
+
+
+def test_without_pango_the_other_two_are_written_and_the_package_named(run_folder: Path, tmp_path: Path) -> None:
+    folder = copy_of(run_folder, tmp_path / "run-one")
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "weasyprint.py").write_text(
+        "raise OSError(\"cannot load library 'libpango-1.0-0': no such file\\n\\nsee the documentation\")\n"
+    )
+    done = report("--quiet", folder, PYTHONPATH=str(tmp_path / "packages"))
+    assert done.returncode == 3
+    assert done.stderr == (
+        "report: report.pdf cannot be made: the system library Pango is missing (cannot load library "
+        "'libpango-1.0-0': no such file); on Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 "
+        f"libharfbuzz-subset0. {folder}/report.html and report.json are written\n"
+    )
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["pdf_pages"] is None
+    assert "</html>" in (folder / "report.html").read_text(encoding="utf-8")
+    assert not (folder / "report.pdf").exists()
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount namespace")
+def test_a_folder_that_cannot_be_written_to_is_named(run_folder: Path, tmp_path: Path) -> None:
+    """An archive, or a full disk: what is wrong is the folder, not the lab."""
+    folder = copy_of(run_folder, tmp_path / "run-one")
+    verify = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from failover.checkers import verify\nfrom failover.shapes import LabError\n"
+        "try: verify(sys.argv[2], 'E1-etcd')\nexcept LabError as error: print(error)"
+    )
+    script = (
+        'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && '
+        '"$2" "$3/scripts/report" --quiet "$1" 2>&1; echo "status $?"; "$2" -c "$4" "$3/module_utils" "$1"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", folder, sys.executable, ROOT, verify],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr}")
+    reported, status, verified = done.stdout.splitlines()
+    assert status == "status 3"
+    for line, name in ((reported, "report.pdf"), (verified, "E1-etcd/verdict.json")):
+        assert f"{folder}/{name} cannot be written: Read-only file system; check the space and the rights in" in line
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..results import RUN_FILE, VERDICT_FILE, load_run, write_json_atomic
+from ..results import RUN_FILE, VERDICT_FILE, discard, load_run, write_json_atomic
 from ..run_record import PLAN_FILE
 from ..shapes import LabError
 
@@ -34,6 +34,7 @@ def write_report(folder: str | Path, progress: Progress) -> list[Path]:
 
     Raises :class:`LabError` where the folder is damaged or cannot be written to. Each file is written in one step. A
     report that cannot be finished leaves none: one of other files than those that are there now would be believed.
+    Where only the PDF cannot be made, as this machine lacks a library for it, the other two are written before.
     """
     progress("read the run")
     _remove_former(Path(folder))
@@ -49,16 +50,23 @@ def write_report(folder: str | Path, progress: Progress) -> list[Path]:
     progress("set the PDF")
     html, pdf = run.path / HTML_FILE, run.path / PDF_FILE
     half = run.path / f".{PDF_FILE}.{os.getpid()}.part"
+    no_pdf: LabError | None = None
     try:
-        content["pdf_pages"] = render_pdf(page, half)
-        os.replace(half, pdf)
+        try:
+            content["pdf_pages"] = render_pdf(page, half)
+            os.replace(half, pdf)
+        except LabError as error:
+            # What the PDF lacks, the other two do without.
+            content["pdf_pages"], no_pdf = None, error
         half.write_text(page, encoding="utf-8")
         os.replace(half, html)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        discard(half)
         reason = error.strerror or error
         raise LabError(f"{pdf} cannot be written: {reason}; check the space and the rights in {run.path}") from error
     write_json_atomic(run.path / JSON_FILE, content)
+    if no_pdf:
+        raise LabError(f"{no_pdf}. {html} and {JSON_FILE} are written") from no_pdf
     return [pdf, html, run.path / JSON_FILE]
 
 

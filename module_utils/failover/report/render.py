@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from ..shapes import LabError
 from .analysis import LEAST_DECIDING
 from .comparison import SUMS
 from .figures.style import without_variables
@@ -229,11 +230,21 @@ TOLD = re.compile(r'<title id="[^"]*">([^<]*)</title><desc id="[^"]*">([^<]*)</d
 
 
 def render_pdf(page: str, path: Path) -> int:
-    """Write the page as a tagged PDF (PDF/UA-1); return the number of its pages. Nothing is fetched while doing so."""
+    """Write the page as a tagged PDF (PDF/UA-1); return the number of its pages. Nothing is fetched while doing so.
+
+    Raises :class:`LabError` where this machine lacks a library that a PDF needs.
+    """
     # WeasyPrint logs CSS that only screens understand; the progress lines are for the reader.
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.ERROR)
-    from weasyprint import HTML
+    try:
+        from weasyprint import HTML
+    except OSError as error:
+        # Its packages are Python's, the libraries that it loads are the system's.
+        raise LabError(
+            f"report.pdf cannot be made: the system library Pango is missing ({str(error).splitlines()[0]}); "
+            "on Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+        ) from error
 
     # WeasyPrint takes a figure's alternative text from its <title> alone.
     titled = TOLD.sub(r"<title>\1. \2</title>", without_variables(page))

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether names, folders and times written as text are what they have to be."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from .base import Given
+
+
+def names(given: Given) -> list[str]:
+    """Return what is wrong with the lab's name, its times and its folders."""
+    lines = []
+    lab_name = given.values.get("lab_name")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", str(lab_name)):
+        lines.append(
+            f"lab_name is {json.dumps(lab_name, default=str)}: it names containers and folders, and may have letters, "
+            "digits and hyphens only. Try -e lab_name=second."
+        )
+    heal = given.values.get("sole_server_heal", "30s")
+    if not re.fullmatch(r"[0-9]+([.][0-9]+)?(ms|s)", str(heal)):
+        lines.append(f"sole_server_heal is {heal}: it must be a time with its unit. Try -e sole_server_heal=30s.")
+    return [*lines, *_results(given)]
+
+
+def _results(given: Given) -> list[str]:
+    lines = []
+    results, resume = str(given.values.get("results_dir", "")), str(given.values.get("resume") or "")
+    folder = Path(results).expanduser()
+    if resume and not (
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", resume) and (folder / resume / "plan.json").exists()
+    ):
+        lines.append(
+            f"resume: {results}/{resume} is no run to go on with, as it has no plan.json. Give the name of a folder in "
+            "results_dir, or leave resume out for a new run."
+        )
+    if not folder.is_absolute():
+        lines.append(f"results_dir is {results}: it must be an absolute path. Try -e results_dir=$PWD/{results}.")
+    return lines

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the ports are ports, and no two servers of a host want the same."""
+
+from __future__ import annotations
+
+from .base import Given, whole
+
+# What listens on a host of each system. 22 is where Ansible reaches it, unless the inventory says otherwise.
+LISTENING = {
+    "an etcd host": ("etcd_client_port", "etcd_peer_port", "fault_agent_port"),
+    "a MySQL host": ("mysql_port", "mysql_group_port", "fault_agent_port"),
+}
+SSH_PORT = 22
+HIGHEST = 65535
+
+
+def ports(given: Given) -> list[str]:
+    """Return what is wrong with the ports."""
+    lines = []
+    for name, value in given.values.items():
+        number = whole(value)
+        if name.endswith("_port") and not (number and 1 <= number <= HIGHEST and number != SSH_PORT):
+            lines.append(
+                f"{name} is {value}: it must be a port from 1 to {HIGHEST} other than ssh's. "
+                f"Try -e {name}={given.defaults.get(name)}."
+            )
+    if lines:
+        return lines
+    for place, names in LISTENING.items():
+        taken: dict[int, str] = {}
+        for name in names:
+            number = _port(given, name)
+            if number is None:
+                continue
+            if number in taken:
+                lines.append(
+                    f"{taken[number]} and {name} are both {number}, and {place} listens on both. "
+                    f"Try {_instead(given, taken[number], name, names)}."
+                )
+            taken.setdefault(number, name)
+    return lines
+
+
+def _port(given: Given, name: str) -> int | None:
+    return whole(given.values.get(name, given.defaults.get(name)))
+
+
+def _instead(given: Given, one: str, other: str, names: tuple[str, ...]) -> str:
+    """Return the option that puts two equal ports right: the one that was changed gets its default, if that is free."""
+    changed = next((name for name in (one, other) if _port(given, name) != given.defaults.get(name)), other)
+    used = {_port(given, name) for name in names}
+    free = next(number for number in (given.defaults.get(changed), *range(17470, 17480)) if number not in used)
+    return f"-e {changed}={free}"

@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is refused before any host is asked, and what is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failover.settings import Given, wrong_settings
+from failover.settings.controller import Controller, Folder, look, wrong_controller
+
+DEFAULTS = {
+    "iterations": 100000,
+    "seed": 123,
+    "clients": 1,
+    "client_attempt_timeout_ms": 500,
+    "client_operation_budget_ms": 10000,
+    "fault_agent_port": 7470,
+    "fault_agent_hold_ttl_s": 60,
+    "etcd_client_port": 2379,
+    "etcd_peer_port": 2380,
+    "mysql_port": 3306,
+    "mysql_group_port": 33061,
+    "mysql_group_unreachable_majority_timeout_s": 0,
+    "container_hosts_data_mb": 1024,
+}
+CATALOG = {f"E1-{system}": {"system": system} for system in ("etcd", "mysql", "mysql_cluster")}
+GROUPS = {
+    "lab_hosts": ["etcd1", "etcd2", "etcd3", "mysql1", "client1"],
+    "etcd": ["etcd1", "etcd2", "etcd3"],
+    "mysql": ["mysql1"],
+    "load_generators": ["client1"],
+}
+ADDRESSES = {host: f"192.0.2.{number}" for number, host in enumerate(GROUPS["lab_hosts"], 11)}
+
+
+def given(**values: Any) -> Given:
+    """Return a lab in which everything is right, but for what is named: a variable, or a part of Given."""
+    parts = {
+        name: values.pop(name)
+        for name in ("groups", "addresses", "unresolved", "connection", "interpreter", "interpreter_problem")
+        if name in values
+    }
+    lab = {"lab_name": "mine", "lab_state_dir": "/state", "results_dir": "/results", "experiment_catalog": CATALOG}
+    everything = {**DEFAULTS, **lab, "experiments": ["E1-etcd", "E1-mysql"], **values}
+    defaults: dict[str, Any] = {"groups": GROUPS, "addresses": ADDRESSES, "interpreter": "/usr/bin/python3"}
+    return Given(everything, DEFAULTS, **{**defaults, **parts})
+
+
+def only(**values: Any) -> str:
+    (line,) = wrong_settings(given(**values))
+    assert "\n" not in line
+    return line
+
+
+def test_what_is_right_is_not_refused() -> None:
+    assert wrong_settings(given()) == []
+    assert wrong_settings(given(experiments="E1-etcd, E1-mysql", mysql_port="3307")) == []
+    assert wrong_settings(given(mysql_group_unreachable_majority_timeout_s=0)) == []
+
+
+@pytest.mark.parametrize("name", [name for name in DEFAULTS if name.endswith(("_ms", "_s", "_mb"))])
+def test_durations_and_sizes_are_above_zero(name: str) -> None:
+    assert only(**{name: -5}).startswith(f"{name} is -5: it must be at least ")
+    zero = wrong_settings(given(**{name: "0"}))
+    assert (zero == []) is (DEFAULTS[name] == 0)
+    assert only(**{name: "soon"}) == f"{name} is soon: it must be a whole number. Try -e {name}={DEFAULTS[name]}."
+
+
+@pytest.mark.parametrize("value", [0, -1, 22, 65536, 70000, "x", 3.5, True, ""])
+def test_ports_are_ports(value: Any) -> None:
+    for name in (name for name in DEFAULTS if name.endswith("_port")):
+        assert only(**{name: value}).startswith(f"{name} is {value}: it must be a port from 1 to 65535")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"mysql_port": 7470}, "mysql_port and fault_agent_port are both 7470, and a MySQL host listens on both. "
+                               "Try -e mysql_port=3306."),
+        ({"etcd_client_port": 2380}, "etcd_client_port and etcd_peer_port are both 2380, and an etcd host listens on "
+                                     "both. Try -e etcd_client_port=2379."),
+        ({"mysql_port": 33061}, "mysql_port and mysql_group_port are both 33061, and a MySQL host listens on both. "
+                                "Try -e mysql_port=3306."),
+    ],
+)  # fmt: skip
+def test_no_two_servers_of_a_host_have_one_port(changed: dict[str, int], said: str) -> None:
+    assert only(**changed) == said
+
+
+def test_servers_of_different_hosts_may_have_one_port() -> None:
+    assert wrong_settings(given(etcd_client_port=4000, mysql_port=4000)) == []
+
+
+@pytest.mark.parametrize("address", ["2001:db8::11", "etcd1.lab.example.org", "localhost", "10.0.0", "010.0.0.1", 5])
+def test_addresses_are_ipv4(address: Any) -> None:
+    line = only(addresses=ADDRESSES | {"etcd1": address})
+    assert re.match(
+        rf"The lab takes IPv4 addresses only, .*{re.escape(str(address))} for etcd1\. Set lab_address", line
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "224.0.0.1"])
+def test_others_have_to_reach_an_address(address: str) -> None:
+    assert "on which no other host reaches it" in only(addresses=ADDRESSES | {"client1": address})
+
+
+def test_each_host_has_an_address_of_its_own() -> None:
+    assert only(addresses=ADDRESSES | {"etcd2": ADDRESSES["mysql1"]}) == (
+        "etcd2 and mysql1 have the same address, 192.0.2.14. Each needs one of its own: "
+        "set ansible_host or lab_address."
+    )
+    # Hosts that no experiment needs may be anything.
+    left_alone = {"experiments": ["E1-etcd"], "addresses": ADDRESSES | {"mysql1": ADDRESSES["etcd2"]}}
+    assert wrong_settings(given(**left_alone)) == []
+
+
+def test_containers_have_addresses_of_their_network() -> None:
+    inside = {host: f"10.89.78.{number}" for number, host in enumerate(ADDRESSES, 11)}
+    assert wrong_settings(given(lab_subnet="10.89.78.0/24", addresses=inside)) == []
+    for number in (0, 1, 255):
+        outside = inside | {"etcd1": f"10.89.78.{number}"}
+        assert "Choose a container_number from 2 to 254." in only(lab_subnet="10.89.78.0/24", addresses=outside)
+    assert only(lab_subnet="garbage", addresses=inside).startswith("lab_subnet garbage is not a network")
+
+
+@pytest.mark.parametrize("state", ["is empty", "is missing"])
+def test_there_are_clients(state: str) -> None:
+    groups = {name: hosts for name, hosts in GROUPS.items() if name != "load_generators"}
+    line = only(groups=groups | ({"load_generators": []} if state == "is empty" else {}))
+    assert line.startswith(f"The inventory's group load_generators {state}: ")
+
+
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [({"lab_name": None, "lab_state_dir": None}, {"etcd": ["node1", "node2"]}), ({}, {"etcd": ["node1"]})],
+)
+def test_an_inventory_of_another_project_is_told_where_to_begin(
+    values: dict[str, Any], groups: dict[str, list[str]]
+) -> None:
+    line = only(groups=groups, **values)
+    assert line.startswith("This is not an inventory of this lab: ")
+    assert "Begin from inventory/ssh/hosts.yml.example" in line
+
+
+def test_members_are_hosts_of_the_lab_and_of_one_system() -> None:
+    assert only(groups=GROUPS | {"etcd": ["etcd1", "etcd2", "node9"]}).startswith("node9: not in the inventory's group")
+    shared = GROUPS | {"mysql": ["etcd1"]}
+    assert only(groups=shared).startswith("etcd1 is in the inventory's groups etcd and mysql: ")
+    assert wrong_settings(given(groups=shared, experiments=["E1-etcd"])) == []
+    assert only(groups=GROUPS | {"etcd": ["etcd1", "etcd2"]}).endswith("Use 1, 3 or 5 hosts in the group etcd.")
+
+
+@pytest.mark.parametrize(
+    ("localhost", "said"),
+    [
+        ({"interpreter": None}, "localhost has no ansible_python_interpreter: "),
+        ({"connection": "ssh"}, "localhost is reached by ssh, and has to be this machine. "),
+        (
+            {"interpreter": "/gone", "interpreter_problem": "no such file or directory"},
+            "ansible_python_interpreter of localhost is /gone, which cannot run the lab's modules: no such file",
+        ),
+    ],
+)
+def test_the_python_of_localhost_works(localhost: dict[str, Any], said: str) -> None:
+    line = only(**localhost)
+    assert line.startswith(said)
+    assert "ansible_python_interpreter" in line
+
+
+def test_what_cannot_be_resolved_is_named() -> None:
+    assert only(unresolved={"the address of etcd1": "'host_domain' is undefined"}) == (
+        "the address of etcd1 cannot be resolved: 'host_domain' is undefined. "
+        "Look at what it refers to, in the inventory and in -e."
+    )
+
+
+def test_an_attempt_fits_into_its_operation() -> None:
+    assert only(client_attempt_timeout_ms=20000).endswith("Try -e client_operation_budget_ms=400000.")
+
+
+def test_as_many_iterations_as_there_is_memory_and_space() -> None:
+    roomy = Controller(4000, (Folder("results_dir", "/results", None, 4000),))
+    assert wrong_controller(given(), roomy) == []
+    (memory,) = wrong_controller(given(iterations=1_900_000), roomy)
+    assert "4,529 MB of memory, and 4,000 MB are available here. Try -e iterations=500000, or" in memory
+    (space,) = wrong_controller(given(), Controller(4000, (Folder("results_dir", "/results", None, 100),)))
+    assert "leave about 190 MB in /results, and 100 MB are free there" in space
+    assert "-e iterations=25000." in space
+
+
+def test_folders_have_to_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = look([("results_dir", str(tmp_path / "new")), ("lab_state_dir", str(tmp_path / "file/below"))])
+    assert found.memory_available_mb > 0
+    (line,) = wrong_controller(given(), found)
+    assert line == (
+        f"lab_state_dir: {tmp_path}/file/below cannot be written to: {tmp_path}/file is not a folder. "
+        "Check its rights, or give another with -e lab_state_dir=FOLDER."
+    )
+    (line,) = wrong_controller(given(), look([("results_dir", "/proc/sys/results")]))
+    assert line.startswith("results_dir: /proc/sys/results cannot be written to: ")

@@ -73,7 +73,7 @@ def clean_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_tests_pass_on_a_clean_debian(clean_root: Path) -> None:
     try:
         done = subprocess.run(
-            ["podman", "run", "--rm", "--network=host", "--init", *pip_options(), "--env", "HOME=/root",
+            ["podman", "run", "--rm", "--network=host", *pip_options(), "--env", "HOME=/root",
              "--rootfs", clean_root, "bash", "-c", SCRIPT, "test", *TESTS],
             capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
             env={**os.environ},

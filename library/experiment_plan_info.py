@@ -45,7 +45,7 @@ options:
     required: true
   repeats:
     description:
-      - How often the faults of each experiment strike, each time in a slice of the stream of its own.
+      - How many times faults repeat; the stream is split into that many equal slices.
       - A number, or numbers by system; a system that is not named has one.
     type: raw
     default: 1

@@ -52,7 +52,7 @@ options:
     type: float
     required: true
   repeats:
-    description: How often the faults of each experiment strike, a number or numbers by system.
+    description: How many times faults repeat, a number or a mapping by system.
     type: raw
     required: true
   sole_server_heal:
@@ -83,7 +83,7 @@ started_at:
   type: str
   sample: "2026-11-23T04:50:00Z"
 resumed_at:
-  description: When it was gone on with.
+  description: When it was resumed.
   returned: success
   type: list
   elements: str

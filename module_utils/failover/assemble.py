@@ -78,7 +78,7 @@ def assemble(
     }
     _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late, set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
-    # Last: a folder that has it is whole, and a run that is gone on with leaves it alone.
+    # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
     write_json_atomic(folder / EXPERIMENT_FILE, info)
     return info
 

@@ -268,7 +268,7 @@ class Disk:
         return f"at most {write_iops:,} writes a second on {' and '.join(disks)}"
 
     def measure(self, process: int, write_iops: int) -> str | None:
-        """Return in words what a write takes in the member's control group; None where the limit is not felt there."""
+        """Return in words what a write takes in the member's control group; None where the limit has none."""
         home = self._home_of(process)
         took = self._write(Group(home.path / LIMITED_GROUP, 1) if home.version == 1 else home, write_iops)
         if not self._is_felt(took, write_iops):
@@ -318,7 +318,7 @@ class Disk:
             raise DiskError(f"the writes of {self.unit} cannot be limited: {error}") from None
         if not disks or not self._is_felt(slow, TRIAL_IOPS):
             raise DiskError(
-                f"a limit of {TRIAL_IOPS} writes a second is not felt in {self.data_dir}: one takes "
+                f"a limit of {TRIAL_IOPS} writes a second has no effect in {self.data_dir}: one takes "
                 f"{slow.mean_ms:.1f} ms with it, {self._usual.mean_ms:.1f} ms without"
             )
         self._disks = disks

@@ -347,7 +347,8 @@ class AgentConfig:
         unknown = sorted(set(content) - set(known))
         missing = sorted(set(known) - set(content) - OPTIONAL_SETTINGS)
         if unknown or missing:
-            raise LabError(f"{path} lacks {missing or 'nothing'} and has {unknown or 'nothing'} that is not known.")
+            wrong = [f"unknown setting: {name}" for name in unknown] + [f"missing setting: {name}" for name in missing]
+            raise LabError(f"{path}: {'; '.join(wrong)}; provision the host again.")
         kinds: dict[str, tuple[type, ...]] = {
             "str": (str,),
             "int": (int,),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Opens the record of a run: a new one, or one that was interrupted and is gone on with.
+"""Opens the record of a run: a new one, or one that was interrupted and is resumed.
 
 ``plan.json`` in the run's folder says what the run is about. An experiment is finished when its folder has an
 ``experiment.json``; of others nothing is kept, and they run again from their beginning.

@@ -166,7 +166,7 @@ RUN_KEYS = (
     "repeats",  # system -> how many slices its streams were cut into
     "sole_server_heal",  # as given: how long a server without replicas stays away in the catalog's experiments
     "started_at",  # ISO 8601, UTC
-    "resumed_at",  # [ISO 8601, UTC], where the run was interrupted and gone on with
+    "resumed_at",  # [ISO 8601, UTC], where the run was interrupted and resumed
     "finished_at",
     "experiments",  # names, in the order they ran
     "hosts",

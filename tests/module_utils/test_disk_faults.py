@@ -234,9 +234,9 @@ def test_a_member_that_ended_leaves_a_limit_that_is_removed(kernel: Kernel) -> N
 def test_a_limit_that_is_not_felt_is_none(kernel: Kernel) -> None:
     kernel.felt = False
     assert slow_disk(kernel).slow_problem(77) == (
-        "a limit of 10 writes a second is not felt in /data: one takes 0.2 ms with it, 0.2 ms without"
+        "a limit of 10 writes a second has no effect in /data: one takes 0.2 ms with it, 0.2 ms without"
     )
-    with pytest.raises(DiskError, match="is not felt"):
+    with pytest.raises(DiskError, match="has no effect"):
         slow_disk(kernel).slow(77, 20)
     kernel.felt = True
     disk = slow_disk(kernel)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A run that was interrupted is gone on with, and no other one."""
+"""A run that was interrupted is resumed, and no other one."""
 
 from __future__ import annotations
 

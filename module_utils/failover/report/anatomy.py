@@ -89,7 +89,7 @@ WAITS: dict[str, Wait] = {
     "member_online": Wait(SERVERS, ("recovery",), "the member to fetch what it missed"),
 }
 SILENT = "the group to expel the silent member"
-# Where the text hangs on the event that ends the phase.
+# Where the text depends on the event that ends the phase.
 TEXTS: dict[str, Callable[[Mark], str]] = {"election_started": _by_cause, "first_attempt_failed": _answer}
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A fault that was repeated: each measure's points, their median, and an interval that says how sure the median is.
 
-The unit is the repeat. Operations of one repeat hang on each other (they wait for the same election), so they are never
-drawn from. The interval is the percentile interval of the bootstrap (Efron and Tibshirani, "An Introduction to the
-Bootstrap", 1993, chapter 13): whole repeats are drawn with replacement, as many as there were, RESAMPLES times; the
+The unit is the repeat. Operations of one repeat depend on each other (they wait for the same election), so they are
+never drawn from. The interval is the percentile interval of the bootstrap (Efron and Tibshirani, "An Introduction to
+the Bootstrap", 1993, chapter 13): whole repeats are drawn with replacement, as many as there were, RESAMPLES times; the
 medians of these draws, from their 2.5th to their 97.5th percentile, are the 95 % interval.
 """
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.ticker import FuncFormatter
 
 from ..wording import milliseconds
 from .style import BLUE, GREEN, GREY, INK, MARK_STYLES, ORANGE, VERMILLION, as_count, as_svg, moved_apart, new_figure
 
 KIND_STYLES: dict[str, tuple[str, float]] = {"CREATE": (BLUE, 2.4), "RETRIEVE": (ORANGE, 1.5), "DELETE": (GREEN, 2.4)}
-# In a grey print as dark as CREATE, so it has a white core.
-HOLLOW = "DELETE"
+# In a grey print as dark as CREATE, so it has a white core: where lines are so thick (in points) that it can be seen.
+HOLLOW, THICK, CORE = "DELETE", 1.2, 0.4
 
 
 def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> str:
@@ -41,13 +42,16 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
         rows = operations["row"]
         # As thick as the room between two rows allows, so that one kind does not cover the others.
         scale = min(1.0, max(60 / (max(rows, default=0) + 1), 0.2))
+        handles: list[tuple[Any, str]] = []
         for kind, (colour, width) in KIND_STYLES.items():
             chosen = [i for i, value in enumerate(operations["kind"]) if value == kind]
             if chosen:
                 x, y = _segments(operations, chosen)
-                axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt", label=kind)
-                if kind == HOLLOW:
-                    axes.plot(x, y, color="white", linewidth=width * scale * 0.4, solid_capstyle="butt")
+                (line,) = axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt")
+                handles.append(((line,), kind))
+                if kind == HOLLOW and width * scale >= THICK:
+                    (core,) = axes.plot(x, y, color="white", linewidth=width * scale * CORE, solid_capstyle="butt")
+                    handles[-1] = ((line, core), kind)
         outcomes = operations["outcome"]
         retried = [i for i, value in enumerate(operations["attempts"]) if value > 1 and outcomes[i] == "ok"]
         if retried:
@@ -81,7 +85,16 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
         axes.set_ylabel("operations, in the order of invocation")
         axes.grid(axis="x")
         _letter_marks(axes, marks, low, high)
-        figure.legend(loc="outside lower center", ncols=5, handlelength=1.6)
+        others = zip(*axes.get_legend_handles_labels(), strict=True)
+        handles += [((handle,), str(label)) for handle, label in others]
+        figure.legend(
+            [handle for handle, _ in handles],
+            [label for _, label in handles],
+            handler_map={tuple: HandlerTuple()},
+            loc="outside lower center",
+            ncols=5,
+            handlelength=1.6,
+        )
         return as_svg(figure, name, f"Every operation around the fault {fault['id']}", _described(fault))
 
 

@@ -108,7 +108,8 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     step("draw the figures")
     drawings |= {card["anchor"]: figures.finding.draw(card, card["anchor"]) for card in cards if card["drawn"]}
     _draw(experiments, comparisons, drawings)
-    faulted = [row for row in outages(experiments) if row["struck"]]
+    all_outages = outages(experiments)
+    faulted = [row for row in all_outages if row["struck"]]
     if faulted:
         drawings["outages"] = figures.outages.draw(faulted, "outages")
     settings = run.info["settings"]
@@ -129,7 +130,7 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
         "notebook": compare(run.info, experiments, settings),
         "experiments": experiments,
         "caveats": caveats(run.info["controller"], experiments),
-        "outages": outages(experiments),
+        "outages": all_outages,
         "compared": comparisons,
         "how_checked": how_checked(experiments),
         "threats": threats(run.info["controller"], run.info["hosts"], run.info, experiments),

@@ -328,8 +328,8 @@ def test_check_passes_where_a_host_of_no_experiment_is_anything(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("playbook", "limit", "left_out"),
     [
-        ("run", "etcd", "localhost, mysql1, client1"),
-        ("run", "etcd,localhost", "mysql1, client1"),
+        ("run", "etcd", "client1, localhost, mysql1"),
+        ("run", "etcd,localhost", "client1, mysql1"),
         ("check", "etcd", "localhost"),
         ("up", "etcd1", "localhost"),
         ("down", "etcd", "localhost"),

@@ -161,6 +161,8 @@ class _Reader:
 
     def _became_leader(self, match: re.Match[str]) -> tuple[str, dict[str, Any]]:
         self._led_in_term = int(match[2])
+        # Even of a member that has just started this is an election: its own.
+        self._knew_leader = True
         return self._new_leader(match[1], int(match[2]))
 
     def _elected(self, match: re.Match[str]) -> tuple[str, dict[str, Any]] | None:

@@ -47,6 +47,9 @@ def test_every_leader_is_told_by_name(events: list[Event]) -> None:
         ("etcd3", "etcd3", 3),
         ("etcd2",) * 2 + (4,),
     ]
+    joined = told(events, "server.leader_elected", "leader", "term", "joined")
+    assert ("etcd1", "etcd1", 2, None) in joined
+    assert ("etcd1", "etcd3", 3, True) in joined
     lost = told(events, "server.leader_lost", "leader", "term")
     assert sorted(lost[:2]) == [("etcd2", "etcd1", 3), ("etcd3", "etcd1", 2)]
     assert sorted(lost[2:]) == [("etcd1", "etcd3", 4), ("etcd2", "etcd3", 4), ("etcd3", "etcd3", 4)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from .anatomy import UNEXPLAINED
+from .anatomy import BEFORE, UNEXPLAINED
 from .wording import milliseconds, plural
 
 # What the server's log gives as the cause of an election that began because nothing was heard from the leader.
@@ -35,7 +35,7 @@ def length_of_one(outage: str, fault: Mapping[str, Any], attempt_timeout_ms: flo
     elif longest is not None:
         waited = "it is unexplained" if longest["part"] == UNEXPLAINED else f"waited for: {longest['waited_for']}"
         sentences.append(
-            f"The longest phase in the {milliseconds(gap['duration_ms'])} ms of {outage} took "
+            f"Of the {milliseconds(gap['duration_ms'])} ms of {outage}, the longest phase after the fault took "
             f"{milliseconds(longest['duration_ms'])} ms and ended with “{longest['label']}”; {waited}."
         )
     if attempt_timeout_ms is not None and is_one_timeout(fault, attempt_timeout_ms):
@@ -91,7 +91,7 @@ def _same_longest(phases: Sequence[Mapping[str, Any]], times: int, ended: int, *
     if unexplained:
         why += "; unexplained" if unexplained == len(phases) else f"; unexplained in {unexplained}"
     label = phases[0]["label"] if phases[0]["name"] != "first_ok" else "first ok operation"
-    what = "the longest phase of the outage" if first else "it was the one that"
+    what = "the longest phase after the fault" if first else "it was the one that"
     return (
         f"{_in_repeats(times, ended)} {what} ended with “{label}” ({took}, {about}{share * 100:.0f} % of its outage)"
         f"{why}."
@@ -121,8 +121,11 @@ def _drawn_timeout() -> str:
 
 
 def _longest_phase(fault: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the longest phase of what came after the fault; an ordinary pause before it explains nothing."""
     phases: Sequence[Mapping[str, Any]] = fault["anatomy"]["phases"] if fault["anatomy"] else []
-    return max(phases, key=lambda phase: phase["duration_ms"], default=None)
+    return max(
+        (phase for phase in phases if phase["part"] != BEFORE), key=lambda phase: phase["duration_ms"], default=None
+    )
 
 
 def is_one_timeout(fault: Mapping[str, Any], timeout_ms: float) -> bool:

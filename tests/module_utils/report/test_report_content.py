@@ -418,7 +418,7 @@ def with_outage(content: dict[str, Any], **changed: Any) -> list[dict[str, Any]]
 def test_what_determined_the_length_stands_among_the_threats(valid_content: Content) -> None:
     content, _ = valid_content
     length = content["experiments"][2]["faults"][0]["length"]
-    assert "of F1 of E2-etcd took" in length
+    assert "ms of F1 of E2-etcd, the longest phase after the fault took" in length
     assert length in text_of("One run of each", content, content["experiments"])
 
 

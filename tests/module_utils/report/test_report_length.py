@@ -41,10 +41,16 @@ CLIENT = ("first error seen by a client", 500.0, "an answer to operation 1,234 f
 
 def test_one_outage_is_as_long_as_its_longest_phase() -> None:
     assert length_of_one("F1 of E2-etcd", outage(ELECTION, CLIENT), None) == (
-        "The longest phase in the 1,700 ms of F1 of E2-etcd took 1,200 ms and ended with “election started”; waited "
-        "for: an election timeout: the members heard nothing from the leader."
+        "Of the 1,700 ms of F1 of E2-etcd, the longest phase after the fault took 1,200 ms and ended with “election "
+        "started”; waited for: an election timeout: the members heard nothing from the leader."
     )
     assert "; it is unexplained." in length_of_one("F1", outage(("first ok write", 40.0, "")), None)
+
+
+def test_an_ordinary_pause_before_the_fault_explains_nothing() -> None:
+    fault = outage(("SIGTERM sent (the fault)", 900.0, "nothing"), CLIENT)
+    fault["anatomy"]["phases"][0]["part"] = "before"
+    assert "took 500.0 ms and ended with “first error seen by a client”" in length_of_one("F1", fault, None)
 
 
 def test_an_election_timeout_is_named_where_it_was_the_cause() -> None:
@@ -90,7 +96,7 @@ def test_repeats_say_which_phase_was_the_longest_how_often_and_why() -> None:
         None,
     )
     assert text == (
-        "In 5 of 7 repeats the longest phase of the outage ended with “election started” (1,200 to 1,200 ms, median "
+        "In 5 of 7 repeats the longest phase after the fault ended with “election started” (1,200 to 1,200 ms, median "
         "1,200 ms, about 71 % of its outage); waited for: an election timeout: the members heard nothing from the "
         "leader. In 2 of 7 repeats it was the one that ended with “first error seen by a client” (600.0 to 600.0 ms, "
         "median 600.0 ms, about 100 % of its outage); waited for: an answer to an operation from etcd2:2379. In 5 of 7 "

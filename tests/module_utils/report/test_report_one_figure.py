@@ -165,7 +165,7 @@ FIGURES = {
             rf"[Nn]o operation was acknowledged for (?:a median of )?{NUMBER} ms",
             rf"the shortest outage lasted {NUMBER} ms, the longest {NUMBER} ms",
             rf"The {NUMBER} ms of the outage, phase by phase",
-            rf"longest phase in the {NUMBER} ms of F1",
+            rf"Of the {NUMBER} ms of F1",
             rf"sum: the outage \| *\| {NUMBER} ",
             rf"service gap \(no ok operation\) \|[^|]*\| \d+ \| *\| {NUMBER} \| {NUMBER} \|",
             rf"time without an acknowledged operation \| . \| {NUMBER} ms",

@@ -372,7 +372,7 @@ def drop_events(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (drop_events, "stamp of the signal"),
+        (drop_events, "stamp of the fault"),
         (lambda path: path.write_text("{"), "cannot be proven"),
     ],
 )

@@ -700,7 +700,7 @@ def test_a_repeated_fault_is_told_by_its_repeats_and_the_one_in_the_middle(repea
     gap = next(measure for measure in group["measures"] if measure["name"] == "gap")
     assert [point["ms"] for point in gap["points"]] == list(gaps.values())
     assert gap["low_ms"] <= gap["median_ms"] <= gap["high_ms"]
-    assert {"e1-repeats1", "e1-outage1", "e1-outage1-anatomy", "e1-time", "e1-convergence"} <= set(drawings)
+    assert {"e1-repeats1", "e1-outage1", "e1-outage1-lanes", "e1-time", "e1-convergence"} <= set(drawings)
     assert group["sums"] == {
         "fail": 0, "unknown": 0, "missed": 0, "outside_bound": 0, "endless": 0, "lost": 0, "duplicated": 0,
     }  # fmt: skip

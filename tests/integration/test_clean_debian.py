@@ -57,8 +57,8 @@ def clean_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root of Debian 13 with the project's files in /lab."""
     root = tmp_path_factory.mktemp("debian") / "root"
     made = subprocess.run(
-        ["mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", "--aptopt=Acquire::Check-Valid-Until \"false\"",
-         f"--include={','.join(PACKAGES)}", "trixie", root],
+        ["mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", "--dpkgopt=force-unsafe-io",
+         "--aptopt=Acquire::Check-Valid-Until \"false\"", f"--include={','.join(PACKAGES)}", "trixie", root],
         capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr

@@ -115,6 +115,10 @@ def _proof(kind: str, keys: Sequence[Mapping[str, Any]]) -> list[str]:
     given = "a revision that was given in the heal, while no client sent anything: it had been sent before"
     if placed:
         tell(placed, f"has {given}", f"have {given}")
+    apart = sum(bool(key["stray"]) and key["stray"]["idle_repeat"] is None and key["stray"]["own"] == 0 for key in keys)
+    sent = "a revision that was given when no request of its key was under way: it had been sent before"
+    if apart and kind in (LATE_DUPLICATE, RESURRECTED):
+        tell(apart, f"has {sent}", f"have {sent}")
     members_told = len(keys[0]["members"]) if keys else 0
     alike = all(len({str(entry) for entry in key["members"].values()}) == 1 for key in keys)
     if members_told > 1 and alike and kind != DIFFER:

@@ -25,6 +25,7 @@ from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
 from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .caveats import caveats
+from .commands import command, experiments_option
 from .comparison import compared, lost_writes, outages
 from .duplicates import duplicates, duplicates_told
 from .failovers import describe_faults, unprovoked_elections
@@ -768,14 +769,15 @@ def _reproduce(run: Run) -> dict[str, Any]:
         options.append(f"-e repeats={next(iter(repeats.values()))}")
     if "mysql" in repeats:
         options.append(f"-e sole_server_heal={info['sole_server_heal']}")
-    names = ",".join(f'"{name}"' for name in info["experiments"])
     folder = f"results/{info['run_id']}"
-    options.append(f"-e '{{\"experiments\": [{names}]}}'")
+    options.append(experiments_option(info["experiments"]))
     return {
-        "run": f"./scripts/lab run {' '.join(options)}",
+        "run": command("./scripts/lab run", *options),
         "stream": f"./scripts/simulate --iterations {info['iterations']} --seed {info['seed']}",
-        "report": f"./scripts/report {folder}",
-        "histories": [f"./scripts/check_history {folder}/{name}/{HISTORY_FILE}" for name in info["experiments"]],
+        "report": command("./scripts/report", folder),
+        "histories": [
+            command("./scripts/check_history", f"{folder}/{name}/{HISTORY_FILE}") for name in info["experiments"]
+        ],
     }
 
 

@@ -80,7 +80,7 @@ def lab_history(**changes: Any) -> bytes:
         (b"", [], "is empty"),
         (b"hello\n", [], "none of the formats"),
         (b"hello\n", ["--format", "jepsen"], "line 1 is damaged"),
-        (b"hello\n", ["--format", "kv"], "line 1 is damaged"),
+        (b"hello\n", ["--format", "kv"], "line 1 is not read"),
         (b"hello\n", ["--format", "lab"], "meta object"),
         (b"hello\n", ["--format", "csv"], "invalid choice"),
         (b"PAR1 and no more", [], "cut short"),

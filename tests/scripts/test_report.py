@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(run_folder: Path, tmp_path:
         pytest.skip(f"no mount namespace here: {done.stderr}")
     reported, status, verified = done.stdout.splitlines()
     assert status == "status 3"
-    for line, name in ((reported, "report.pdf"), (verified, "E1-etcd/verdict.json")):
+    for line, name in ((reported, "report.pdf"), (verified, "verdict.json")):
         assert f"{folder}/{name} cannot be written: Read-only file system; check the space and the rights in" in line
 
 

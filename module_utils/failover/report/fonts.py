@@ -27,10 +27,13 @@ FACES = (
     ("Lab Mono", "normal", 400, "DejaVuSansMono.ttf"),
 )
 
+# What the page's style and not its text brings: a list's bullet and the space behind a section's number.
+OF_THE_STYLE = "\u2022\u2002"
+
 
 def font_css(characters: Iterable[str]) -> str:
     """Return ``@font-face`` rules with the fonts inside, holding these characters."""
-    wanted = {ord(character) for character in characters} | set(range(0x20, 0x7F))
+    wanted = {ord(character) for character in (*characters, *OF_THE_STYLE)} | set(range(0x20, 0x7F))
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     held: dict[str, set[int]] = {}
     for family, _, _, file in FACES:

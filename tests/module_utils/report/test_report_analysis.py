@@ -34,7 +34,15 @@ def columns(rows: list[dict[str, Any]]) -> Columns:
 def test_percentiles_are_observed_values() -> None:
     # 1, 2, ... 1000 ms: p99.9 is the 999th smallest, never a value between two.
     summary = analysis.latency_summary(np.arange(1, 1001, dtype=np.int64) * MS)
-    assert summary == {"count": 1000, "p50_ms": 500, "p90_ms": 900, "p99_ms": 990, "p99.9_ms": 999, "max_ms": 1000}
+    assert summary == {
+        "count": 1000,
+        "p50_ms": 500,
+        "p90_ms": 900,
+        "p99_ms": 990,
+        "p99.9_ms": 999,
+        "max_ms": 1000,
+        "thin": ["p99.9_ms"],
+    }
 
 
 def test_two_operations_have_no_percentile_between_them() -> None:

@@ -240,7 +240,10 @@ def test_an_experiment_without_any_operation_is_told_so(tmp_path: Path, name: st
     change_rows(path / name, lambda rows: [])
     content, drawings = content_of(path)
     experiment = content["experiments"][0]
-    assert experiment["notes"] == ["no operation was recorded: its history is empty"]
+    assert experiment["notes"] == [
+        "no operation was recorded: its history is empty",
+        f"its verdict (valid) was made of other files: {name}/history.parquet",
+    ]
     assert (experiment["gap"], experiment["worst"], experiment["ops_per_s"]) == (None, None, None)
     assert "e1-time" not in drawings
     assert "e1-outage1" not in drawings
@@ -266,8 +269,9 @@ def test_a_damaged_dump_counts_as_missing_and_is_told(tmp_path: Path) -> None:
     content, _ = content_of(path)
     experiment = content["experiments"][0]
     assert [member["keys"] is None for member in experiment["members"]] == [False, True, False]
-    assert len(experiment["notes"]) == 1
-    assert "this report goes without a file: E1-etcd/nodes/etcd2.jsonl is cut" in experiment["notes"][0]
+    missing, judged = experiment["notes"]
+    assert "this report goes without a file: E1-etcd/nodes/etcd2.jsonl is cut" in missing
+    assert judged == "its verdict (valid) was made of other files: E1-etcd/nodes/etcd2.jsonl"
     assert "keys" not in sentence(content)
 
 
@@ -384,7 +388,8 @@ def test_an_election_without_a_fault_is_a_threat(tmp_path: Path) -> None:
     content, _ = content_of(path)
     (election,) = content["experiments"][0]["elections_unexplained"]
     assert (election["at_s"], election["leader"], election["members"]) == (0.1, "etcd1", ["etcd1", "etcd2"])
-    (note,) = content["experiments"][0]["notes"]
+    note, judged = content["experiments"][0]["notes"]
+    assert judged == "its verdict (valid) was made of other files: E1-etcd/events.jsonl"
     assert note.startswith("1 election that no fault caused: etcd1 was elected at 0.10 s (term 9). ")
     assert any("1 in E1-etcd" in threat["text"] for threat in content["threats"])
 

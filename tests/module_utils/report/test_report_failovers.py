@@ -309,7 +309,7 @@ def test_the_return_of_the_member_is_placed_since_the_fault() -> None:
     found = {mark["name"]: mark for mark in fault["marks"]}
     assert (found["process_started"]["since_fault_ms"], found["process_started"]["source"]) == (3510, "etcd2")
     assert (found["caught_up"]["since_fault_ms"], found["caught_up"]["since_outage_ms"]) == (3740, 2420)
-    assert found["caught_up"]["detail"] == "250.0 ms after the heal request"
+    assert found["caught_up"]["detail"] == "250.0 ms after the heal was requested"
     assert "member back (answers)" in fault["absent"]  # not that of another fault's member
 
 

@@ -47,8 +47,12 @@ def ansible_playbook(folder: Path, *arguments: str, **environment: str) -> tuple
 
 
 def refusal(folder: Path, playbook: str, variables: dict[str, Any], *options: str) -> str:
-    """Return the one line with which a playbook refuses its input; anything else is a failure of the test."""
+    """Return the one line with which a playbook refuses its input; anything else is a failure of the test.
+
+    :param variables: extra variables; None leaves one of the defaults out
+    """
     given = {**NOBODYS, "results_dir": str(folder / "results"), **variables}
+    given = {name: value for name, value in given.items() if value is not None}
     status, output, failures = ansible_playbook(
         folder, str(ROOT / f"playbooks/{playbook}.yml"), "-e", json.dumps(given), *options
     )
@@ -62,6 +66,14 @@ def refusal(folder: Path, playbook: str, variables: dict[str, Any], *options: st
     assert failures[0]["host"] == "localhost"
     assert not (folder / "results").exists()
     return message
+
+
+def the_example(folder: Path) -> tuple[str, str]:
+    """Return the options for hosts that are no containers: such a lab asks nothing of this machine, podman least."""
+    inventory = folder / "inventory/ssh/hosts.yml"
+    inventory.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "inventory/ssh/hosts.yml.example", inventory)
+    return "-i", str(inventory)
 
 
 def experiment(**fault: Any) -> dict[str, Any]:
@@ -97,7 +109,7 @@ def test_a_run_without_a_verdict_is_to_be_verified_first(tmp_path: Path) -> None
 
 
 def test_a_run_without_its_experiments_is_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "run", {"iterations": 10}, "--tags", "etcd")
+    message = refusal(tmp_path, "run", {"iterations": 10, "lab_subnet": None}, "--tags", "etcd", *the_example(tmp_path))
     assert message.startswith("--tags etcd leaves the experiments out, and a run without them has no results.")
 
 
@@ -226,7 +238,8 @@ def test_subnet_is_refused(tmp_path: Path, subnet: str, what: str) -> None:
 
 def test_run_before_up_says_so(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    message = refusal(tmp_path, "run", {"iterations": 10, "lab_state_dir": str(state)})
+    variables = {"iterations": 10, "lab_state_dir": str(state), "lab_subnet": None}
+    message = refusal(tmp_path, "run", variables, *the_example(tmp_path))
     assert message == (
         "The lab nobodys-lab is not up: it has no etcd, mysql yet. Bring it up first, for the same experiments: "
         "./scripts/lab up, or ansible-playbook playbooks/up.yml."

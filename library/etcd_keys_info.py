@@ -10,7 +10,7 @@ module: etcd_keys_info
 short_description: Write every key of one etcd member into a file
 description:
   - Reads all keys under O(key_prefix) as one member has them, without asking the others, at one revision.
-  - A member that does not answer is a finding, not a failure. RV(available) is false then, and there is no file.
+  - A member that does not answer is a result, not a failure. RV(available) is then false, and there is no file.
   - Needs nothing but Python's standard library; it can run on any host that reaches the member.
 author: The failover lab's authors (@failover-lab)
 attributes:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: experiment_verify
-short_description: Check what an experiment left in the results folder
+short_description: Check the results of an experiment
 description:
-  - Holds the history, the events and every member's keys against the stream of operations, made again from the seed,
+  - Compares the history, the events and every member's keys with the stream of operations, made again from the seed,
     and writes C(verdict.json) of the experiment and, once every experiment of the run has one, of the run.
   - A verdict that is not C(valid) is a result, not a failure. The module fails where a file is missing or damaged.
   - Turns a history that was fetched as C(history.jsonl) into C(history.parquet) first, and removes the former.

@@ -11,7 +11,7 @@ short_description: Write the code that a fault agent runs
 description:
   - The agent is a program of the lab's core. Ansible sends a module with the part of the core that it imports, in one
     archive; this module imports the agent, and writes those files to a folder of the host.
-  - A file of a former version that is not needed any more is removed.
+  - Files of an earlier version that are no longer needed are removed.
 author: The failover lab's authors (@failover-lab)
 attributes:
   check_mode:

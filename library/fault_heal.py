@@ -14,8 +14,8 @@ description:
     that revision. For mysql_cluster it ends when all members are online, follow one primary, have the same number of
     transactions and the same checksum of the workload's table. For mysql it ends when the server accepts connections.
   - Where nothing is held nothing is healed, and the members are compared all the same.
-  - Members of mysql_cluster that are no full ones of their group are made to rejoin it, whether they held a fault or
-    not, unless O(converge) is false.
+  - Members of mysql_cluster that are not full members of their group are made to rejoin it, whether they held a fault
+    or not, unless O(converge) is false.
   - Members that are not equal when the time is over (RV(converged)) and agents that could not heal (RV(errors)) are
     results, not failures of the module.
   - Runs on a host that has the agents' key and reaches agents and members.

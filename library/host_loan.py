@@ -50,7 +50,7 @@ options:
     elements: str
     default: []
   files:
-    description: Files that the lab will write. They carry names that only the lab gives.
+    description: Files that the lab will write. Their names are used by the lab only.
     type: list
     elements: path
     default: []
@@ -64,12 +64,12 @@ options:
   ports:
     description:
       - TCP ports on which it will listen.
-      - Where another program than O(unit) listens there, the module fails, and nothing is changed.
+      - If a program other than O(unit) listens there, the module fails, and nothing is changed.
     type: list
     elements: int
     default: []
   take_over:
-    description: Take the loan from another lab, together with what that one found.
+    description: Take over the loan of another lab, together with what that lab found.
     type: bool
     default: false
   timeout_s:

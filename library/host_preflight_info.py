@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_preflight_info
-short_description: Find out whether this machine can carry the lab's containers
+short_description: Find out whether this machine can run the lab's containers
 description:
   - Looks at the cgroup layout, the container runtime, limits, free disk and memory, and at networks that clash.
   - A shortcoming is a result, not a failure of the module; RV(problems) says what to do about each.

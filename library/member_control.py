@@ -12,7 +12,7 @@ description:
   - Acts on one systemd unit of the host it runs on, waits until it is done, and stamps when it acted and when the
     process was gone or the unit was up.
   - When a start fails, the message has the unit's state, the likely cause and its last log lines.
-  - For faults during a workload use the fault agent, which needs no task of Ansible at that moment.
+  - For faults during a workload use the fault agent, which needs no Ansible task at that moment.
 author: The failover lab's authors (@failover-lab)
 attributes:
   check_mode:
@@ -84,7 +84,7 @@ pid_after:
   type: int
   sample: 0
 acted_wall_ns:
-  description: When it acted, wall clock of this host in nanoseconds; null where nothing was to do.
+  description: When it acted, wall clock of this host in nanoseconds; null if there was nothing to do.
   returned: always
   type: int
   sample: 1795411280203985917

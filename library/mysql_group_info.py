@@ -11,7 +11,7 @@ short_description: Observe a group of MySQL Group Replication, or wait until it 
 description:
   - Asks every member for its state, its role, the view it is in and the transactions it has.
   - A group is whole when every member answers, is ONLINE, is in the same view and follows the same primary, which
-    says so itself. It is well (RV(healthy)) when, besides, its primary can be written to and nobody is in offline mode.
+    says so itself. It is healthy when, besides, its primary can be written to and no member is in offline mode.
   - What is wrong is a result (RV(reasons)), not a failure of the module, unless O(wait_for) asks for more.
 requirements:
   - PyMySQL, with the package cryptography
@@ -77,7 +77,7 @@ observation:
     wall_ns: 1795411280203985917
     members: {group1: {reachable: true, state: ONLINE, role: PRIMARY, revision: 58012}}
 healthy:
-  description: Whether the group is whole and its servers take what their roles promise.
+  description: Whether the group is whole and its servers accept what their roles promise.
   returned: always
   type: bool
   sample: true

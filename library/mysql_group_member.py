@@ -12,7 +12,7 @@ description:
   - Runs on the hosts of all members at the same time. Each looks at what all members say and decides for itself, by
     rules that give the same answer everywhere.
   - Where a group with a majority exists it joins that one. Where no member is in a group and all of them answer, the
-    one that has the transactions of all bootstraps one. While a member does not answer no group is made, so that there
+    one that has every transaction bootstraps one. While a member does not answer, no group is formed, so that there
     can never be two.
   - A member that has missed transactions gets them by incremental recovery or by clone, as MySQL chooses.
   - Connects as root over the server's socket, and to the other members as O(user).
@@ -49,7 +49,7 @@ options:
     type: path
     default: /run/mysqld/mysqld.sock
   timeout_s:
-    description: How long the member may take to be a full one of the group, in seconds; then the module fails.
+    description: How long the member may take to become a full member of the group, in seconds; then the module fails.
     type: float
     default: 120
 """
@@ -85,7 +85,7 @@ steps:
   returned: always
   type: list
   elements: dict
-  sample: [{act: join, why: group1 is in a group that can decide, wall_ns: 1795411280203985917}]
+  sample: [{act: join, why: group1 is in a group with a majority, wall_ns: 1795411280203985917}]
 """
 
 import time

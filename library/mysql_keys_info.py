@@ -11,7 +11,7 @@ short_description: Write every row of one MySQL server's table into a file
 description:
   - Reads the table C(ips) in one consistent snapshot.
   - Of a replication group any member can be read. It gives what it has, whatever its state, and waits for nobody.
-  - A server that does not answer is a finding, not a failure. RV(available) is false then, and there is no file.
+  - A server that does not answer is a result, not a failure. RV(available) is then false, and there is no file.
 author: The failover lab's authors (@failover-lab)
 attributes:
   check_mode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: port_reach_info
-short_description: Which TCP ports of other hosts this one reaches
+short_description: Find out which TCP ports of other hosts this one reaches
 description:
   - Tries one connection to each port, all at once. What is not reached is a result, not a failure of the module.
 author: The failover lab's authors (@failover-lab)
@@ -72,7 +72,7 @@ def main() -> None:
     try:
         doors = knock_all(module.params["doors"], module.params["timeout_s"])
     except (KeyError, ValueError) as error:
-        module.fail_json(msg=f"A door lacks a key or has a wrong value: {error}. It has host, address, port, purpose.")
+        module.fail_json(msg=f"A door lacks a key or has a wrong value: {error}. Give host, address, port, purpose.")
     module.exit_json(changed=False, doors=doors)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_open
-short_description: Open the record of a run, or go on with one that was interrupted
+short_description: Open the record of a run, or resume an interrupted one
 description:
   - Makes the run's folder and writes its plan into C(plan.json).
   - With O(resume) it compares the plan with the one that the run was begun with, removes what unfinished experiments
@@ -62,7 +62,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Go on with an interrupted run
+- name: Resume an interrupted run
   run_open:
     folder: results/20261123T045000Z-seed7
     resume: true

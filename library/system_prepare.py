@@ -10,7 +10,7 @@ module: system_prepare
 short_description: Make a system empty before a workload
 description:
   - Removes all keys under O(key_prefix) from etcd, or makes the table C(ips) in MySQL and removes its rows.
-  - A replication group of MySQL is emptied through its primary. Where no member is it, that is an error.
+  - A replication group of MySQL is emptied through its primary. Having no primary is an error.
   - Nothing else in the system is touched.
 author: The failover lab's authors (@failover-lab)
 attributes:
@@ -31,7 +31,7 @@ options:
     required: true
   endpoints:
     description:
-      - Endpoints as C(host:port). Etcd is emptied through the first that answers, MySQL through the first.
+      - Endpoints as C(host:port). etcd is emptied through the first that answers, MySQL through the first.
       - The primary of a replication group is looked for among them.
     type: list
     elements: str

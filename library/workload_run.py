@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: workload_run
 short_description: Run one experiment's workload against a system
 description:
-  - Makes the stream of operations from O(iterations) and O(seed), runs it through O(clients) clients that fail over by
-    themselves, and lands O(faults) at their operations.
+  - Makes the stream of operations from O(iterations) and O(seed), runs it through O(clients) clients that fail over
+    by themselves, and fires O(faults) at their operations.
   - Writes C(history.jsonl), C(events.jsonl), C(progress.json) (replaced twice a second) and C(summary.json) into
     O(work_dir) while it runs. Start it with C(async) and C(poll=0), and wait for it with M(workload_wait).
   - Faults are still in force when a whole workload ends, for M(fault_heal) to heal and time. Where it ends early, by an

@@ -56,5 +56,5 @@ msg:
   description: Why there is no result; otherwise the result of M(workload_run) is returned as it is.
   returned: failure
   type: str
-  sample: The workload on client1 has made no progress for 120 s, at operation 11973 (endpoint 10.89.77.11:2379).
+  sample: The workload on client1 completed no operation for 120 s, at 11,973 of 100,000 (endpoint 10.89.77.11:2379).
 """

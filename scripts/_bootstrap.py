@@ -76,5 +76,5 @@ def run(main: Callable[[], int]) -> NoReturn:
         # Nobody thought of it, so the line has to be enough to find its cause.
         at = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(at.filename).name}, line {at.lineno}"
-        fail(f"{type(error).__name__}: {error} ({where}); this is a fault of the lab, please report it")
+        fail(f"{type(error).__name__}: {error} ({where}); this is a bug in the lab, please report it")
     raise SystemExit(status)

@@ -202,18 +202,18 @@ def warn_of_unknown_variables(options: list[str]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {near[0]}?" if near else "all variables: roles/*/defaults/main.yml"
-            complain(f"no role has a variable {name}, it changes nothing unless your own inventory uses it; {meant}")
+            complain(f"unknown variable {name}: it has no effect unless your own inventory uses it; {meant}")
 
 
 def heal(options: list[str]) -> bool:
     """Heal what an experiment that did not come to its end left; say how that went."""
-    complain("an experiment did not come to its end: healing the members")
+    complain("an experiment did not finish: healing the members")
     healing = Playbook()
     healed = healing.run("heal", options_that_name_the_lab(options)) == 0 and healing.interrupted_by is None
     if healed:
-        complain("healed: no workload runs on, and every member is up")
+        complain("healed: no workload is running, and every member is up")
     else:
-        complain("not everything could be healed; when the hosts are reached again: ./scripts/lab heal")
+        complain("not everything could be healed; once the hosts answer again: ./scripts/lab heal")
     return healed
 
 
@@ -255,7 +255,7 @@ def say_what_changed(found: dict[str, Any], folder: Path) -> bool:
         return False
     # A verdict of an earlier version of the lab may still be right.
     say(
-        f"The verdict was {found['verdict']}; {differences.sentence}. To judge the files that are there: "
+        f"The verdict was {found['verdict']}; {differences.sentence}. To check the files as they are now: "
         f"./scripts/lab verify -e results_run={shown(folder)}"
     )
     return differences.stale
@@ -284,7 +284,7 @@ def explain_resume(verb: str, options: list[str], playbook: Playbook) -> bool:
     if verb not in MEASURING_VERBS or not playbook.left_faults or folder is None:
         return False
     again = shlex.join([*options_without_resume(options), "-e", f"resume={folder.name}"])
-    complain(f"experiments that were finished are kept; to go on with the rest: ./scripts/lab {verb} {again}")
+    complain(f"finished experiments are kept; to run the rest: ./scripts/lab {verb} {again}")
     return True
 
 
@@ -295,11 +295,11 @@ def explain_interruption(verb: str, options: list[str], playbook: Playbook) -> N
     if playbook.left_faults:
         heal(options)
     if explain_resume(verb, options, playbook):
-        complain("what is up stays up, ./scripts/lab down removes it")
+        complain("what is up stays up; ./scripts/lab down removes it")
     elif verb in MEASURING_VERBS or verb == "up":
-        complain(f"what is up stays up: ./scripts/lab {verb} goes on from there, ./scripts/lab down removes it")
+        complain(f"what is up stays up: ./scripts/lab {verb} continues from there, ./scripts/lab down removes it")
     else:
-        complain(f"./scripts/lab {verb} does the rest")
+        complain(f"./scripts/lab {verb} finishes it")
 
 
 def conclude(verb: str, options: list[str], playbook: Playbook, status: int, began: float) -> int:
@@ -317,7 +317,7 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         explain_failure(verb, playbook)
         return EXIT_LAB_FAILED
     if playbook.record and not playbook.phases and not any(option in LISTING_FLAGS for option in options):
-        complain(f"{verb} did nothing, as --limit or --tags left no host or task for it; leave them out, and try again")
+        complain(f"{verb} did nothing: --limit or --tags left no host or task for it; leave them out and try again")
         return EXIT_LAB_FAILED
     folder = playbook.results_run()
     if verb == "report" and folder is not None and (folder / "report.pdf").exists():
@@ -328,7 +328,7 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
     judged = read_verdict(folder, 0.0 if verb == "verdict" else began) if folder is not None else None
     if folder is None or judged is None:
         place = shown(folder) if folder is not None else "any folder"
-        complain(f"{verb} left no verdict in {place}; ./scripts/lab verify makes one of a run's results")
+        complain(f"{verb} left no verdict in {place}; ./scripts/lab verify makes one from a run's results")
         return EXIT_LAB_FAILED
     if verb == "verdict" and say_what_changed(judged[1], folder):
         return EXIT_STATUS[Verdict.UNKNOWN]

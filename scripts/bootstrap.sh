@@ -79,13 +79,13 @@ missing_packages() {
 # Makes sure that install_packages can work; asks for sudo's password here, while the terminal is free.
 may_install_packages() {
     command -v apt-get >/dev/null ||
-        fail "this is neither Debian nor Ubuntu (no apt-get), and $* is missing: install it by your own means, then try again"
+        fail "this is neither Debian nor Ubuntu (no apt-get), and $* is missing: install it yourself, then try again"
     [ "$(id -u)" -ne 0 ] || return 0
     if command -v sudo >/dev/null; then
         if sudo --non-interactive true 2>/dev/null; then return 0; fi
         if [ -t 0 ] && sudo --validate; then return 0; fi
     fi
-    fail "packages are missing and there are no root rights here; as root: apt-get install --no-install-recommends $*"
+    fail "packages are missing, and installing them needs root; as root: apt-get install --no-install-recommends $*"
 }
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
@@ -101,9 +101,9 @@ reason_of_apt() {
     if grep -qiE 'no space left|enough free space' "$1"; then
         printf 'the disk is full (%s): make room' "$last"
     elif grep -qiE 'could not resolve|failure resolving|failed to fetch|unable to connect|could not connect' "$1"; then
-        printf 'no network to the Debian mirrors (%s): look at /etc/apt/sources.list.d and at the network' "$last"
+        printf 'the Debian mirrors cannot be reached (%s): check /etc/apt/sources.list.d and the network' "$last"
     elif grep -q 'Unable to locate package' "$1"; then
-        printf 'this release has not all of them (%s); Debian 12, Debian 13 and Ubuntu 24.04 have' "$last"
+        printf 'this release lacks some of them (%s); Debian 12, Debian 13 and Ubuntu 24.04 have all' "$last"
     else
         printf '%s' "${last:-no reason given}"
     fi
@@ -142,7 +142,7 @@ reason_of_pip() {
     if grep -qi 'no space left' "$1"; then
         printf 'the disk is full (%s): make room' "$last"
     elif grep -qiE 'name resolution|name or service|connection|timed out|certificate|proxy|unreachable|retrying' "$1"; then
-        printf "the package index is not reached (%s): look at the network and at pip's configuration" "$last"
+        printf "the package index cannot be reached (%s): check the network and pip's configuration" "$last"
     else
         printf '%s' "${last:-no reason given}"
     fi
@@ -234,7 +234,7 @@ bootstrap() {
     if [ ${#missing[@]} -eq 0 ] && venv_is_filled "$@"; then return 0; fi
 
     # Another start in the same folder waits here, and then finds everything done.
-    mkdir -p "$ROOT/.lab" 2>/dev/null || fail "$ROOT cannot be written to: take a copy of the lab that is yours"
+    mkdir -p "$ROOT/.lab" 2>/dev/null || fail "$ROOT is not writable: use a clone of the lab that you own"
     exec 9>"$ROOT/.lab/bootstrap.lock"
     if ! flock --nonblock 9; then
         say "another start of this lab is installing; waiting for it"
@@ -248,13 +248,13 @@ bootstrap() {
     # shellcheck disable=SC2064 # the folder's name is known now
     trap "rm -rf '$logs'" EXIT
     # apt-get must not be cut off, so it is waited for; pip can be.
-    trap 'say "interrupted while installing; the next start goes on from here"
+    trap 'say "interrupted while installing; the next start continues from here"
         [ -z "$pip" ] || kill -- "-$pip" 2>/dev/null; wait; exit 130' INT TERM
     if ! venv_is_filled "$@" && ! python=$(find_python); then
         python=$(/usr/bin/python3 -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null)
         case $python in
             '' | 3.11 | 3.12 | 3.13) ;;
-            *) fail "ansible 12 runs on Python 3.11 to 3.13, this machine has $python only: install another beside it" ;;
+            *) fail "ansible 12 runs on Python 3.11 to 3.13, this machine has $python only: install one of these" ;;
         esac
         # Debian keeps what makes a virtual environment in a package of its own.
         may_install_packages python3 python3-venv

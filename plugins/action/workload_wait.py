@@ -83,8 +83,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 if now - reached_at >= LOST_S:
                     why = str(error).rstrip(".").splitlines()[-1]
                     return failure(
-                        f"{host} has been out of reach for {now - reached_at:.0f} s while its workload ran ({why}). "
-                        "Is it up? When it is: ./scripts/lab heal, then run again."
+                        f"{host} has been unreachable for {now - reached_at:.0f} s while its workload was running "
+                        f"({why}). Once it is up again: ./scripts/lab heal, then run again."
                     )
             if now - moved_at > args["timeout_s"]:
                 return failure(

@@ -252,7 +252,7 @@ def test_ctrl_c_while_the_leader_is_down_heals(lab: RealLab) -> None:
         ended = lab.ended(process, folder)
     assert ended.status == 130, ended.output
     assert "run was interrupted in phase" in ended.output
-    assert "healed: no workload runs on, and every member is up" in ended.output
+    assert "healed: no workload is running, and every member is up" in ended.output
     assert "Traceback" not in ended.output
     assert lab.members_down() == []
     assert not lab.workload_runs()

@@ -234,7 +234,8 @@ def test_a_host_that_is_lost_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> N
     result, _, took_s = wait(monkeypatch, unreachable_from(4, 1e9), lambda _: {"finished": False})
     assert result["failed"] is True
     assert re.match(
-        r"client1 has been out of reach for 3\d s while its workload ran \(.*timed out\)\. Is it up\?", result["msg"]
+        r"client1 has been unreachable for 3\d s while its workload was running \(.*timed out\)\. Once it is up",
+        result["msg"],
     )
     assert took_s <= 45
 

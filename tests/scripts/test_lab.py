@@ -283,7 +283,7 @@ def test_without_root_missing_packages_are_a_command_to_run(ready: Tree) -> None
     done = ready.lab("report")
     assert done.returncode == 3
     assert one_line(done) == (
-        "lab: packages are missing and there are no root rights here; as root: apt-get install --no-install-recommends "
+        "lab: packages are missing, and installing them needs root; as root: apt-get install --no-install-recommends "
         "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
     )
 
@@ -300,10 +300,10 @@ def test_sudo_is_used_where_it_asks_for_nothing(ready: Tree) -> None:
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        ("E: Failed to fetch x  Temporary failure resolving 'mirror'", "no network to the Debian mirrors"),
+        ("E: Failed to fetch x  Temporary failure resolving 'mirror'", "the Debian mirrors cannot be reached"),
         ("E: You don't have enough free space in /var/cache/apt/archives/.", "the disk is full"),
         ("dpkg: error: cannot copy: No space left on device", "the disk is full"),
-        ("E: Unable to locate package netavark", "this release has not all of them"),
+        ("E: Unable to locate package netavark", "this release lacks some of them"),
         ("E: Sub-process returned an error code", "E: Sub-process returned an error code"),
     ],
 )
@@ -371,7 +371,7 @@ def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(tree: Tree) -> 
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "the disk is full"),
         ("WARNING: Retrying (Retry(total=1)) after connection broken by 'NewConnectionError'\n"
-         "ERROR: No matching distribution found for tqdm", "the package index is not reached (ERROR: No matching "),
+         "ERROR: No matching distribution found for tqdm", "the package index cannot be reached (ERROR: No matching "),
         ("ERROR: No matching distribution found for tqdm==99", "ERROR: No matching distribution found for tqdm==99"),
     ],
 )  # fmt: skip
@@ -385,7 +385,7 @@ def test_a_package_index_out_of_reach_is_one_line_and_the_next_start_begins_anew
     done = tree.lab("check", **nowhere, PIP_FIND_LINKS="", PIP_EXTRA_INDEX_URL="")
     assert done.returncode == 3
     assert one_line(done).startswith(
-        "lab: pip could not fill .venv from requirements.txt: the package index is not reached ("
+        "lab: pip could not fill .venv from requirements.txt: the package index cannot be reached ("
     )
     marker = tree.root / ".venv" / "left-over"
     marker.touch()
@@ -434,7 +434,7 @@ def test_an_interrupted_installation_waits_for_apt_get_only(tree: Tree) -> None:
         _, said = child.communicate()
     assert child.returncode == 130
     assert time.monotonic() - began < 20
-    assert last_line(said) == "lab: interrupted while installing; the next start goes on from here"
+    assert last_line(said) == "lab: interrupted while installing; the next start continues from here"
     assert (tree.root / "apt-is-done").exists()
 
 
@@ -507,7 +507,7 @@ def test_a_verdict_is_not_repeated_on_other_files(ready: Tree) -> None:
     done = ready.lab("verdict")
     assert done.returncode == 2
     assert done.stdout.splitlines() == [
-        "lab: The verdict was valid; since the verdict, run.json changed. To judge the files that are there: "
+        "lab: The verdict was valid; since the verdict, run.json changed. To check the files as they are now: "
         "./scripts/lab verify -e results_run=results/run1"
     ]
 
@@ -558,9 +558,9 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
     )
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
-        "lab: an experiment did not come to its end: healing the members",
-        "lab: healed: no workload runs on, and every member is up",
-        "lab: experiments that were finished are kept; to go on with the rest: ./scripts/lab run "
+        "lab: an experiment did not finish: healing the members",
+        "lab: healed: no workload is running, and every member is up",
+        "lab: finished experiments are kept; to run the rest: ./scripts/lab run "
         "-e lab_name=two --extra-vars=seed=7 -i inventory/x --tags experiments -v -e resume=latest",
         "lab: run failed in phase Experiments: client1: Start etcd: lost",
     ]
@@ -600,7 +600,7 @@ def test_what_cannot_be_healed_is_said(ready: Tree) -> None:
     ready.plays(site={"record": record, "status": 2}, heal={"status": 4})
     done = ready.lab("run")
     assert done.returncode == 3
-    assert "lab: not everything could be healed; when the hosts are reached again: ./scripts/lab heal" in done.stderr
+    assert "lab: not everything could be healed; once the hosts answer again: ./scripts/lab heal" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--check", "--list-tasks"])
@@ -616,7 +616,7 @@ def test_a_verb_that_did_nothing_says_so(ready: Tree, verb: str) -> None:
     ready.plays(**{verb: {"record": {"phases": [], "failures": []}}})
     done = ready.lab(verb, "-l", "etcd")
     assert done.returncode == 3
-    assert one_line(done).startswith(f"lab: {verb} did nothing, as --limit or --tags left no host or task for it; ")
+    assert one_line(done).startswith(f"lab: {verb} did nothing: --limit or --tags left no host or task for it; ")
 
 
 @pytest.mark.parametrize(
@@ -635,7 +635,7 @@ def test_a_verb_that_did_nothing_says_so(ready: Tree, verb: str) -> None:
 def test_a_variable_that_no_role_has_is_named(ready: Tree, options: tuple[str, ...], said: list[str]) -> None:
     ready.plays()
     done = ready.lab("up", *options)
-    assert re.findall(r"no role has a variable (\w+), .*; (.+)", done.stderr) == [
+    assert re.findall(r"unknown variable (\w+): .*; (.+)", done.stderr) == [
         tuple(line.split(", ", maxsplit=1)) for line in said
     ]
     assert ready.calls == [["up", list(options)]]
@@ -686,10 +686,10 @@ def test_an_interrupted_experiment_is_healed(interrupt: Interruption, ready: Tre
     assert ended == status
     assert lines == [
         "lab: run was interrupted in phase Experiments",
-        "lab: an experiment did not come to its end: healing the members",
-        "lab: healed: no workload runs on, and every member is up",
-        "lab: experiments that were finished are kept; to go on with the rest: ./scripts/lab run -e resume=latest",
-        "lab: what is up stays up, ./scripts/lab down removes it",
+        "lab: an experiment did not finish: healing the members",
+        "lab: healed: no workload is running, and every member is up",
+        "lab: finished experiments are kept; to run the rest: ./scripts/lab run -e resume=latest",
+        "lab: what is up stays up; ./scripts/lab down removes it",
     ]
     assert [name for name, _ in ready.calls] == ["site", "heal"]
     assert took_s < 10
@@ -703,9 +703,9 @@ def test_an_interrupted_campaign_says_how_to_go_on(interrupt: Interruption, read
     }
     _, lines, _ = interrupt("campaign -e seed=7 -e resume=latest", record, signal.SIGINT)
     assert lines[-2:] == [
-        "lab: experiments that were finished are kept; to go on with the rest: "
-        "./scripts/lab campaign -e seed=7 -e resume=20261123T1-seed7",
-        "lab: what is up stays up, ./scripts/lab down removes it",
+        "lab: finished experiments are kept; to run the rest: ./scripts/lab campaign -e seed=7 -e "
+        "resume=20261123T1-seed7",
+        "lab: what is up stays up; ./scripts/lab down removes it",
     ]
     assert ready.calls[0][0] == "campaign"
 
@@ -715,7 +715,7 @@ def test_an_interruption_before_the_experiments_has_nothing_to_heal(interrupt: I
     assert status == 130
     assert lines == [
         "lab: up was interrupted in phase Hosts",
-        "lab: what is up stays up: ./scripts/lab up goes on from there, ./scripts/lab down removes it",
+        "lab: what is up stays up: ./scripts/lab up continues from there, ./scripts/lab down removes it",
     ]
     assert [name for name, _ in ready.calls] == ["up"]
 
@@ -723,4 +723,4 @@ def test_an_interruption_before_the_experiments_has_nothing_to_heal(interrupt: I
 def test_an_interrupted_report_can_be_asked_for_again(interrupt: Interruption) -> None:
     status, lines, _ = interrupt("report", {"phases": [phase("Report", "running")], "failures": []}, signal.SIGINT)
     assert status == 130
-    assert lines == ["lab: report was interrupted in phase Report", "lab: ./scripts/lab report does the rest"]
+    assert lines == ["lab: report was interrupted in phase Report", "lab: ./scripts/lab report finishes it"]

@@ -88,7 +88,7 @@ def test_a_report_does_without_a_damaged_file_and_says_so(run_folder: Path, tmp_
     (folder / name).write_bytes((folder / name).read_bytes()[:300])
     done = report("--quiet", folder)
     assert done.returncode == 0, done.stderr
-    said = f"this report goes without a file: {name} is cut short in line"
+    said = f"this report lacks a file: {name} is cut short in line"
     assert said in (folder / "report.html").read_text(encoding="utf-8")
 
 

@@ -39,7 +39,7 @@ def _by_cause(mark: Mark) -> str:
     cause = mark.data.get("cause")
     return {
         "election timeout": "an election timeout: the members heard nothing from the leader",
-        "leadership transfer": "the leader to hand over its office",
+        "leadership transfer": "the leader to hand over leadership",
         "the primary left the group": "the group to agree that the primary is gone",
     }.get(str(cause), "the members to begin an election")
 
@@ -62,7 +62,7 @@ WAITS: dict[str, Wait] = {
         ("member_unreachable", "signal_sent"),
         {"signal_sent": "the other members to notice that the leader is gone"},
     ),
-    "quorum_lost": Wait(SERVERS, STRUCK, "the members to notice that they are no majority"),
+    "quorum_lost": Wait(SERVERS, STRUCK, "the members to notice that they have no majority"),
     "member_removed": Wait(
         SERVERS,
         ("leader_lost", "member_unreachable", "signal_sent"),
@@ -80,7 +80,7 @@ WAITS: dict[str, Wait] = {
     "heal_requested": Wait(HEAL, STRUCK, "the heal to be due"),
     "healed": Wait(HEAL, ("heal_requested",), "the heal to be done"),
     "member_reachable": Wait(SERVERS, ("healed", "heal_requested"), "the members to hear each other again"),
-    "quorum_regained": Wait(SERVERS, ("healed", "heal_requested"), "the members to be a majority again"),
+    "quorum_regained": Wait(SERVERS, ("healed", "heal_requested"), "the members to have a majority again"),
     "server_starting": Wait(
         SERVERS, ("heal_requested", "process_gone", "signal_sent"), "the service manager to start the process"
     ),

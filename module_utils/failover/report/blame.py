@@ -24,23 +24,23 @@ TITLES = {
     LATE_DUPLICATE: ("deleted key came back", "deleted keys came back"),
     RESURRECTED: ("deleted key is back", "deleted keys are back"),
     LOST: ("acknowledged write is lost", "acknowledged writes are lost"),
-    PHANTOM: ("key is there that nothing put there", "keys are there that nothing put there"),
-    WRONG_VALUE: ("key has a value that nothing gave it", "keys have values that nothing gave them"),
-    STALE: ("key shows a value of earlier", "keys show values of earlier"),
+    PHANTOM: ("key exists that nothing wrote", "keys exist that nothing wrote"),
+    WRONG_VALUE: ("key has a value that nothing wrote", "keys have values that nothing wrote"),
+    STALE: ("key shows an older value", "keys show older values"),
     DIFFER: ("key differs between the members", "keys differ between the members"),
     TWICE: ("key was written more often than sent", "keys were written more often than sent"),
 }
 ORDER = (LOST, RESURRECTED, PHANTOM, WRONG_VALUE, STALE, DIFFER, TWICE, LATE_DUPLICATE)
 
 _REPORT = (
-    "Keep this folder. Run the same command with the same seed again; where it comes back, report it to the makers of "
-    "the server with the history, the events and the logs of this experiment."
+    "Keep this folder. Run the same command with the same seed again; if it recurs, report it to the server's "
+    "developers with the history, the events and the logs of this experiment."
 )
 _TODO = {
     LATE_DUPLICATE: "Do not count this against the server. A client that sends a write again has to make it harmless "
     "to arrive late: a transaction that puts only while the key's revision is the one before the first attempt.",
-    DIFFER: "Look at the heal first: members that are still catching up differ. Where they had long been whole, their "
-    "data have diverged: keep this folder and report it.",
+    DIFFER: "Look at the heal first: members that are still catching up differ. If they had long caught up, their data "
+    "have diverged: keep this folder and report it.",
     STALE: "Check that reads go to the leader or are linearizable, and that the server's clock and leases are sound. "
     + _REPORT,
 }
@@ -54,7 +54,7 @@ _WHOSE = {
     "anything is done.",
     WRONG_VALUE: "The server's: no request of the stream carried this value for this key.",
     STALE: "The server's: the value had been replaced, and the write that replaced it was acknowledged.",
-    DIFFER: "The servers': the same requests reached all of them as one stream, and they do not hold the same.",
+    DIFFER: "The servers': the same requests reached all of them as one stream, and they do not hold the same data.",
     TWICE: "The server's: it counts more writes of the key than the client sent.",
 }
 
@@ -68,7 +68,7 @@ def judge(card: Mapping[str, Any], history_whole: bool) -> dict[str, Any]:
     kind, keys = card["class"], card["keys"]
     proof = _proof(kind, keys)
     if not history_whole:
-        whose = "The lab's, until shown otherwise: the history is not whole, so that a request may be missing in it."
+        whose = "The lab's, until shown otherwise: the history is incomplete, so a request may be missing from it."
         return {"owner": LAB, "whose": whose, "proof": proof, "todo": "Run the experiment again."}
     if keys and not any(key["operations"] for key in keys):
         whose = "The lab's: no operation of the stream touched these keys, so somebody else wrote to the same place."
@@ -112,15 +112,15 @@ def _proof(kind: str, keys: Sequence[Mapping[str, Any]]) -> list[str]:
         if anew:
             tell(anew, f"has {counted}", f"have {counted}")
     placed = sum(bool(key["stray"]) and key["stray"]["idle_repeat"] is not None for key in keys)
-    given = "a revision that was given in the heal, while no client sent anything: it had been sent before"
+    given = "a revision assigned during the heal, while no client sent anything: the write had been sent before"
     if placed:
         tell(placed, f"has {given}", f"have {given}")
     apart = sum(bool(key["stray"]) and key["stray"]["idle_repeat"] is None and key["stray"]["own"] == 0 for key in keys)
-    sent = "a revision that was given when no request of its key was under way: it had been sent before"
+    sent = "a revision assigned when no request for its key was under way: the write had been sent before"
     if apart and kind in (LATE_DUPLICATE, RESURRECTED):
         tell(apart, f"has {sent}", f"have {sent}")
     members_told = len(keys[0]["members"]) if keys else 0
     alike = all(len({str(entry) for entry in key["members"].values()}) == 1 for key in keys)
     if members_told > 1 and alike and kind != DIFFER:
-        proof.append(f"The {plural(members_told, 'member')} hold the same: it went through their log.")
+        proof.append(f"The {plural(members_told, 'member')} hold the same: the write went through their log.")
     return proof

@@ -71,8 +71,8 @@ def _stop(experiments: Sequence[Mapping[str, Any]]) -> str:
     stopped = {e["system"] for e in experiments for fault in e["faults"] if fault["action"] == "stop"}
     if not stopped:
         return ""
-    handover = "a leader hands over before it goes" if stopped != {"mysql"} else "here nobody is there to take over"
+    handover = "a leader hands over before it goes" if stopped != {"mysql"} else "here there is nobody to take over"
     return (
-        f"“Stop” is the mildest fault: the server is asked to end and does so in order; {handover}. A crash (kill), a "
-        "pause or a partition gives no such warning, and takes longer to notice."
+        f"“Stop” is the mildest fault: the server is asked to shut down and does so in order; {handover}. A crash "
+        "(kill), a pause or a partition comes without warning, and takes longer to notice."
     )

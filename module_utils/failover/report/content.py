@@ -276,7 +276,7 @@ def _unless_damaged(read: Callable[[], T], experiment: Experiment, notes: list[s
         return read()
     except LabError as error:
         reason = str(error).replace(f"{experiment.path.parent}/", "")
-        notes.append(f"this report goes without a file: {reason}")
+        notes.append(f"this report lacks a file: {reason}")
         return None
 
 
@@ -286,21 +286,22 @@ HOW = {
     "its kind, key and value, and the operations of a client and of a key may not overlap.",
     "stall": "A repeat in which nothing was acknowledged for longer than any fault may cause is ended and healed; what "
     "it had done until then is judged like everything else.",
-    "outcomes": "Operations are counted by outcome. Failed and unknown ones are no fault of the data; they bound how "
+    "outcomes": "Operations are counted by outcome. Failed and unknown ones do not make the data wrong; they bound how "
     "many keys have to remain.",
-    "evidence": "Each kind of operation has to be acknowledged at least once, and the system has to call itself well "
-    "before the workload and after the heal: no alarm, no member missing, nothing read-only that is to be written to.",
+    "evidence": "Each kind of operation has to be acknowledged at least once, and the system has to report itself "
+    "healthy before the workload and after the heal: no alarm, no member missing, no server read-only that should take "
+    "writes.",
     "reads": "Every value that a RETRIEVE returned, and every removal that a DELETE reported, is compared with what "
     "the stream and all outcomes before it allow.",
     "keys on": "All keys are read from this member alone and compared, key by key and value by value, with what the "
     "stream and the outcomes require.",
     "applied once": "etcd counts the writes of each key; more than the acknowledged ones means that one took effect "
     "twice.",
-    "unknown writes": "For each write with an unknown outcome, later reads and the members' data tell whether it took "
+    "unknown writes": "For each write with an unknown outcome, later reads and the members' data show whether it took "
     "effect.",
-    "members equal": "All members have to have the same keys with the same values, versions and revisions.",
+    "members equal": "All members must have the same keys with the same values, versions and revisions.",
     "convergence": "After the heal the members' states are sampled until they are equal, or a time limit passes.",
-    "events": "What faults, servers and clients did stands in a file of its own, which has to be whole.",
+    "events": "What faults, servers and clients did is in a file of its own, which has to be complete.",
     server_logs.NAME: server_logs.HOW,
     clocks_check.NAME: clocks_check.HOW,
     "fault": "The events have to show that the fault struck the member it was meant for, in its role, at its "
@@ -628,7 +629,7 @@ def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str,
     for experiment in experiments:
         for fault in experiment["faults"]:
             if fault.get("untold"):
-                text = f"; how long the outage of {experiment['name']} lasted cannot be told"
+                text = f"; the length of the outage of {experiment['name']} is unknown"
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})
             elif not fault["fired"]:
                 text = (

@@ -103,7 +103,7 @@ def _stream(experiments: Sequence[Experiment], same_stream: bool) -> dict[str, A
         if same
         else "Iterations or seed differ, and with them the stream."
         if not same_stream
-        else "They should not differ: the history does not hold the stream of this seed (see the checks)."
+        else "They should not differ: the history does not match the stream of this seed (see the checks)."
     )
     return _group("Stream of operations", None, why, rows)
 
@@ -123,7 +123,7 @@ def _speed(notebook: Mapping[str, float], experiment: Experiment | None) -> list
 
 def _why_etcd(clients: int) -> str:
     """Say what differs in the healthy etcd experiment."""
-    load = "one client as there" if clients == 1 else f"{clients} clients instead of one"
+    load = "one client, as there" if clients == 1 else f"{clients} clients instead of one"
     return (
         f"Another machine (see the cover), {load}, the same package (etcd3). Here every request has a deadline, and "
         "each operation is timed and written to the history while the run goes on."
@@ -192,8 +192,8 @@ def _ratios(etcd: Experiment | None, mysql: Experiment | None, fault: Experiment
     return _group(
         "Ratios of operations per s",
         None,
-        "Here both systems get the same stream through clients of one discipline; in the notebook the way through the "
-        "client differs. With a member stopped, two share the disk and the CPU where three did, so the second ratio is "
+        "Here both systems get the same stream through clients that work alike; in the notebook the clients differ. "
+        "With a member stopped, two share the disk and the CPU where three did, so the second ratio is "
         "not the cost of the failover alone. Each is a single run.",
         [
             _row("etcd to MySQL, healthy", "ratio", ETCD["ops_per_s"] / MYSQL["ops_per_s"], _ratio(etcd, mysql)),

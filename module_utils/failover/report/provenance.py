@@ -60,7 +60,7 @@ def headline(told: Mapping[str, Any]) -> list[dict[str, str | None]]:
     return [
         {"text": "Unknown: ", "href": None},
         {"text": f"{told['sentence']}", "href": "#files"},
-        {"text": f"; it said {told['said']}. To judge the files that are there: {told['verify']}", "href": None},
+        {"text": f"; it said {told['said']}. To check the files as they are now: {told['verify']}", "href": None},
         {"text": ".", "href": None},
     ]
 
@@ -77,4 +77,4 @@ def note_of(experiment: str, verdict: str, found: Differences) -> list[str]:
     paths: Sequence[str] = [
         path for path in (*found.changed, *found.missing, *found.added) if path.startswith(f"{experiment}/")
     ]
-    return [f"its verdict ({verdict}) was made of other files: {', '.join(paths)}"]
+    return [f"its verdict ({verdict}) was made from other files: {', '.join(paths)}"]

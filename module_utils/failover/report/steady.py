@@ -36,7 +36,7 @@ def without_steps(experiment: Experiment, columns: Columns) -> Steady | None:
         return None
     faults = [{**fault, "untold": UNTOLD} for fault in placed_faults(experiment.info, span)]
     note = (
-        f"{told(steps)}. What happened when, and how long an outage was, cannot be told; latencies and throughput can, "
-        "as they are of another clock"
+        f"{told(steps)}. The times of events and the lengths of outages are unknown; latencies and throughput are not "
+        "affected, as they come from another clock"
     )
     return Steady({**experiment.info, "faults": faults}, note)

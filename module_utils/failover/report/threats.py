@@ -19,9 +19,9 @@ MOST_EXAMPLES = 3
 
 # What an action is not, though its name may promise it.
 NOT_THE_SAME = {
-    "poweroff": "A poweroff is no cut of the current: the host falls silent and the server is killed, but what its "
+    "poweroff": "A poweroff is not a power cut: the host falls silent and the server is killed, but what its "
     "kernel had not yet written to the disk is kept. ",
-    "slow_network": "A slow network holds up all that the host sends, fault agent included, and nothing that it "
+    "slow_network": "A slow network delays everything the host sends, the fault agent included, and nothing it "
     "receives. ",
 }
 
@@ -74,7 +74,7 @@ def _client_bound(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] |
     """Say how much of the time the client itself was computing."""
     shares = [(e["name"], e["client_cpu_share"]) for e in experiments if e["client_cpu_share"] is not None]
     if not shares:
-        return ("The client's share", "The client's CPU time was not recorded, so it is not known what it bounds.")
+        return ("The client's share", "The client's CPU time was not recorded, so what it bounds is unknown.")
     listed = ", ".join(f"{share * 100:.0f} % in {name}" for name, share in shares)
     highest = max(share for _, share in shares)
     judgement = (
@@ -265,7 +265,7 @@ def _scope(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     text += "".join(NOT_THE_SAME.get(action, "") for action in actions)
     if healthy:
         names = " and ".join(SYSTEMS.get(system, system) for system in healthy)
-        text += f"{names} met no fault here, so the run says nothing about its failover. "
+        text += f"{names} had no fault here, so the run says nothing about its failover. "
     return (
         "Scope",
         text + "Each key is written through one client at a time, values are short (an IPv4 address), connections are "

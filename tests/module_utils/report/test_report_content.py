@@ -94,12 +94,12 @@ def test_an_invalid_run_says_what_failed_first(invalid_run: Path) -> None:
 def test_an_unknown_run_does_not_claim_to_be_valid() -> None:
     checks = [
         {"experiment": "E1-etcd", "verdict": "valid", "summary": "All right."},
-        {"experiment": "E2-etcd", "verdict": "unknown", "summary": "The keys of etcd3 are not there to compare."},
+        {"experiment": "E2-etcd", "verdict": "unknown", "summary": "The keys of etcd3 are missing, and not compared."},
     ]
     said = "".join(str(piece["text"]) for piece in verdict_sentence("unknown", checks, []))
     assert said == (
         "Unknown: no check failed, but 1 of 2 checks could not be decided; in E2-etcd: "
-        "The keys of etcd3 are not there to compare."
+        "The keys of etcd3 are missing, and not compared."
     )
 
 
@@ -242,7 +242,7 @@ def test_an_experiment_without_any_operation_is_told_so(tmp_path: Path, name: st
     experiment = content["experiments"][0]
     assert experiment["notes"] == [
         "no operation was recorded: its history is empty",
-        f"its verdict (valid) was made of other files: {name}/history.parquet",
+        f"its verdict (valid) was made from other files: {name}/history.parquet",
     ]
     assert (experiment["gap"], experiment["worst"], experiment["ops_per_s"]) == (None, None, None)
     assert "e1-time" not in drawings
@@ -270,8 +270,8 @@ def test_a_damaged_dump_counts_as_missing_and_is_told(tmp_path: Path) -> None:
     experiment = content["experiments"][0]
     assert [member["keys"] is None for member in experiment["members"]] == [False, True, False]
     missing, judged = experiment["notes"]
-    assert "this report goes without a file: E1-etcd/nodes/etcd2.jsonl is cut" in missing
-    assert judged == "its verdict (valid) was made of other files: E1-etcd/nodes/etcd2.jsonl"
+    assert "this report lacks a file: E1-etcd/nodes/etcd2.jsonl is cut" in missing
+    assert judged == "its verdict (valid) was made from other files: E1-etcd/nodes/etcd2.jsonl"
     assert "keys" not in sentence(content)
 
 
@@ -284,7 +284,7 @@ def test_damaged_events_count_as_missing_and_are_told(
     damage(path / "E2-etcd" / "events.jsonl")
     content, drawings = content_of(path)
     experiment = content["experiments"][0]
-    assert f"this report goes without a file: E2-etcd/events.jsonl {words}" in experiment["notes"][0]
+    assert f"this report lacks a file: E2-etcd/events.jsonl {words}" in experiment["notes"][0]
     fault = experiment["faults"][0]
     assert fault["fired"]  # as its record says
     assert (fault["at_s"], fault["gap"]) == (whole["faults"][0]["at_s"], whole["faults"][0]["gap"])
@@ -389,7 +389,7 @@ def test_an_election_without_a_fault_is_a_threat(tmp_path: Path) -> None:
     (election,) = content["experiments"][0]["elections_unexplained"]
     assert (election["at_s"], election["leader"], election["members"]) == (0.1, "etcd1", ["etcd1", "etcd2"])
     note, judged = content["experiments"][0]["notes"]
-    assert judged == "its verdict (valid) was made of other files: E1-etcd/events.jsonl"
+    assert judged == "its verdict (valid) was made from other files: E1-etcd/events.jsonl"
     assert note.startswith("1 election that no fault caused: etcd1 was elected at 0.10 s (term 9). ")
     assert any("1 in E1-etcd" in threat["text"] for threat in content["threats"])
 
@@ -486,7 +486,7 @@ def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Conten
     for experiments in (content["experiments"], struck):
         found = threats(content["controller"], content["hosts"], content["run"], experiments)
         texts.append(next(threat["text"] for threat in found if threat["title"] == "Scope"))
-    assert ["no cut of the current" in text for text in texts] == [False, True]
+    assert ["not a power cut" in text for text in texts] == [False, True]
 
 
 def test_a_clock_that_was_corrected_is_told(valid_content: Content) -> None:

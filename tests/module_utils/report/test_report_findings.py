@@ -48,8 +48,8 @@ def test_ghosts_are_the_clients_and_their_revisions_prove_it(tmp_path: Path) -> 
         "Both had an attempt at etcd2 that got no answer, and were sent again.",
         "Both were deleted, by acknowledged DELETEs.",
         "Both have version 1: etcd counts from a key's creation, so this is one write after the DELETE.",
-        "Both have a revision that was given in the heal, while no client sent anything: it had been sent before.",
-        "The 3 members hold the same: it went through their log.",
+        "Both have a revision assigned during the heal, while no client sent anything: the write had been sent before.",
+        "The 3 members hold the same: the write went through their log.",
     ]
     # Each key once in what did not pass, however many members have it.
     section = page[page.index('id="open"') : page.index('id="notebook"')]

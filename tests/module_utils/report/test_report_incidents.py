@@ -8,8 +8,8 @@ from typing import Any
 
 from failover.report.incidents import incidents
 
-JOIN = {"act": "join", "why": "group1 is in a group that can decide", "wall_ns": 9}
-LEAVE = {"act": "leave", "why": "MySQL pauses between its own attempts to come back", "wall_ns": 5}
+JOIN = {"act": "join", "why": "group1 is in a group with a majority", "wall_ns": 9}
+LEAVE = {"act": "leave", "why": "MySQL pauses between its own attempts to rejoin", "wall_ns": 5}
 
 
 def info(**changes: Any) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def test_members_that_were_made_to_rejoin_are_named_with_the_heal() -> None:
         {"repeat": 2, "convergence": {"healed": [{"member": "group1", "fault": "F1@2"}], "rejoined": rejoined}},
     ]
     assert incidents(info(faults=[struck], repeats=repeats)) == [
-        "group2 was made to leave its group and join it again, as MySQL pauses between its own attempts to come back "
+        "group2 was made to leave its group and join it again, as MySQL pauses between its own attempts to rejoin "
         "(heal of F1@1, heal of F2@1)",
-        "group3 was made to leave its group and join it again, as MySQL pauses between its own attempts to come back "
+        "group3 was made to leave its group and join it again, as MySQL pauses between its own attempts to rejoin "
         "(after repeat 2)",
     ]
 

@@ -31,7 +31,7 @@ def test_a_verdict_on_these_files_is_the_headline(run: Path) -> None:
     content, sentence, page = told(run)
     assert sentence.startswith("Valid: all")
     assert (content["verdict"]["verdict"], content["judged"]["matches"]) == ("valid", True)
-    assert "their digests are those in verdict.json" in page
+    assert "their digests match verdict.json" in page
 
 
 def test_an_edited_value_takes_the_verdict_back(run: Path) -> None:
@@ -43,7 +43,7 @@ def test_an_edited_value_takes_the_verdict_back(run: Path) -> None:
     content, sentence, page = told(run)
     assert sentence == (
         "Unknown: since the verdict, E1-etcd/nodes/etcd1.jsonl changed; E1-etcd/logs/etcd2.log is missing; it said "
-        "valid. To judge the files that are there: ./scripts/lab verify -e results_run=results/run."
+        "valid. To check the files as they are now: ./scripts/lab verify -e results_run=results/run."
     )
     assert sentence.partition(";")[0] in page.replace("</span>", "").replace('<a href="#files">', "").replace(
         "</a>", ""
@@ -51,7 +51,7 @@ def test_an_edited_value_takes_the_verdict_back(run: Path) -> None:
     assert (content["verdict"]["verdict"], content["verdict"]["recorded"]) == ("unknown", "valid")
     # Only what it is about: the other experiment's files are those that were judged.
     assert {e["name"]: e["verdict"] for e in content["experiments"]} == {"E1-mysql": "valid", "E1-etcd": "unknown"}
-    assert "made of other files: E1-etcd/nodes/etcd1.jsonl, E1-etcd/logs/etcd2.log" in page
+    assert "made from other files: E1-etcd/nodes/etcd1.jsonl, E1-etcd/logs/etcd2.log" in page
     states = {file["path"]: file["state"] for file in content["judged"]["files"] if file["state"] != "judged"}
     assert states == {
         "verdict.json": None,

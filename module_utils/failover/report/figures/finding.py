@@ -56,7 +56,7 @@ def _described(keys: Sequence[Mapping[str, Any]]) -> str:
         stray = key["stray"] or {}
         if stray.get("after_ms") is not None and stray.get("before_ms") is not None:
             steps.append(
-                f"revision {stray['revision']:,} given between {stray['after_ms'] / 1000:,.3f} s and "
+                f"revision {stray['revision']:,} assigned between {stray['after_ms'] / 1000:,.3f} s and "
                 f"{stray['before_ms'] / 1000:,.3f} s of the experiment"
             )
         told.append(f"{key['key']}: {', '.join(steps) or 'no operation of the stream'}")
@@ -76,7 +76,7 @@ def _panel(axes: Axes, key: Mapping[str, Any], faults: Sequence[Mapping[str, Any
     if stray is not None and stray["after_ms"] is not None and stray["before_ms"] is not None:
         start, end = place(stray["after_ms"]), place(stray["before_ms"])
         axes.plot(
-            [start, end], [DATA, DATA], color=VERMILLION, linewidth=2.2, marker="|", label="revision was given here"
+            [start, end], [DATA, DATA], color=VERMILLION, linewidth=2.2, marker="|", label="revision assigned here"
         )
         axes.annotate(f"revision {stray['revision']:,}", ((start + end) / 2, DATA), (0, 4), textcoords="offset points",
                       ha="center", fontsize=6, color=VERMILLION)  # fmt: skip

@@ -96,7 +96,7 @@ def _told(row: Mapping[str, Any]) -> str:
     """Say how long the outages of a row were."""
     gap = row["gap"]
     if not gap["n"]:
-        return "cannot be told" if row["untold"] else "none seen"
+        return "unknown" if row["untold"] else "none seen"
     least = "≥ " if gap["endless"] else ""
     if gap["n"] == 1:
         return f"{least}{milliseconds(gap['median_ms'])} ms"

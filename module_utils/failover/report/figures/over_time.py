@@ -69,7 +69,7 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
         latency_axes.set_xlim(min(experiment["start_s"], 0), experiment["end_s"])
 
         if any(fault.get("untold") for fault in experiment["faults"]):
-            note = "loosely dotted: a fault, placed by its operation; how long its outage was cannot be told"
+            note = "loosely dotted: a fault, placed by its operation; the length of its outage is unknown"
             rate_axes.set_title(note, loc="right", fontsize=6)
         not_ok = experiment["not_ok_s"]
         if not_ok:
@@ -117,7 +117,7 @@ def _described(experiment: Mapping[str, Any]) -> str:
             length = milliseconds(fault["gap"]["duration_ms"])
             text += f" At {fault['at_s']:.1f} s {fault['headline']}: {length} ms without an ok operation."
         elif fault.get("untold"):
-            text += f" {fault['headline']}: how long the outage was cannot be told."
+            text += f" {fault['headline']}: the length of the outage is unknown."
     return text
 
 

@@ -94,7 +94,7 @@ def test_a_relative_results_folder_is_so_to_where_the_user_stands(tmp_path: Path
         tmp_path, str(ROOT / f"playbooks/{playbook}.yml"), "-e", f"results_run={named}", PWD=str(tmp_path)
     )
     assert status != 0
-    assert failures[0]["message"].startswith(f"There is no run in {tmp_path}/{named}, as it has no run.json."), output
+    assert failures[0]["message"].startswith(f"There is no run in {tmp_path}/{named}: it has no run.json."), output
 
 
 def test_a_run_without_a_verdict_is_to_be_verified_first(tmp_path: Path) -> None:
@@ -142,12 +142,12 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
         ),
         (
             {"results_dir": "/nowhere", "resume": "latest"},
-            "resume: /nowhere/latest is no run to go on with, as it has no plan.json. Give the name of a folder in "
+            "resume: /nowhere/latest cannot be resumed, as it has no plan.json. Give the name of a folder in "
             "results_dir, or leave resume out for a new run.",
         ),
         (
             {"results_dir": "/nowhere", "resume": "../x"},
-            "resume: /nowhere/../x is no run to go on with, as it has no plan.json. Give the name of a folder in "
+            "resume: /nowhere/../x cannot be resumed, as it has no plan.json. Give the name of a folder in "
             "results_dir, or leave resume out for a new run.",
         ),
         (
@@ -255,7 +255,7 @@ def test_even_number_of_members_is_refused(tmp_path: Path, playbook: str) -> Non
     shutil.copytree(ROOT / "inventory/containers/group_vars", tmp_path / "group_vars")
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
     assert refusal(tmp_path, playbook, {}, "-i", str(tmp_path / "hosts.yml")) == (
-        "The inventory's group etcd has 2 members: an even number tolerates no more failures than one member less. "
+        "The inventory's group etcd has 2 members: an even number tolerates no more failures than one member fewer. "
         "Use 1, 3 or 5 hosts in the group etcd."
     )
 

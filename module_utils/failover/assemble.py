@@ -49,7 +49,7 @@ def assemble(
     records = {record["fault"]: record for record in summary.pop("faults", [])}
     summary.pop("unhealed", None)  # was for the heal
     if definition["faults"] and not records:
-        raise LabError(f"{definition['name']}: the workload says nothing of its faults; run the experiment again")
+        raise LabError(f"{definition['name']}: the workload did not report its faults; run the experiment again")
     repeats = [dict(repeat) for repeat in summary.pop("repeats")]
     heal, set_by_ns = on_one_clock(heal, read_events(folder / EVENTS_FILE))
     # It has a word on the repeat already where that ended the workload, as its members did not become equal.

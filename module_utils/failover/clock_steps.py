@@ -117,7 +117,7 @@ def _stamped_twice(info: Mapping[str, Any], events: Sequence[Event]) -> Iterator
     stamps += [(event, info["origin_wall_ns"]) for event in events if event.event == "experiment.started"]
     for event, stamp in stamps:
         if stamp is not None and abs(event.wall_ns - stamp) > SAME_NS:
-            what = f"{event.event} of {event.source} has one time among the events and another one in the record"
+            what = f"{event.event} of {event.source} has one time among the events and another in the record"
             yield Step(event.wall_ns - stamp, what)
 
 
@@ -128,7 +128,7 @@ def _beside_the_history(info: Mapping[str, Any], events: Sequence[Event], span_o
         at = event.wall_ns - origin
         off = at - low if at < low - EARLY_NS else at - high if high is not None and at > high + LATE_NS else 0
         if off:
-            yield Step(off, f"{event.event} of {event.source} is stamped {abs(off) / MS:,.0f} ms beside its operations")
+            yield Step(off, f"{event.event} of {event.source} is stamped {abs(off) / MS:,.0f} ms off its operations")
 
 
 def _spans(

@@ -192,14 +192,14 @@ class Disk:
         # A folder of another file system that is mounted here is no file system of its own.
         if not own or own[0].root != "/" or own[0].kind not in FILLABLE:
             return (
-                f"{self.data_dir} is not a file system of its own ({' or '.join(FILLABLE)}), and what else is on it "
+                f"{self.data_dir} is not a file system of its own ({' or '.join(FILLABLE)}), so everything else on it "
                 "would be full, too; bring the lab up with this experiment named, or mount a small one there"
             )
         size = os.statvfs(self.data_dir)
         if size.f_blocks * size.f_frsize > LARGEST_FILE_SYSTEM:
             return (
-                f"the file system of {self.data_dir} has more than {LARGEST_FILE_SYSTEM >> 30} GB, and is not taken "
-                "for one that may be filled"
+                f"the file system of {self.data_dir} has more than {LARGEST_FILE_SYSTEM >> 30} GB, too large for one "
+                "that may be filled"
             )
         return None
 
@@ -318,7 +318,7 @@ class Disk:
             raise DiskError(f"the writes of {self.unit} cannot be limited: {error}") from None
         if not disks or not self._is_felt(slow, TRIAL_IOPS):
             raise DiskError(
-                f"a limit of {TRIAL_IOPS} writes a second has no effect in {self.data_dir}: one takes "
+                f"a limit of {TRIAL_IOPS} writes a second has no effect in {self.data_dir}: a write takes "
                 f"{slow.mean_ms:.1f} ms with it, {self._usual.mean_ms:.1f} ms without"
             )
         self._disks = disks
@@ -357,7 +357,7 @@ class Disk:
                 folder = Path(mount.point, below)
                 return Group(folder.parent if folder.name == LIMITED_GROUP else folder, version)
         name = "blkio (version 1)" if old else "version 2"
-        raise DiskError(f"the control groups of {name} are not there to be written to, and {self.unit} is in one")
+        raise DiskError(f"the control groups of {name} are not writable, and {self.unit} is in one")
 
     def _home_or_none(self, pid: int | None) -> Group | None:
         """Return the control group of a process, None where it is gone or nothing could have been limited there."""

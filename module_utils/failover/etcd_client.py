@@ -101,7 +101,7 @@ class SilenceWatch:
         for client, request in silent:
             # It may have been answered meanwhile. Without a term to compare with, nothing is known.
             if 0 < request.term < term and client.under_way is request:
-                request.member.give_up(f"no answer, and its leader of term {request.term} is gone: term {term} now")
+                request.member.give_up(f"no answer; its leader of term {request.term} is gone, it is term {term} now")
 
 
 _watch = SilenceWatch()

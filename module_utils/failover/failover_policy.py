@@ -45,9 +45,9 @@ class FailoverPolicy:
     """How long to wait for what; all in milliseconds."""
 
     # Some hundred times the latency of a healthy write, and below etcd's default election timeout (1000 ms), so that
-    # a frozen member is left before the others have even begun to elect.
+    # a paused member is left before the others have even begun to elect.
     attempt_timeout_ms: int = 500
-    # The lab's hosts answer a connect within a millisecond; one that does not is down or cut off.
+    # The lab's hosts answer a connect within a millisecond; one that does not is down or partitioned.
     connect_timeout_ms: int = 300
     # Longer than any failover of the lab is meant to take: an operation that outlives it is a finding.
     operation_budget_ms: int = 10_000

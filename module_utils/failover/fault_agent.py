@@ -147,7 +147,7 @@ def _slow_network(tools: Tools, process: MainProcess, record: FaultRecord) -> st
 
 def _slow_disk_problem(tools: Tools, options: Mapping[str, float]) -> str | None:
     pid = tools.service.state().main_pid
-    return tools.disk.slow_problem(pid) if pid else f"{tools.service.unit} does not run, and cannot be tried"
+    return tools.disk.slow_problem(pid) if pid else f"{tools.service.unit} is not running, and cannot be tried"
 
 
 def _start(tools: Tools, timeout_s: float) -> None:
@@ -285,7 +285,7 @@ class GroupProbe:
             "member_id": view.uuid,
             "leader_id": view.primary.uuid if view.primary else None,
             "term": view.term,
-            "error": None if view.is_working else f"it is {view.state.lower()} in its group",
+            "error": None if view.is_working else f"its state in the group is {view.state}",
             "sees": {member.uuid: str(member.state) for member in view.members},
         }
 
@@ -304,7 +304,7 @@ class SoleProbe:
             "member_id": None,
             "leader_id": None,
             "term": None,
-            "error": None if alive else "the server does not run",
+            "error": None if alive else "the server is not running",
         }
 
 
@@ -342,7 +342,7 @@ class AgentConfig:
         except ValueError as error:
             raise LabError(f"{path} is not JSON: {error}.") from None
         if not isinstance(content, dict):
-            raise LabError(f"{path} must hold one object.")
+            raise LabError(f"{path} must be one JSON object.")
         known = {entry.name: entry for entry in fields(cls)}
         unknown = sorted(set(content) - set(known))
         missing = sorted(set(known) - set(content) - OPTIONAL_SETTINGS)
@@ -387,7 +387,7 @@ class FaultRecord:
     isolate: str | None = None
     direction: str | None = None
     options: dict[str, float] = field(default_factory=dict)
-    processes: int | None = None  # how many were frozen, or killed together
+    processes: int | None = None  # how many were paused, or killed together
     effect: str | None = None  # what the kernel says of what was done to disk or network
     signal: str | None = None
     via: str | None = None  # dbus, systemctl, pidfd, nft, fallocate, tc
@@ -424,7 +424,7 @@ class Store:
         except (ValueError, TypeError, KeyError) as error:
             aside = self._path.with_suffix(".broken")
             os.replace(self._path, aside)
-            print(f"{self._path} cannot be understood ({error}); it is now {aside}.", file=sys.stderr, flush=True)
+            print(f"{self._path} cannot be read ({error}); it was moved to {aside}.", file=sys.stderr, flush=True)
             return []
 
     def save(self, faults: list[dict[str, Any]], *, durable: bool) -> None:
@@ -571,7 +571,7 @@ class Agent:
                 return {"fired": False, "reason": f"fault {held[0]} is still held here"}
             process = self._main_process()
             if process is None:
-                return {"fired": False, "reason": f"{self.config.unit} does not run"}
+                return {"fired": False, "reason": f"{self.config.unit} is not running"}
             record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=CLOCK.now_ns())
             record.isolate, record.direction = request.get("isolate"), request.get("direction")
             record.options = request.get("options") or {}
@@ -675,7 +675,7 @@ class Agent:
             why = f" ({role['error']})" if role["error"] else ""
             raise RequestError(f"{self.config.member} is {role['role']} now, not {expected}{why}")
         if not process.is_alive():
-            raise RequestError(f"{self.config.unit} ended by itself just now")
+            raise RequestError(f"{self.config.unit} has just ended by itself")
         record.signal, record.pid = action.signal, process.pid
         record.signal_sent_wall_ns = CLOCK.now_ns()
         started = time.monotonic_ns()
@@ -723,7 +723,7 @@ class Agent:
         try:
             effect = feel(self._tools, process, record)
         except (LabError, OSError) as error:
-            print(f"What {record.fault} does is not measured: {error}", file=sys.stderr, flush=True)
+            print(f"The effect of {record.fault} could not be measured: {error}", file=sys.stderr, flush=True)
             return
         with self._lock:
             if record.held:
@@ -763,7 +763,7 @@ class Agent:
                 record.held, record.healed_by, record.error = False, by, None
                 record.healed_wall_ns = CLOCK.now_ns()
                 record.clock_stepped_ns = CLOCK.stepped_ns()
-                # A process that was only frozen or cut off has not been started for this heal.
+                # A process that was only paused or partitioned has not been started for this heal.
                 if (state.started_wall_ns or 0) > (record.signal_sent_wall_ns or 0):
                     record.process_started_wall_ns = state.started_wall_ns
                 self._deadlines.pop(record.token, None)
@@ -847,7 +847,7 @@ def _exists(pid: int) -> bool:
 def _text(request: dict[str, Any], field: str) -> str:
     value = request.get(field)
     if not isinstance(value, str) or not value:
-        raise RequestError(f"{field} must be a text that is not empty")
+        raise RequestError(f"{field} must be a non-empty string")
     return value
 
 
@@ -856,7 +856,7 @@ def _texts(request: dict[str, Any], field: str) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise RequestError(f"{field} must be a list of texts")
+        raise RequestError(f"{field} must be a list of strings")
     return value
 
 

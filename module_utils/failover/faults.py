@@ -141,7 +141,7 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
         if value not in values:
             raise LabError(f"{name} has the unknown {key} {value!r}. Known are {', '.join(values)}.")
     if isolate == "peers" and len(members) < 2:
-        raise LabError(f"{name} cuts off from peers, and a system of one member has none. Try from: clients.")
+        raise LabError(f"{name} separates from peers, and a system of one member has none. Try from: clients.")
     return replace(placed, isolate=isolate, direction=direction)
 
 
@@ -293,7 +293,7 @@ def read_plan(faults: Sequence[Mapping[str, Any]], operations: int) -> list[Faul
             fits = False
         if not fits:
             raise LabError(
-                f"Fault {number} is {dict(fault)!r}, which is none of a plan for {operations:,} operations. Give the "
+                f"Fault {number} is {dict(fault)!r}, which does not fit a plan for {operations:,} operations. Give the "
                 "faults as experiment_plan_info returns them for the same iterations."
             )
         plan.append(spec)
@@ -492,7 +492,7 @@ class FaultDirector:
             "role_checked_wall_ns": None,  # the member's clock, as the following
             "signal_sent_wall_ns": None,
             "signal_call_ms": None,
-            "processes": None,  # how many were frozen, or killed together
+            "processes": None,  # how many were paused, or killed together
             "effect": None,  # what the kernel says of what was done to disk or network
             "inject_error": None,
             "process_gone_wall_ns": None,
@@ -565,7 +565,7 @@ class FaultDirector:
         asked = [{"action": spec.action, "options": spec.options} for spec in self._plan]
         status = link.main.request("status", {"details": True, "asked": asked}, timeout_s=DETAILS_TIMEOUT_S)
         if not status["ok"]:
-            raise LabError(f"The fault agent of {link.member} cannot tell its state: {status['error']}")
+            raise LabError(f"The fault agent of {link.member} cannot report its state: {status['error']}")
         held = [record["fault"] for record in status["records"] if record["held"]]
         if held:
             raise LabError(
@@ -668,7 +668,7 @@ class FaultDirector:
                         reply = self._fire(spec, record["token"], member)
                     except AgentError as error:
                         # It may have fired. Trying another member could make two faults of one.
-                        reason = f"whether it struck is not known: {error}"
+                        reason = f"it is unknown whether it struck: {error}"
                         break
                     if reply["fired"]:
                         self._note_fired(record, reply["record"], statuses)
@@ -813,7 +813,7 @@ class FaultDirector:
         gone_by = time.monotonic() + GONE_TIMEOUT_S
         elected_by = time.monotonic() + ELECTION_TIMEOUT_S
         gone, known = not ends, not hit_leader
-        # Without a majority there is no election, and who is frozen or cut off for a moment may lead on.
+        # Without a majority there is no election, and who is paused or partitioned for a moment may lead on.
         must_know = hit_leader and ends and self._struck_with(record) * 2 < len(self._links)
         while not (known and gone) and not self._closing.is_set():
             # Once the workload is over nobody waits for a slow end: the heal does, and has the agent's stamp of it.

@@ -153,7 +153,7 @@ def decide(
     if own.error is not None:
         return Step(Act.WAIT, f"its server does not answer: {own.error}")
     if own.is_working:
-        # One that was frozen or cut off believes for a while what was so before: the others know that it is out.
+        # One that was paused or partitioned believes for a while what was so before: the others know that it is out.
         others = [
             name
             for name, view in views.items()
@@ -163,13 +163,13 @@ def decide(
             return Step(Act.WAIT, f"{others[0]} is in another group than {me}")
         return Step(Act.DONE, f"{me} is {own.role.lower()}")
     if own.state == State.RECOVERING and own.has_quorum:
-        return Step(Act.WAIT, "it recovers what it has missed")
+        return Step(Act.WAIT, "it is recovering what it missed")
     working = sorted(name for name, view in views.items() if view.is_working)
     if own.state == State.OFFLINE and working:
-        return Step(Act.JOIN, f"{working[0]} is in a group that can decide")
+        return Step(Act.JOIN, f"{working[0]} is in a group with a majority")
     if own.state != State.OFFLINE:
         if own.rejoins:
-            why, patience_s = "MySQL pauses between its own attempts to come back", REJOIN_PATIENCE_S
+            why, patience_s = "MySQL pauses between its own attempts to rejoin", REJOIN_PATIENCE_S
         elif own.state == State.ERROR:
             why, patience_s = "it is in error", ERROR_PATIENCE_S
         else:
@@ -178,7 +178,7 @@ def decide(
     silent = {name: view.error for name, view in views.items() if view.error is not None}
     if silent:
         told = "; ".join(f"{name}: {error}" for name, error in silent.items())
-        return Step(Act.WAIT, f"no group is there, and none is made while a member does not answer ({told})")
+        return Step(Act.WAIT, f"there is no group, and none is formed while a member does not answer ({told})")
     return _begin(me, views, contains, lost_for_s)
 
 
@@ -196,7 +196,7 @@ def _begin(
     if inside:
         if lost and me == out[0]:
             return Step(Act.RELEASE, f"{lost[0]} holds on to a group without a majority", lost[0])
-        return Step(Act.WAIT, f"{inside[0]} is {views[inside[0]].state.lower()} in a group that cannot decide")
+        return Step(Act.WAIT, f"{inside[0]} is {views[inside[0]].state.lower()} in a group without a majority")
     complete = [
         name
         for name in sorted(views)
@@ -206,7 +206,7 @@ def _begin(
         sets = "; ".join(f"{name} has {view.gtid_executed or 'none'}" for name, view in sorted(views.items()))
         return Step(Act.WAIT, f"data have diverged, and no member has every transaction: {sets}")
     if me == complete[0]:
-        return Step(Act.BOOTSTRAP, "no member is in a group, and this one has the transactions of all")
+        return Step(Act.BOOTSTRAP, "no member is in a group, and this one has every transaction")
     return Step(Act.WAIT, f"{complete[0]} makes the group")
 
 
@@ -605,7 +605,7 @@ class GroupKeeper:
             self._foreign = (transactions, time.monotonic())
         if time.monotonic() - self._foreign[1] >= PATIENCE_S:
             raise LabError(
-                f"{self._member} cannot come back into its group: its data have diverged. It has transactions that "
+                f"{self._member} cannot rejoin its group: its data have diverged. It has transactions that "
                 f"{name} lacks: {transactions}; START GROUP_REPLICATION said: {refusal}. To give up its copy, take the "
                 "lab down and bring it up again."
             )

@@ -165,7 +165,7 @@ def check_meta(path: Path, meta: dict[str, Any]) -> None:
     """Raise :class:`LabError` unless ``meta`` is of this schema and has what the readers rely on."""
     if meta.get("schema_version") != SCHEMA_VERSION or meta.get("columns") != list(HISTORY_COLUMNS):
         raise LabError(
-            f"history {path} is of schema {meta.get('schema_version')!r}, this version reads {SCHEMA_VERSION}; "
+            f"history {path} has schema {meta.get('schema_version')!r}, this version reads {SCHEMA_VERSION}; "
             "use the version of the lab that wrote it, or repeat the run"
         )
     if not isinstance(meta.get("origin_wall_ns"), int):

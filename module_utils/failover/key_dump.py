@@ -169,7 +169,7 @@ def dump_mysql(
         if is_unreachable(error):
             return _unavailable(member, dest, mysql_reason(error), write=write)
         raise LabError(
-            f"{member} ({host}:{port}) does not give its keys: {mysql_reason(error)}; "
+            f"{member} ({host}:{port}) does not return its keys: {mysql_reason(error)}; "
             "check mysql_user and mysql_database, and provision it with playbooks/up.yml"
         ) from error
 
@@ -277,7 +277,7 @@ def _write(dest: Path, header: dict[str, Any], rows: Iterator[Any], *, write: bo
                 file.write(line)
                 written += 1
         if written != count:
-            raise LabError(f"{member} gave {written:,} keys and had said {count:,}; collect its keys again")
+            raise LabError(f"{member} returned {written:,} keys after announcing {count:,}; collect its keys again")
         os.replace(part, dest)
     except OSError as error:
         raise LabError(

@@ -50,7 +50,7 @@ VIEW = (
     "FROM performance_schema.replication_group_members"
 )
 # A read that the group must let pass: with BEFORE it waits until a message of its own has come back from the group. A
-# primary that was cut off from the others does not know it for 5 s, and its view is that of a whole group; this read
+# primary that was partitioned from the others does not know it for 5 s, and sees a whole group; this read
 # is never answered there. The server gives it up after wait_timeout, so that such reads do not pile up.
 PASS_BEGIN = "SET SESSION group_replication_consistency = 'BEFORE', wait_timeout = 1"
 PASS = "SELECT 1 FROM ips LIMIT 1"
@@ -206,7 +206,7 @@ class MySQLClient:
             self._usable(endpoint, self._one_attempt_from_now())
         except AttemptFailedError as failed:
             raise LabError(
-                f"MySQL at {endpoint} does not take user {self._user} into database {self._database}: "
+                f"MySQL at {endpoint} does not let user {self._user} into database {self._database}: "
                 f"{failed.reason}; is it running, and do account and database exist?"
             ) from failed
         return [endpoint]
@@ -235,7 +235,7 @@ class MySQLClient:
                     self._connect(endpoint, self._one_attempt_from_now())
             return endpoints[first:] + endpoints[:first]
         raise LabError(
-            f"no primary of the replication group takes user {self._user} into database {self._database}: "
+            f"no primary of the replication group lets user {self._user} into database {self._database}: "
             f"{', '.join(refusals)}; are the members running and in their group, and do account and table exist?"
         )
 
@@ -267,7 +267,7 @@ class MySQLClient:
                 _execute(connection, statement, (), until)
         except err.MySQLError as error:
             self._drop(endpoint)
-            raise NotPrimaryError(f"its group lets no read of it pass: {failure_of(error).reason}") from error
+            raise NotPrimaryError(f"its group does not let its read pass: {failure_of(error).reason}") from error
         self._primary = endpoint
         return connection
 
@@ -278,7 +278,7 @@ class MySQLClient:
             return read_view(connection, min(until, time.monotonic() + ASK_TIMEOUT_S))
         except err.MySQLError as error:
             self._drop(endpoint)
-            raise NotPrimaryError(f"it does not tell its view of the group: {failure_of(error).reason}") from error
+            raise NotPrimaryError(f"it does not report its view of the group: {failure_of(error).reason}") from error
 
     def _connect(self, endpoint: str, until: float) -> Any:
         """Return the open connection to ``endpoint``, or a new one.
@@ -397,7 +397,7 @@ def read_view(connection: Any, until: float) -> View:
 def why_not_primary(view: View) -> str | None:
     """Say why a member with this view gets no operations; None where it is the primary of a group that works."""
     if view.state == State.OFFLINE:
-        return "it is in no group"
+        return "it is not in a group"
     if view.state != State.ONLINE:
         return f"its state in the group is {view.state}"
     if not view.has_quorum:

@@ -4,8 +4,8 @@
 
 Input are the lines of the error log in its usual form, with times in microseconds and any offset from UTC
 (``log_timestamps`` may be SYSTEM). Messages are told apart by their number (MySQL error message reference); the texts
-are those of MySQL 8.0 to 9.7 (verified with 9.7: a primary stopped, killed, frozen and cut off, a member that came back
-by incremental recovery and by clone).
+are those of MySQL 8.0 to 9.7 (verified with 9.7: a primary stopped, killed, paused and partitioned, a member that came
+back by incremental recovery and by clone).
 
 Events of ``source`` = member: ``server.starting`` (process up), ``server.started`` (serves clients),
 ``server.stopping`` (signal received), ``server.stopped``, ``server.member_unreachable``, ``server.member_reachable``,

@@ -53,7 +53,7 @@ class Network:
         except NetworkError as error:
             return str(error)
         if handle not in (HANDLE, DEFAULT_HANDLE):
-            return f"{interface} has a queueing discipline that was chosen for it ({kind} {handle}), and would lose it"
+            return f"{interface} has a configured queueing discipline ({kind} {handle}), which the fault would replace"
         return None
 
     def slow(self, options: Mapping[str, float]) -> str:

@@ -58,8 +58,8 @@ def resolve_experiments(
             raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise LabError(
-                f"Experiment {name}: its results have a folder of that name, which has letters, digits, hyphens, "
-                "underscores and dots only, and begins with one of the first two. Try another name, like E12-mine."
+                f"Experiment {name}: its name is also that of its results folder: letters, digits, hyphens, "
+                "underscores and dots, beginning with a letter or digit. Try another name, like E12-mine."
             )
         definition = catalog[name]
         if not isinstance(definition, Mapping):
@@ -84,7 +84,7 @@ def resolve_experiments(
         if system == "mysql" and len(members) > 1:
             raise LabError(
                 f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
-                f"{', '.join(members)}. Leave one; servers that replicate belong into the group mysql_cluster."
+                f"{', '.join(members)}. Leave one; servers that replicate belong in the group mysql_cluster."
             )
         if system == "etcd" and not definition["key_prefix"]:
             raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")

@@ -31,9 +31,9 @@ END_TIMEOUT_S = 5.0
 BACKLOG = 64
 # Errors of a connection, in words. ETIMEDOUT: a firewall that drops; the others say that somebody answered.
 WORDS = {
-    errno.ETIMEDOUT: "no answer, as where a firewall drops the packets",
-    errno.ECONNREFUSED: "refused, as by a firewall that rejects, or nobody listens there",
-    errno.EHOSTUNREACH: "no route, as by a firewall that rejects, or the host is down",
+    errno.ETIMEDOUT: "no answer, as when a firewall drops the packets",
+    errno.ECONNREFUSED: "refused: a firewall rejects, or nothing listens there",
+    errno.EHOSTUNREACH: "no route: a firewall rejects, or the host is down",
     errno.ENETUNREACH: "no route to that network",
 }
 

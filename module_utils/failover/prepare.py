@@ -84,7 +84,7 @@ def empty_mysql_group(
             return empty_mysql(endpoint, user, password, database, dry_run=dry_run)
         reasons.append(f"{endpoint}: {reason}")
     raise LabError(
-        f"the replication group has no primary that could be emptied ({'; '.join(reasons)}); "
+        f"the replication group has no primary through which it could be emptied ({'; '.join(reasons)}); "
         "check mysql_user and mysql_database, and bring the group up with playbooks/up.yml"
     )
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether a majority is left without one member, asked of the system itself at the moment of a fault.
 
-A host that holds no fault may still be no member that counts: expelled, recovering, behind, cut off. So the members
+A host that holds no fault may still be no member that counts: expelled, recovering, behind, partitioned. So the members
 are asked. The one that leads the newest term is the witness; a member counts where it says of itself that it works
 under that leader in that term, and the witness, as far as it can tell, says the same of it.
 """
@@ -22,7 +22,7 @@ Statuses = Mapping[str, Mapping[str, Any]]
 def leader_of(statuses: Statuses) -> str | None:
     """Return the member that says itself that it leads; of several, the one of the highest term.
 
-    A leader that was cut off may believe for a while that it still leads, in an older term.
+    A leader that was partitioned may believe for a while that it still leads, in an older term.
     """
     leaders = [(status["term"] or 0, member) for member, status in statuses.items() if status["role"] == "leader"]
     return max(leaders)[1] if leaders else None
@@ -74,16 +74,16 @@ class MajorityKept:
             return None
         told = ", ".join(f"{member} is {reason}" for member, reason in others.items())
         of_all = f"{len(self.counted)} of {len(self._members)} members"
-        return f"without {target} only {of_all} would be left that count ({told})"
+        return f"without {target} only {of_all} that count would be left ({told})"
 
     def _why_out(self, status: Mapping[str, Any], witness: Mapping[str, Any]) -> str | None:
         """Return what keeps a member from counting, None where nothing does."""
         if status["role"] not in ROLES:
-            return "not at work" + (f": {status['error']}" if status.get("error") else "")
+            return "not working" + (f": {status['error']}" if status.get("error") else "")
         if (status["leader_id"], status["term"]) != (witness["leader_id"], witness["term"]):
             return "in another term or group than the leader"
         if not status.get("votes", True):
-            return "no voting member"
+            return "not a voting member"
         seen: Mapping[str, str] | None = witness.get("sees")
         state = COUNTED if seen is None else seen.get(str(status["member_id"]), "not in the group")
         if state != COUNTED:

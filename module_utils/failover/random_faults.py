@@ -34,7 +34,7 @@ SHORTEST_PART = 20
 STRIKES_WITHIN = (0.05, 0.30)
 HEALS_WITHIN = (0.40, 0.60)
 # Where no operation may get through, none comes that a heal could wait for: it comes after so many s. That is so where
-# no quorum may be left, and where a primary is cut off from its clients alone: its peers see no reason to replace it.
+# no quorum may be left, and where a primary is partitioned from its clients alone: its peers do not replace it.
 HEALS_AFTER_S = (1.0, 5.0)
 
 

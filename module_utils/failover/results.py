@@ -167,7 +167,7 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
     info = read_json(path / EXPERIMENT_FILE, "the experiment's description")
     _check_keys(path / EXPERIMENT_FILE, info, EXPERIMENT_KEYS, _EXPERIMENT_TYPES)
     if info["name"] != path.name:
-        raise LabError(f"{path / EXPERIMENT_FILE} is of experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
+        raise LabError(f"{path / EXPERIMENT_FILE} is for experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
     if not any((path / name).is_file() for name in (HISTORY_FILE, FETCHED_HISTORY_FILE)):
         raise LabError(f"{path / HISTORY_FILE} is missing; {_FETCH_AGAIN}")
     return Experiment(path.name, path, info, read_verdict(path / VERDICT_FILE) if need_verdict else None)
@@ -187,7 +187,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         state = "is empty" if not text.strip() else f"is damaged or cut short ({error})"
         raise LabError(f"{path} ({what}) {state}; {_FETCH_AGAIN}") from error
     if not isinstance(value, dict):
-        raise LabError(f"{path} ({what}) holds no JSON object; {_FETCH_AGAIN}")
+        raise LabError(f"{path} ({what}) is not a JSON object; {_FETCH_AGAIN}")
     return value
 
 
@@ -241,7 +241,7 @@ def read_dump(path: Path, key_prefix: str) -> Dump:
             raise LabError(f"{path}: line {number} is not [key, value, version, mod_revision]; {_FETCH_AGAIN}")
         key = line[0].removeprefix(key_prefix)
         if key in entries:
-            raise LabError(f"{path}: line {number} has the key {key!r} for a second time; {_FETCH_AGAIN}")
+            raise LabError(f"{path}: line {number} repeats the key {key!r}; {_FETCH_AGAIN}")
         entries[key] = Entry(line[1], line[2], line[3])
     if header.get("count", len(entries)) != len(entries):
         raise LabError(f"{path} has {len(entries)} keys, its header says {header['count']}; {_FETCH_AGAIN}")
@@ -295,7 +295,7 @@ def _check_keys(
 ) -> None:
     if value.get("schema_version") != SCHEMA_VERSION:
         raise LabError(
-            f"{path} is of schema {value.get('schema_version')!r}, this version of the lab reads {SCHEMA_VERSION}; "
+            f"{path} has schema {value.get('schema_version')!r}, this version of the lab reads {SCHEMA_VERSION}; "
             "use the version that wrote it, or repeat the run"
         )
     missing = [key for key in keys if key not in value]
@@ -303,4 +303,4 @@ def _check_keys(
         raise LabError(f"{path} lacks {', '.join(missing)}; {_FETCH_AGAIN}")
     for key, wanted in types.items():
         if not isinstance(value[key], wanted):
-            raise LabError(f"{path}: {key} is {value[key]!r}, which is of the wrong kind; {_FETCH_AGAIN}")
+            raise LabError(f"{path}: {key} is {value[key]!r}, which is of the wrong type; {_FETCH_AGAIN}")

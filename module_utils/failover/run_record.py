@@ -65,7 +65,7 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan that a run was begun with; LabError where it is not the wanted one."""
     if not (folder / PLAN_FILE).is_file():
         raise LabError(
-            f"resume: {folder} is no run to go on with, as it has no {PLAN_FILE}. Give the name of a folder in "
+            f"resume: {folder} cannot be resumed, as it has no {PLAN_FILE}. Give the name of a folder in "
             "results_dir, or leave resume out for a new run."
         )
     record = read_json(folder / PLAN_FILE, "the run's plan")
@@ -73,20 +73,20 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     if other:
         begun = " ".join(_option(name, record.get(name)) for name in other)
         raise LabError(
-            f"resume: {folder.name} was begun with other settings than these. Go on with {begun}, or leave resume out."
+            f"resume: {folder.name} was started with other settings. Resume it with {begun}, or leave resume out."
         )
     begun_with, wanted = ([experiment["name"] for experiment in p["experiments"]] for p in (record, plan))
     if begun_with != wanted:
         raise LabError(
-            f"resume: {folder.name} was begun with other experiments. Go on with "
-            f"-e experiments={','.join(begun_with)}, or leave resume out."
+            f"resume: {folder.name} was started with other experiments. Resume it with -e "
+            f"experiments={','.join(begun_with)}, or leave resume out."
         )
     changed = [
         new["name"] for old, new in zip(record["experiments"], plan["experiments"], strict=True) if dict(old) != new
     ]
     if changed:
         raise LabError(
-            f"resume: {', '.join(changed)} of {folder.name} was defined otherwise when the run began ({PLAN_FILE} "
+            f"resume: {', '.join(changed)} of {folder.name} was defined differently when the run began ({PLAN_FILE} "
             "there). Set experiment_catalog and the inventory as they were, or leave resume out."
         )
     return record

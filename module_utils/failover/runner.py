@@ -393,8 +393,8 @@ class _ClientThread(threading.Thread):
         except Exception as error:
             self._stop_run.fail(
                 LabError(
-                    f"client {self.number} of {self._config.experiment} broke down at operation {self.index}: "
-                    f"{type(error).__name__}: {error}; this is a fault of the lab, please report it"
+                    f"client {self.number} of {self._config.experiment} failed at operation {self.index}: "
+                    f"{type(error).__name__}: {error}; this is a bug in the lab, please report it"
                 )
             )
 
@@ -681,7 +681,8 @@ class _Run:
         self._repeats[-1]["stalled"] = stalled
         self._emit("repeat.stalled", {"repeat": number, **stalled})
         self._progress.tell_fault(
-            "stall", f"nothing was acknowledged for {stalled['tried_s']:.0f} s: the repeat ends, and all is healed"
+            "stall",
+            f"nothing was acknowledged for {stalled['tried_s']:.0f} s: the repeat ends, and all faults are healed",
         )
 
     def _recover(self, number: int) -> bool:

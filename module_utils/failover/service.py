@@ -37,7 +37,7 @@ QUERY_TIMEOUT_S = 10.0
 # What log lines of the servers mean, the more telling ones first: pattern, cause, what to try.
 CAUSES: tuple[tuple[str, str], ...] = (
     (r"attempted too often|start-limit-hit", "systemd's start limit was hit; wait 10 s or run systemctl reset-failed"),
-    (r"[Aa]ddress already in use", "another program listens on the port; look with ss -ltnp and stop it"),
+    (r"[Aa]ddress already in use", "another program listens on the port; find it with ss -ltnp and stop it"),
     (r"[Cc]annot assign requested address", "the configured address is not one of this host's; check lab_address"),
     (r"has already been bootstrapped", "the member lost its data directory while the others kept theirs"),
     (r"cluster ID mismatch", "the members hold the data of different clusters"),
@@ -318,7 +318,7 @@ class Service:
                 now = f"{self.unit} does not exist on this host"
         except ServiceError as failure:
             now = str(failure)
-        cause = likely_cause([error, *log]) or "not one of the known ones, read the log lines"
+        cause = likely_cause([error, *log]) or "unknown, read the log lines"
         return "\n".join([f"{error} {now}. Likely cause: {cause}.", "Last log lines:", *(log or ["(none)"])])
 
 

@@ -57,7 +57,8 @@ def check_stall_timeout(faults: Sequence[FaultSpec], timeout_s: float, operation
             raise LabError(
                 f"stall_timeout_s is {timeout_s:g}, and fault {fault.id} alone keeps its member away for "
                 f"{(fault.heal_after_ms or 0) / 1000:g} s, after which an operation may take another "
-                f"{operation_budget_ms / 1000:g} s: the repeat would be ended for what it is there to show. "
+                f"{operation_budget_ms / 1000:g} s: the stall guard would end the very outage that the fault is meant "
+                "to cause. "
                 f"Try -e stall_timeout_s={int(2 * needed_s) + 60}, or an earlier heal."
             )
 

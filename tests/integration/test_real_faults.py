@@ -99,7 +99,7 @@ def test_an_interrupted_campaign_is_gone_on_with(lab: RealLab) -> None:
     first = (interrupted / "E2-etcd/experiment.json").read_bytes()
 
     refused = lab.play("run", **(REPEATED | {"resume": "latest", "seed": SEED + 1}))
-    assert f"resume: {interrupted.name} was begun with other settings than these" in refused.one_line()
+    assert f"resume: {interrupted.name} was started with other settings" in refused.one_line()
 
     ended = lab.front("run", **REPEATED, resume="latest")
     assert lab.newest_run() == interrupted

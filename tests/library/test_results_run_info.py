@@ -41,7 +41,7 @@ def test_the_mark_of_an_editor_does_no_harm(run_module: Run, folder: Path) -> No
         (b"", "is empty; copy"),
         (b'{"schema_version": 1, "run_id"', "is damaged or cut short ("),
         (b"\xff\xfe{}", "cannot be read: "),
-        (b"[]", "holds no JSON object; copy"),
+        (b"[]", "is not a JSON object; copy"),
         (b'{"schema_version": 1}', "lacks "),
     ],
 )

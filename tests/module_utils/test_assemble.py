@@ -139,7 +139,7 @@ def test_a_fault_without_a_record_of_its_own_is_told_so(folder: Path) -> None:
 def test_a_workload_that_is_silent_on_its_faults_is_refused(folder: Path) -> None:
     given = arguments()
     given["workload"]["faults"] = []
-    with pytest.raises(LabError, match=r"^E2-etcd: the workload says nothing of its faults; run the experiment again$"):
+    with pytest.raises(LabError, match=r"^E2-etcd: the workload did not report its faults; run the experiment again$"):
         assemble(folder, **given)
 
 

@@ -79,7 +79,7 @@ def test_a_disk_that_others_use_is_not_filled(tmp_path: Path, mount: str) -> Non
     proc_of(tmp_path, mount.format(tmp_path, tmp_path))
     before = sorted(tmp_path.iterdir())
     assert disk_in(tmp_path).full_problem() == (
-        f"{tmp_path} is not a file system of its own (ext4 or xfs), and what else is on it would be full, too; bring "
+        f"{tmp_path} is not a file system of its own (ext4 or xfs), so everything else on it would be full, too; bring "
         "the lab up with this experiment named, or mount a small one there"
     )
     with pytest.raises(DiskError, match="not a file system of its own"):
@@ -234,7 +234,7 @@ def test_a_member_that_ended_leaves_a_limit_that_is_removed(kernel: Kernel) -> N
 def test_a_limit_that_is_not_felt_is_none(kernel: Kernel) -> None:
     kernel.felt = False
     assert slow_disk(kernel).slow_problem(77) == (
-        "a limit of 10 writes a second has no effect in /data: one takes 0.2 ms with it, 0.2 ms without"
+        "a limit of 10 writes a second has no effect in /data: a write takes 0.2 ms with it, 0.2 ms without"
     )
     with pytest.raises(DiskError, match="has no effect"):
         slow_disk(kernel).slow(77, 20)
@@ -258,7 +258,7 @@ def test_a_hierarchy_that_may_only_be_read_is_named(kernel: Kernel) -> None:
     info.open("w").write(info.read_text().replace(f"{kernel.root} rw", f"{kernel.root} ro"))
     version = "blkio (version 1)" if kernel.version == 1 else "version 2"
     assert slow_disk(kernel).slow_problem(77) == (
-        f"the control groups of {version} are not there to be written to, and etcd.service is in one"
+        f"the control groups of {version} are not writable, and etcd.service is in one"
     )
     # What could not be set need not be taken away.
     slow_disk(kernel).hasten(77)

@@ -347,7 +347,7 @@ def test_an_answer_of_a_leader_that_is_gone_is_not_waited_for(
     lost.behave = lose
     result = run(client)
     assert (result.outcome, result.attempts, result.endpoint) == ("ok", 2, cluster["etcd2"].endpoint)
-    assert result.error == "no answer, and its leader of term 5 is gone: term 6 now"
+    assert result.error == "no answer; its leader of term 5 is gone, it is term 6 now"
     (failed,) = [data for name, data in events if name == "client.attempt_failed"]
     assert failed["ambiguous"] is True
     # The member itself is well, and is used again when its turn comes.

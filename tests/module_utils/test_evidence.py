@@ -61,7 +61,7 @@ def test_a_kind_that_the_stream_does_not_have_is_not_missed() -> None:
         ),
         ({"healthy": False, "reasons": ["it is read-only"]}, ["it is read-only"]),
         ({"healthy": False, "reasons": ["group2 is recovering"]}, ["group2 is recovering"]),
-        ({"healthy": False}, ["the system was not well, and no reason was recorded"]),
+        ({"healthy": False}, ["the system was not healthy, and no reason was recorded"]),
         ({}, ["nobody looked at the system"]),
         (cluster(), []),
     ],

@@ -175,7 +175,7 @@ def test_a_held_fault_keeps_others_off(start: MakeAgent) -> None:
 def test_a_unit_that_is_down_cannot_be_hit(start: MakeAgent, manager: FakeManager) -> None:
     client = start()
     manager.run("stop", UNIT)
-    assert fire(client)["reason"] == f"{UNIT} does not run"
+    assert fire(client)["reason"] == f"{UNIT} is not running"
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def test_a_unit_that_is_down_cannot_be_hit(start: MakeAgent, manager: FakeManage
             {"token": "t", "fault": "F1", "action": "melt"},
             f"unknown action 'melt'; known are {', '.join(ACTIONS)}",
         ),
-        ("fire", {"token": "", "fault": "F1", "action": "stop"}, "token must be a text that is not empty"),
-        ("fire", {"token": ["t"], "fault": "F1", "action": "stop"}, "token must be a text that is not empty"),
-        ("keepalive", {"tokens": "t1"}, "tokens must be a list of texts"),
-        ("heal", {"faults": [1]}, "faults must be a list of texts"),
+        ("fire", {"token": "", "fault": "F1", "action": "stop"}, "token must be a non-empty string"),
+        ("fire", {"token": ["t"], "fault": "F1", "action": "stop"}, "token must be a non-empty string"),
+        ("keepalive", {"tokens": "t1"}, "tokens must be a list of strings"),
+        ("heal", {"faults": [1]}, "faults must be a list of strings"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_answered(
@@ -280,7 +280,7 @@ def test_a_state_that_cannot_be_read_is_put_aside(start: MakeAgent, agents: list
     agents[0].start()
     assert client.address
     assert state.with_suffix(".broken").exists()
-    assert "cannot be understood" in (agents[0].folder / "stderr").read_text()
+    assert "faults.json cannot be read (" in (agents[0].folder / "stderr").read_text()
 
 
 def test_a_fault_that_cannot_be_put_on_record_is_not_done(
@@ -422,7 +422,7 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
     [
         (None, "cannot be read: no such file or directory"),
         ("{", "is not JSON"),
-        ("[]", "must hold one object"),
+        ("[]", "must be one JSON object"),
         (json.dumps({**GOOD, "color": "red"}), "unknown setting: color"),
         (json.dumps({key: value for key, value in GOOD.items() if key != "port"}), "missing setting: port"),
         (json.dumps({**GOOD, "port": "7470"}), "port must be of type int, it is '7470'"),
@@ -447,7 +447,7 @@ def test_a_server_without_replicas_leads_while_it_runs(start: MakeAgent, manager
     assert fire(client, "kill", role="leader")["fired"]
     wait_until(lambda: manager.pid(UNIT) == 0)
     status = client.request("status")
-    assert (status["role"], status["error"]) == ("unknown", "the server does not run")
+    assert (status["role"], status["error"]) == ("unknown", "the server is not running")
 
 
 def test_a_frozen_member_is_thawed_by_the_dead_mans_switch(start: MakeAgent, manager: FakeManager) -> None:

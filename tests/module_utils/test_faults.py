@@ -447,7 +447,7 @@ def test_a_fault_that_would_leave_no_majority_is_missed(lab: Lab, monkeypatch: p
     first, second = director.close(heal=True)
     assert first["fired"]
     assert not second["fired"]
-    assert second["reason"].startswith("without etcd2 only 1 of 3 members would be left that count (etcd1 is ")
+    assert second["reason"].startswith("without etcd2 only 1 of 3 members that count would be left (etcd1 is ")
     assert second["majority_left"] == ["etcd3"]
     assert lab.running("etcd2")
 
@@ -559,7 +559,7 @@ def test_an_agent_that_dies_at_the_fault_leaves_it_open_and_hits_no_other(
     wait_until(lambda: bool(emitted.named("fault.missed")))
     (record,) = director.close()
     assert not record["fired"]
-    assert record["reason"].startswith("whether it struck is not known: The fault agent of etcd2")
+    assert record["reason"].startswith("it is unknown whether it struck: The fault agent of etcd2")
     assert all(lab.running(member) for member in MEMBERS)
 
 
@@ -868,7 +868,7 @@ def test_a_plan_comes_back_from_data() -> None:
     plan = resolve_repeats(lambda _repeat: [STOP], 1000, MEMBERS, 2)
     assert read_plan([asdict(spec) for spec in plan], 1000) == plan
     for wrong in ({}, {"id": "F1"}, asdict(plan[0]) | {"at_index": 1000}, asdict(plan[0]) | {"action": "burn"}):
-        with pytest.raises(LabError, match=r"^Fault 2 is .* none of a plan for 1,000 operations"):
+        with pytest.raises(LabError, match=r"^Fault 2 is .* does not fit a plan for 1,000 operations"):
             read_plan([asdict(plan[0]), wrong], 1000)
 
 

@@ -72,7 +72,7 @@ def test_the_heal_of_a_fault_makes_its_member_rejoin_and_its_record_says_so(agen
     (record,) = agent.handle({"verb": "heal"})["records"]
     assert (record["held"], record["error"]) == (False, None)
     assert [step["act"] for step in record["group_steps"]] == ["leave", "join"]
-    assert record["group_steps"][0]["why"] == "MySQL pauses between its own attempts to come back"
+    assert record["group_steps"][0]["why"] == "MySQL pauses between its own attempts to rejoin"
     assert group.servers["group3"].state == "ONLINE"
 
 

@@ -134,7 +134,7 @@ def test_nobody_waits_for_the_pause_between_two_attempts_of_mysql() -> None:
     views["group3"] = replace(views["group3"], rejoins=True)
     assert acts(views, {"group3": REJOIN_PATIENCE_S - 1})["group3"] == Act.WAIT
     step = decide("group3", views, contains, {"group3": REJOIN_PATIENCE_S})
-    assert step == Step(Act.LEAVE, "MySQL pauses between its own attempts to come back")
+    assert step == Step(Act.LEAVE, "MySQL pauses between its own attempts to rejoin")
     # Also where the others are out, and it alone holds on: they take it out, and all come together anew.
     views["group1"], views["group2"] = out("group1"), out("group2")
     assert decide("group1", views, contains, LONG).act == Act.RELEASE

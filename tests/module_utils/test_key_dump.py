@@ -101,7 +101,7 @@ def test_fewer_keys_than_announced_is_an_error(tmp_path: Path, monkeypatch: pyte
             return answer(path, body)
 
         monkeypatch.setattr(gateway, "answer", lose_one)
-        with pytest.raises(LabError, match="gave 4 keys and had said 5"):
+        with pytest.raises(LabError, match="returned 4 keys after announcing 5"):
             dump_etcd("etcd1", gateway.url, "EXP1-", tmp_path / "d.jsonl")
     assert list(tmp_path.iterdir()) == []
 
@@ -150,7 +150,7 @@ def test_unreachable_mysql_is_a_finding(tmp_path: Path) -> None:
 )
 def test_mysql_that_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, text: str) -> None:
     install(monkeypatch, FakeMySQL(error=(code, text)))
-    with pytest.raises(LabError, match="does not give its keys") as raised:
+    with pytest.raises(LabError, match="does not return its keys") as raised:
         dump_mysql("mysql1", "10.0.0.21", 3306, "lab", "secret", "db", tmp_path / "d.jsonl")
     assert text in str(raised.value)
     assert "secret" not in str(raised.value)

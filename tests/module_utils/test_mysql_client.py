@@ -455,7 +455,7 @@ def test_members_that_are_away_at_the_start_are_known_all_the_same(group: FakeGr
 @pytest.mark.parametrize(
     ("sees", "reason"),
     [
-        ({}, "it is in no group"),
+        ({}, "it is not in a group"),
         ({"10.0.0.1:3306": ("ERROR", "")}, "its state in the group is ERROR"),
         ({"10.0.0.1:3306": ("RECOVERING", "SECONDARY")}, "its state in the group is RECOVERING"),
         (
@@ -593,7 +593,7 @@ def test_a_group_without_a_primary_is_one_line(group: FakeGroup) -> None:
     group[2].down = True
     with pytest.raises(LabError, match="no primary of the replication group") as raised:
         connect_to_group(["10.0.0.2:3306", "10.0.0.3:3306"])
-    for said in ("10.0.0.1:3306 (it is in no group)", "10.0.0.2:3306 (OperationalError 2003", "10.0.0.3:3306"):
+    for said in ("10.0.0.1:3306 (it is not in a group)", "10.0.0.2:3306 (OperationalError 2003", "10.0.0.3:3306"):
         assert said in str(raised.value)
     assert "\n" not in str(raised.value)
     assert "s3cret" not in str(raised.value)

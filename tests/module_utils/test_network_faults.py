@@ -61,7 +61,7 @@ def test_a_discipline_that_was_chosen_for_an_interface_is_left_alone(tc: Path) -
     chosen = "qdisc htb 1: root refcnt 2 r2q 10\n"
     (tc / "qdisc-eth7").write_text(chosen)
     assert MEMBER.problem(DELAY) == (
-        "eth7 has a queueing discipline that was chosen for it (htb 1:), and would lose it"
+        "eth7 has a configured queueing discipline (htb 1:), which the fault would replace"
     )
     MEMBER.hasten()
     assert (tc / "qdisc-eth7").read_text() == chosen

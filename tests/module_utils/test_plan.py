@@ -70,8 +70,8 @@ def test_order_is_the_users() -> None:
         ),
         (
             {"names": [".."], "catalog": {"..": CATALOG["E1-etcd"]}},
-            "Experiment ..: its results have a folder of that name, which has letters, digits, hyphens, underscores "
-            "and dots only, and begins with one of the first two. Try another name, like E12-mine.",
+            "Experiment ..: its name is also that of its results folder: letters, digits, hyphens, underscores and "
+            "dots, beginning with a letter or digit. Try another name, like E12-mine.",
         ),
         (
             {"catalog": catalog("E2-etcd", faults={"random": {"count": 50}}), "iterations": 100},

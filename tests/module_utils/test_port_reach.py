@@ -97,7 +97,7 @@ def test_packets_that_are_dropped_are_no_answer_and_cost_one_wait() -> None:
         for one in waiting:
             one.close()
     assert [reached for reached, _ in answers] == [False] * 3
-    assert all(error == "no answer, as where a firewall drops the packets (waited 0.5 s)" for _, error in answers)
+    assert all(error == "no answer, as when a firewall drops the packets (waited 0.5 s)" for _, error in answers)
     assert took_s < 1.2
 
 

@@ -54,11 +54,11 @@ NEW = {"leader_id": "group2", "term": 4, "sees": {"group2": "ONLINE", "group3": 
         (
             "group2",
             group(
-                group1={"role": "unknown", "leader_id": None, "term": None, "error": "it is error in its group"},
+                group1={"role": "unknown", "leader_id": None, "term": None, "error": "its state in the group is ERROR"},
                 group2=NEW | {"role": "leader"},
                 group3=NEW,
             ),
-            "group1 is not at work: it is error in its group",
+            "group1 is not working: its state in the group is ERROR",
         ),
         # What it says of itself is one thing, what the leader sees another.
         (
@@ -76,14 +76,14 @@ NEW = {"leader_id": "group2", "term": 4, "sees": {"group2": "ONLINE", "group3": 
             group(group1={"sees": {"group1": "ONLINE", "group2": "ONLINE"}}),
             "group3 is not in the group, as the leader sees it",
         ),
-        ("group1", group(group3={"votes": False}), "group3 is no voting member"),
+        ("group1", group(group3={"votes": False}), "group3 is not a voting member"),
         ("group1", {name: status(name) for name in NAMES[:2]}, "group3 is silent"),
     ],
 )
 def test_who_does_not_count_is_named(target: str, statuses: dict[str, dict[str, Any]], reason: str) -> None:
     told = why_not(target, statuses)
     assert told is not None
-    assert told.startswith(f"without {target} only 1 of 3 members would be left that count (")
+    assert told.startswith(f"without {target} only 1 of 3 members that count would be left (")
     assert reason in told
 
 

@@ -124,7 +124,7 @@ def test_a_value_of_another_kind_is_named(run_dir: Path, name: str, key: str, va
 
 def test_not_json_objects_and_not_text(run_dir: Path) -> None:
     (run_dir / "run.json").write_text("[1]\n")
-    assert "no JSON object" in complaint(run_dir)
+    assert "is not a JSON object" in complaint(run_dir)
     (run_dir / "run.json").write_bytes(b"\xff\xfe{}")
     assert "cannot be read" in complaint(run_dir)
 
@@ -170,7 +170,7 @@ def test_a_dump_with_and_without_prefix(tmp_path: Path) -> None:
         ('{"member": "etcd2"}\n', "of member 'etcd2', not 'etcd1'"),
         ('{"prefix": "EXP1-"}\n', "of prefix 'EXP1-', not ''"),
         ('{}\n["a", "b", 1]\n', "line 2"),
-        ('{}\n["a", "b", 1, 2]\n["a", "c", 1, 2]\n', "second time"),
+        ('{}\n["a", "b", 1, 2]\n["a", "c", 1, 2]\n', "repeats the key"),
         ('{}\n["a", "b", 1, 2', "cut short"),
     ],
 )

@@ -65,13 +65,13 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"repeats": 3}, "was begun with other settings than these. Go on with -e repeats=10, or leave resume out."),
-        ({"iterations": 1, "seed": 1}, "Go on with -e iterations=2000 -e seed=7,"),
-        ({"sole_server_heal": "30s"}, "Go on with -e sole_server_heal=3s,"),
-        ({"experiments": PLAN["experiments"][:1]}, "Go on with -e experiments=E2-etcd,E3-etcd,"),
+        ({"repeats": 3}, "was started with other settings. Resume it with -e repeats=10, or leave resume out."),
+        ({"iterations": 1, "seed": 1}, "Resume it with -e iterations=2000 -e seed=7,"),
+        ({"sole_server_heal": "30s"}, "Resume it with -e sole_server_heal=3s,"),
+        ({"experiments": PLAN["experiments"][:1]}, "Resume it with -e experiments=E2-etcd,E3-etcd,"),
         (
             {"experiments": [PLAN["experiments"][0], {"name": "E3-etcd", "faults": []}]},
-            "E3-etcd of run was defined otherwise when the run began (plan.json there).",
+            "E3-etcd of run was defined differently when the run began (plan.json there).",
         ),
     ],
 )
@@ -85,7 +85,7 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path, changes: dict[str, Any]
 
 
 def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"^resume: .* is no run to go on with, as it has no plan\.json\."):
+    with pytest.raises(LabError, match=r"^resume: .* cannot be resumed, as it has no plan\.json\."):
         open_run(tmp_path / "nothing", PLAN, now=LATER, resume=True)
 
 
@@ -99,4 +99,4 @@ def test_repeats_by_system_are_said_as_an_option_that_can_be_given(tmp_path: Pat
     open_run(tmp_path, PLAN | {"repeats": {"etcd": 3, "mysql": 1}}, now=BEGAN, resume=False)
     with pytest.raises(LabError) as raised:
         open_run(tmp_path, PLAN, now=LATER, resume=True)
-    assert """Go on with -e '{"repeats": {"etcd": 3, "mysql": 1}}', or leave""" in str(raised.value)
+    assert """Resume it with -e '{"repeats": {"etcd": 3, "mysql": 1}}', or leave""" in str(raised.value)

@@ -311,7 +311,7 @@ def test_error_of_a_client_ends_the_run_in_order(tmp_path: Path, clients: int) -
 
 def test_defect_of_a_client_is_told_in_one_line(tmp_path: Path) -> None:
     error, director = run_with_director(tmp_path, raise_at(3, ZeroDivisionError("division by zero")))
-    assert "client 0 of E1-mysql broke down at operation 2: ZeroDivisionError: division by zero" in str(error)
+    assert "client 0 of E1-mysql failed at operation 2: ZeroDivisionError: division by zero" in str(error)
     assert "\n" not in str(error)
     assert director.closed_with == [True]
 

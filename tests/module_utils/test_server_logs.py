@@ -51,7 +51,7 @@ def test_a_log_of_the_member_that_was_struck_has_to_be_understood(folder: Path) 
     ]
     path.write_text("".join(json.dumps(event) + "\n" for event in kept))
     (check,) = logs_check(folder)
-    assert "nothing was understood of the 1 lines" in check.summary
+    assert "nothing could be read from the 1 lines" in check.summary
 
 
 def test_without_a_fault_nothing_is_asked(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_an_inventory_of_another_project_is_told_where_to_begin(
 ) -> None:
     line = only(groups=groups, **values)
     assert line.startswith("This is not an inventory of this lab: ")
-    assert "Begin from inventory/ssh/hosts.yml.example" in line
+    assert "Start from inventory/ssh/hosts.yml.example" in line
 
 
 def test_members_are_hosts_of_the_lab_and_of_one_system() -> None:

@@ -12,8 +12,8 @@ from ..shapes import Check, Event, Verdict
 
 NAME = "clocks"
 HOW = (
-    "The times of events are held against those of the operations, whose clock does not step, and against the order in "
-    "which they have to come."
+    "The times of events are compared with those of the operations, whose clock does not step, and with their "
+    "necessary order."
 )
 
 # Signs listed in the evidence; the full number stands beside them.
@@ -29,8 +29,9 @@ def check_clocks(info: dict[str, Any], events: Sequence[Event], span_of: SpanOf)
     if not steps:
         return None
     summary = (
-        f"When servers, agents and clients did something cannot be told: {told(steps)}. The operations' own times are "
-        "good, their clock does not step. Stop what sets the clock, or let it settle, and repeat the experiment."
+        f"The times of what servers, agents and clients did are unreliable: {told(steps)}. The operations' own times "
+        "are good, as their clock does not step. Stop what sets the clock, or let it settle, and repeat the "
+        "experiment."
     )
     evidence = {"signs": len(steps), "listed": [step.as_dict() for step in steps[:MAX_LISTED]]}
     return Check(NAME, Verdict.UNKNOWN, summary, evidence)

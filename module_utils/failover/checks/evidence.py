@@ -21,7 +21,7 @@ WHEN = {"before": "before the workload", "after": "after the heal"}
 
 
 def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: Mapping[str, Any]) -> Check:
-    """Check that each kind of operation was acknowledged at least once, and that the system called itself well.
+    """Check that each kind of operation was acknowledged at least once, and that the system reported itself healthy.
 
     :param kinds: of the stream's operations, in its order; ``outcomes``: theirs
     :param info: experiment.json, with what was observed ``before`` and ``after``
@@ -38,7 +38,7 @@ def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: M
     }
     if doubts:
         return Check(NAME, Verdict.UNKNOWN, f"The run proves less than it seems to: {'. '.join(doubts)}.", evidence)
-    summary = "Operations of every kind were acknowledged, and the system called itself well before and after."
+    summary = "Operations of every kind were acknowledged, and the system reported itself healthy before and after."
     return Check(NAME, Verdict.VALID, summary, evidence)
 
 
@@ -52,5 +52,5 @@ def reported(observed: Mapping[str, Any]) -> list[str]:
     # An alarm is the cluster's: each member reports it.
     told += [reason for reason in observed.get("reasons", []) if not (alarms and "alarm:" in reason)]
     if not told and not observed["healthy"]:
-        told = ["the system was not well, and no reason was recorded"]
+        told = ["the system was not healthy, and no reason was recorded"]
     return told

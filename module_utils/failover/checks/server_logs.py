@@ -14,7 +14,7 @@ from ..results import LOGS_FOLDER, Experiment
 from ..shapes import Check, Event, LabError, Verdict
 
 NAME = "server logs"
-HOW = "A member that was ended or started has to say so in its own log, and with it the others of its system."
+HOW = "A member that was stopped or started has to say so in its own log, and so do the others of its system."
 
 
 def check_server_logs(experiment: Experiment, events: Iterable[Event]) -> Check | None:
@@ -35,12 +35,12 @@ def check_server_logs(experiment: Experiment, events: Iterable[Event]) -> Check 
         elif lines == 0:
             wrong[member] = f"{LOGS_FOLDER}/{member}.log is empty"
         elif member in ended and member not in spoke:
-            wrong[member] = f"nothing was understood of the {lines:,} lines of {LOGS_FOLDER}/{member}.log"
+            wrong[member] = f"nothing could be read from the {lines:,} lines of {LOGS_FOLDER}/{member}.log"
     if not wrong:
         return None
     summary = (
-        f"What the servers themselves say of their end, their start and their elections is not known: "
-        f"{'; '.join(wrong.values())}. Look at the log on the host: where it is written to, and with which times."
+        "What the servers themselves say of their stops, starts and elections is missing: "
+        f"{'; '.join(wrong.values())}. Check on the host where the log is written, and in which time zone."
     )
     return Check(NAME, Verdict.UNKNOWN, summary, {"members": wrong, "ended": sorted(ended)})
 

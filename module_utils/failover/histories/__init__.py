@@ -52,7 +52,7 @@ def load(path: str | Path, file_format: str | None = None) -> History:
         return etcd_operations.load((own, _text(own, _bytes(own)).splitlines()) for own in files)
     if file_format == edn_history.KV or start.startswith(("{:", "[", "(", ";", "#")):
         if start.startswith(('[{"', "[]", "[\n  {\n")):
-            raise LabError(f"{path} is JSON, and of none of the formats that are read ({', '.join(FORMATS)})")
+            raise LabError(f"{path} is JSON, but in none of the formats that can be read ({', '.join(FORMATS)})")
         return edn_history.load(path, text, file_format)
     if file_format == edn_history.REGISTER or jepsen_log.looks_so(start):
         return jepsen_log.load(path, text.splitlines())

@@ -17,7 +17,7 @@ def labs_own(given: Given) -> list[str]:
     if not unset and ALL_GROUP not in missing:
         return []
     return [
-        f"This is not an inventory of this lab: it has {', '.join(lacks)}. Begin from {EXAMPLE} for machines of your "
+        f"This is not an inventory of this lab: it has {', '.join(lacks)}. Start from {EXAMPLE} for machines of your "
         "own (copy it to inventory/ssh/hosts.yml, then -i inventory/ssh), or leave -i out for containers."
     ]
 
@@ -87,6 +87,6 @@ def _counts(given: Given) -> list[str]:
         if count and count % 2 == 0:
             lines.append(
                 f"The inventory's group {system} has {count} members: an even number tolerates no more failures than "
-                f"one member less. Use {some} hosts in the group {system}."
+                f"one member fewer. Use {some} hosts in the group {system}."
             )
     return lines

@@ -34,7 +34,7 @@ def _results(given: Given) -> list[str]:
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", resume) and (folder / resume / "plan.json").exists()
     ):
         lines.append(
-            f"resume: {results}/{resume} is no run to go on with, as it has no plan.json. Give the name of a folder in "
+            f"resume: {results}/{resume} cannot be resumed, as it has no plan.json. Give the name of a folder in "
             "results_dir, or leave resume out for a new run."
         )
     if not folder.is_absolute():

@@ -665,6 +665,15 @@ def _missed_fault(parts: _Parts, planted: Planted) -> None:
     planted.details = {"fault": "F1"}
 
 
+def _held_back_fault(parts: _Parts, planted: Planted) -> None:
+    """No majority would have been left without its target, as after a fault shortly before it."""
+    _missed_fault(parts, planted)
+    parts.faults[0]["keep_majority"] = True
+    parts.faults[0]["record"]["reason"] = (
+        "without etcd2 only 1 of 3 members would be left that count (etcd1 is recovering, as the leader sees it)"
+    )
+
+
 def _fault_on_follower(parts: _Parts, planted: Planted) -> None:
     parts.faults[0]["record"].update(role="follower", leader_before="etcd1")
     planted.details = {"fault": "F1"}
@@ -777,6 +786,7 @@ PLANTS: dict[str, _Defect] = {
     "reordered_rows": _Defect(_reordered_rows),
     "foreign_row": _Defect(_foreign_row),
     "missed_fault": _Defect(_missed_fault),
+    "held_back_fault": _Defect(_held_back_fault),
     "fault_on_follower": _Defect(_fault_on_follower),
     "fault_without_effect": _Defect(_fault_without_effect),
     "not_converged": _Defect(_not_converged),

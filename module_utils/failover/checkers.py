@@ -724,7 +724,10 @@ def check_fault(fault: dict[str, Any], experiment: Experiment) -> Check:
         return Check(name, Verdict.UNKNOWN, f"Nothing was recorded of the {told}.")
     evidence: dict[str, Any] = {fact: record.get(fact) for fact in _FAULT_FACTS}
     if not record.get("fired"):
-        return Check(name, Verdict.UNKNOWN, f"The {told} missed: {record.get('reason')}.", evidence)
+        missed = f"The {told} missed: {record.get('reason')}."
+        if fault.get("keep_majority"):
+            missed += " More iterations or fewer faults leave members more time to return between two of them."
+        return Check(name, Verdict.UNKNOWN, missed, evidence)
     try:
         events = [event for event in experiment.events() if event.data.get("fault") == fault["id"]]
     except LabError as error:

@@ -327,6 +327,7 @@ def test_another_seed_does_not_explain_the_history(plant: PlantIt, tmp_path: Pat
     ("name", "words"),
     [
         ("missed_fault", "missed"),
+        ("held_back_fault", "as the leader sees it). More iterations or fewer faults leave members more time"),
         ("fault_on_follower", "which was follower"),
         ("fault_without_effect", "later term"),
     ],

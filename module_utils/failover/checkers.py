@@ -167,7 +167,7 @@ def verify_experiment(folder: str | Path) -> list[Check]:
         ]
         checks.extend(check for check in told_of_events if check is not None)
     except LabError as error:
-        checks.append(Check("events", Verdict.UNKNOWN, f"What happened beside the operations is not known: {error}"))
+        checks.append(Check("events", Verdict.UNKNOWN, f"What happened besides the operations is unknown: {error}"))
     return checks
 
 
@@ -287,14 +287,14 @@ def check_history(recorded: Recorded, experiment: Experiment) -> Check:
     backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
     found("backwards", "operations that end before they begin", backwards.tolist(), wrong)
     no_word = [outcome for outcome in table["outcome"].unique().to_pylist() if outcome not in _OUTCOMES]
-    found("outcomes_unknown_to_the_lab", "outcomes that the lab has no such word for", no_word, wrong)
+    found("outcomes_unknown_to_the_lab", "outcomes that the lab does not know", no_word, wrong)
 
     stated = experiment.info["workload"].get("digest")
     if stated is not None and stated != digest:
         evidence["digest_of_the_client"] = stated
         wrong.append(f"the client ran another stream, its digest is {stated}")
     if recorded.meta["origin_wall_ns"] != experiment.info["origin_wall_ns"]:
-        wrong.append("the history has another origin than the experiment, so it is of another run")
+        wrong.append("the history has another origin than the experiment, so it belongs to another run")
     cut = recorded.meta.get("cut")
     if cut:
         evidence["cut"] = cut
@@ -500,8 +500,8 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState, lenient:
     return Check(
         name,
         _verdict_of(evidence["by_class"]),
-        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be; wrong are {classes}: "
-        f"{_names(wrong)}.",
+        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be; wrong: {classes} "
+        f"({_names(wrong)}).",
         evidence,
     )
 
@@ -588,7 +588,7 @@ def check_unknown_writes(dumps: Iterable[Dump], recorded: Recorded, expected: Ex
             },
         ),
     }
-    summary = f"Writes whose outcome the client did not learn: {len(word_of):,}; by the data {told}."
+    summary = f"Writes whose outcome the client did not learn: {len(word_of):,}; according to the data, {told}."
     return Check("unknown writes", Verdict.VALID, summary, evidence)
 
 
@@ -624,7 +624,7 @@ def check_members_equal(dumps: dict[str, Dump], recorded: Recorded, members: lis
         return Check(name, Verdict.INVALID, summary, evidence)
     if missing:
         evidence["without_a_dump"] = missing
-        return Check(name, Verdict.UNKNOWN, f"The keys of {_listing(missing)} are not there to compare.", evidence)
+        return Check(name, Verdict.UNKNOWN, f"The keys of {_listing(missing)} are missing, and not compared.", evidence)
     summary = f"{_listing(members)} have the same {len(everything[0]):,} keys with the same values and revisions."
     return Check(name, Verdict.VALID, summary, evidence)
 
@@ -785,7 +785,7 @@ def _doubts_of_aim(fault: dict[str, Any], record: dict[str, Any]) -> list[str]:
     wanted = role_of(fault["target"])
     if wanted is not None:
         if role != wanted:
-            doubts.append(f"it hit {member}, which was {role or 'of no known role'} then")
+            doubts.append(f"it hit {member}, which was {role or 'of unknown role'} then")
     elif member != fault["target"]:
         doubts.append(f"it hit {member}")
     if fault["target"] == "leader" and record.get("leader_before") != member:
@@ -803,12 +803,12 @@ def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: in
     """
     doubts = []
     if record.get("inject_error"):
-        doubts.append(f"whether it was done is not certain: {record['inject_error']}")
+        doubts.append(f"it is not certain that it was done: {record['inject_error']}")
     ends = ACTIONS[fault["action"]].ends_process
     if ends and record.get("process_gone_wall_ns") is None:
         doubts.append(f"the process on {record.get('member')} was not seen to end")
     if fault["action"] == "pause" and not record.get("processes"):
-        doubts.append(f"no process on {record.get('member')} was seen to stand still")
+        doubts.append(f"no process on {record.get('member')} was seen to stop")
     if fault["action"] in MEASURED_BY_KERNEL and not record.get("effect"):
         doubts.append(f"the kernel of {record.get('member')} was not seen to do it")
     by = record.get("healed_by")

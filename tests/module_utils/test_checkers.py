@@ -394,7 +394,7 @@ def test_a_fault_without_events_is_not_proven(
         ("leader", None, "Nothing was recorded"),
         ("leader", {"index_hit": 100}, "struck at operation 100"),
         ("leader", {"process_gone_wall_ns": None}, "not seen to end"),
-        ("leader", {"inject_error": "systemctl stop did not end"}, "not certain: systemctl stop did not end"),
+        ("leader", {"inject_error": "systemctl stop did not end"}, "it was done: systemctl stop did not end"),
         ("leader", {"healed_wall_ns": 5, "healed_by": "dead man's switch"}, "healed before the workload ended"),
         ("follower", {}, "which was leader"),
         ("etcd1", {}, "it hit etcd2"),

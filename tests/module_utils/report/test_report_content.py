@@ -94,12 +94,12 @@ def test_an_invalid_run_says_what_failed_first(invalid_run: Path) -> None:
 def test_an_unknown_run_does_not_claim_to_be_valid() -> None:
     checks = [
         {"experiment": "E1-etcd", "verdict": "valid", "summary": "All right."},
-        {"experiment": "E2-etcd", "verdict": "unknown", "summary": "The keys of etcd3 are not there to compare."},
+        {"experiment": "E2-etcd", "verdict": "unknown", "summary": "The keys of etcd3 are missing, and not compared."},
     ]
     said = "".join(str(piece["text"]) for piece in verdict_sentence("unknown", checks, []))
     assert said == (
         "Unknown: no check failed, but 1 of 2 checks could not be decided; in E2-etcd: "
-        "The keys of etcd3 are not there to compare."
+        "The keys of etcd3 are missing, and not compared."
     )
 
 

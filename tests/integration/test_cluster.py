@@ -31,7 +31,9 @@ def test_only_the_hosts_that_the_experiment_needs_are_made(group: RealLab) -> No
 def test_second_up_changes_nothing(group: RealLab) -> None:
     ended = group.play("up", callback="default")
     assert ended.status == 0, ended.output
-    assert ended.changed() == dict.fromkeys((*GROUP, "client1", "localhost"), 0)
+    # Hosts that are left out are in the recap, too: a limit that leaves out others is looked at for each.
+    assert ended.changed() == dict.fromkeys(ended.changed(), 0)
+    assert {*GROUP, "client1", "localhost"} <= ended.changed().keys()
 
 
 def test_no_acknowledged_write_is_lost_when_the_primary_is_stopped(group: RealLab) -> None:

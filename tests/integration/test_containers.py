@@ -95,7 +95,9 @@ def test_every_host_is_a_container_of_its_own(lab: RealLab) -> None:
 def test_second_up_changes_nothing(lab: RealLab) -> None:
     ended = lab.play("up", callback="default")
     assert ended.status == 0, ended.output
-    assert ended.changed() == dict.fromkeys((*MEMBERS, "client1", "localhost"), 0)
+    # Hosts that are left out are in the recap, too: a limit that leaves out others is looked at for each.
+    assert ended.changed() == dict.fromkeys(ended.changed(), 0)
+    assert {*MEMBERS, "client1", "localhost"} <= ended.changed().keys()
 
 
 def test_run_ends_valid_and_says_where_the_report_is(run: Ended, folder: Path) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,15 @@ ITERATIONS, SEED = 500, 11
 
 
 @pytest.fixture(scope="module")
-def reached(machines: RealLab, tmp_path_factory: pytest.TempPathFactory) -> RealLab:
+def reached(machines: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """The machines as a user of inventory/ssh has them: addresses, a key, and no word of containers."""
     groups = {"etcd": ETCD, "mysql": ("mysql1",), "load_generators": ("client1",)}
-    return by_ssh(machines, tmp_path_factory.mktemp("inventory"), "machines", groups)
+    lab = by_ssh(machines, tmp_path_factory.mktemp("inventory"), "machines", groups)
+    yield lab
+    # Other tests have the machines next, as whoever owns them would.
+    ended = lab.play("down")
+    assert ended.status == 0, ended.output
+    assert lab.on("mysql1", "ls", "-A", "/var/lib/mysql") == ""
 
 
 def test_host_without_sudo_is_named(reached: RealLab) -> None:

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from printed import KINDS, Printed, print_report
+from printed import KINDS, Content, Printed, leave_out_pictures, printed_once
 
 
 @pytest.fixture(scope="session", params=list(KINDS))
 def printed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Printed:
-    return print_report(request.param, tmp_path_factory.mktemp("results"))
+    return printed_once(request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Printed:
+    return printed_once("single", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def repeated(tmp_path_factory: pytest.TempPathFactory) -> Printed:
+    return printed_once("repeated", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def invalid(tmp_path_factory: pytest.TempPathFactory) -> Printed:
+    return printed_once("invalid", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def valid_content(single: Printed) -> Content:
+    return single.built()
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_out_pictures(monkeypatch)

@@ -29,25 +29,10 @@ from failover.report.wording import milliseconds
 from failover.results import load_run
 from failover.shapes import HistoryRow, LabError
 from planted import MS, PLANTS, make_run
+from printed import Content, Printed
 from verified import verified_run
 
-Content = tuple[dict[str, Any], dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def valid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return verified_run(tmp_path_factory.mktemp("results") / "run-valid")
-
-
-@pytest.fixture(scope="module")
-def invalid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results") / "run-invalid"
-    return verified_run(folder, iterations=800, experiments=["E2-etcd"], plant="lost_key")
-
-
-@pytest.fixture(scope="module")
-def valid_content(valid_run: Path) -> Content:
-    return build(load_run(valid_run), lambda _: None)
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 def sentence(content: dict[str, Any]) -> str:
@@ -84,8 +69,8 @@ def test_every_link_of_the_sentence_leads_to_evidence(valid_content: Content) ->
     assert links == ["#checks", "#outcomes", "#keys", "#e3-outage1"]
 
 
-def test_an_invalid_run_says_what_failed_first(invalid_run: Path) -> None:
-    content, _ = content_of(invalid_run)
+def test_an_invalid_run_says_what_failed_first(invalid: Printed) -> None:
+    content, _ = invalid.built()
     assert sentence(content).startswith("Invalid: ")
     assert "checks failed; in E2-etcd: etcd1 has" in sentence(content)
     assert [check["verdict"] for check in content["verdict"]["open"]] == ["invalid"] * len(content["verdict"]["open"])
@@ -293,9 +278,9 @@ def test_damaged_events_count_as_missing_and_are_told(
     assert whole["notes"] == []
 
 
-def test_numbers_are_those_of_the_history(valid_run: Path, valid_content: Content) -> None:
+def test_numbers_are_those_of_the_history(single: Printed, valid_content: Content) -> None:
     for experiment in valid_content[0]["experiments"]:
-        _, table = read_parquet(valid_run / experiment["name"] / "history.parquet")
+        _, table = read_parquet(single.folder / experiment["name"] / "history.parquet")
         rows = table.to_pylist()
         latencies = sorted((row["complete_ns"] - row["invoke_ns"]) / 1e6 for row in rows)
         summary = experiment["latency"]["all"]
@@ -315,14 +300,14 @@ def test_numbers_are_those_of_the_history(valid_run: Path, valid_content: Conten
         assert sum(experiment["endpoints"].values()) == 2000
 
 
-def test_files_are_named_with_their_hashes(valid_run: Path, valid_content: Content) -> None:
+def test_files_are_named_with_their_hashes(single: Printed, valid_content: Content) -> None:
     judged = valid_content[0]["judged"]
     for file in judged["files"]:
-        data = (valid_run / file["path"]).read_bytes()
+        data = (single.folder / file["path"]).read_bytes()
         assert file["sha256"] == hashlib.sha256(data).hexdigest()
         assert file["bytes"] == len(data)
         assert file["state"] == (None if file["path"] == "verdict.json" else "judged")
-    there = {str(path.relative_to(valid_run)) for path in valid_run.rglob("*") if path.is_file()}
+    there = {str(path.relative_to(single.folder)) for path in single.folder.rglob("*") if path.is_file()}
     assert {file["path"] for file in judged["files"]} == {name for name in there if not name.startswith("report.")}
 
 
@@ -351,7 +336,7 @@ def test_a_member_without_a_dump_is_told_as_not_recorded(tmp_path: Path) -> None
     assert (members[2]["name"], members[2]["keys"], members[2]["digest"]) == ("etcd3", None, None)
 
 
-def test_convergence_is_the_lag_behind_the_most_advanced_member(valid_run: Path, tmp_path: Path) -> None:
+def test_convergence_is_the_lag_behind_the_most_advanced_member(tmp_path: Path) -> None:
     path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"])
     file = path / "E2-etcd" / "experiment.json"
     info = json.loads(file.read_text())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,20 +16,9 @@ from failover.report.render import TEMPLATES
 from failover.report.repetition import repeated
 from failover.report.wording import milliseconds
 from failover.results import load_run
+from printed import Content
 from test_report_repetition import fault
 from verified import verified_run
-
-Content = tuple[dict[str, Any], dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def valid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return verified_run(tmp_path_factory.mktemp("results") / "run-valid")
-
-
-@pytest.fixture(scope="module")
-def valid_content(valid_run: Path) -> Content:
-    return build(load_run(valid_run), lambda _: None)
 
 
 def text_of(svg: str) -> str:

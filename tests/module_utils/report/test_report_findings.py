@@ -16,6 +16,8 @@ from failover.results import load_run
 from planted import Planted, make_run
 from verified import verified_run
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 def told(path: Path, plant: str, **options: Any) -> tuple[Planted, list[dict[str, Any]], str]:
     """Plant a defect; return it, the cards and the page."""

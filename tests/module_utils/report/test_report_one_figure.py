@@ -28,6 +28,7 @@ from failover.report.content import build
 from failover.report.render import render_html
 from failover.results import load_run
 from planted import MS, make_run
+from printed import leave_out_pictures
 
 STOPPED = "E2-etcd"
 NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
@@ -107,8 +108,10 @@ def report_of(path: Path, change: Callable[[dict[str, Any]], None] | None = None
         (path / STOPPED / "experiment.json").write_text(json.dumps(info))
     for experiment in load_run(path, need_verdicts=False).experiments:
         verify(path, experiment.name)
-    content, drawings = build(load_run(path), lambda _: None)
-    text = page_text(render_html(content, drawings))
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_pictures(patched)
+        content, drawings = build(load_run(path), lambda _: None)
+        text = page_text(render_html(content, drawings))
     return Report(path, content, "\n".join([text, *(entry.replace("\n", " ") for entry in strings(content))]))
 
 

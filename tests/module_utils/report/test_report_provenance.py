@@ -14,6 +14,8 @@ from failover.report.render import render_html
 from failover.results import load_run
 from verified import verified_run
 
+pytestmark = pytest.mark.usefixtures("without_fonts")
+
 
 def told(run: Path) -> tuple[dict[str, Any], str, str]:
     """Return the content, the cover's sentence and the page."""

@@ -13,63 +13,30 @@ from typing import Any
 import pytest
 from failover.history_parquet import read_parquet, write_parquet
 from failover.report import HTML_FILE, JSON_FILE, PDF_FILE, render, write_report
-from failover.report.content import build
+from failover.report import content as report_content
 from failover.results import load_run
 from failover.shapes import LabError
 from fontTools.ttLib import TTFont
+from printed import Content, Printed, Quiet
 from pypdf import PdfReader
 from verified import verified_run
 
-Content = tuple[dict[str, Any], dict[str, str]]
-
 
 @pytest.fixture(scope="module")
-def valid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return verified_run(tmp_path_factory.mktemp("results") / "run-valid")
-
-
-@pytest.fixture(scope="module")
-def invalid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results") / "run-invalid"
-    return verified_run(folder, iterations=800, experiments=["E2-etcd"], plant="lost_key")
-
-
-@pytest.fixture(scope="module")
-def valid_content(valid_run: Path) -> Content:
-    return build(load_run(valid_run), lambda _: None)
-
-
-class Quiet:
-    """Progress that nobody sees."""
-
-    def expect(self, total: int) -> None:
-        self.total = total
-
-    def __call__(self, what: str) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def reported(valid_run: Path) -> Path:
-    assert write_report(valid_run, Quiet())[0] == valid_run / PDF_FILE
-    return valid_run
-
-
-@pytest.fixture(scope="module")
-def pdf_text(reported: Path) -> str:
+def pdf_text(single: Printed) -> str:
     """The PDF's text, in one line."""
-    pages = PdfReader(reported / PDF_FILE).pages
+    pages = PdfReader(single.pdf).pages
     return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
 
 
 @pytest.fixture(scope="module")
-def page(reported: Path) -> str:
-    return (reported / HTML_FILE).read_text(encoding="utf-8")
+def page(single: Printed) -> str:
+    return single.html.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def numbers(reported: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((reported / JSON_FILE).read_text(encoding="utf-8"))
+def numbers(single: Printed) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((single.folder / JSON_FILE).read_text(encoding="utf-8"))
     return found
 
 
@@ -77,7 +44,7 @@ def test_pdf_has_the_verdict_the_run_and_its_figures(pdf_text: str, numbers: dic
     fault = numbers["experiments"][2]["faults"][0]
     for words in (
         "Valid:",
-        "run-valid",
+        "run-single",
         "no operation was acknowledged for",
         "* longest time without an acknowledged (ok) operation",
         "Tinted: none acknowledged (ok).",
@@ -107,8 +74,8 @@ def test_pdf_shows_the_percentiles(pdf_text: str, numbers: dict[str, Any]) -> No
             assert row in pdf_text
 
 
-def test_pdf_embeds_its_fonts_and_has_outline_and_numbers(reported: Path) -> None:
-    reader = PdfReader(reported / PDF_FILE)
+def test_pdf_embeds_its_fonts_and_has_outline_and_numbers(single: Printed) -> None:
+    reader = PdfReader(single.pdf)
     fonts = {
         str(font.get_object()["/BaseFont"]).split("+")[1]
         for sheet in reader.pages
@@ -117,15 +84,15 @@ def test_pdf_embeds_its_fonts_and_has_outline_and_numbers(reported: Path) -> Non
     assert {"Lab-Serif", "Lab-Serif-Bold", "Lab-Sans", "Lab-Sans-Bold", "Lab-Mono"} <= fonts
     assert all(font.startswith("Lab-") for font in fonts), fonts
     title, sections = reader.outline
-    assert title.title == "run-valid"
+    assert title.title == "run-single"
     assert len([section for section in sections if not isinstance(section, list)]) == 10
     assert f"2 / {len(reader.pages)}" in reader.pages[1].extract_text()
     assert all(float(sheet.mediabox.width) == pytest.approx(595.3, abs=0.5) for sheet in reader.pages)
 
 
-def test_bold_text_is_set_in_the_bold_font(reported: Path) -> None:
+def test_bold_text_is_set_in_the_bold_font(single: Printed) -> None:
     weights = {}
-    for sheet in PdfReader(reported / PDF_FILE).pages:
+    for sheet in PdfReader(single.pdf).pages:
         for font in sheet["/Resources"]["/Font"].values():
             descendant = font.get_object()["/DescendantFonts"][0].get_object()
             data = descendant["/FontDescriptor"].get_object()["/FontFile2"].get_object().get_data()
@@ -162,23 +129,25 @@ def test_json_names_its_schema_and_has_all_numbers(numbers: dict[str, Any], vali
     assert {key: value for key, value in numbers.items() if key != "pdf_pages"} == valid_content[0]
 
 
-def test_the_same_folder_gives_the_same_report(reported: Path) -> None:
-    before = {name: (reported / name).read_bytes() for name in (HTML_FILE, JSON_FILE, PDF_FILE)}
-    write_report(reported, Quiet())
-    for name, data in before.items():
-        assert (reported / name).read_bytes() == data, name
+def test_the_same_folder_gives_the_same_report(invalid: Printed, tmp_path: Path) -> None:
+    folder = shutil.copytree(invalid.folder, tmp_path / invalid.folder.name)
+    write_report(folder, Quiet())
+    for name in (HTML_FILE, JSON_FILE, PDF_FILE):
+        assert (folder / name).read_bytes() == (invalid.folder / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_full_disk_is_said_and_leaves_no_report_of_other_files(
-    reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    single: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever finds a report in a folder takes it for the report of that folder, whatever happened in between."""
-    folder = shutil.copytree(reported, tmp_path / "run-full")
+    folder = shutil.copytree(single.folder, tmp_path / "run-full")
 
     def full(page: str, path: Path) -> int:
         path.write_bytes(b"%PDF-half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(report_content, "build", lambda run, step: single.built())
     monkeypatch.setattr(render, "render_pdf", full)
     with pytest.raises(LabError, match="No space left on device; check the space"):
         write_report(folder, Quiet())
@@ -186,10 +155,9 @@ def test_a_full_disk_is_said_and_leaves_no_report_of_other_files(
     assert not list(folder.glob(".*"))
 
 
-def test_an_invalid_run_shows_what_failed_first_and_key_by_key(invalid_run: Path) -> None:
-    content, drawings = build(load_run(invalid_run), lambda _: None)
-    page = render.render_html(content, drawings)
-    key = content["verdict"]["open"][0]["evidence"]["wrong"]["listed"][0]["key"]
+def test_an_invalid_run_shows_what_failed_first_and_key_by_key(invalid: Printed) -> None:
+    page = invalid.html.read_text(encoding="utf-8")
+    key = invalid.built()[0]["verdict"]["open"][0]["evidence"]["wrong"]["listed"][0]["key"]
     assert page.index('<section id="open">') < page.index('<section id="notebook">')
     section = page[page.index('id="open"') : page.index('id="notebook"')]
     assert section.count(key) >= 3  # once for every member
@@ -217,6 +185,7 @@ def test_what_is_acknowledged_is_not_called_completed(page: str) -> None:
         assert wrong not in words
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_service_that_did_not_come_back_is_not_told_as_if_it_had(valid_content: Content) -> None:
     content, drawings = valid_content
     fault = content["experiments"][2]["faults"][0]
@@ -235,6 +204,7 @@ def test_a_service_that_did_not_come_back_is_not_told_as_if_it_had(valid_content
     assert "≥" not in text_of(render.render_html(content, drawings))
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_longer_gap_than_that_of_the_fault_is_named_beside_it(valid_content: Content) -> None:
     content, drawings = valid_content
     worse = {**content["experiments"][2], "gap": {"start_s": 1.0, "end_s": 2.0, "duration_ms": 1000.0, "ended": True}}
@@ -243,23 +213,24 @@ def test_a_longer_gap_than_that_of_the_fault_is_named_beside_it(valid_content: C
     assert "is another one" not in text_of(render.render_html(content, drawings))
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("name", ["E1-etcd", "E2-etcd"])
 def test_a_history_without_rows_gives_a_report_that_says_so(tmp_path: Path, name: str) -> None:
     path = verified_run(tmp_path / "run", iterations=400, experiments=[name])
     history = path / name / "history.parquet"
     write_parquet(history, read_parquet(history)[0], [])
-    write_report(path, Quiet())
-    words = text_of((path / HTML_FILE).read_text(encoding="utf-8"))
+    page = render.render_html(*report_content.build(load_run(path), lambda _: None))
+    words = text_of(page)
     assert f"{name}: no operation was recorded: its history is empty." in words
     assert "no operation was recorded." in words
     assert ("No operation was recorded, so there is no outage to show." in words) is (name == "E2-etcd")
     cover = words[words.index("keys at the end, by member") : words.index("* longest time")]
     assert "not recorded" not in cover
     assert cover.count("\N{EN DASH}") == 6
-    page = (path / HTML_FILE).read_text(encoding="utf-8")
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'\bid="([^"]+)"', page))
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_is_damaged_is_told_on_the_cover(valid_content: Content) -> None:
     content, drawings = valid_content
     first, *others = content["experiments"]
@@ -269,6 +240,7 @@ def test_what_is_damaged_is_told_on_the_cover(valid_content: Content) -> None:
     assert 'class="note"' not in render.render_html(content, drawings)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_with_another_load_only_times_and_rates_are_not_comparable(valid_content: Content) -> None:
     content, drawings = valid_content
     table = {**content["notebook"], "same_stream": True, "reasons": ["this run has 4 clients, the notebook one"]}
@@ -277,6 +249,7 @@ def test_with_another_load_only_times_and_rates_are_not_comparable(valid_content
     assert "The rows are not comparable" not in words
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_text_of_a_run_cannot_become_markup(valid_content: Content) -> None:
     content, drawings = valid_content
     hostile = {**content, "run": {**content["run"], "lab_name": "<script>alert(1)</script>"}}
@@ -325,10 +298,8 @@ def test_times_are_printed_in_utc() -> None:
     assert render.moment(None) == "not recorded"
 
 
-def test_a_repeated_run_is_told_in_the_page(tmp_path: Path) -> None:
-    path = verified_run(tmp_path / "run", iterations=800, experiments=["E2-etcd"], repeats=2)
-    content, drawings = build(load_run(path), lambda _: None)
-    page = render.render_html(content, drawings)
+def test_a_repeated_run_is_told_in_the_page(repeated: Printed) -> None:
+    page = repeated.html.read_text(encoding="utf-8")
     assert "E2-etcd, F1: stop of the leader, 2 repeats" in page
     # Of fewer than six repeats nothing is said of intervals, not even that there are none.
     assert "95 %" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)

@@ -44,7 +44,7 @@ def test_headings_never_skip_a_level(printed: Printed) -> None:
     levels = [int(node["/S"][2:]) for node in tree(printed) if re.fullmatch(r"/H\d", node["/S"])]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert levels.count(2) > 10
+    assert levels.count(2) >= 10
     assert all(after <= before + 1 for before, after in pairwise(levels)), levels
 
 

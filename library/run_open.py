@@ -30,6 +30,10 @@ options:
     description: Whether the run was begun before.
     type: bool
     default: false
+  checkout:
+    description: The lab's own folder. Which commit it is of is recorded where it is a git checkout.
+    type: path
+    required: true
   experiments:
     description: The experiments as M(experiment_plan_info) resolved them.
     type: list
@@ -66,6 +70,7 @@ EXAMPLES = r"""
   run_open:
     folder: results/20261123T045000Z-seed7
     resume: true
+    checkout: "{{ playbook_dir }}/.."
     experiments: "{{ plan.experiments }}"
     iterations: 3000
     seed: 7
@@ -94,12 +99,21 @@ pending:
   type: list
   elements: str
   sample: [E3-mysql]
+checkout:
+  description:
+    - The C(commit) that the run was begun with, whether files differed from it (C(dirty)), and where it can be cloned
+      from (C(origin), none where its address carries credentials).
+    - None where the lab is no git checkout.
+  returned: success
+  type: dict
+  sample: {"commit": "8f95194d3b0c5a5b1f0d0c1e2a3b4c5d6e7f8091", "dirty": false, "origin": null}
 """
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.failover.checkout import describe_checkout
 from ansible.module_utils.failover.plan import normal_repeats
 from ansible.module_utils.failover.run_record import SETTINGS, open_run
 from ansible.module_utils.failover.shapes import LabError
@@ -111,6 +125,7 @@ def main() -> None:
         argument_spec={
             "folder": {"type": "path", "required": True},
             "resume": {"type": "bool", "default": False},
+            "checkout": {"type": "path", "required": True},
             "experiments": {"type": "list", "elements": "dict", "required": True},
             "iterations": {"type": "int", "required": True},
             "seed": {"type": "int", "required": True},
@@ -126,7 +141,10 @@ def main() -> None:
         opened = open_run(
             Path(wanted["folder"]),
             {name: wanted[name] for name in (*SETTINGS, "experiments")}
-            | {"repeats": normal_repeats(wanted["repeats"])},
+            | {
+                "repeats": normal_repeats(wanted["repeats"]),
+                "checkout": describe_checkout(Path(wanted["checkout"])),
+            },
             now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             resume=wanted["resume"],
             dry_run=module.check_mode,

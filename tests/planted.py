@@ -940,6 +940,11 @@ def _run_json(
             "ansible-core": "2.19.14",
             "failover-lab": "0.1.0",
         },
+        "checkout": {
+            "commit": "8f95194d3b0c5a5b1f0d0c1e2a3b4c5d6e7f8091",
+            "dirty": False,
+            "origin": "https://git.example.org/teams/databases/failover-lab.git",
+        },
         "controller": {
             **hardware,
             "os": "Debian GNU/Linux 12 (bookworm)",

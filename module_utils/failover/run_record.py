@@ -25,11 +25,13 @@ SETTINGS = ("iterations", "seed", "clients", "rate", "repeats", "sole_server_hea
 def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, dry_run: bool = False) -> dict[str, Any]:
     """Make a run's folder with its plan, or take up the one that is there.
 
-    :param plan: SETTINGS, and ``experiments`` as the plan resolved them
+    :param plan: SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
+        :func:`.checkout.describe_checkout`)
     :param now: ISO 8601, UTC
     :param resume: whether the run was begun before
     :param dry_run: change nothing
-    :returns: ``started_at``, ``resumed_at`` (list), ``pending`` (names of the experiments that are still to be run)
+    :returns: ``started_at``, ``resumed_at`` (list), ``pending`` (names of the experiments that are still to be run),
+        ``checkout`` (None where it is no git checkout)
 
     Raises :class:`LabError` where the run that is there is another one, or the disk does not take the plan.
     """
@@ -37,6 +39,7 @@ def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, d
     if resume:
         record = _read(folder, plan)
         record["resumed_at"] = [*record["resumed_at"], now]
+        record["checkout"] = _same_checkout(record.get("checkout"), plan["checkout"])
         pending = [name for name in names if not (folder / name / EXPERIMENT_FILE).is_file()]
     else:
         record = {"schema_version": SCHEMA_VERSION, **plan, "started_at": now, "resumed_at": []}
@@ -53,7 +56,15 @@ def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, d
                 "rights and the space, or give another results_dir"
             ) from error
         write_json_atomic(folder / PLAN_FILE, record)
-    return {"started_at": record["started_at"], "resumed_at": record["resumed_at"], "pending": pending}
+    return {name: record[name] for name in ("started_at", "resumed_at", "checkout")} | {"pending": pending}
+
+
+def _same_checkout(begun: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the checkout that a run was begun with; where it goes on with another, that commit is not all of it."""
+    if begun is None:
+        return None
+    same = now is not None and now["commit"] == begun["commit"]
+    return {**begun, "dirty": begun["dirty"] or not same or bool(now and now["dirty"])}
 
 
 def _option(name: str, value: Any) -> str:

@@ -154,7 +154,8 @@ class Check:
 
 
 # Top-level keys of run.json. ``hosts`` maps inventory_hostname to its facts (os, kernel, cpu, cores, memory_mb,
-# python, system, versions); ``settings`` maps a system to its effective server settings.
+# python, system, versions); ``settings`` maps a system to its effective server settings. Since it is recorded,
+# ``checkout`` stands there, too: {"commit", "dirty", "origin": address or null}, null where it is no git checkout.
 RUN_KEYS = (
     "schema_version",
     "run_id",

@@ -16,6 +16,7 @@ RunModule = Callable[..., dict[str, Any]]
 def params(tmp_path: Path) -> dict[str, Any]:
     return {
         "folder": str(tmp_path / "run"),
+        "checkout": str(tmp_path),
         "experiments": [{"name": "E3-etcd", "faults": [{"id": "F1", "at_index": 240}]}],
         "iterations": 2000,
         "seed": 7,
@@ -29,6 +30,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
 def test_a_run_is_opened_and_gone_on_with(run_module: RunModule, params: dict[str, Any], tmp_path: Path) -> None:
     opened = run_module("run_open", params)
     assert (opened["rc"], opened["changed"], opened["pending"], opened["resumed_at"]) == (0, True, ["E3-etcd"], [])
+    assert opened["checkout"] is None  # this folder is no checkout
     # Text, as -e gives it, is the same number.
     again = run_module("run_open", params | {"resume": True, "repeats": {"etcd": "10"}})
     assert (again["started_at"], len(again["resumed_at"])) == (opened["started_at"], 1)

@@ -41,7 +41,7 @@ def complaint(run_dir: Path) -> str:
 def test_a_whole_run(run_dir: Path) -> None:
     run = load_run(run_dir)
     assert [experiment.name for experiment in run.experiments] == list(DEFAULT_EXPERIMENTS)
-    assert set(run.info) == set(RUN_KEYS)
+    assert set(run.info) == {*RUN_KEYS, "checkout"}
     assert run.verdict is not None
     assert run.verdict["verdict"] == "valid"
     etcd = run.experiments[0]

@@ -19,6 +19,7 @@ PLAN: dict[str, Any] = {
     "rate": 0.0,
     "repeats": 10,
     "sole_server_heal": "3s",
+    "checkout": {"commit": "8f95194", "dirty": False, "origin": None},
     "experiments": [{"name": "E2-etcd", "faults": []}, {"name": "E3-etcd", "faults": [{"id": "F1@1"}]}],
 }
 BEGAN, LATER = "2026-11-23T04:50:00Z", "2026-11-23T05:50:00Z"
@@ -32,7 +33,12 @@ def finish(folder: Path, name: str) -> None:
 def test_a_new_run_has_everything_before_it(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "run"
     opened = open_run(folder, PLAN, now=BEGAN, resume=False)
-    assert opened == {"started_at": BEGAN, "resumed_at": [], "pending": ["E2-etcd", "E3-etcd"]}
+    assert opened == {
+        "started_at": BEGAN,
+        "resumed_at": [],
+        "checkout": PLAN["checkout"],
+        "pending": ["E2-etcd", "E3-etcd"],
+    }
     plan = json.loads((folder / "plan.json").read_text())
     assert {name: plan[name] for name in PLAN} == PLAN
 
@@ -43,12 +49,39 @@ def test_what_is_finished_stays_and_the_rest_begins_anew(tmp_path: Path) -> None
     (tmp_path / "E3-etcd" / "nodes").mkdir(parents=True)
     (tmp_path / "E3-etcd" / "history.jsonl").write_text("half of it")
     opened = open_run(tmp_path, PLAN, now=LATER, resume=True)
-    assert opened == {"started_at": BEGAN, "resumed_at": [LATER], "pending": ["E3-etcd"]}
+    assert (opened["started_at"], opened["resumed_at"], opened["pending"]) == (BEGAN, [LATER], ["E3-etcd"])
     assert (tmp_path / "E2-etcd" / "experiment.json").exists()
     assert not (tmp_path / "E3-etcd").exists()
     finish(tmp_path, "E3-etcd")
     opened = open_run(tmp_path, PLAN, now="then", resume=True)
-    assert opened == {"started_at": BEGAN, "resumed_at": [LATER, "then"], "pending": []}
+    assert (opened["started_at"], opened["resumed_at"], opened["pending"]) == (BEGAN, [LATER, "then"], [])
+
+
+@pytest.mark.parametrize(
+    ("now", "dirty"),
+    [
+        ({"commit": "8f95194", "dirty": False, "origin": None}, False),
+        ({"commit": "8f95194", "dirty": True, "origin": None}, True),
+        ({"commit": "d4f16eb", "dirty": False, "origin": None}, True),
+        (None, True),
+    ],
+)
+def test_a_run_that_goes_on_with_another_commit_is_not_of_the_first_alone(
+    tmp_path: Path, now: dict[str, Any] | None, dirty: bool
+) -> None:
+    open_run(tmp_path, PLAN, now=BEGAN, resume=False)
+    resumed = open_run(tmp_path, PLAN | {"checkout": now}, now=LATER, resume=True)
+    assert resumed["checkout"] == {"commit": "8f95194", "dirty": dirty, "origin": None}
+    # What was found once stays.
+    assert open_run(tmp_path, PLAN, now="then", resume=True)["checkout"] == resumed["checkout"]
+
+
+def test_a_run_begun_before_commits_were_recorded_goes_on_without(tmp_path: Path) -> None:
+    open_run(tmp_path, PLAN, now=BEGAN, resume=False)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    del plan["checkout"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert open_run(tmp_path, PLAN, now=LATER, resume=True)["checkout"] is None
 
 
 def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:

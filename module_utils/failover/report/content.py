@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -55,6 +56,9 @@ MOST_NOT_OK_SHOWN = 400
 MOST_OUTAGES_IN_FULL = 3
 # Elections without a fault that are told one by one on the cover; report.json has all.
 MOST_ELECTIONS_TOLD = 3
+
+# The folder into which the commands to reproduce clone the lab.
+CLONE = "failover-lab"
 
 # Versions that the cover shows, as far as they are recorded, whatever the case of their letters; the appendix has all.
 COVER_VERSIONS = (
@@ -558,7 +562,7 @@ def _verdict(
         "recomputed": worst([Verdict(check["verdict"]) for check in checks]).value,
         "sentence": verdict_sentence(run.verdict["verdict"], checks, experiments)
         if judged["matches"]
-        else headline(judged),
+        else headline(run, judged),
         "checks": len(checks),
         "counts": counts,
         "open": open_checks,
@@ -773,6 +777,8 @@ def _reproduce(run: Run) -> dict[str, Any]:
     folder = f"results/{info['run_id']}"
     options.append(experiments_option(info["experiments"]))
     return {
+        "checkout": info.get("checkout"),
+        "clone": _clone(info.get("checkout")),
         "run": command("./scripts/lab run", *options),
         "stream": f"./scripts/simulate --iterations {info['iterations']} --seed {info['seed']}",
         "report": command("./scripts/report", folder),
@@ -780,6 +786,19 @@ def _reproduce(run: Run) -> dict[str, Any]:
             command("./scripts/check_history", f"{folder}/{name}/{HISTORY_FILE}") for name in info["experiments"]
         ],
     }
+
+
+def _clone(checkout: Mapping[str, Any] | None) -> str | None:
+    """Give the commands that fetch the lab as it was; None where its commit was not recorded.
+
+    :param checkout: as run.json has it; folders of earlier versions have none
+    """
+    if checkout is None:
+        return None
+    wanted = f"git checkout {checkout['commit']}"
+    if checkout["origin"] is None:
+        return wanted
+    return "\n".join((command("git clone", shlex.quote(checkout["origin"]), CLONE), f"cd {CLONE}", wanted))
 
 
 def _draw(

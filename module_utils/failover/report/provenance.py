@@ -12,8 +12,12 @@ from ..judged import Differences, compare_judged, digest_of_file, files_of_exper
 from ..results import RUN_FILE, VERDICT_FILE, Run
 from ..run_record import PLAN_FILE
 from ..shapes import Verdict
+from .commands import command
 
-VERIFY = "./scripts/lab verify"
+
+def _verify(run: Run) -> tuple[str, ...]:
+    """Return the words of the command that judges the files of a run."""
+    return ("./scripts/lab verify", f"-e results_run=results/{run.info['run_id']}")
 
 
 def provenance(run: Run) -> tuple[dict[str, Any], Differences]:
@@ -30,7 +34,7 @@ def provenance(run: Run) -> tuple[dict[str, Any], Differences]:
         "matches": found.none,
         "said": run.verdict["verdict"],
         "sentence": found.sentence,
-        "verify": f"{VERIFY} -e results_run=results/{run.info['run_id']}",
+        "verify": command(*_verify(run)),
         "files": _files(run, found),
     }
     return told, found
@@ -55,12 +59,13 @@ def _file(folder: Path, name: str, state: str | None) -> dict[str, Any]:
     return {"path": name, "bytes": path.stat().st_size, "sha256": digest_of_file(path), "state": state}
 
 
-def headline(told: Mapping[str, Any]) -> list[dict[str, str | None]]:
+def headline(run: Run, told: Mapping[str, Any]) -> list[dict[str, str | None]]:
     """Return the cover's sentence where the verdict is not of these files, in pieces as content's other sentences."""
+    verify = " ".join(_verify(run))
     return [
         {"text": "Unknown: ", "href": None},
         {"text": f"{told['sentence']}", "href": "#files"},
-        {"text": f"; it said {told['said']}. To check the files as they are now: {told['verify']}", "href": None},
+        {"text": f"; it said {told['said']}. To check the files as they are now: {verify}", "href": None},
         {"text": ".", "href": None},
     ]
 

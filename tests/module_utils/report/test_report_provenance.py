@@ -14,7 +14,7 @@ from failover.report.render import render_html
 from failover.results import load_run
 from verified import verified_run
 
-pytestmark = pytest.mark.usefixtures("without_fonts")
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 def told(run: Path) -> tuple[dict[str, Any], str, str]:
@@ -72,3 +72,4 @@ def test_a_verdict_that_does_not_say_what_it_judged_is_no_headline(run: Path) ->
     assert "./scripts/lab verify" in sentence
     assert {file["state"] for file in content["judged"]["files"]} == {None}
     assert "The verdict does not say which files it judged." in page
+    assert f"<pre>{content['judged']['verify']}</pre>" in page

@@ -428,11 +428,11 @@ def check_reads(recorded: Recorded, expected: ExpectedState, lenient: ExpectedSt
                 "operations": touching[found.key],
             },
         )
-        classes = ", ".join(f"{count:,} {wrong}" for wrong, count in evidence["by_class"].items())
         return Check(
             "reads",
             _verdict_of(evidence["by_class"]),
-            f"Of {compared}, the stream contradicts {classes}: {_names(found.key for found in contradictions)}.",
+            f"Of {compared}, the stream contradicts {_classes_told(evidence['by_class'])}: "
+            f"{_names(found.key for found in contradictions)}.",
             evidence,
         )
     if reads == 0 and any(operation[0] == RETRIEVE for operation in recorded.operations):
@@ -446,6 +446,14 @@ def check_reads(recorded: Recorded, expected: ExpectedState, lenient: ExpectedSt
 def _verdict_of(classes: Collection[str]) -> Verdict:
     """Return the verdict on wrong observations: a late duplicate may be the doing of the client alone."""
     return Verdict.UNKNOWN if set(classes) <= {LATE_DUPLICATE} else Verdict.INVALID
+
+
+def _classes_told(classes: Mapping[str, int]) -> str:
+    """Count wrong observations by class, in words."""
+    return ", ".join(
+        f"{count:,} {'by the late effect of a first attempt' if wrong == LATE_DUPLICATE else wrong}"
+        for wrong, count in classes.items()
+    )
 
 
 def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState, lenient: ExpectedState) -> Check:
@@ -496,12 +504,11 @@ def check_keys(dump: Dump, recorded: Recorded, expected: ExpectedState, lenient:
             "operations": touching[key],
         },
     )
-    classes = ", ".join(f"{count:,} {wrong_class}" for wrong_class, count in evidence["by_class"].items())
     return Check(
         name,
         _verdict_of(evidence["by_class"]),
-        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be; wrong: {classes} "
-        f"({_names(wrong)}).",
+        f"{dump.member} has {len(entries):,} keys where {_range(least, most)} must be; wrong: "
+        f"{_classes_told(evidence['by_class'])} ({_names(wrong)}).",
         evidence,
     )
 

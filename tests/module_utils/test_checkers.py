@@ -174,6 +174,8 @@ def test_a_late_duplicate_is_the_clients_doing_and_cannot_be_told(plant: PlantIt
     assert wrong(checks, Verdict.UNKNOWN) == ETCD_KEYS
     found = only(checks["keys on etcd1"])
     assert (found["key"], found["class"]) == (made.details["key"], "late-duplicate")
+    assert "; wrong: 1 by the late effect of a first attempt (" in checks["keys on etcd1"].summary
+    assert not any("late-duplicate" in check.summary for check in checks.values())
 
 
 def test_an_attempt_that_was_refused_explains_no_duplicate(plant: PlantIt) -> None:

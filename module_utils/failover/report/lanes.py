@@ -70,6 +70,9 @@ ABLE = {
 # Of a fault that only held the service up, as a pause does, the heal is that moment.
 ABLE_BY_HEAL = ("healed", "the fault was healed")
 
+GROUP_SILENCE_S = 5  # after which a group of MySQL calls a member unreachable; no setting changes it
+LEAVING = ("stop", "restart")  # actions whose member says goodbye: nobody waits until its silence is noticed
+
 
 def lanes_of(
     fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapping[str, Any]
@@ -106,7 +109,7 @@ def lanes_of(
         "lanes": rows,
         "critical": _critical(rows, start, end, able["ms"] if able else None),
         "able": able,
-        "after_able_ms": end - able["ms"] if able and found["ended"] else None,
+        "after_able_ms": end - max(start, able["ms"]) if able and found["ended"] else None,
     }
 
 
@@ -180,6 +183,10 @@ def _bounds(fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapp
     expel = settings.get("group_replication_member_expel_timeout")
     if expel is not None:
         found["expulsion"] = f"expel timeout {expel} s"
+        if any(mark["name"] == "member_unreachable" for mark in fault["marks"]):
+            found["detection"] = f"silence noticed after {GROUP_SILENCE_S} s"
+        elif fault["action"] not in LEAVING:
+            found["detection"] = f"silence {GROUP_SILENCE_S} s, expel timeout {expel} s"
     attempt = client.get("attempt_timeout_ms")
     if attempt is not None:
         found["attempt"] = found["answer"] = f"attempt timeout {attempt:,} ms"

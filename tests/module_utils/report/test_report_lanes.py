@@ -12,13 +12,13 @@ CLIENT = {"attempt_timeout_ms": 500}
 
 
 def fault(moments: dict[str, float], start: float, end: float, *, cause: str | None = None, repeat: int = 1,
-          sent: float | None = None) -> dict[str, Any]:  # fmt: skip
+          sent: float | None = None, action: str = "kill") -> dict[str, Any]:  # fmt: skip
     """Return a fault as the report tells it, as far as the lanes need it."""
     marks = [{"name": name, "since_fault_ms": at, "invoked_ms": None} for name, at in moments.items()]
     marks.append({"name": "first_ok_write", "since_fault_ms": end, "invoked_ms": sent})
     anatomy = {"start_ms": start, "end_ms": end, "ended": True}
     marks.sort(key=lambda mark: float(mark["since_fault_ms"] or 0.0))
-    return {"marks": marks, "anatomy": anatomy, "election_cause": cause, "repeat": repeat}
+    return {"marks": marks, "anatomy": anatomy, "election_cause": cause, "repeat": repeat, "action": action}
 
 
 # A leader that was killed: a client's attempt ran into its time limit, and it tried on until there was a new one.
@@ -85,10 +85,26 @@ def test_a_group_expels_first() -> None:
     moments = {"signal_sent": 0.0, "member_unreachable": 5000.0, "election_started": 10_000.0,
                "leader_elected": 10_100.0, "leader_ready": 10_400.0}  # fmt: skip
     told = lanes_of(fault(moments, 0.0, 10_500.0, sent=1.0), {"group_replication_member_expel_timeout": "5"}, CLIENT)
+    assert lanes_by_name(told)["detection"]["bound"] == "silence noticed after 5 s"
     assert lanes_by_name(told)["expulsion"]["bound"] == "expel timeout 5 s"
     assert told is not None
     assert [piece["lane"] for piece in told["critical"]] == ["detection", "expulsion", "election", "takeover", "answer"]
     assert told["able"]["name"] == "leader_ready"
+
+
+@pytest.mark.parametrize(
+    ("action", "bound"), [("kill", "silence 5 s, expel timeout 7 s"), ("stop", None), ("restart", None)]
+)
+def test_a_group_waits_for_silence_only_where_nobody_said_goodbye(action: str, bound: str | None) -> None:
+    moments = {"signal_sent": 0.0, "election_started": 12_000.0, "leader_elected": 12_100.0}
+    told = lanes_of(fault(moments, 0.0, 12_200.0, action=action), {"group_replication_member_expel_timeout": 7}, CLIENT)
+    assert lanes_by_name(told)["detection"]["bound"] == bound
+
+
+def test_an_outage_that_began_after_the_election_has_no_more_than_itself_after_it() -> None:
+    told = lanes_of(fault({"signal_sent": 0.0, "leader_elected": 11.0}, 28.8, 29.9), ETCD, CLIENT)
+    assert told is not None
+    assert told["after_able_ms"] == pytest.approx(1.1)
 
 
 def test_a_single_server_waits_for_its_heal() -> None:

@@ -51,6 +51,23 @@ def test_two_operations_have_no_percentile_between_them() -> None:
     assert summary["p90_ms"] == summary["max_ms"] == 100
 
 
+@pytest.mark.parametrize(
+    ("count", "thin"),
+    [
+        (1, ["p50_ms", "p90_ms", "p99_ms", "p99.9_ms"]),
+        (20, ["p90_ms", "p99_ms", "p99.9_ms"]),
+        (18, ["p50_ms", "p90_ms", "p99_ms", "p99.9_ms"]),
+        (100, ["p99_ms", "p99.9_ms"]),
+        (94, ["p90_ms", "p99_ms", "p99.9_ms"]),
+        (1_000, ["p99.9_ms"]),
+        (10_000, []),
+        (0, []),
+    ],
+)
+def test_a_percentile_above_which_fewer_than_ten_operations_lie_is_thin(count: int, thin: list[str]) -> None:
+    assert analysis.latency_summary(np.arange(1, count + 1, dtype=np.int64))["thin"] == thin
+
+
 def test_no_operation_gives_no_figure() -> None:
     summary = analysis.latency_summary(np.asarray([], dtype=np.int64))
     assert summary["count"] == 0

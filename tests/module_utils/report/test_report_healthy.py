@@ -17,6 +17,7 @@ from failover.report.healthy import (
     background_told,
     healthy_gap_ms,
     healthy_gaps_ns,
+    healthy_ops_per_s,
 )
 
 
@@ -59,6 +60,44 @@ def test_the_figures_are_observed_gaps() -> None:
     gaps = np.sort(np.asarray([*range(1, 100), 250], dtype=np.int64) * MS)
     assert healthy_gap_ms(gaps) == {"median": 50.0, "p99": 99.0, "longest": 250.0, "count": 100}
     assert healthy_gap_ms(gaps[:0]) is None
+
+
+def evenly(first_ms: float, last_ms: float, count: int) -> list[float]:
+    """Return so many times, the last of them at ``last_ms``."""
+    return [first_ms + (last_ms - first_ms) * (number + 1) / count for number in range(count)]
+
+
+def test_the_healthy_throughput_is_that_of_equal_slices_before_the_fault() -> None:
+    # A second at 300 op/s, one at 100; what comes after the fault does not count.
+    repeat = repeat_of(1, [*evenly(0, 1000, 300), *evenly(1000, 2000, 100), *evenly(2000, 9000, 50)])
+    found = healthy_ops_per_s([repeat], [struck(1, 2000)])
+    # Fifty operations a slice at least: eight slices of a quarter of a second.
+    assert found is not None
+    assert found["slices"] == 8
+    assert found["mean"] == pytest.approx(200)
+    assert (found["most"], found["first"]) == (pytest.approx(300, abs=4), pytest.approx(300, abs=4))
+    assert (found["least"], found["last"]) == (pytest.approx(100, abs=4), pytest.approx(100, abs=4))
+    assert found["drift"] == pytest.approx((found["most"] - found["least"]) / 200)
+
+
+def test_of_repeats_no_slice_spans_the_idle_time_between_them() -> None:
+    repeats = [
+        repeat_of(1, evenly(0, 1000, 200)),
+        repeat_of(2, evenly(0, 1000, 200), idle_ms=60_000),
+        repeat_of(3, evenly(0, 1000, 20), idle_ms=120_000),
+    ]
+    found = healthy_ops_per_s(repeats, [struck(1, None)])
+    assert found is not None
+    # Ten slices shared by three repeats; the third has too few operations for one, but counts in the mean.
+    assert found["slices"] == 8
+    assert (found["least"], found["most"]) == (pytest.approx(200, abs=4), pytest.approx(200, abs=4))
+    assert found["mean"] == pytest.approx(140)
+
+
+def test_of_less_than_two_slices_no_drift_is_told() -> None:
+    assert healthy_ops_per_s([repeat_of(1, evenly(0, 1000, 99))], []) is None
+    untold = [struck(1, None) | {"untold": "its clock was set"}]
+    assert healthy_ops_per_s([repeat_of(1, evenly(0, 1000, 500))], untold) is None
 
 
 HEALTHY = {"median": 1.0, "p99": 9.5, "longest": 61.0, "count": 1_200}

@@ -133,8 +133,9 @@ def _attempt(
     colour, hatch = ENDED[attempt["ended"]]
     axes.barh(LANE, max(end - start, 0.05), left=start, height=0.42, facecolor=colour, edgecolor=GREY, hatch=hatch,
               linewidth=0.5, label=f"attempt: {attempt['ended']}")  # fmt: skip
-    again = f" {number}" if operation["sent"] > 1 else ""
-    axes.annotate(f"{operation['kind']}{again}\n{attempt['member']}", ((start + end) / 2, LANE - 0.25), (0, -1),
+    # Attempts stand close to each other: the name of the operation is printed below the first.
+    what = operation["kind"] if number == 1 else f"({number})"
+    axes.annotate(f"{what}\n{attempt['member']}", ((start + end) / 2, LANE - 0.25), (0, -1),
                   textcoords="offset points", ha="center", va="top", fontsize=5.6)  # fmt: skip
 
 

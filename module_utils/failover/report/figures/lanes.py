@@ -26,7 +26,7 @@ SIDES: dict[str, tuple[str, str]] = {
 BESIDE = "//////"
 # The height of a lane of one fault, and of repeats: of many each has a thinner bar, and the row grows with them until
 # there are so many that they would take a page.
-LANE_IN, REPEATED_IN, REPEAT_IN = 0.23, 0.26, 0.035
+LANE_IN, REPEATED_IN, REPEAT_IN = 0.26, 0.27, 0.035
 MOST_FULL = 15
 
 
@@ -126,12 +126,12 @@ def _lanes(
             _lane(axes, piece, at(number, piece["repeat"]), thick, SIDES[row["side"]][0])
     for number, text in enumerate((length, *(row["told"] for row in rows))):
         axes.annotate(text, (1.0, number), xycoords=("axes fraction", "data"), xytext=(4, 0), fontsize=6,
-                      textcoords="offset points", va="center", linespacing=0.95, annotation_clip=False)  # fmt: skip
+                      textcoords="offset points", va="center", linespacing=1.1, annotation_clip=False)  # fmt: skip
     for number in range(1, len(rows)):
         if rows[number]["side"] != rows[number - 1]["side"]:
             axes.axhline(number + 0.5, color=GREY, linewidth=0.5)
     labels = [f"{SIDES[row['side']][1]}: {row['label']}{_below(row['bound'])}" for row in rows]
-    axes.set_yticks(range(len(rows) + 1), ["the outage", *labels], linespacing=0.95)
+    axes.set_yticks(range(len(rows) + 1), ["the outage", *labels], linespacing=1.1)
     axes.tick_params(axis="y", length=0, labelsize=6)
     axes.set_ylim(len(rows) + 0.55, -0.55)
     axes.set_xlim(low, max(high, low + 1e-6))

@@ -46,5 +46,5 @@ def test_another_run_fails_in_one_line(run_module: RunModule, params: dict[str, 
     run_module("run_open", params)
     refused = run_module("run_open", params | {"resume": True, "seed": 8})
     assert refused["rc"] == 1
-    assert "Go on with -e seed=7" in refused["msg"]
+    assert "Resume it with -e seed=7" in refused["msg"]
     assert "\n" not in refused["msg"]

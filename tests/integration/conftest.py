@@ -90,3 +90,15 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     )
     with brought_up(made, "hosts"):
         yield made
+
+
+@pytest.fixture(scope="session")
+def somebodys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Make the two hosts that a lab of MySQL needs, for a test that puts somebody's own server on one of them."""
+    made = RealLab(
+        "test-own",
+        tmp_path_factory.mktemp("somebodys"),
+        {"lab_name": "test-own", "lab_subnet": "10.89.94.0/24", "experiments": ["E1-mysql"]},
+    )
+    with brought_up(made, "hosts"):
+        yield made

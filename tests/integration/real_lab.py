@@ -178,8 +178,7 @@ class RealLab:
         assert not Path("/var/lib/failover-lab", self.name).exists()
 
 
-# Where the containers of the fixture ``machines`` are, and the last part of each one's address.
-MACHINES_NETWORK = "10.89.92"
+# The last part of each container's address.
 MACHINES = {"etcd1": 11, "etcd2": 12, "etcd3": 13, "mysql1": 21, "client1": 31}
 
 
@@ -189,9 +188,10 @@ def by_ssh(machines: RealLab, folder: Path, lab_name: str, groups: Mapping[str, 
     :param groups: hosts by group of the inventory; a host that is none of MACHINES does not answer
     """
     ssh = machines.state_dir / "ssh"
+    network = str(machines.variables["lab_subnet"]).rpartition(".")[0]
 
     def group(names: Sequence[str]) -> dict[str, object]:
-        return {"hosts": {name: {"ansible_host": f"{MACHINES_NETWORK}.{MACHINES.get(name, 250)}"} for name in names}}
+        return {"hosts": {name: {"ansible_host": f"{network}.{MACHINES.get(name, 250)}"} for name in names}}
 
     inventory = {
         "all": {"vars": {"lab_name": lab_name, "lab_state_dir": str(folder / "state")}},

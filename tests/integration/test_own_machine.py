@@ -55,10 +55,10 @@ ONLY = {"experiments": ["E1-mysql"], "iterations": 300}
 
 
 @pytest.fixture(scope="module")
-def owned(machines: RealLab) -> RealLab:
+def owned(somebodys: RealLab) -> RealLab:
     """The machines, one of which has a MySQL of its own that runs."""
-    machines.on("mysql1", "sh", "-c", MAKE_OWN_SERVER)
-    return machines
+    somebodys.on("mysql1", "sh", "-c", MAKE_OWN_SERVER)
+    return somebodys
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_a_group_that_cannot_form_is_told_with_each_member(run_module: Run, monk
     result = run_module("mysql_group_member", PARAMS)
     assert result["rc"] == 1
     assert "group1 offline, group2 offline, group3 does not answer" in result["msg"]
-    assert "none is made while a member does not answer" in result["msg"]
+    assert "none is formed while a member does not answer" in result["msg"]
     assert "hidden-secret" not in str(result)
 
 

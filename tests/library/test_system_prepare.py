@@ -124,7 +124,7 @@ def test_a_group_without_a_primary_is_one_line(run_module: RunModule, monkeypatc
         "has no primary",
         "10.0.0.1:3306: it is a secondary, and knows no primary",
         "10.0.0.2:3306: Connection refused",
-        "10.0.0.3:3306: it is in no group",
+        "10.0.0.3:3306: it is not in a group",
     ):
         assert said in result["msg"]
     assert "\n" not in result["msg"]

@@ -104,9 +104,9 @@ def test_check_mode_touches_nothing(run_module: RunModule, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"faults": [{**FAULT, "at_index": 5000}]}, "none of a plan for 1,000 operations"),
-        ({"faults": [{**FAULT, "action": "burn"}]}, "none of a plan"),
-        ({"faults": [{**FAULT, "at": "12%"}]}, "none of a plan"),
+        ({"faults": [{**FAULT, "at_index": 5000}]}, "does not fit a plan for 1,000 operations"),
+        ({"faults": [{**FAULT, "action": "burn"}]}, "does not fit a plan"),
+        ({"faults": [{**FAULT, "at": "12%"}]}, "does not fit a plan"),
         ({"repeats": 0}, "repeats is 0"),
         ({"faults": [FAULT]}, "agents lacks etcd1"),
         ({"faults": [FAULT], "agents": {"etcd1": "h:1"}}, "agent_key_file is missing"),

@@ -227,7 +227,7 @@ def test_looking_once_fails_nothing(cluster: FakeCluster) -> None:
 
 
 def test_members_are_expected_that_the_cluster_names(cluster: FakeCluster) -> None:
-    assert await_cluster(cluster.urls, [], "healthy", 1)["reached"]
+    assert await_cluster(cluster.urls, [], "healthy", 10)["reached"]
     found = await_cluster(cluster.urls[:2], [], "none", 1)
     assert found["reasons"] == ["etcd3 is not among the members asked (etcd1, etcd2)"]
 

@@ -93,7 +93,11 @@ def message(hosts: dict[str, dict[str, Any]]) -> str:
             "[ERROR] [MY-010262] [Server] Can't start server: Bind on TCP/IP port: Cannot assign requested address",
             "not an address of this host",
         ),
-        ("mysql", 'mysql1 runs 9.7.4 with {"sync_binlog": "0"} where the lab wants {"sync_binlog": "1"}.', "stronger"),
+        (
+            "mysql",
+            'mysql1 runs 9.7.4 with {"sync_binlog": "0"} where the lab wants {"sync_binlog": "1"}.',
+            "overrides the lab's configuration file",
+        ),
         ("mysql", "[ERROR] [MY-012126] [InnoDB] Cannot allocate memory for the buffer pool", "too little memory"),
         ("mysql", "Failed to fetch http://mirror.example/debian/x.deb", "package mirrors"),
     ],

@@ -36,19 +36,21 @@ TIMEOUT_S = 900
 
 
 def pip_options() -> list[str]:
-    """Return podman's options with which pip finds in there what it finds here: an index or a folder of one's own."""
+    """Return podman's options with which pip reaches in there the index that it reaches here.
+
+    Folders with packages for this machine's Python are not passed on, as a clean machine has none.
+    """
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
     options: list[str] = []
     for line in listed.splitlines():
-        name, _, quoted = line.partition("=")
-        value = quoted.strip("'").replace("\\n", " ")
-        options += ["--env", f"PIP_{name.rpartition('.')[2].upper().replace('-', '_')}={value}"]
-        for word in value.split():
-            path = Path(word.removeprefix("file://"))
-            if path.is_absolute() and path.exists():
-                options += ["--volume", f"{path}:{path}:ro"]
+        key, _, quoted = line.partition("=")
+        name, value = key.rpartition(".")[2], quoted.strip("'")
+        if name in ("index-url", "trusted-host", "proxy", "cert"):
+            options += ["--env", f"PIP_{name.upper().replace('-', '_')}={value}"]
+        if name == "cert":
+            options += ["--volume", f"{value}:{value}:ro"]
     return options
 
 

@@ -21,10 +21,10 @@ def reached(machines: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Iter
     groups = {"etcd": ETCD, "mysql": ("mysql1",), "load_generators": ("client1",)}
     lab = by_ssh(machines, tmp_path_factory.mktemp("inventory"), "machines", groups)
     yield lab
-    # Other tests have the machines next, as whoever owns them would.
     ended = lab.play("down")
     assert ended.status == 0, ended.output
-    assert lab.on("mysql1", "ls", "-A", "/var/lib/mysql") == ""
+    assert lab.on("etcd1", "ls", "-A", "/var/lib/etcd") == ""
+    assert not lab.state_dir.exists()
 
 
 def test_host_without_sudo_is_named(reached: RealLab) -> None:

@@ -231,6 +231,21 @@ def test_a_history_without_rows_gives_a_report_that_says_so(tmp_path: Path, name
 
 
 @pytest.mark.usefixtures("without_pictures")
+def test_a_fault_that_did_not_strike_is_told_once_and_by_its_reason(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"], plant="missed_fault")
+    content, drawings = report_content.build(load_run(path), lambda _: None)
+    words = text_of(render.render_html(content, drawings))
+    evidence = words[words.index("fired no") :].partition("The notebook")[0]
+    assert "etcd2 was not the leader when the fault reached it" in evidence
+    assert "not recorded" not in evidence
+    assert "The fault did not strike: nothing in the events shows that it did. It says nothing about failover." in words
+    fault = content["experiments"][0]["faults"][0] | {"missed": [{"reason": "no majority was left", "attempts": 33}]}
+    content["experiments"][0]["faults"] = [fault]
+    words = text_of(render.render_html(content, drawings))
+    assert "The fault did not strike: no majority was left (33 attempts). It says nothing about failover." in words
+
+
+@pytest.mark.usefixtures("without_pictures")
 def test_what_is_damaged_is_told_on_the_cover(valid_content: Content) -> None:
     content, drawings = valid_content
     first, *others = content["experiments"]

@@ -174,8 +174,8 @@ def memory_available_mb() -> int:
 
 
 def existing_parent(path: Path) -> Path:
-    """Return the folder itself, or the nearest above it that is there."""
-    while not path.exists():
+    """Return the folder itself, or the nearest above it that is there, as far as this user may look."""
+    while not os.path.exists(path):  # Path.exists raises where it may not look
         path = path.parent
     return path
 

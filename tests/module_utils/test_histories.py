@@ -176,6 +176,10 @@ def test_a_map_of_strings_in_a_vector(tmp_path: Path) -> None:
         ("[" + operations(*WRITE_1), "line 1 is damaged"),
         (operations((":nemesis", "info", "start", "nil")), "holds no operation of a client"),
         (operations((0, "done", "read", "nil")), ":type is :done"),
+        ("{:process 0, :type {}, :f :read, :value nil}", "line 1 is not read: :type is {}"),
+        (operations((0, "invoke", "write", "9" * 5000)), "line 1 is damaged"),
+        ("{:process 0, :type :invoke, :f " + "[" * 3000 + "]" * 3000 + "}", "nested more than 100 deep"),
+        ("#a " * 3000 + "1", "nested more than 100 deep"),
         ('[{"process": 0}]', "is JSON"),
         (b"\x28\xb5\x2f\xfd....", "is compressed with zstd; unpack it first"),
         (b"JEPSEN\x00\x00", "is a Jepsen test in its binary form; give its history.edn"),
@@ -298,6 +302,10 @@ def test_etcd_writes_without_an_answer_may_have_happened(tmp_path: Path) -> None
         (put(1, "a", "x", 0, 2).replace('"LeaseID":0', '"LeaseID":4'), "a put with a lease"),
         (etcd_line(1, {"Type": "leaseRevoke"}, 0, {}, 5), "a request of type 'leaseRevoke'"),
         (put(1, "a", "x", 0, 2)[:-9], "line 2 is damaged"),
+        (put(1, "a", "x", 0, 2).replace('"Call":0', '"Call":"soon"'), "line 2 is damaged"),
+        (put(1, "a", "x", 0, 2).replace('"Key":"a"', '"Key":["a"]'), "line 2 is damaged"),
+        (put(1, "a", "x", 0, 2).replace('"Revision":2', '"Revision":"2"'), "line 2 is damaged"),
+        (delete(1, "a", 0, 2, 1).replace('[{"KVs":null,"Deleted":1}]', "[]"), "line 2 is damaged"),
     ],
 )
 def test_etcd_operations_that_are_not_read_are_named(tmp_path: Path, line: str, words: str) -> None:

@@ -192,6 +192,16 @@ def test_as_many_iterations_as_there_is_memory_and_space() -> None:
     assert "-e iterations=25000." in space
 
 
+@pytest.mark.parametrize("folder", ["~nobody-of-that-name/results", "results"])
+def test_a_results_folder_that_is_not_absolute_is_one_line(folder: str) -> None:
+    assert only(results_dir=folder).startswith(f"results_dir is {folder}: it must be an absolute path. ")
+
+
+def test_a_run_whose_name_is_too_long_cannot_be_resumed(tmp_path: Path) -> None:
+    name = "x" * 300
+    assert only(results_dir=str(tmp_path), resume=name).startswith(f"resume: {tmp_path}/{name} cannot be resumed")
+
+
 def test_folders_have_to_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     found = look([("results_dir", str(tmp_path / "new")), ("lab_state_dir", str(tmp_path / "file/below"))])

@@ -55,6 +55,8 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _NUMBER = re.compile(r"[+-]?\d+N?")
 _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?M?")
 _DISCARD = Name("#_")
+# Forms in forms, and tags before a form: far more than any history has, and less than Python's own limit.
+_DEEPEST = 100
 
 
 class _Frame:
@@ -87,6 +89,8 @@ def read_forms(text: str) -> Iterator[tuple[int, Any]]:
         if kind == "blank":
             continue
         frame = stack[-1]
+        if max(len(stack), len(frame.prefixes)) > _DEEPEST:
+            raise EdnError(text.count("\n", 0, begin) + 1, f"forms are nested more than {_DEEPEST} deep")
         if kind == "open":
             stack.append(_Frame(token, begin))
             if frame is top and token in "[(":
@@ -109,7 +113,10 @@ def read_forms(text: str) -> Iterator[tuple[int, Any]]:
                 continue
             value, start, frame = _closed(frame, text), frame.offset, stack[-1]
         else:
-            value = _atom(kind, token)
+            try:
+                value = _atom(kind, token)
+            except ValueError as error:  # more digits than Python reads
+                raise EdnError(text.count("\n", 0, begin) + 1, f"the number {token[:20]}... is too long") from error
         value, dropped = _with_prefixes(frame, value)
         if dropped:
             continue

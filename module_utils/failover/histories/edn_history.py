@@ -80,9 +80,10 @@ def _steps(
     }[file_format]
 
     def step(line: int, operation: dict[Any, Any]) -> Step:
-        stage, name = _STAGES.get(operation.get(_TYPE)), told(operation.get(_F))
+        kind, name = operation.get(_TYPE), told(operation.get(_F))
+        stage = _STAGES.get(kind) if isinstance(kind, Name) else None
         if stage is None:
-            raise not_read(path, line, f":type is {told(operation.get(_TYPE))}")
+            raise not_read(path, line, f":type is {told(kind)}")
         action = actions.get(name)
         if action is None:
             raise not_read(path, line, f"the operation {name}, where only {wanted} are")

@@ -47,17 +47,17 @@ def load(files: Iterable[tuple[Path, Iterable[str]]]) -> History:
         for number, row in _rows(path, lines):
             try:
                 call, key = _call(row, number, path.parent.name)
+                newest = max(newest, row["Output"].get("Revision") or 0)
+                changes += row["Input"]["Type"] == "txn"
+                if call is not None:
+                    calls.setdefault(key, []).append(call)
             except _NotReadError as error:
                 raise LabError(
                     f"{path}: line {number}: {error} is not read, only ranges, puts and deletes of one key; give "
                     "a history without it"
                 ) from error
-            except (KeyError, TypeError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 raise damaged(path, number, f"{error!r}", NAME) from error
-            newest = max(newest, row["Output"].get("Revision") or 0)
-            changes += row["Input"]["Type"] == "txn"
-            if call is not None:
-                calls.setdefault(key, []).append(call)
     # A store begins with revision 1, and each change takes the next one.
     if newest > 1 + changes:
         raise LabError(

@@ -30,7 +30,7 @@ from .pairing import NotAStepError, Step, damaged, not_read, pair_up
 NAME = "jepsen"
 
 _PREFIX = r"(?:.*?\bjepsen\.util\b(?:\s*[-:])?\s+)?"
-_OPERATION = re.compile(_PREFIX + r"(\d+)\s+:(invoke|ok|fail|info)\s+(:\S+)\s+(\S.*)", re.DOTALL)
+_OPERATION = re.compile(_PREFIX + r"(\d{1,18})\s+:(invoke|ok|fail|info)\s+(:\S+)\s+(\S.*)", re.DOTALL)
 # Of the nemesis, or of another thread that is no client.
 _NO_CLIENT = re.compile(_PREFIX + r":[\w-]+\s+:(?:invoke|ok|fail|info)\s.*", re.DOTALL)
 # Of another logger, or of jepsen.util but no operation.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -29,9 +30,10 @@ def names(given: Given) -> list[str]:
 def _results(given: Given) -> list[str]:
     lines = []
     results, resume = str(given.values.get("results_dir", "")), str(given.values.get("resume") or "")
-    folder = Path(results).expanduser()
+    # Of os.path, as Path's own raise for a user who does not exist, a folder that may not be read, a name too long.
+    folder = Path(os.path.expanduser(results))
     if resume and not (
-        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", resume) and (folder / resume / "plan.json").exists()
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", resume) and os.path.exists(folder / resume / "plan.json")
     ):
         lines.append(
             f"resume: {results}/{resume} cannot be resumed, as it has no plan.json. Give the name of a folder in "

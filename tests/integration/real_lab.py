@@ -23,7 +23,7 @@ FRONT = [sys.executable, str(ROOT / "scripts/_front.py")]
 MEMBERS = ("etcd1", "etcd2", "etcd3", "mysql1")
 ETCD = MEMBERS[:3]
 # A playbook that takes longer has hung, in s.
-PLAYBOOK_TIMEOUT_S = 600
+PLAYBOOK_TIMEOUT_S = 1200
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 WORKLOAD = "AnsiballZ_workload_run"
 

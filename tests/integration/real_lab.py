@@ -30,7 +30,7 @@ WORKLOAD = "AnsiballZ_workload_run"
 
 def podman(*arguments: str, check: bool = True) -> str:
     """Run podman and return what it prints."""
-    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False, timeout=180)
     if check and done.returncode != 0:
         raise AssertionError(f"podman {' '.join(arguments)}: {done.stderr}")
     return done.stdout.strip()

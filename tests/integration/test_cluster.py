@@ -70,7 +70,7 @@ def test_heal_does_not_wait_for_the_pause_between_two_attempts_of_mysql(group: R
     failed = "Timeout while waiting for a view change event during the auto-rejoin procedure"
     cut_off(group, "group3")
     try:
-        wait_until(failed, lambda: failed in group.on("group3", "cat", "/var/log/mysql/error.log"), 180)
+        wait_until(failed, lambda: failed in group.on("group3", "cat", "/var/log/mysql/error.log"), 240)
     finally:
         group.on("group3", "nft", "delete table inet cut")
     assert states(group, "group3") == ["ERROR"]

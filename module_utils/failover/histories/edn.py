@@ -12,7 +12,7 @@ Keywords and symbols become :class:`Name`, strings str, vectors, lists and sets 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Any, NamedTuple
 
 
@@ -89,9 +89,8 @@ def read_forms(text: str) -> Iterator[tuple[int, Any]]:
         if kind == "blank":
             continue
         frame = stack[-1]
-        if max(len(stack), len(frame.prefixes)) > _DEEPEST:
-            raise EdnError(text.count("\n", 0, begin) + 1, f"forms are nested more than {_DEEPEST} deep")
         if kind == "open":
+            _check_depth(stack, text, begin)
             stack.append(_Frame(token, begin))
             if frame is top and token in "[(":
                 outer.append(stack[-1])
@@ -100,6 +99,7 @@ def read_forms(text: str) -> Iterator[tuple[int, Any]]:
             frame.prefixes.append(_DISCARD)
             continue
         if kind == "tag":
+            _check_depth(frame.prefixes, text, begin)
             frame.prefixes.append(token[1:])
             continue
         start = begin
@@ -129,6 +129,11 @@ def read_forms(text: str) -> Iterator[tuple[int, Any]]:
     if len(stack) > 1 or top.prefixes:
         begun = stack[len(outer)] if len(stack) > len(outer) else stack[-1]
         raise EdnError(text.count("\n", 0, begun.offset) + 1, "the file ends in the middle of a form")
+
+
+def _check_depth(around: Sized, text: str, offset: int) -> None:
+    if len(around) > _DEEPEST:
+        raise EdnError(text.count("\n", 0, offset) + 1, f"forms are nested more than {_DEEPEST} deep")
 
 
 def read_form(text: str) -> tuple[Any, str]:

@@ -73,7 +73,9 @@ recorded:
   type: bool
   sample: true
 stale:
-  description: Whether files were changed, removed or added since.
+  description:
+    - Whether the verdict is not known to be of these files, because some were changed, removed or added since, because
+      it contradicts the verdicts of its experiments, or because it does not say which files it judged.
   returned: success
   type: bool
   sample: false
@@ -106,7 +108,7 @@ def main() -> None:
         verdict=verdict["verdict"],
         checks=[{name: check.get(name, "") for name in ("name", "verdict", "summary")} for check in verdict["checks"]],
         recorded=found.recorded,
-        stale=found.stale,
+        stale=not found.none,
         sentence=found.sentence,
     )
 

@@ -249,16 +249,15 @@ def say_verdict(verdict: Verdict, found: dict[str, Any], folder: Path) -> None:
 
 
 def say_what_changed(found: dict[str, Any], folder: Path) -> bool:
-    """Say in one line where a verdict is not of the files that are there; return whether it is known not to be."""
+    """Say in one line where a verdict is not known to be of the files that are there; return whether that is so."""
     differences = compare_judged(folder, found)
     if differences.none:
         return False
-    # A verdict of an earlier version of the lab may still be right.
     say(
         f"The verdict was {found['verdict']}; {differences.sentence}. To check the files as they are now: "
         f"./scripts/lab verify -e results_run={shown(folder)}"
     )
-    return differences.stale
+    return True
 
 
 def is_judgement(failure: dict[str, str]) -> bool:

@@ -25,7 +25,7 @@ from .checks.server_logs import check_server_logs
 from .fault_agent import ACTIONS
 from .faults import role_of
 from .history_parquet import jsonl_to_parquet
-from .judged import judged_of_experiment, judged_of_run
+from .judged import combine, judged_of_experiment, judged_of_run
 from .model import (
     APPLIED,
     FAIL,
@@ -874,16 +874,7 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
     """Combine the experiments' verdict.json into the run's, write it and return what stands in it."""
     run = load_run(run_dir, need_verdicts=False)
     verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
-    combined = {
-        "verdict": worst([Verdict(verdict["verdict"]) for verdict in verdicts.values()]).value,
-        "experiments": {name: verdict["verdict"] for name, verdict in verdicts.items()},
-        "checks": [
-            {**check, "name": f"{name}: {check['name']}"}
-            for name, verdict in verdicts.items()
-            for check in verdict["checks"]
-        ],
-        "judged": judged_of_run(run.path, verdicts),
-    }
+    combined = combine(verdicts) | {"judged": judged_of_run(run.path, verdicts)}
     write_json_atomic(run.path / VERDICT_FILE, combined)
     return combined
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .results import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE, read_verdict
-from .shapes import LabError
+from .shapes import LabError, Verdict, worst
 
 # Files named one by one in a sentence; the report's table has all.
 MOST_NAMED = 3
@@ -29,16 +29,12 @@ class Differences:
     changed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    edited: bool = False  # whether the run's verdict.json says something else than those of its experiments together
 
     @property
     def none(self) -> bool:
         """Whether the verdict is known to be of these files."""
-        return self.recorded and not (self.changed or self.missing or self.added)
-
-    @property
-    def stale(self) -> bool:
-        """Whether the verdict is known to be of other files."""
-        return self.recorded and not self.none
+        return self.recorded and not (self.edited or self.changed or self.missing or self.added)
 
     @property
     def sentence(self) -> str:
@@ -54,6 +50,8 @@ class Differences:
             )
             if paths
         ]
+        if self.edited:
+            told.insert(0, f"the run's {VERDICT_FILE} was edited: it contradicts those of its experiments")
         return f"since the verdict, {'; '.join(told)}" if told else ""
 
     def of(self, experiment: str) -> bool:
@@ -100,6 +98,22 @@ def judged_of_run(folder: Path, verdicts: Mapping[str, Mapping[str, Any]]) -> di
     return judged
 
 
+def combine(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a run's verdict.json says of its experiments together: ``verdict``, ``experiments``, ``checks``.
+
+    :param verdicts: each experiment's verdict.json, by its name
+    """
+    return {
+        "verdict": worst([Verdict(verdict["verdict"]) for verdict in verdicts.values()]).value,
+        "experiments": {name: verdict["verdict"] for name, verdict in verdicts.items()},
+        "checks": [
+            {**check, "name": f"{name}: {check['name']}"}
+            for name, verdict in verdicts.items()
+            for check in verdict["checks"]
+        ],
+    }
+
+
 def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
     """Compare the files of a run with those that its verdict judged.
 
@@ -109,7 +123,7 @@ def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
     if not judged:
         return Differences(recorded=False)
     there = set(_files_of_run(folder))
-    return Differences(
+    found = Differences(
         recorded=True,
         changed=tuple(
             path for path, digest in sorted(judged.items()) if path in there and digest_of_file(folder / path) != digest
@@ -117,6 +131,11 @@ def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
         missing=tuple(sorted(judged.keys() - there)),
         added=tuple(sorted(there - judged.keys())),
     )
+    others = [path for path in judged if path.endswith(f"/{VERDICT_FILE}")]
+    if any(path in (*found.changed, *found.missing) for path in others):
+        return found
+    together = combine({Path(path).parent.name: read_verdict(folder / path) for path in others})
+    return replace(found, edited=any(verdict.get(key) != value for key, value in together.items()))
 
 
 def read_judgement(folder: Path) -> tuple[dict[str, Any], Differences]:

@@ -84,8 +84,40 @@ def test_what_does_not_match_is_told_in_words(
     change(run)
     found = read_judgement(run)[1]
     assert found == differences
-    assert (found.sentence, found.none, found.stale) == (sentence, False, True)
+    assert (found.sentence, found.none) == (sentence, False)
     assert found.of("E2-etcd") is any("E2-etcd" in path for path in (*found.changed, *found.missing, *found.added))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "valid"},
+        {"verdict": "valid", "checks": []},
+        {"verdict": "valid", "experiments": {}},
+        {"verdict": "valid", "experiments": {"E2-etcd": "valid"}},
+        {"checks": []},
+    ],
+)
+def test_an_edited_verdict_of_the_run_is_held_against_those_of_its_experiments(
+    run: Path, change: dict[str, object]
+) -> None:
+    edit(run)
+    verify(run, "E2-etcd")
+    path = run / "verdict.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    found = read_judgement(run)[1]
+    assert (found.edited, found.none) == (True, False)
+    assert found.sentence == (
+        "since the verdict, the run's verdict.json was edited: it contradicts those of its experiments"
+    )
+    verify(run, "E2-etcd")
+    verdict, found = read_judgement(run)
+    assert (verdict["verdict"], found.none) == ("invalid", True)
+
+
+def test_an_experiment_without_its_verdict_is_told_as_missing(run: Path) -> None:
+    (run / "E1-mysql" / "verdict.json").unlink()
+    assert read_judgement(run)[1].sentence == "since the verdict, E1-mysql/verdict.json is missing"
 
 
 def test_many_files_are_counted() -> None:
@@ -115,7 +147,7 @@ def test_to_verify_again_judges_the_files_that_are_there(run: Path) -> None:
 def test_a_verdict_of_an_earlier_version_says_nothing_of_its_files(run: Path) -> None:
     found = compare_judged(run, {"verdict": "valid", "checks": []})
     assert found == Differences(recorded=False)
-    assert (found.none, found.stale, found.sentence) == (False, False, "the verdict does not say which files it judged")
+    assert (found.none, found.sentence) == (False, "the verdict does not say which files it judged")
 
 
 def test_digests_that_are_none_are_a_damaged_verdict(run: Path) -> None:

@@ -471,7 +471,7 @@ def test_the_verdict_of_an_older_run_does_not_count(ready: Tree) -> None:
     done = ready.lab("run")
     assert done.returncode == 3
     assert last_line(done.stderr).startswith("lab: run left no verdict in results/run1; ")
-    assert ready.lab("verdict").returncode == 0
+    assert "was valid" in ready.lab("verdict").stdout
 
 
 @pytest.mark.parametrize("text", ["", '{"verdict": "val', '{"verdict": "perhaps", "checks": []}', "[]", "{}"])
@@ -497,8 +497,22 @@ def test_a_verdict_is_not_repeated_on_other_files(ready: Tree) -> None:
     run = ready.results / "run.json"
     run.write_text("{}", encoding="utf-8")
     digest = hashlib.sha256(run.read_bytes()).hexdigest()
-    found = json.loads(verdict_text("valid"))
-    (ready.results / "verdict.json").write_text(json.dumps({**found, "judged": {"run.json": digest}}), encoding="utf-8")
+    of_experiment = ready.results / "E1-etcd" / "verdict.json"
+    of_experiment.parent.mkdir()
+    of_experiment.write_text(
+        json.dumps({"verdict": "valid", "checks": [CHECK | {"verdict": "valid"}]}), encoding="utf-8"
+    )
+    found = {
+        "verdict": "valid",
+        "experiments": {"E1-etcd": "valid"},
+        "checks": [CHECK | {"verdict": "valid", "name": f"E1-etcd: {CHECK['name']}"}],
+        "judged": {
+            "run.json": digest,
+            "E1-etcd/verdict.json": hashlib.sha256(of_experiment.read_bytes()).hexdigest(),
+        },
+    }
+    verdict = ready.results / "verdict.json"
+    verdict.write_text(json.dumps(found), encoding="utf-8")
     ready.plays(verdict={"record": {"phases": [phase("Verdict")], "failures": []}})
     done = ready.lab("verdict")
     assert done.returncode == 0
@@ -510,13 +524,24 @@ def test_a_verdict_is_not_repeated_on_other_files(ready: Tree) -> None:
         "lab: The verdict was valid; since the verdict, run.json changed. To check the files as they are now: "
         "./scripts/lab verify -e results_run=results/run1"
     ]
+    run.write_text("{}", encoding="utf-8")
+    assert ready.lab("verdict").returncode == 0
+    of_experiment.write_text(
+        json.dumps({"verdict": "invalid", "checks": [CHECK | {"verdict": "invalid"}]}), encoding="utf-8"
+    )
+    assert ready.lab("verdict").returncode == 2
+    found["judged"]["E1-etcd/verdict.json"] = hashlib.sha256(of_experiment.read_bytes()).hexdigest()
+    verdict.write_text(json.dumps(found), encoding="utf-8")
+    done = ready.lab("verdict")
+    assert done.returncode == 2
+    assert "the run's verdict.json was edited" in done.stdout
 
 
-def test_a_verdict_that_does_not_say_what_it_judged_is_repeated_with_a_word_of_it(ready: Tree) -> None:
+def test_a_verdict_that_does_not_say_what_it_judged_is_not_relied_on(ready: Tree) -> None:
     (ready.results / "verdict.json").write_text(verdict_text("valid"), encoding="utf-8")
     ready.plays(verdict={"record": {"phases": [phase("Verdict")], "failures": []}})
     done = ready.lab("verdict")
-    assert done.returncode == 0
+    assert done.returncode == 2
     assert "the verdict does not say which files it judged" in done.stdout.splitlines()[0]
 
 

@@ -22,7 +22,7 @@ from ..checkers import outside_bound
 from ..checks import clocks as clocks_check
 from ..checks import server_logs
 from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
-from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict, worst
+from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict
 from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
 from .caveats import caveats
@@ -559,7 +559,6 @@ def _verdict(
     return {
         "verdict": verdict_of(run.verdict["verdict"], stale=not judged["matches"]),
         "recorded": run.verdict["verdict"],
-        "recomputed": worst([Verdict(check["verdict"]) for check in checks]).value,
         "sentence": verdict_sentence(run.verdict["verdict"], checks, experiments)
         if judged["matches"]
         else headline(run, judged),

@@ -29,6 +29,7 @@ from .failover_policy import (
 )
 from .group_replication import Seen, State, View
 from .mysql_refusals import ANSWERS
+from .refusals import NOT_SENT
 from .shapes import Kind, LabError
 
 try:
@@ -181,7 +182,10 @@ class MySQLClient:
 
         def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
             until = time.monotonic() + timeout_s
-            connection = self._usable(endpoint, until)
+            try:
+                connection = self._usable(endpoint, until)
+            except AttemptFailedError as why:
+                raise AttemptFailedError(f"{NOT_SENT}{why.reason}", ambiguous=False, final=why.final) from why
             try:
                 return statements(
                     lambda statement, values: _execute(connection, statement, values, until), after_ambiguous
@@ -417,8 +421,9 @@ def failure_of(error: Exception) -> AttemptFailedError:
     refusal = ANSWERS.get(number) if number is not None else None
     if refusal is not None:
         return AttemptFailedError(reason, ambiguous=False, final=refusal.final)
-    # InterfaceError: the connection was known to be closed, nothing was sent.
-    return AttemptFailedError(reason, ambiguous=not isinstance(error, err.InterfaceError))
+    if isinstance(error, err.InterfaceError) and not number:  # the connection was known to be closed
+        return AttemptFailedError(f"{NOT_SENT}{reason}", ambiguous=False)
+    return AttemptFailedError(reason, ambiguous=True)
 
 
 def _settle_duplicate(key: str, value: str, row: tuple[Any, ...] | None) -> Answer:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from .refusals import Refusal
+from .refusals import NOT_SENT, Refusal
 
 _LOGIN = "refused at login"
 _READ_ONLY = "checked before the statement is executed (read_only, super_read_only)"
@@ -60,16 +60,21 @@ ANSWERS: dict[int, Refusal] = {
     1406: Refusal(True, f"ER_DATA_TOO_LONG: {_ROW}"),
 }
 
-# Numbers of the client's own library: no server has answered.
-CLIENT_ERRORS = range(2000, 3000)
-_NUMBERED = re.compile(r"[A-Za-z]+ (\d+): ")
+# Errors of the client's library that it gives only while it connects: CR_CONNECTION_ERROR, CR_CONN_HOST_ERROR,
+# CR_UNKNOWN_HOST. Others (2013, connection lost) come then, too, and also while an answer is awaited.
+CONNECTING = (2002, 2003, 2005)
+# As PyMySQL's errors are written down: "OperationalError 2013: Lost connection", some without a number.
+_OF_LIBRARY = re.compile(r"[A-Za-z]*Error(?: (\d+))?: ")
 
 
 def refused(error: str) -> bool:
     """Say whether an attempt that a history calls failed had no effect, by the error as the client writes it.
 
-    Where no server answered (an error of the client's library, or words of the client's own), the client knows better
-    than the text whether it had sent anything: while connecting it had not.
+    Other words than those of a server or of the library are the client's own, which says why it sent nothing.
     """
-    found = _NUMBERED.match(error)
-    return found is None or int(found[1]) in ANSWERS or int(found[1]) in CLIENT_ERRORS
+    if error.startswith(NOT_SENT):
+        return True
+    found = _OF_LIBRARY.match(error)
+    if found is None:
+        return True
+    return found[1] is not None and (int(found[1]) in ANSWERS or int(found[1]) in CONNECTING)

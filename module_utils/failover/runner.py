@@ -677,12 +677,12 @@ class _Run:
 
     def _note_stall(self, number: int, guard: StallGuard) -> None:
         """Say that a repeat ends here, as nothing is acknowledged any more."""
-        stalled = {"since_ns": guard.since_ns, "tried_s": guard.tried_ns / 1e9, "done": self._done()}
+        stalled = {**guard.stalled, "done": self._done()}
         self._repeats[-1]["stalled"] = stalled
         self._emit("repeat.stalled", {"repeat": number, **stalled})
         self._progress.tell_fault(
             "stall",
-            f"nothing was acknowledged for {stalled['tried_s']:.0f} s: the repeat ends, and all faults are healed",
+            f"no {stalled['what']} was acknowledged for {stalled['tried_s']:.0f} s: the repeat ends, its faults are healed",
         )
 
     def _recover(self, number: int) -> bool:

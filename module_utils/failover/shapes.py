@@ -191,8 +191,8 @@ EXPERIMENT_KEYS = (
     "faults",  # [FaultSpec as dict + "record": what really happened]
     # One object a repeat: {"repeat": from 1, "first_index", "end_index" (exclusive), "began_ns", "ended_ns" (of the
     # history's clock; the end is that of its last operation), "stalled" (null, or of one that was ended as nothing
-    # was acknowledged {"since_ns", "tried_s", "done", "left_out": operations never sent}), "convergence"}. Between two
-    # repeats nobody tries anything.
+    # was acknowledged {"what": operation or write, "since_ns", "tried_s", "done", "left_out": operations never sent}),
+    # "convergence"}. Between two repeats nobody tries anything.
     "repeats",
     "origin_wall_ns",
     "workload",  # summary of workload_run: duration_s, ops_per_s, outcomes, client_cpu_s, digest

@@ -3,8 +3,9 @@
 """The stall guard: a repeat in which nothing is acknowledged any more is ended, not waited for.
 
 A heal that is placed at an operation is never reached where each operation before it fails after its budget: 5,000 of
-them would take two hours. After ``stall_timeout_s`` without one acknowledged operation, longer than any outage that a
-fault of the experiment may cause, the repeat is over: its faults are healed, and the next one begins.
+them would take two hours. After ``stall_timeout_s`` without one acknowledged operation, or without one acknowledged
+write, longer than any outage that a fault of the experiment may cause, the repeat is over: its faults are healed, and
+the next one begins.
 """
 
 from __future__ import annotations
@@ -13,37 +14,69 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .progress import Tally
-from .shapes import Check, FaultSpec, LabError, Outcome, Verdict
+from .shapes import Check, FaultSpec, Kind, LabError, Outcome, Verdict
+
+
+class _Wait:
+    """For how long operations have been tried without one that was acknowledged."""
+
+    def __init__(self, tallies: Sequence[Tally], now_ns: int, *, only_writes: bool) -> None:
+        self._tallies = tallies
+        self._only_writes = only_writes
+        self._acked, self._done = self._counts()
+        self._done_then = self._done  # at the last look at which one had been acknowledged
+        self.since_ns = now_ns  # that look, or the begin
+        self.tried_ns = 0
+
+    def _counts(self) -> tuple[int, int]:
+        acked = done = 0
+        for tally in self._tallies:
+            for (kind, outcome), count in tally.counts.copy().items():
+                if not (self._only_writes and kind == Kind.RETRIEVE):
+                    done += count
+                    acked += count if outcome == Outcome.OK else 0
+        return acked, done
+
+    def look(self, now_ns: int, passed_ns: int) -> None:
+        """Look once, ``passed_ns`` after the last time."""
+        acked, done = self._counts()
+        # What is under way may be a read: that writes are tried is known once one has failed.
+        is_tried = not self._only_writes or done > self._done_then
+        if acked > self._acked:
+            self.since_ns, self.tried_ns, self._done_then = now_ns, 0, done
+        elif done > self._done or (is_tried and any(tally.started_ns is not None for tally in self._tallies)):
+            self.tried_ns += passed_ns
+        self._acked, self._done = acked, done
 
 
 class StallGuard:
-    """Adds up for how long operations have been tried without one that was acknowledged.
+    """Adds up for how long operations, and writes alone, have been tried without one that was acknowledged.
 
-    Time in which no operation was due, as in an open loop of a low rate, is no stall.
+    Reads that are answered must not hide writes that hang. Time in which no operation was due, as in an open loop of a
+    low rate, is no stall.
     """
 
     def __init__(self, tallies: Sequence[Tally], timeout_s: float, now_ns: int) -> None:
         """:param now_ns: like all times here since the origin."""
-        self._tallies = tallies
         self._timeout_ns = timeout_s * 1e9
         self._last_ns = now_ns
-        self._acked, self._done = self._counts()
-        self.since_ns = now_ns  # begin, or last look at which an operation had been acknowledged
-        self.tried_ns = 0  # for so long of that time operations were under way
-
-    def _counts(self) -> tuple[int, int]:
-        acked = sum(tally.outcome_counts()[Outcome.OK.value] for tally in self._tallies)
-        return acked, sum(tally.done for tally in self._tallies)
+        self._waits = {
+            "operation": _Wait(tallies, now_ns, only_writes=False),
+            "write": _Wait(tallies, now_ns, only_writes=True),
+        }
 
     def is_stalled(self, now_ns: int) -> bool:
-        """Look once; True where nothing has been acknowledged for the timeout."""
-        acked, done = self._counts()
-        if acked > self._acked:
-            self.since_ns, self.tried_ns = now_ns, 0
-        elif done > self._done or any(tally.started_ns is not None for tally in self._tallies):
-            self.tried_ns += now_ns - self._last_ns
-        self._last_ns, self._acked, self._done = now_ns, acked, done
-        return self.tried_ns >= self._timeout_ns
+        """Look once; True where nothing, or no write, has been acknowledged for the timeout."""
+        passed_ns, self._last_ns = now_ns - self._last_ns, now_ns
+        for wait in self._waits.values():
+            wait.look(now_ns, passed_ns)
+        return any(wait.tried_ns >= self._timeout_ns for wait in self._waits.values())
+
+    @property
+    def stalled(self) -> dict[str, Any]:
+        """Return what has been tried in vain the longest: ``what`` (operation, write), ``since_ns`` and ``tried_s``."""
+        what, wait = max(self._waits.items(), key=lambda item: item[1].tried_ns)
+        return {"what": what, "since_ns": wait.since_ns, "tried_s": wait.tried_ns / 1e9}
 
 
 def check_stall_timeout(faults: Sequence[FaultSpec], timeout_s: float, operation_budget_ms: int) -> None:
@@ -70,8 +103,9 @@ def describe_stall(repeat: Mapping[str, Any], repeats: int) -> str:
     """
     stalled = repeat["stalled"]
     which = f"Repeat {repeat['repeat']}" if repeats > 1 else "The workload"
+    what = stalled.get("what", "operation")
     return (
-        f"{which} was ended early: no operation was acknowledged for {stalled['tried_s']:,.0f} s, so the lab healed "
+        f"{which} was ended early: no {what} was acknowledged for {stalled['tried_s']:,.0f} s, so the lab healed "
         f"all faults and left out the remaining {stalled['left_out']:,} operations."
     )
 

@@ -12,8 +12,8 @@ from failover.stall import StallGuard, check_stall_timeout, check_stalls
 S = 1_000_000_000
 
 
-def note(tally: Tally, outcome: str, at_s: float) -> None:
-    tally.note("CREATE", outcome, "h:1", int((at_s - 0.1) * S), int(at_s * S))
+def note(tally: Tally, outcome: str, at_s: float, kind: str = "CREATE") -> None:
+    tally.note(kind, outcome, "h:1", int((at_s - 0.1) * S), int(at_s * S))
 
 
 def test_failing_operations_are_no_progress() -> None:
@@ -26,7 +26,7 @@ def test_failing_operations_are_no_progress() -> None:
         tallies[0].started_ns = second * S
         assert not guard.is_stalled(second * S), second
     assert guard.is_stalled(30 * S)
-    assert (guard.since_ns, guard.tried_ns) == (0, 30 * S)
+    assert guard.stalled == {"what": "operation", "since_ns": 0, "tried_s": 30}
 
 
 def test_one_acknowledged_operation_of_any_client_begins_anew() -> None:
@@ -36,9 +36,28 @@ def test_one_acknowledged_operation_of_any_client_begins_anew() -> None:
     assert not guard.is_stalled(9 * S)
     note(tallies[1], "ok", 9.5)
     assert not guard.is_stalled(11 * S)
-    assert (guard.since_ns, guard.tried_ns) == (11 * S, 0)
+    assert guard.stalled == {"what": "operation", "since_ns": 11 * S, "tried_s": 0}
     assert not guard.is_stalled(20 * S)
     assert guard.is_stalled(21 * S)
+
+
+def test_reads_that_are_answered_do_not_hide_writes_that_hang() -> None:
+    tally = Tally()
+    guard = StallGuard([tally], 30, 0)
+    for second in range(1, 100):
+        note(tally, "ok", second, "RETRIEVE")
+        tally.started_ns = second * S
+        # Nobody has tried to write yet.
+        assert not guard.is_stalled(second * S), second
+    note(tally, "unknown", 100)
+    for second in range(100, 129):
+        assert not guard.is_stalled(second * S), second
+        note(tally, "ok", second, "RETRIEVE")
+        tally.started_ns = second * S
+    assert guard.is_stalled(129 * S)
+    assert guard.stalled["what"] == "write"
+    note(tally, "ok", 129.5, "DELETE")
+    assert not guard.is_stalled(130 * S)
 
 
 def test_waiting_for_the_plan_of_a_low_rate_is_no_stall() -> None:
@@ -82,5 +101,7 @@ def test_a_stalled_repeat_is_named_and_its_verdict_unknown() -> None:
     )
     assert check.evidence == {"repeats": [{"repeat": 2, **stalled}]}
     assert check_stalls({"repeats": repeats[:1]}) == []
+    (check,) = check_stalls({"repeats": [{"repeat": 1, "stalled": stalled | {"what": "write"}}]})
+    assert check.summary.startswith("The workload was ended early: no write was acknowledged for 180 s, ")
     (check,) = check_stalls({"repeats": [{"repeat": 1, "stalled": stalled}]})
     assert check.summary.startswith("The workload was ended early: ")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def assemble(
     heal, set_by_ns = on_one_clock(heal, read_events(folder / EVENTS_FILE))
     # It has a word on the repeat already where that ended the workload, as its members did not become equal.
     repeats[-1]["convergence"] = repeats[-1]["convergence"] or _plain(heal)
-    late = _complete(records, [repeat["convergence"] for repeat in repeats])
+    late = _complete(records, [repeat["convergence"] for repeat in repeats if repeat["convergence"] is not None])
     if len(members) == 1:
         repeats = [repeat | {"convergence": None} for repeat in repeats]
     info = {
@@ -98,7 +98,7 @@ def on_one_clock(heal: Mapping[str, Any], events: Sequence[Event]) -> tuple[Mapp
     return {**heal, "samples": samples, "started_wall_ns": heal["started_wall_ns"] - set_by_ns}, set_by_ns
 
 
-def _complete(records: Mapping[str, dict[str, Any]], heals: Sequence[Mapping[str, Any]]) -> list[Event]:
+def _complete(records: Mapping[str, dict[str, Any]], heals: Iterable[Mapping[str, Any]]) -> list[Event]:
     """Complete the records of what happened only after the workload, by what the heals heard from the agents.
 
     A MySQL primary may take a minute to stop, and a restart may come back between the workload's end and the heal.

@@ -37,7 +37,7 @@ def resolve_experiments(
 
     :param groups: members by inventory group
     :param repeats: how often the faults of each experiment strike, each time in a slice of the stream of its own; one
-        number for all, or by system (1 for one that is not named)
+        number for all, or by system (1 for one that is not named); an experiment without faults is not cut
     :param stall_timeout_s: after so long without an acknowledged operation a repeat is ended; longer than what each
         fault takes and ``operation_budget_ms`` after it
     :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], repeats, faults: [FaultSpec as
@@ -89,6 +89,8 @@ def resolve_experiments(
         if system == "etcd" and not definition["key_prefix"]:
             raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
         times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
+        if not definition["faults"]:
+            times = 1  # it is faults that repeat
         if times > 1 and len(operations) < times * SHORTEST_REPEAT:
             raise LabError(
                 f"Experiment {name}: {times} repeats of a stream of {len(operations):,} operations have fewer than "

@@ -227,6 +227,13 @@ def test_each_repeat_has_the_heal_after_it(folder: Path) -> None:
     assert written["convergence"]["duration_ms"] == 12.5
 
 
+def test_a_repeat_after_which_nothing_was_healed_has_no_heal(folder: Path) -> None:
+    given = arguments()
+    given["workload"]["repeats"] = [REPEAT, REPEAT | {"repeat": 2}]
+    written = assemble(folder, **given)
+    assert [repeat["convergence"] is None for repeat in written["repeats"]] == [True, False]
+
+
 def test_members_that_differed_after_the_last_repeat_stay_told(folder: Path) -> None:
     differed = {"converged": False, "duration_ms": None, "samples": [], "healed": [], "reasons": ["they differ"]}
     given = arguments()

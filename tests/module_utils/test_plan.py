@@ -51,6 +51,11 @@ def test_the_three_experiments_are_resolved_in_order() -> None:
     assert fault == asdict(FaultSpec("F1", "stop", "leader", len(operations) * 12 // 100, "end"))
 
 
+def test_what_has_no_faults_is_not_cut_into_repeats() -> None:
+    plan = resolve_experiments(["E1-etcd", "E2-etcd"], CATALOG, 2000, 7, GROUPS, repeats=3)
+    assert [(each["repeats"], len(each["faults"])) for each in plan["experiments"]] == [(1, 0), (3, 3)]
+
+
 def test_order_is_the_users() -> None:
     plan = resolve_experiments(["E2-etcd", "E1-etcd"], CATALOG, 100, 1, GROUPS)
     assert [experiment["name"] for experiment in plan["experiments"]] == ["E2-etcd", "E1-etcd"]

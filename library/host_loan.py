@@ -68,6 +68,10 @@ options:
     type: list
     elements: int
     default: []
+  refuse_running:
+    description: Fail where O(unit) is running and nothing was borrowed yet, as its clients would lose their server.
+    type: bool
+    default: false
   take_over:
     description: Take over the loan of another lab, together with what that lab found.
     type: bool
@@ -143,6 +147,7 @@ def main() -> None:
             "data_dir": {"type": "path"},
             "address": {"type": "str", "default": ""},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "refuse_running": {"type": "bool", "default": False},
             "take_over": {"type": "bool", "default": False},
             "timeout_s": {"type": "float", "default": 120},
         },
@@ -163,6 +168,7 @@ def main() -> None:
                 data_dir=given["data_dir"] or "",
                 address=given["address"],
                 ports=tuple(given["ports"]),
+                refuse_running=given["refuse_running"],
             )
             outcome = lender.borrow(wanted, take_over=given["take_over"], pretend=module.check_mode)
     except LabError as error:

@@ -41,6 +41,7 @@ class Wanted:
     data_dir: str = ""  # of the unit's server
     address: str = ""  # on which the lab's server will listen
     ports: tuple[int, ...] = ()
+    refuse_running: bool = False  # the unit may not be stopped for the lab
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,11 @@ class Lender:
         else:
             self._refuse_listeners(wanted)
             loan = self._find(wanted)
+            if loan.active and wanted.refuse_running:
+                raise LabError(
+                    f"{wanted.unit} is running on this host, and this lab did not start it. Stop it if nobody needs it "
+                    f"(systemctl stop {wanted.unit}), or use another host. Nothing was changed."
+                )
             actions = [f"write down how {wanted.name} was found"]
         if not pretend:
             self._write(loan)

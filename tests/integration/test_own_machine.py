@@ -108,6 +108,23 @@ def test_a_database_of_that_name_is_refused_before_anything_is_changed(guest: Re
     assert looked(guest) == before
 
 
+def test_an_etcd_that_runs_is_refused_before_anything_is_changed(owned: RealLab, tmp_path: Path) -> None:
+    unit = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
+    path = "/etc/systemd/system/etcd.service"
+    owned.on("mysql1", "sh", "-c", f"printf '%s' '{unit}' >{path} && systemctl start etcd")
+    lab = by_ssh(owned, tmp_path, "guest", {"etcd": ("mysql1",), "load_generators": ("client1",)})
+    try:
+        before = looked(owned)
+        said = lab.play("up", experiments=["E1-etcd"], iterations=300).one_line()
+        assert said == (
+            "mysql1: etcd.service is running on this host, and this lab did not start it. Stop it if nobody needs it "
+            "(systemctl stop etcd.service), or use another host. Nothing was changed."
+        )
+        assert looked(owned) == before
+    finally:
+        owned.on("mysql1", "sh", "-c", f"systemctl stop etcd && rm {path} && systemctl daemon-reload")
+
+
 def test_a_host_that_does_not_answer_keeps_the_labs_folder(owned: RealLab, tmp_path: Path) -> None:
     lab = by_ssh(owned, tmp_path, "guest", {"etcd": ("etcd9",), **GROUPS})
     (lab.state_dir / "systems/etcd").mkdir(parents=True)

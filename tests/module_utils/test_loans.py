@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,23 @@ def test_a_service_of_somebody_else_on_the_port_is_refused(tmp_path: Path, wante
     # The unit itself is stopped for the lab, and started again.
     (process / "cgroup").write_text("0::/system.slice/mysql.service\n")
     assert machine.lender.borrow(wanted).loan is not None
+
+
+def test_a_running_unit_that_others_need_is_refused(tmp_path: Path, wanted: Wanted) -> None:
+    wanted = replace(wanted, refuse_running=True)
+    machine = Machine(tmp_path)
+    with pytest.raises(
+        LabError, match=r"^mysql.service is running on this host, .*systemctl stop .*Nothing was changed"
+    ):
+        machine.lender.borrow(wanted)
+    assert machine.done == []
+    assert not machine.folder.exists()
+    machine.active = "inactive"
+    machine.lender.borrow(wanted)
+    machine.used_by_the_lab(wanted)
+    # From now on it is the lab that started it.
+    assert not machine.lender.borrow(wanted).changed
+    assert machine.lender.borrow(replace(wanted, lab="second"), take_over=True).changed
 
 
 def test_a_unit_that_does_not_come_back_keeps_the_note(tmp_path: Path, wanted: Wanted) -> None:

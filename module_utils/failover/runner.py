@@ -680,10 +680,8 @@ class _Run:
         stalled = {**guard.stalled, "done": self._done()}
         self._repeats[-1]["stalled"] = stalled
         self._emit("repeat.stalled", {"repeat": number, **stalled})
-        self._progress.tell_fault(
-            "stall",
-            f"no {stalled['what']} was acknowledged for {stalled['tried_s']:.0f} s: the repeat ends, its faults are healed",
-        )
+        waited = f"no {stalled['what']} was acknowledged for {stalled['tried_s']:.0f} s"
+        self._progress.tell_fault("stall", f"{waited}: the repeat ends, and all faults are healed")
 
     def _recover(self, number: int) -> bool:
         """Put the system right after a repeat and get ready for the next; False where there will be none.

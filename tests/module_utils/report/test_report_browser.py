@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
         yield started
 
 
-@pytest.mark.parametrize("printed", ["single", "repeated"], indirect=True)
+@pytest.mark.parametrize("printed", ["single", "repeated", "invalid"], indirect=True)
 def test_the_report_is_accessible_and_fits_the_window(printed: Printed, chromium: Browser) -> None:
     with opened(chromium, printed.html) as page:
         papers = set()

@@ -112,7 +112,7 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.service import Service, ServiceError, control
+from ansible.module_utils.failover.host.service import Service, ServiceError, control
 
 
 def main() -> None:

@@ -33,13 +33,13 @@ from typing import Any, Protocol
 
 from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
 from .clock import CLOCK
-from .disk_faults import Disk
 from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .group_replication import GroupConfig, GroupKeeper, GroupMember
-from .isolation import Isolation
+from .host.disk import Disk
+from .host.network import Network
+from .host.packets import Isolation
+from .host.service import MainProcess, Service, ServiceError, UnitState
 from .mysql_observe import MySQLAddress
-from .network_faults import Network
-from .service import MainProcess, Service, ServiceError, UnitState
 from .shapes import SCHEMA_VERSION, LabError
 
 # A member that does not tell its role within this time is of unknown role, in s.

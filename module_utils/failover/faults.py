@@ -30,7 +30,7 @@ from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffse
 from .clock import CLOCK
 from .fault_agent import ACTIONS as AGENT_ACTIONS
 from .fault_agent import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
-from .isolation import DIRECTIONS, FROM
+from .host.packets import DIRECTIONS, FROM
 from .quorum import ROLES, MajorityKept, is_settled, leader_of
 from .shapes import Event, FaultSpec, LabError
 from .workload import cut_stream

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from .fault_agent import ACTIONS
-from .isolation import DIRECTIONS, FROM
+from .host.packets import DIRECTIONS, FROM
 from .shapes import LabError
 
 # What an experiment's ``faults`` say to have them drawn: the word alone, or as a key with settings.

@@ -131,8 +131,8 @@ class FaultSpec:
     heal: str  # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long
     heal_index: int | None = None  # of "index": asked for just before the operation of this index is invoked
     heal_after_ms: float | None = None  # of "delay": after the signal
-    isolate: str | None = None  # of a partition: from whom, one of isolation.FROM
-    direction: str | None = None  # of a partition: one of isolation.DIRECTIONS
+    isolate: str | None = None  # of a partition: from whom, one of host.packets.FROM
+    direction: str | None = None  # of a partition: one of host.packets.DIRECTIONS
     # What belongs to the action alone: write_iops of slow_disk, delay_ms or rate_kbit of slow_network.
     options: dict[str, float] = field(default_factory=dict)
     keep_majority: bool = False  # strikes only while a majority of the members is up without its target

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "module_utils/failover"
@@ -45,6 +45,16 @@ def test_a_file_that_was_changed_or_is_not_needed_any_more_is_put_right(run_modu
 
 
 def test_the_role_looks_at_the_files_that_the_module_writes(run_module: Run, tmp_path: Path) -> None:
-    variables = yaml.safe_load((ROOT / "roles/fault_agent/vars/main.yml").read_text())
+    question = [
+        *("ansible", "localhost", "--inventory", "localhost,", "--connection", "local"),
+        *("--module-name", "debug", "--args", "msg={{ fault_agent_core }}"),
+        *("--extra-vars", f"@{ROOT / 'roles/fault_agent/vars/main.yml'}"),
+        *("--extra-vars", json.dumps({"role_path": str(ROOT / "roles/fault_agent")})),
+    ]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+    program = str(Path(sys.executable).parent / question[0])
+    done = subprocess.run(
+        [program, *question[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
     written = run_module("fault_agent_core", {"folder": str(tmp_path / "failover")})
-    assert sorted(variables["fault_agent_core"]) == written["files"]
+    assert sorted(json.loads(done.stdout.partition("=> ")[2])["msg"]) == written["files"]

@@ -18,7 +18,7 @@ import pytest
 from failover import fault_agent
 from failover.agent_client import AgentClient, seal
 from failover.fault_agent import ACTIONS, Agent, AgentConfig
-from failover.service import process_state
+from failover.host.service import process_state
 from failover.shapes import LabError
 from fault_doubles import KEY, ROOT, AgentProcess, FakeCluster, FakeManager, wait_until
 

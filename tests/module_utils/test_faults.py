@@ -31,8 +31,8 @@ from failover.faults import (
     role_of,
     takes_away,
 )
+from failover.host.service import process_state
 from failover.quorum import is_settled, leader_of
-from failover.service import process_state
 from failover.shapes import FaultSpec, LabError
 from fault_doubles import KEY, ROOT, Lab, lab_in, wait_until
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from failover.isolation import DIRECTIONS, FROM, Isolation, IsolationError
+from failover.host.packets import DIRECTIONS, FROM, Isolation, IsolationError
 
 MEMBER = Isolation(["10.0.0.2", "10.0.0.3"], ["10.0.0.9"], 2379)
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from failover import disk_faults
-from failover.disk_faults import BALLAST, LIMITED_GROUP, TRIAL, TRIAL_GROUP, Disk, DiskError, Group, mounts
+from failover.host import disk as disk_module
+from failover.host.disk import BALLAST, LIMITED_GROUP, TRIAL, TRIAL_GROUP, Disk, DiskError, Group, mounts
 
 MOUNTINFO = "26 1 254:0 / / rw,relatime - overlay overlay rw,lowerdir=/a,upperdir=/b\n"
 
@@ -133,7 +133,7 @@ class Kernel:
         monkeypatch.setattr(Path, "rmdir", self._rmdir)
         monkeypatch.setattr(Path, "write_text", self._write_text(Path.write_text))
         monkeypatch.setattr(subprocess, "run", self.run)
-        monkeypatch.setattr(disk_faults, "family", lambda pid: {pid, 78})
+        monkeypatch.setattr(disk_module, "family", lambda pid: {pid, 78})
 
     def make(self, group: Path) -> None:
         for name in (self.file, "cgroup.procs"):

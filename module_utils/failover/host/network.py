@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .shapes import LabError
+from ..shapes import LabError
 
 # The lab's own discipline, so that no other is taken away; the kernel's default ones have the handle 0.
 HANDLE, DEFAULT_HANDLE = "7470:", "0:"

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .shapes import LabError
+from ..shapes import LabError
 
 TABLE = "failover_lab"
 FROM = ("peers", "clients", "both")

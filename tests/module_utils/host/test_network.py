@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from failover.network_faults import Network, NetworkError, discipline
+from failover.host.network import Network, NetworkError, discipline
 
 MEMBER = Network(["10.0.0.2", "10.0.0.9"])
 DELAY, RATE = {"delay_ms": 100}, {"rate_kbit": 256}

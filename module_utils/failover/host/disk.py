@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..shapes import LabError
 from .service import family
-from .shapes import LabError
 
 BALLAST = "failover-lab.ballast"
 # File systems on which space that is allocated is taken and, once the file is removed, free again at once.

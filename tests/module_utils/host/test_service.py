@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from failover import service as service_module
-from failover.service import (
+from failover.host import service as service_module
+from failover.host.service import (
     MainProcess,
     Service,
     ServiceError,

@@ -41,6 +41,13 @@ MAX_LINE = 262_144
 MIN_KEY_LENGTH = 16
 # How long a status with details may take, in s: the agent asks systemctl, which is slow on a busy host.
 DETAILS_TIMEOUT_S = 20.0
+# How long a process may take to end after its signal before the agent stops looking, in s (systemd kills after 90).
+GONE_TIMEOUT_S = 120.0
+# How long a member may take to start before a heal counts as failed, in s (systemd's own default is 90).
+START_TIMEOUT_S = 100.0
+# How long a member of a group may take to be a full one again before a heal counts as failed, in s: MySQL takes a
+# minute to give up a join, and a member that lost its data copies it first.
+JOIN_TIMEOUT_S = 180.0
 # Pings per clock measurement; the one with the shortest way there and back counts.
 CLOCK_PINGS = 7
 

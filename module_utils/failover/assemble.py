@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from . import etcd_log, mysql_log
+from .actions.record import take_over_end, take_over_heal
 from .clock_steps import SAME_NS
-from .faults import place_event, take_over_end, take_over_heal
 from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
-from .shapes import SCHEMA_VERSION, Event, LabError
+from .shapes import SCHEMA_VERSION, Event, LabError, place_event
 
 # Files of the load generator that become part of others, and are gone afterwards.
 HEAL_EVENTS_FILE = "heal.jsonl"

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .actions.registry import ACTIONS
 from .checks.clocks import check_clocks
 from .checks.evidence import check_evidence
 from .checks.failures import doubtful_failures
 from .checks.server_logs import check_server_logs
-from .fault_agent import ACTIONS
 from .faults import role_of
 from .history_parquet import jsonl_to_parquet
 from .judged import combine, judged_of_experiment, judged_of_run
@@ -696,8 +696,6 @@ def _convergence(watched: Mapping[str, Any] | None, experiment: Experiment) -> C
 # A fault is meant to land within so many operations of its index or so many ms, whichever is longer.
 FAULT_WITHIN_OPERATIONS = 20
 FAULT_WITHIN_MS = 20
-# Actions of whose effect the agent keeps the kernel's own word.
-MEASURED_BY_KERNEL = ("disk_full", "slow_disk", "slow_network")
 
 # What of a fault's record is evidence; experiment.json has all of it.
 _FAULT_FACTS = (
@@ -752,13 +750,7 @@ def check_fault(fault: dict[str, Any], experiment: Experiment) -> Check:
     led = f", the leader of term {record['term_before']}," if record.get("term_before") is not None else ""
     then = f"; {record['leader_after']} led in term {record['term_after']}" if record.get("leader_after") else ""
     who = f"{record['member']}{led if record['role'] == 'leader' else ''}"
-    done = {
-        "partition": f"{who} was partitioned",
-        "poweroff": f"{who} fell silent, and {record['signal']} ended it",
-        "disk_full": f"the disk of {who} was filled ({record.get('effect')})",
-        "slow_disk": f"the disk of {who} was slowed down ({record.get('effect')})",
-        "slow_network": f"the network of {who} was slowed down ({record.get('effect')})",
-    }.get(fault["action"], f"{record['signal']} went to {who}")
+    done = ACTIONS[fault["action"]].told(who, record)
     return Check(
         name,
         Verdict.VALID,
@@ -811,17 +803,12 @@ def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: in
     doubts = []
     if record.get("inject_error"):
         doubts.append(f"it is not certain that it was done: {record['inject_error']}")
-    ends = ACTIONS[fault["action"]].ends_process
-    if ends and record.get("process_gone_wall_ns") is None:
-        doubts.append(f"the process on {record.get('member')} was not seen to end")
-    if fault["action"] == "pause" and not record.get("processes"):
-        doubts.append(f"no process on {record.get('member')} was seen to stop")
-    if fault["action"] in MEASURED_BY_KERNEL and not record.get("effect"):
-        doubts.append(f"the kernel of {record.get('member')} was not seen to do it")
+    action = ACTIONS[fault["action"]]
+    doubts += action.doubts(record)
     by = record.get("healed_by")
-    if not ACTIONS[fault["action"]].comes_back and by is not None and (fault["heal"] == "end" or by != "request"):
+    if not action.comes_back and by is not None and (fault["heal"] == "end" or by != "request"):
         doubts.append(f"it was healed before the workload ended, by {by}")
-    if record.get("role") == "leader" and ends and 2 * struck < members:
+    if record.get("role") == "leader" and action.ends_process and 2 * struck < members:
         before, after = record.get("term_before"), record.get("term_after")
         if before is None or after is None or after <= before:
             doubts.append(f"no member was seen to lead in a later term than {before}")

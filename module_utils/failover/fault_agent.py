@@ -26,12 +26,27 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from .agent_client import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
+from .actions.base import Action, Host
+from .actions.record import FaultRecord
+from .actions.registry import ACTIONS
+from .agent_client import (
+    DEFAULT_PORT,
+    GONE_TIMEOUT_S,
+    HELLO,
+    JOIN_TIMEOUT_S,
+    MAX_LINE,
+    PROTOCOL,
+    START_TIMEOUT_S,
+    FrameError,
+    load_key,
+    seal,
+    unseal,
+)
 from .clock import CLOCK
 from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .group_replication import GroupConfig, GroupKeeper, GroupMember
@@ -47,183 +62,15 @@ PROBE_TIMEOUT_S = 0.5
 # A connection that says nothing for so long is closed, in s.
 IDLE_TIMEOUT_S = 300.0
 MAX_CONNECTIONS = 64
-# How long a process may take to end after its signal before the agent stops looking, in s (systemd kills after 90).
-GONE_TIMEOUT_S = 120.0
-# How long a member may take to start before a heal counts as failed, in s (systemd's own default is 90).
-START_TIMEOUT_S = 100.0
 # How often it is looked whether a server that may end by itself is still under its fault, in s.
 WATCH_INTERVAL_S = 0.5
 # After a heal that failed the dead man's switch tries again, in s.
 RETRY_S = 10.0
-# How long a member of a group may take to be a full one again before a heal counts as failed, in s: MySQL takes a
-# minute to give up a join, and a member that lost its data copies it first.
-JOIN_TIMEOUT_S = 180.0
 # Healed faults that are remembered.
 REMEMBERED = 100
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 # Of the configuration file, what may be left out.
 OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
-
-
-# ---------------------------------------------------------------- actions
-
-
-@dataclass(frozen=True)
-class Action:
-    """One kind of fault: how it is done to a member and undone, and what signal its process gets."""
-
-    signal: str | None
-    inject: Callable[[Tools, MainProcess, FaultRecord], str]  # returns the way that was taken; quick, waits for nothing
-    heal: Callable[[Tools, float], None]  # idempotent; returns when the member's server runs as before
-    ends_process: bool = True
-    may_end_process: bool = False  # what the server does about it is its own affair
-    comes_back: bool = False  # the injection itself brings the member back
-    stays_with_peers: bool = False  # the others still hear from it in time: it counts for a majority
-    # Why this host cannot do it, with such options.
-    problem: Callable[[Tools, Mapping[str, float]], str | None] = lambda tools, options: None
-    # What of it is measured once it is done; None: nothing was to be felt.
-    feel: Callable[[Tools, MainProcess, FaultRecord], str | None] | None = None
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What actions work with."""
-
-    service: Service
-    isolation: Isolation
-    disk: Disk
-    network: Network
-
-
-def _stop(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    return tools.service.stop_soon()
-
-
-def _kill(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    tools.service.kill(process)
-    return "pidfd"
-
-
-def _restart(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    return tools.service.restart_soon()
-
-
-def _pause(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    record.processes = tools.service.suspend(process)
-    return "pidfd"
-
-
-def _partition(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    tools.isolation.cut(record.isolate or "both", record.direction or "both")
-    return "nft"
-
-
-def _power_off(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    # Silent first: the kernel says goodbye for a process that it ends.
-    tools.isolation.silence()
-    record.processes = tools.service.kill_all(process)
-    return "nft, pidfd"
-
-
-def _fill_disk(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    record.effect = tools.disk.fill()
-    return "fallocate"
-
-
-def _slow_disk(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    record.effect = tools.disk.slow(process.pid, int(record.options["write_iops"]))
-    return "cgroup"
-
-
-def _feel_slow_disk(tools: Tools, process: MainProcess, record: FaultRecord) -> str | None:
-    felt = tools.disk.measure(process.pid, int(record.options["write_iops"]))
-    return f"{record.effect}; {felt}" if felt else None
-
-
-def _slow_network(tools: Tools, process: MainProcess, record: FaultRecord) -> str:
-    record.effect = tools.network.slow(record.options)
-    return "tc"
-
-
-def _slow_disk_problem(tools: Tools, options: Mapping[str, float]) -> str | None:
-    pid = tools.service.state().main_pid
-    return tools.disk.slow_problem(pid) if pid else f"{tools.service.unit} is not running, and cannot be tried"
-
-
-def _start(tools: Tools, timeout_s: float) -> None:
-    tools.service.start(timeout_s)
-
-
-def _resume(tools: Tools, timeout_s: float) -> None:
-    tools.service.resume()
-    tools.service.start(timeout_s)
-
-
-def _mend(tools: Tools, timeout_s: float) -> None:
-    tools.isolation.mend()
-    tools.service.start(timeout_s)
-
-
-def _empty_disk(tools: Tools, timeout_s: float) -> None:
-    tools.disk.empty()
-    tools.service.start(timeout_s)
-
-
-def _hasten_disk(tools: Tools, timeout_s: float) -> None:
-    tools.disk.hasten(tools.service.state().main_pid or None)
-    tools.service.start(timeout_s)
-
-
-def _hasten_network(tools: Tools, timeout_s: float) -> None:
-    tools.network.hasten()
-    tools.service.start(timeout_s)
-
-
-ACTIONS: dict[str, Action] = {
-    # A clean stop as an administrator does it: SIGTERM through the service manager.
-    "stop": Action("SIGTERM", _stop, _start),
-    # A crash: SIGKILL, the process has no chance to say goodbye.
-    "kill": Action("SIGKILL", _kill, _start),
-    # A clean stop that the service manager follows by a start.
-    "restart": Action("SIGTERM", _restart, _start, comes_back=True),
-    # Frozen: its connections stay open, and nobody answers on them.
-    "pause": Action("SIGSTOP", _pause, _resume, ends_process=False),
-    # Cut off from its peers, from the clients, or from both, while it runs.
-    "partition": Action(
-        None, _partition, _mend, ends_process=False, problem=lambda tools, options: tools.isolation.problem()
-    ),
-    # The host gone without a goodbye: nobody hears from it again, and its processes are dead. What the kernel has in
-    # its memory for the disk is not lost, as it is when the current is.
-    "poweroff": Action("SIGKILL", _power_off, _mend, problem=lambda tools, options: tools.isolation.problem()),
-    # No byte more on the file system of its data.
-    "disk_full": Action(
-        None,
-        _fill_disk,
-        _empty_disk,
-        ends_process=False,
-        may_end_process=True,
-        problem=lambda tools, options: tools.disk.full_problem(),
-    ),
-    # So many write operations a second and no more.
-    "slow_disk": Action(
-        None,
-        _slow_disk,
-        _hasten_disk,
-        ends_process=False,
-        stays_with_peers=True,
-        problem=_slow_disk_problem,
-        feel=_feel_slow_disk,
-    ),
-    # Each packet that its host sends comes later, or so many bits a second and no more.
-    "slow_network": Action(
-        None,
-        _slow_network,
-        _hasten_network,
-        ends_process=False,
-        stays_with_peers=True,
-        problem=lambda tools, options: tools.network.problem(options),
-    ),
-}
 
 
 # ---------------------------------------------------------------- roles
@@ -369,45 +216,6 @@ class AgentConfig:
         return cls(**content)
 
 
-@dataclass
-class FaultRecord:
-    """What was done for one fault on this host; all times are of this host's wall clock, in ns."""
-
-    token: str  # unique for ever, made by who fires
-    fault: str  # id within the experiment, e.g. "F1"
-    action: str
-    member: str
-    held: bool = True  # not healed yet
-    asked_wall_ns: int | None = None
-    role: str | None = None
-    member_id: str | None = None
-    leader_id: str | None = None
-    term: int | None = None
-    role_checked_wall_ns: int | None = None
-    isolate: str | None = None
-    direction: str | None = None
-    options: dict[str, float] = field(default_factory=dict)
-    processes: int | None = None  # how many were paused, or killed together
-    effect: str | None = None  # what the kernel says of what was done to disk or network
-    signal: str | None = None
-    via: str | None = None  # dbus, systemctl, pidfd, nft, fallocate, tc
-    pid: int | None = None
-    signal_sent_wall_ns: int | None = None  # right before the signal, or the request for it, left this process
-    signal_call_ms: float | None = None  # how long sending it took
-    process_gone_wall_ns: int | None = None
-    heal_requested_wall_ns: int | None = None
-    process_started_wall_ns: int | None = None
-    healed_wall_ns: int | None = None
-    # By how much this host's wall clock was set between the last ping before the fault and the heal. The stamps here
-    # are steady (clock.py); those of the server's log are not.
-    clock_stepped_ns: int | None = None
-    healed_by: str | None = None  # request, dead man's switch, restart
-    inject_error: str | None = None  # what went wrong once the signal was on its way
-    error: str | None = None  # why the last heal failed
-    # What the heal did to bring the member back into its group: {act, why, wall_ns} each.
-    group_steps: list[dict[str, Any]] = field(default_factory=list)
-
-
 class Store:
     """The records on disk, with the wall time at which each held one expires."""
 
@@ -456,7 +264,7 @@ class Agent:
         """Take up where an earlier agent left: faults that it held go on to be held."""
         self.config = config
         self._service = Service(config.unit, use_dbus=config.use_dbus)
-        self._tools = Tools(
+        self._host = Host(
             self._service,
             Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
             Disk(config.data_dir, config.unit),
@@ -651,7 +459,7 @@ class Agent:
         action = ACTIONS.get(fault["action"])
         if action is None:
             return "its agent is of another version; provision the hosts with playbooks/up.yml"
-        return action.problem(self._tools, fault.get("options") or {})
+        return action.problem(self._host, fault.get("options") or {})
 
     def _is_alive(self) -> bool:
         with self._lock:
@@ -679,7 +487,7 @@ class Agent:
         record.signal, record.pid = action.signal, process.pid
         record.signal_sent_wall_ns = CLOCK.now_ns()
         started = time.monotonic_ns()
-        record.via = action.inject(self._tools, process, record)
+        record.via = action.inject(self._host, process, record)
         record.signal_call_ms = (time.monotonic_ns() - started) / 1e6
 
     def _role_of(self, record: FaultRecord) -> dict[str, Any]:
@@ -698,8 +506,7 @@ class Agent:
         """Stamp the end of the process, and the return of the member where the action brings it back."""
         if not action.ends_process:
             self._try_to_save(durable=True)
-            if action.feel is not None:
-                self._feel(record, action.feel, process)
+            self._note_effect(record, action, process)
             while action.may_end_process and record.held and record.process_gone_wall_ns is None:
                 record.process_gone_wall_ns = process.wait_gone(WATCH_INTERVAL_S)
             process.close()
@@ -711,17 +518,12 @@ class Agent:
             record.process_gone_wall_ns = gone
         self._try_to_save(durable=True)
         if action.comes_back:
-            self._heal(record, "restart")
+            self._heal(record, action.name)
 
-    def _feel(
-        self,
-        record: FaultRecord,
-        feel: Callable[[Tools, MainProcess, FaultRecord], str | None],
-        process: MainProcess,
-    ) -> None:
-        """Measure the effect; where that cannot be done, what the kernel said of it stands."""
+    def _note_effect(self, record: FaultRecord, action: Action, process: MainProcess) -> None:
+        """Note what the action says of its effect; where that cannot be measured, what is on record stands."""
         try:
-            effect = feel(self._tools, process, record)
+            effect = action.effect(self._host, process, record)
         except (LabError, OSError) as error:
             print(f"The effect of {record.fault} could not be measured: {error}", file=sys.stderr, flush=True)
             return
@@ -734,7 +536,7 @@ class Agent:
         with self._heal_lock:
             if not record.held:
                 return
-            if by != "restart":
+            if by != record.action:
                 with self._lock:
                     record.heal_requested_wall_ns = record.heal_requested_wall_ns or CLOCK.now_ns()
             action = ACTIONS[record.action]
@@ -749,7 +551,7 @@ class Agent:
                     break
                 time.sleep(0.005)
             try:
-                action.heal(self._tools, START_TIMEOUT_S)
+                action.heal(self._host, record, START_TIMEOUT_S)
                 state = self._service.state()
                 if self._keeper is not None:
                     self._rejoin(self._keeper, record)

@@ -2,13 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Faults as data, and the director that lands them at their operation index.
 
-A fault in an experiment's YAML is ``{action, target, at, heal}``, of a partition with ``from`` and ``direction``;
+A fault in an experiment's YAML is ``{action, target, at, heal}``, with the keys of its action where it has some;
 :func:`resolve_plan` turns it into FaultSpecs, one for each member that it is about. The
 :class:`FaultDirector` lives in the load generator's process: armed before the workload, told of every operation by
 ``on_index``, it finds the target when the index comes and has the agent on the target's host fire.
-
-Event data that was stamped elsewhere carries two keys beside its own: ``wall_ns`` (the stamp, of the clock of the
-host that acted) and ``source`` (that host's member). :func:`place_event` turns it into an Event.
 """
 
 from __future__ import annotations
@@ -26,31 +23,27 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
+from .actions.record import AGENT_FIELDS, group_events, heal_events, take_over_end, take_over_heal
+from .actions.registry import ACTIONS, takes_away
+from .agent_client import (
+    DETAILS_TIMEOUT_S,
+    GONE_TIMEOUT_S,
+    JOIN_TIMEOUT_S,
+    START_TIMEOUT_S,
+    AgentClient,
+    AgentError,
+    ClockOffset,
+)
 from .clock import CLOCK
-from .fault_agent import ACTIONS as AGENT_ACTIONS
-from .fault_agent import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
-from .host.packets import DIRECTIONS, FROM
 from .quorum import ROLES, MajorityKept, is_settled, leader_of
-from .shapes import Event, FaultSpec, LabError
+from .shapes import Emit, FaultSpec, LabError
 from .workload import cut_stream
 
-ACTIONS: tuple[str, ...] = tuple(AGENT_ACTIONS)
 # Targets of several members, which become a fault each.
 SEVERAL = ("majority", "all")
-# Keys that belong to one action, with their default; None: not there unless it is given.
-ACTION_KEYS: dict[str, dict[str, Any]] = {
-    "partition": {"from": "both", "direction": "both"},
-    "slow_disk": {"write_iops": 20},
-    "slow_network": {"delay_ms": None, "rate_kbit": None},
-}
-# Least and most of those that are numbers. Beyond them fault agent and ssh would not be reached any more, either.
-BOUNDS = {"write_iops": (1, 1_000_000), "delay_ms": (1, 5_000), "rate_kbit": (64, 1_000_000)}
-# Actions after which systemd would start the unit again, if it were told to.
-ENDED_FROM_OUTSIDE = ("kill", "poweroff", "disk_full")
-FAULT_KEYS = ("action", "target", "at", "heal", "keep_majority", *(key for own in ACTION_KEYS.values() for key in own))
-# Delay of a slow network that says neither its delay nor its rate, in ms: that between continents.
-DELAY_MS = 100
+# Keys of a fault's data: those of any, and those that belong to one action.
+OWN_KEYS = tuple(option.key for action in ACTIONS.values() for option in action.options)
+FAULT_KEYS = ("action", "target", "at", "heal", "keep_majority", *OWN_KEYS)
 
 # How long the director tries to hit a target whose role moves before the fault counts as missed, in s.
 AIM_TIMEOUT_S = 2.0
@@ -66,25 +59,6 @@ ELECTION_TIMEOUT_S = 60.0
 HEAL_TIMEOUT_S = GONE_TIMEOUT_S + START_TIMEOUT_S + JOIN_TIMEOUT_S
 # Bounds of the time between keepalives, in s; within them a tenth of the time that agents hold a fault.
 KEEPALIVE_BOUNDS_S = (0.2, 5.0)
-
-# What a fault's record takes over from the agent's when it has fired.
-AGENT_FIELDS = (
-    "member",
-    "member_id",
-    "role",
-    "signal",
-    "via",
-    "pid",
-    "signal_call_ms",
-    "processes",
-    "effect",
-    "role_checked_wall_ns",
-    "signal_sent_wall_ns",
-    "inject_error",
-)
-
-Emit = Callable[[str, dict[str, Any]], None]
-
 
 # ---------------------------------------------------------------- data
 
@@ -106,7 +80,7 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
     if missing:
         raise LabError(f"{name} lacks {', '.join(missing)}. Write it like {{action: stop, target: leader, at: 12%}}.")
     action, target, heal = fault["action"], fault["target"], fault.get("heal", "end")
-    if action not in ACTIONS:
+    if action not in tuple(ACTIONS):  # it may be anything, and a list has no hash
         raise LabError(f"{name} has the unknown action {action!r}. Known are {', '.join(ACTIONS)}.")
     if target not in (*ROLES, *SEVERAL, *members):
         known = ", ".join([*ROLES, *SEVERAL, *members])
@@ -128,39 +102,13 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
             f"{name} strikes at operation {at_index:,} and heals at {placed.heal_index:,}, which is not after it. "
             "Try a later heal, a delay like 2s, or end."
         )
-    if AGENT_ACTIONS[action].comes_back and heal != "end":
+    if ACTIONS[action].comes_back and heal != "end":
         raise LabError(f"{name}: a {action} comes back by itself, and heal is {heal!r}. Leave heal out.")
-    for other, keys in ACTION_KEYS.items():
-        foreign = [key for key in keys if key in fault and other != action]
+    for other in ACTIONS.values():
+        foreign = [option.key for option in other.options if option.key in fault and other.name != action]
         if foreign:
-            raise LabError(f"{name}: {', '.join(foreign)} belongs to the action {other}, and this is a {action}.")
-    if action != "partition":
-        return replace(placed, options=_resolve_options(name, action, fault))
-    isolate, direction = fault.get("from", "both"), fault.get("direction", "both")
-    for key, value, values in (("from", isolate, FROM), ("direction", direction, DIRECTIONS)):
-        if value not in values:
-            raise LabError(f"{name} has the unknown {key} {value!r}. Known are {', '.join(values)}.")
-    if isolate == "peers" and len(members) < 2:
-        raise LabError(f"{name} separates from peers, and a system of one member has none. Try from: clients.")
-    return replace(placed, isolate=isolate, direction=direction)
-
-
-def _resolve_options(name: str, action: str, fault: Mapping[str, Any]) -> dict[str, float]:
-    """Return the options of a fault on disk or network."""
-    options: dict[str, float] = {}
-    for key, default in ACTION_KEYS.get(action, {}).items():
-        value = default if fault.get(key) is None else fault[key]
-        if value is None:
-            continue
-        least, most = BOUNDS[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise LabError(f"{name}: {key} is {value!r}, and has to be a whole number from {least:,} to {most:,}.")
-        options[key] = value
-    if action == "slow_network" and not options:
-        options = {"delay_ms": DELAY_MS}
-    if action == "slow_network" and len(options) > 1:
-        raise LabError(f"{name} has both delay_ms and rate_kbit. Give one of them.")
-    return options
+            raise LabError(f"{name}: {', '.join(foreign)} belongs to the action {other.name}, and this is a {action}.")
+    return replace(placed, **ACTIONS[action].resolve(name, fault, len(members)))
 
 
 def _resolve_heal(name: str, heal: Any, operations: int) -> dict[str, Any]:
@@ -237,7 +185,7 @@ def _check_repeatable(specs: Sequence[FaultSpec], members: int) -> None:
     ending = [
         spec
         for spec in specs
-        if (action := AGENT_ACTIONS[spec.action]).ends_process or action.may_end_process
+        if (action := ACTIONS[spec.action]).ends_process or action.may_end_process
         if not action.comes_back and not spec.keep_majority
     ]
     for last in ending:
@@ -316,77 +264,7 @@ def role_of(target: str) -> str | None:
     return word if word in ROLES else None
 
 
-def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
-    """Make an Event of what was handed to ``emit``: stamped by who acted, or here and now by ``source``."""
-    own = dict(data)
-    wall_ns = own.pop("wall_ns", None)
-    placed_by = own.pop("source", source)
-    return Event(CLOCK.now_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
-
-
-def heal_events(done: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the events of a heal and their stamps, as an agent's record has them: none where it is still held."""
-    if done["healed_wall_ns"] is None:
-        return []
-    stamps = [("fault.heal_requested", done["heal_requested_wall_ns"]), ("fault.healed", done["healed_wall_ns"])]
-    return [(name, wall_ns) for name, wall_ns in stamps if wall_ns is not None]
-
-
-def take_over_heal(record: dict[str, Any], done: Mapping[str, Any]) -> None:
-    """Note in a fault's record what its agent knows of the heal."""
-    for name in ("healed_wall_ns", "healed_by", "effect"):
-        record[name] = done[name]
-    record["clock_stepped_ns"] = done.get("clock_stepped_ns")
-    record["group_steps"] = done.get("group_steps", [])  # an agent of before this was there has none
-
-
-def take_over_end(record: dict[str, Any], done: Mapping[str, Any]) -> dict[str, Any]:
-    """Note in a fault's record when its agent saw the process gone; return the data of fault.process_gone."""
-    record["process_gone_wall_ns"] = done["process_gone_wall_ns"]
-    record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
-    return {
-        "fault": done["fault"],
-        "member": done["member"],
-        "source": done["member"],
-        "wall_ns": done["process_gone_wall_ns"],
-        "pid": done["pid"],
-        "gone_ms": record["gone_ms"],
-    }
-
-
-def group_events(
-    member: str, steps: Sequence[Mapping[str, Any]], fault: str | None
-) -> list[tuple[str, dict[str, Any]]]:
-    """Return the event of each step by which the lab brought a member back into its group.
-
-    :param fault: id of the fault whose heal did it; None where the member held none
-    """
-    return [
-        (
-            "group.step",
-            {
-                "member": member,
-                "fault": fault,
-                "act": step["act"],
-                "why": step["why"],
-                "source": member,
-                "wall_ns": step["wall_ns"],
-            },
-        )
-        for step in steps
-    ]
-
-
 # ---------------------------------------------------------------- targets
-
-
-def takes_away(record: Mapping[str, Any]) -> bool:
-    """Whether a fault keeps its member from its peers while it is held; of one that is not known that is assumed."""
-    if not record:
-        return True
-    if record["action"] == "partition":
-        return bool(record["isolate"] != "clients")
-    return not AGENT_ACTIONS[record["action"]].stays_with_peers
 
 
 def choose_target(target: str, statuses: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -579,7 +457,7 @@ class FaultDirector:
                     f"Fault {spec.id} ({spec.action}): not on this machine, because {problem} ({link.member})."
                 )
         policy = status["unit"]["restart_policy"]
-        if policy != "no" and any(spec.action in ENDED_FROM_OUTSIDE for spec in self._plan):
+        if policy != "no" and any(ACTIONS[spec.action].ended_from_outside for spec in self._plan):
             raise LabError(
                 f"systemd would restart a killed {identity['unit']} on {link.member} by itself (Restart={policy}). "
                 "Provision the hosts with playbooks/up.yml, which sets Restart=no."
@@ -808,7 +686,7 @@ class FaultDirector:
     def _follow(self, record: dict[str, Any]) -> None:
         """Find out when the process was gone and who leads after it, from the agent and from the other members."""
         others = {member: link for member, link in self._links.items() if member != record["member"]}
-        ends = AGENT_ACTIONS[record["action"]].ends_process
+        ends = ACTIONS[record["action"]].ends_process
         hit_leader = record["role"] == "leader" and bool(others)
         gone_by = time.monotonic() + GONE_TIMEOUT_S
         elected_by = time.monotonic() + ELECTION_TIMEOUT_S

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from .actions.record import group_events, heal_events
 from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .clock import CLOCK
 from .etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
-from .faults import group_events, heal_events, place_event
 from .group_replication import GroupMember, addresses_of, compare_tables, describe, is_online
 from .mysql_observe import MySQLAddress, greeting_version
-from .shapes import Event, LabError
+from .shapes import Event, LabError, place_event
 
 # A member that does not answer a sample within this time is sampled as unreachable, in s.
 SAMPLE_TIMEOUT_S = 0.5

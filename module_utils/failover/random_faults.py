@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from .fault_agent import ACTIONS
-from .host.packets import DIRECTIONS, FROM
+from .actions.registry import ACTIONS
 from .shapes import LabError
 
 # What an experiment's ``faults`` say to have them drawn: the word alone, or as a key with settings.
@@ -22,7 +21,7 @@ RANDOM = "random"
 DEFAULTS: dict[str, Any] = {
     "seed": None,
     "count": 4,
-    "actions": ["stop", "kill", "restart", "pause", "partition"],
+    "actions": [action.name for action in ACTIONS.values() if action.drawable],
     "keep_majority": True,
 }
 MOST_FAULTS = 50
@@ -60,11 +59,10 @@ def draw_faults(given: str | Mapping[str, Any], seed: int, members: Sequence[str
         else:
             fault["target"] = source.choice(("leader", "follower", "majority", "all"))
         fault["at"] = _share(number, settings["count"], source.uniform(*STRIKES_WITHIN))
-        if fault["action"] == "partition":
-            fault["from"] = "clients" if len(members) == 1 else source.choice(FROM)
-            fault["direction"] = source.choice(DIRECTIONS)
-        if fault["action"] != "restart":
-            in_time = len(members) == 1 or not settings["keep_majority"] or fault.get("from") == "clients"
+        action = ACTIONS[fault["action"]]
+        fault |= action.draw(source, len(members))
+        if not action.comes_back:
+            in_time = len(members) == 1 or not settings["keep_majority"] or action.blocks_clients(fault)
             fault["heal"] = _heal(number, settings, source, in_time=in_time)
         faults.append(fault)
     return faults

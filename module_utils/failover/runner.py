@@ -32,14 +32,14 @@ from typing import Any, Protocol
 
 from .clock import CLOCK
 from .failover_policy import FailoverPolicy, OperationResult
-from .faults import Emit, FaultDirector, place_event
+from .faults import FaultDirector
 from .healing import Healer, MySQLAccount
 from .history import HistoryWriter
 from .key_dump import TABLE
 from .prepare import split_endpoint
 from .progress import FAILED, FINISHED, LEADER_TIMEOUT_S, EtcdLeader, ProgressReporter, Tally
 from .results import write_json_atomic
-from .shapes import SCHEMA_VERSION, Event, FaultSpec, HistoryRow, Kind, LabError, Outcome
+from .shapes import SCHEMA_VERSION, Emit, Event, FaultSpec, HistoryRow, Kind, LabError, Outcome, place_event
 from .stall import StallGuard
 from .workload import RETRIEVE, Operation, assign_clients, create_simulation, cut_stream, stream_digest
 

@@ -22,9 +22,12 @@ A results folder (``results/RUN/``)::
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+from .clock import CLOCK
 
 SCHEMA_VERSION = 1
 
@@ -118,6 +121,22 @@ class Event:
         return asdict(self)
 
 
+# How what happened is told: the name of an event and its data.
+Emit = Callable[[str, dict[str, Any]], None]
+
+
+def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
+    """Make an Event of what was handed to ``emit``: stamped by who acted, or here and now by ``source``.
+
+    Data that was stamped elsewhere carries two keys beside its own: ``wall_ns`` (the stamp, of the clock of the host
+    that acted) and ``source`` (that host's member).
+    """
+    own = dict(data)
+    wall_ns = own.pop("wall_ns", None)
+    placed_by = own.pop("source", source)
+    return Event(CLOCK.now_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
+
+
 @dataclass(frozen=True)
 class FaultSpec:
     """One fault of an experiment, resolved: what is done to which member, at which operation index."""
@@ -125,7 +144,7 @@ class FaultSpec:
     # Unique within the experiment, e.g. "F1"; of several members at once "F1.1", "F1.2", ...; of several repeats
     # "F1@1", "F1@2", ...
     id: str
-    action: str  # one of faults.ACTIONS
+    action: str  # one of actions.registry.ACTIONS
     target: str  # "leader", "follower", "follower 2", ... or a member's name
     at_index: int  # fired just before the operation of this index is invoked
     heal: str  # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long
@@ -133,7 +152,7 @@ class FaultSpec:
     heal_after_ms: float | None = None  # of "delay": after the signal
     isolate: str | None = None  # of a partition: from whom, one of host.packets.FROM
     direction: str | None = None  # of a partition: one of host.packets.DIRECTIONS
-    # What belongs to the action alone: write_iops of slow_disk, delay_ms or rate_kbit of slow_network.
+    # Numbers that belong to the action alone: write_iops of slow_disk, delay_ms or rate_kbit of slow_network.
     options: dict[str, float] = field(default_factory=dict)
     keep_majority: bool = False  # strikes only while a majority of the members is up without its target
     repeat: int = 1  # the repeat that it belongs to, from 1

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from failover import fault_agent
+from failover.actions.registry import ACTIONS
 from failover.agent_client import AgentClient, seal
-from failover.fault_agent import ACTIONS, Agent, AgentConfig
+from failover.fault_agent import Agent, AgentConfig
 from failover.host.service import process_state
 from failover.shapes import LabError
 from fault_doubles import KEY, ROOT, AgentProcess, FakeCluster, FakeManager, wait_until

@@ -17,23 +17,21 @@ from typing import Any
 
 import pytest
 from failover import faults
+from failover.actions.registry import ACTIONS, takes_away
 from failover.agent_client import AgentClient, AgentError
-from failover.fault_agent import ACTIONS as AGENT_ACTIONS
 from failover.faults import (
     FaultDirector,
     choose_target,
     fault_of,
-    place_event,
     read_plan,
     resolve,
     resolve_plan,
     resolve_repeats,
     role_of,
-    takes_away,
 )
 from failover.host.service import process_state
 from failover.quorum import is_settled, leader_of
-from failover.shapes import FaultSpec, LabError
+from failover.shapes import FaultSpec, LabError, place_event
 from fault_doubles import KEY, ROOT, Lab, lab_in, wait_until
 
 MEMBERS = ["etcd1", "etcd2", "etcd3"]
@@ -82,7 +80,7 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"action": "melt"}, f"Fault 1 has the unknown action 'melt'. Known are {', '.join(AGENT_ACTIONS)}."),
+        ({"action": "melt"}, f"Fault 1 has the unknown action 'melt'. Known are {', '.join(ACTIONS)}."),
         ({"write_iops": 5}, "Fault 1: write_iops belongs to the action slow_disk, and this is a stop."),
         (
             {"action": "slow_disk", "write_iops": 0},
@@ -215,10 +213,6 @@ def test_followers_are_counted_by_name() -> None:
         "etcd3",
         None,
     ]
-
-
-def test_actions_are_those_of_the_agents() -> None:
-    assert tuple(AGENT_ACTIONS) == faults.ACTIONS
 
 
 def test_an_event_is_placed_by_who_acted() -> None:

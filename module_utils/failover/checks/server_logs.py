@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..fault_agent import ACTIONS
+from ..actions.registry import ACTIONS
 from ..results import LOGS_FOLDER, Experiment
 from ..shapes import Check, Event, LabError, Verdict
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..actions.registry import ACTIONS
 from .wording import listing, plural
 
 SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
@@ -24,7 +25,7 @@ def caveats(controller: Mapping[str, Any], experiments: Sequence[Mapping[str, An
     found = [
         _replicas(bool(controller.get("container_runtime")), experiments),
         _drift(experiments),
-        _stop(experiments),
+        _compared(experiments),
     ]
     return [text for text in found if text]
 
@@ -66,13 +67,11 @@ def _drift(experiments: Sequence[Mapping[str, Any]]) -> str:
     return f"{'; '.join([text, *between])}. Smaller differences mean nothing."
 
 
-def _stop(experiments: Sequence[Mapping[str, Any]]) -> str:
-    """Say what a stop is, where one of the faults is one."""
-    stopped = {e["system"] for e in experiments for fault in e["faults"] if fault["action"] == "stop"}
-    if not stopped:
-        return ""
-    handover = "a leader hands over before it goes" if stopped != {"mysql"} else "here there is nobody to take over"
-    return (
-        f"“Stop” is the mildest fault: the server is asked to shut down and does so in order; {handover}. A crash "
-        "(kill), a pause or a partition comes without warning, and takes longer to notice."
-    )
+def _compared(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """Say what the actions of this run have to say before their outages are compared."""
+    told = []
+    for action in ACTIONS.values():
+        struck = {e["system"] for e in experiments for fault in e["faults"] if fault["action"] == action.name}
+        if struck:
+            told.append(action.compared(replicated=struck != {"mysql"}))
+    return " ".join(text for text in told if text)

@@ -13,23 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..fault_agent import ACTIONS
+from ..actions.registry import ACTIONS
 from ..shapes import Event
 from . import analysis, anatomy
 from .analysis import MS, Clock, Columns, Ints, Mark, S
 from .wording import milliseconds
 
-PAST = {
-    "stop": "stopped",
-    "kill": "killed",
-    "restart": "restarted",
-    "pause": "paused",
-    "partition": "partitioned",
-    "poweroff": "powered off",
-    "disk_full": "given a full disk",
-    "slow_disk": "given a slow disk",
-    "slow_network": "given a slow network",
-}
 # Around the moments of a fault the zoomed figure shows this share of their span, within these bounds.
 MARGIN_SHARE = 0.25
 MARGIN_MS = (15.0, 120.0)
@@ -201,7 +190,7 @@ def _describe_fault(
         "repeat": fault["repeat"],
         "action": fault["action"],
         "several": "." in fault["id"],
-        "past": PAST[fault["action"]],
+        "past": ACTIONS[fault["action"]].past,
         "target": fault["target"],
         "member": member,
         "at_index": fault["at_index"],

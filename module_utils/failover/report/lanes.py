@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..actions.registry import ACTIONS
 from .repetition import spread
 
 BEFORE, SERVERS, CLIENTS, LAB = "before", "servers", "clients", "lab"
@@ -71,7 +72,6 @@ ABLE = {
 ABLE_BY_HEAL = ("healed", "the fault was healed")
 
 GROUP_SILENCE_S = 5  # after which a group of MySQL calls a member unreachable; no setting changes it
-LEAVING = ("stop", "restart")  # actions whose member says goodbye: nobody waits until its silence is noticed
 
 
 def lanes_of(
@@ -185,7 +185,7 @@ def _bounds(fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapp
         found["expulsion"] = f"expel timeout {expel} s"
         if any(mark["name"] == "member_unreachable" for mark in fault["marks"]):
             found["detection"] = f"silence noticed after {GROUP_SILENCE_S} s"
-        elif fault["action"] not in LEAVING:
+        elif not ACTIONS[fault["action"]].says_goodbye:
             found["detection"] = f"silence {GROUP_SILENCE_S} s, expel timeout {expel} s"
     attempt = client.get("attempt_timeout_ms")
     if attempt is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..actions.registry import ACTIONS
 from .caveats import SYSTEMS
 from .repetition import LEAST_REPEATS
 from .wording import plural
@@ -16,14 +17,6 @@ CPU_BOUND_SHARE = 0.7
 
 # Outages that are told one by one; of more the section on them has the figures.
 MOST_EXAMPLES = 3
-
-# What an action is not, though its name may promise it.
-NOT_THE_SAME = {
-    "poweroff": "A poweroff is not a power cut: the host falls silent and the server is killed, but what its "
-    "kernel had not yet written to the disk is kept. ",
-    "slow_network": "A slow network delays everything the host sends, the fault agent included, and nothing it "
-    "receives. ",
-}
 
 
 def threats(
@@ -262,7 +255,7 @@ def _scope(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     actions = sorted({fault["action"] for experiment in experiments for fault in experiment["faults"]})
     healthy = sorted({e["system"] for e in experiments} - {e["system"] for e in experiments if e["faults"]})
     text = f"The faults of this run: {', '.join(actions) if actions else 'none'}. "
-    text += "".join(NOT_THE_SAME.get(action, "") for action in actions)
+    text += "".join(f"{caveat} " for action in actions if (caveat := ACTIONS[action].caveat))
     if healthy:
         names = " and ".join(SYSTEMS.get(system, system) for system in healthy)
         text += f"{names} had no fault here, so the run says nothing about its failover. "

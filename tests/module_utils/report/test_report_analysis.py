@@ -198,7 +198,8 @@ def test_every_event_that_becomes_a_mark_is_emitted_somewhere() -> None:
     core = Path(analysis.__file__).resolve().parents[1]
     said = {
         node.value
-        for path in core.glob("*.py")
+        for path in core.rglob("*.py")
+        if path.relative_to(core).parts[0] != "report"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from failover.fault_agent import ACTIONS
 from failover.report import analysis
 from failover.report.analysis import MARK_EVENTS, MS, Clock, S
 from failover.report.failovers import (
     DESCRIPTIONS,
     MOST_OPERATIONS_DRAWN,
-    PAST,
     _letters,
     describe_faults,
     unprovoked_elections,
@@ -127,10 +125,6 @@ def test_a_member_that_was_passed_over_is_a_moment_with_its_reason() -> None:
     mark = next(mark for mark in fault["marks"] if mark["name"] == "member_passed_over")
     assert (mark["since_fault_ms"], mark["label"]) == (10, "client passes over a member")
     assert mark["detail"] == f"endpoint etcd1:2379, reason {reason}"
-
-
-def test_what_every_action_did_to_its_member_can_be_told() -> None:
-    assert set(PAST) == set(ACTIONS)
 
 
 def test_only_events_that_become_marks_are_described() -> None:

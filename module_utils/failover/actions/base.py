@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an action is: one kind of fault, how it is done and undone, and every fact of it that the lab goes by.
+
+An action is a file of this folder and a row in ``registry``. The agent on the member's host injects and heals it; the
+plan, the director, the checks and the report read its facts. So nothing here imports more than the standard library,
+``host`` and the records.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from ..host.disk import Disk
+from ..host.network import Network
+from ..host.packets import Isolation
+from ..host.service import MainProcess, Service
+from ..shapes import LabError
+from .record import FaultRecord
+
+
+@dataclass(frozen=True)
+class Host:
+    """What actions work with on the member's host."""
+
+    service: Service
+    isolation: Isolation
+    disk: Disk
+    network: Network
+
+
+# ---------------------------------------------------------------- options
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A key of a fault's data that takes one of a few words."""
+
+    key: str
+    field: str  # of FaultSpec, and of every record
+    values: tuple[str, ...]
+    default: str
+
+    def read(self, name: str, fault: Mapping[str, Any]) -> str:
+        """Return the word; LabError where it is none of them.
+
+        :param name: of the fault, as messages begin
+        """
+        value: str = fault.get(self.key, self.default)
+        if value not in self.values:
+            raise LabError(f"{name} has the unknown {self.key} {value!r}. Known are {', '.join(self.values)}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A key of a fault's data that takes a whole number; it stands among the ``options`` of FaultSpec."""
+
+    key: str
+    least: int
+    most: int
+    default: int | None = None  # None: not there unless it is given
+
+    def read(self, name: str, fault: Mapping[str, Any]) -> int | None:
+        """Return the number; LabError where it is out of bounds, or none.
+
+        :param name: of the fault, as messages begin
+        """
+        value = self.default if fault.get(self.key) is None else fault[self.key]
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
+            bounds = f"from {self.least:,} to {self.most:,}"
+            raise LabError(f"{name}: {self.key} is {value!r}, and has to be a whole number {bounds}.")
+        return value
+
+
+# ---------------------------------------------------------------- actions
+
+
+class Action(ABC):
+    """One kind of fault. What an action does not say of itself is as it stands here."""
+
+    name: str  # in a fault's data and in every record
+    past: str  # what was done to the member, as in "etcd2 was killed"
+    signal: str | None = None  # that its process gets
+    options: tuple[Choice | Number, ...] = ()  # keys that belong to it alone
+    caveat: str = ""  # what it is not, though its name may promise it: a sentence for the report
+    ends_process: bool = True
+    may_end_process: bool = False  # what the server does about it is its own affair
+    ended_from_outside: bool = False  # systemd would start the unit again, if it were told to
+    comes_back: bool = False  # the injection itself brings the member back
+    says_goodbye: bool = False  # the member tells the others that it leaves: nobody waits until its silence is noticed
+    stays_with_peers: bool = False  # the others still hear from it in time: it counts for a majority
+    has_measured_effect: bool = False  # the record's ``effect`` has the kernel's own word of it
+    # Every machine can do it: random faults draw it unless they are told which. One more changes what every seed draws.
+    drawable: bool = False
+
+    # ------------------------------------------------------------ on the member's host
+
+    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+        """Return why this host cannot do it with such options, None where it can."""
+        return None
+
+    @abstractmethod
+    def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
+        """Do it, waiting for nothing, and note in the record what belongs there; return the way that was taken."""
+
+    def effect(self, host: Host, process: MainProcess, record: FaultRecord) -> str | None:
+        """Return what can be said of its effect once it is done, None where nothing was to be felt."""
+        return record.effect
+
+    def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
+        """Undo it; return when the member's server runs as before. May be asked again, and by an agent that is new.
+
+        :param record: what was done, also where an earlier agent did it
+        """
+        host.service.start(timeout_s)
+
+    # ------------------------------------------------------------ in a fault's data
+
+    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+        """Return the fields of FaultSpec with the options of a fault; LabError names what is wrong with them.
+
+        :param name: of the fault, as messages begin
+        :param members: how many the system has
+        """
+        chosen = {option.field: option.read(name, fault) for option in self.options if isinstance(option, Choice)}
+        numbers = {option.key: option.read(name, fault) for option in self.options if isinstance(option, Number)}
+        return {**chosen, "options": {key: value for key, value in numbers.items() if value is not None}}
+
+    def draw(self, source: Random, members: int) -> dict[str, Any]:
+        """Return the keys of its own that a random fault has."""
+        return {}
+
+    def blocks_clients(self, fault: Mapping[str, Any]) -> bool:
+        """Whether no client may get through although the others keep the member as their leader.
+
+        :param fault: as data, like all keys of its own
+        """
+        return False
+
+    # ------------------------------------------------------------ of a fault's record
+
+    def takes_away(self, record: Mapping[str, Any]) -> bool:
+        """Whether it keeps the member from its peers while it is held."""
+        return not self.stays_with_peers
+
+    def doubts(self, record: Mapping[str, Any]) -> list[str]:
+        """Say which effect, without which the fault shows nothing, was not seen."""
+        doubts = []
+        if self.ends_process and record.get("process_gone_wall_ns") is None:
+            doubts.append(f"the process on {record.get('member')} was not seen to end")
+        if self.has_measured_effect and not record.get("effect"):
+            doubts.append(f"the kernel of {record.get('member')} was not seen to do it")
+        return doubts
+
+    def told(self, who: str, record: Mapping[str, Any]) -> str:
+        """Say in one clause what was done to ``who``."""
+        return f"{record['signal']} went to {who}"
+
+    def compared(self, *, replicated: bool) -> str:
+        """Say what has to be known before its outages are compared with those of other faults, empty for nothing.
+
+        :param replicated: it struck a system in which others can take over
+        """
+        return ""

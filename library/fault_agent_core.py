@@ -39,19 +39,19 @@ files:
   returned: always
   type: list
   elements: str
-  sample: [__init__.py, fault_agent.py, shapes.py]
+  sample: [__init__.py, agent/server.py, shapes.py]
 written:
   description: Those that were, or in check mode would be, written or removed.
   returned: always
   type: list
   elements: str
-  sample: [fault_agent.py]
+  sample: [agent/server.py]
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover import fault_agent
+from ansible.module_utils.failover.agent import server
 from ansible.module_utils.failover.core_files import needed_files, write_files
 from ansible.module_utils.failover.shapes import LabError
 
@@ -62,9 +62,9 @@ def main() -> None:
         argument_spec={"folder": {"type": "path", "required": True}},
         supports_check_mode=True,
     )
-    package, _, program = fault_agent.__name__.rpartition(".")
+    program = "agent.server"
     try:
-        files = needed_files(program, package)
+        files = needed_files(program, server.__name__.removesuffix(f".{program}"))
         written = write_files(files, Path(module.params["folder"]), pretend=module.check_mode)
     except (LabError, OSError) as error:
         module.fail_json(msg=f"The agent's code could not be written: {error}.")

@@ -190,7 +190,7 @@ held:
 import platform
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.agent_client import load_key
+from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.healing import Healer, MySQLAccount, append_events, list_held
 from ansible.module_utils.failover.key_dump import TABLE
 from ansible.module_utils.failover.shapes import LabError

@@ -266,7 +266,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.agent_client import load_key
+from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.failover_policy import FailoverPolicy
 from ansible.module_utils.failover.faults import read_plan
 from ansible.module_utils.failover.runner import (

@@ -350,7 +350,7 @@ class AgentProcess:
         path = self.folder / "agent.json"
         path.write_text(json.dumps(self.config))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "failover.fault_agent", "--config", str(path)],
+            [sys.executable, "-m", "failover.agent.server", "--config", str(path)],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=open(self.folder / "stderr", "a"),  # noqa: SIM115 - closed with the process

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 from failover.actions.registry import ACTIONS
+from failover.core_files import needed_files
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "module_utils" / "failover"
@@ -154,6 +156,25 @@ def test_an_action_is_named_in_its_own_file_and_nowhere_else() -> None:
     assert named == SAME_WORDS
 
 
+DAEMON = {f"agent/{part}.py" for part in ("agent", "config", "probes", "server", "store")}
+
+
+@pytest.mark.parametrize(
+    "program", ["agent.wire", "assemble", "checkers", "faults", "healing", "plan", "report.content", "runner"]
+)
+def test_the_fault_agent_is_imported_on_the_hosts_of_members_alone(program: str) -> None:
+    """Who talks to one knows its wire, and who reads what it did knows the actions."""
+    assert not DAEMON & needed_files(program, "failover").keys()
+
+
+def test_a_fault_agent_brings_no_client_along() -> None:
+    files = needed_files("agent.server", "failover").keys()
+    assert files >= DAEMON
+    assert not {"etcd_adapter.py", "etcd_client.py", "faults.py", "mysql_client.py", "runner.py"} & files
+    assert not any(file.startswith(("checks/", "report/")) for file in files)
+    assert "agent/server.py" not in needed_files("agent.agent", "failover")
+
+
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
 SHORT = ("actions", "agent", "host")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
@@ -180,13 +201,16 @@ def test_every_module_has_a_test_and_every_test_its_subject() -> None:
 
 
 def test_every_part_of_the_core_has_a_test() -> None:
-    # Shapes are data.
+    # Shapes are data; actions are reached by their names, and have a test for what holds for each of them.
     parts = {path.stem for path in CORE.glob("*.py")} - {"__init__", "shapes"}
+    rooms = {room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in ("agent", "host")}
     # A thin module's test is one of the core that it wires.
     users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py")]
     tests = [path.read_text(encoding="utf-8") for path in users]
-    for part in sorted(parts):
-        assert any(re.search(rf"failover(\.{part}\b| import .*\b{part}\b)", text) for text in tests), part
+    for package, names in {"failover": parts, **{f"failover.{room}": found for room, found in rooms.items()}}.items():
+        for part in sorted(names):
+            named = rf"{re.escape(package)}(\.{part}\b| import .*\b{part}\b)"
+            assert any(re.search(named, text) for text in tests), f"{package}.{part}"
 
 
 def test_every_role_documents_its_arguments() -> None:

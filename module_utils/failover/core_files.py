@@ -18,7 +18,7 @@ from .shapes import LabError
 def needed_files(program: str, package: str) -> dict[str, str]:
     """Return the source of each file that ``program`` needs, by its path below the folder of the package.
 
-    :param program: a module of the package, as ``fault_agent``
+    :param program: a module of the package, as ``agent.server``
     :param package: the package's full name
     """
     found: dict[str, str] = {}

@@ -25,7 +25,7 @@ from typing import Any
 
 from .actions.record import AGENT_FIELDS, group_events, heal_events, take_over_end, take_over_heal
 from .actions.registry import ACTIONS, takes_away
-from .agent_client import (
+from .agent.wire import (
     DETAILS_TIMEOUT_S,
     GONE_TIMEOUT_S,
     JOIN_TIMEOUT_S,

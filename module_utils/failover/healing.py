@@ -3,7 +3,7 @@
 """Heals faults and watches the members until they are equal again, with the time of each phase.
 
 Durations count from the moment the heal was requested, on this host's monotonic clock. Stamps of the agents are moved
-onto this host's wall clock by the offset measured right before (see agent_client.ClockOffset).
+onto this host's wall clock by the offset measured right before (see agent.wire.ClockOffset).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from .actions.record import group_events, heal_events
-from .agent_client import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
+from .agent.wire import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from .clock import CLOCK
 from .etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
 from .group_replication import GroupMember, addresses_of, compare_tables, describe, is_online

@@ -44,7 +44,7 @@ class MajorityKept:
     def why_not(self, target: str, statuses: Statuses, is_away: Callable[[str, Mapping[str, Any]], bool]) -> str | None:
         """Return why ``target`` must not be struck now, in one clause; None where a majority is left without it.
 
-        :param statuses: what each member's agent answered just now (``fault_agent.Agent.status``)
+        :param statuses: what each member's agent answered just now (``agent.agent.Agent.status``)
         :param is_away: whether a fault of the lab takes a member from its peers, though they may not know yet
         """
         self.counted = []

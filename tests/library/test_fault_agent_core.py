@@ -27,7 +27,7 @@ def test_the_agents_code_is_written_once_and_runs(run_module: Run, tmp_path: Pat
     assert not run_module("fault_agent_core", {"folder": str(folder)})["changed"]
     # With nothing but the standard library.
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(folder.parent)!r}); "]
-    command[-1] += "import failover.fault_agent as agent; sys.argv[1:] = ['--help']; agent.main()"
+    command[-1] += "import failover.agent.server as server; sys.argv[1:] = ['--help']; server.main()"
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--config" in done.stdout

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.agent_client import AgentClient
+from failover.agent.wire import AgentClient
 from fault_doubles import KEY, Lab, lab_in
 
 Run = Callable[..., dict[str, Any]]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from failover import faults
 from failover.actions.registry import ACTIONS, takes_away
-from failover.agent_client import AgentClient, AgentError
+from failover.agent.wire import AgentClient, AgentError
 from failover.faults import (
     FaultDirector,
     choose_target,

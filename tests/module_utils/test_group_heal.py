@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import fault_agent, group_replication, healing
-from failover.fault_agent import Agent, AgentConfig
+from failover import group_replication, healing
+from failover.agent import agent as agent_module
+from failover.agent.agent import Agent
+from failover.agent.config import AgentConfig
+from failover.agent.server import _Server
 from failover.healing import Healer, MySQLAccount
 from fault_doubles import KEY, FakeManager
 from group_doubles import MEMBERS, FakeGroup
@@ -110,7 +113,7 @@ def test_a_member_tells_its_role_and_whom_it_sees(agent: Agent) -> None:
 @pytest.fixture
 def address(agent: Agent) -> Iterator[str]:
     """Serve the agent on loopback."""
-    with fault_agent._Server(("127.0.0.1", 0), agent, KEY) as server:
+    with _Server(("127.0.0.1", 0), agent, KEY) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield f"127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -162,8 +165,8 @@ def test_a_heal_that_failed_is_tried_again_while_there_is_time(
     assert agent.handle({"verb": "fire", "token": "t", "fault": "F1", "action": "pause"})["fired"]
     expel(group)
     group.servers["group3"].refuses = ["no"] * 4
-    monkeypatch.setattr(fault_agent, "JOIN_TIMEOUT_S", 0.8)
-    monkeypatch.setattr(fault_agent, "RETRY_S", 60.0)  # the dead man's switch is not what is tried here
+    monkeypatch.setattr(agent_module, "JOIN_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(agent_module, "RETRY_S", 60.0)  # the dead man's switch is not what is tried here
     result = healer(address).run(None)
     assert (result["converged"], result["errors"]) == (True, {})
     ((fault, steps),) = [(record["fault"], record["group_steps"]) for record in result["healed"]]

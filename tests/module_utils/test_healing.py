@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.agent_client import AgentClient
+from failover.agent.wire import AgentClient
 from failover.healing import Healer, MySQLAccount, append_events, list_held
 from failover.shapes import Event, LabError
 from fault_doubles import KEY, Lab, lab_in, wait_until

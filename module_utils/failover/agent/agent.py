@@ -1,256 +1,47 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fault agent: a small server on each member's host that injects and heals faults of that one member.
+"""The fault agent: it injects and heals the faults of one member, beside whose server it runs.
 
 It is armed before the workload starts, so that a fault needs one request and not a task of Ansible. It acts only on
-the unit of its configuration, only for who has the lab's key (see agent_client.py), looks at its member's role at the
-moment of firing, and stamps what it does right there.
+the unit of its configuration, looks at its member's role at the moment of firing, and stamps what it does right there.
 
 Whatever happens to the controller and to the load generator, a fault ends: each is held for ``hold_ttl_s`` after the
 last keepalive, then the agent heals it by itself (dead man's switch). What is held is kept on disk, so that a restart
 of the agent or of the host does not forget it.
-
-Run as ``python3 -m failover.fault_agent --config /etc/failover-lab/agent.json`` with nothing but the stdlib.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
-import secrets
-import signal
-import socket
-import socketserver
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any
 
-from .actions.base import Action, Host
-from .actions.record import FaultRecord
-from .actions.registry import ACTIONS
-from .agent_client import (
-    DEFAULT_PORT,
-    GONE_TIMEOUT_S,
-    HELLO,
-    JOIN_TIMEOUT_S,
-    MAX_LINE,
-    PROTOCOL,
-    START_TIMEOUT_S,
-    FrameError,
-    load_key,
-    seal,
-    unseal,
-)
-from .clock import CLOCK
-from .etcd_http import EtcdHttp, EtcdUnreachableError
-from .group_replication import GroupConfig, GroupKeeper, GroupMember
-from .host.disk import Disk
-from .host.network import Network
-from .host.packets import Isolation
-from .host.service import MainProcess, Service, ServiceError, UnitState
-from .mysql_observe import MySQLAddress
-from .shapes import SCHEMA_VERSION, LabError
+from ..actions.base import Action, Host
+from ..actions.record import FaultRecord
+from ..actions.registry import ACTIONS
+from ..clock import CLOCK
+from ..group_replication import GroupConfig, GroupKeeper
+from ..host.disk import Disk
+from ..host.network import Network
+from ..host.packets import Isolation
+from ..host.service import MainProcess, Service, ServiceError, UnitState
+from ..shapes import SCHEMA_VERSION, LabError
+from .config import AgentConfig
+from .probes import EtcdProbe, GroupProbe, Probe, SoleProbe
+from .store import Store
+from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 
-# A member that does not tell its role within this time is of unknown role, in s.
-PROBE_TIMEOUT_S = 0.5
-# A connection that says nothing for so long is closed, in s.
-IDLE_TIMEOUT_S = 300.0
-MAX_CONNECTIONS = 64
 # How often it is looked whether a server that may end by itself is still under its fault, in s.
 WATCH_INTERVAL_S = 0.5
 # After a heal that failed the dead man's switch tries again, in s.
 RETRY_S = 10.0
 # Healed faults that are remembered.
 REMEMBERED = 100
-SYSTEMS = ("etcd", "mysql", "mysql_cluster")
-# Of the configuration file, what may be left out.
-OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
-
-
-# ---------------------------------------------------------------- roles
-
-
-class Probe(Protocol):
-    """Tells a member's role at a moment."""
-
-    def read(self) -> dict[str, Any]:
-        """Return ``role`` (leader, follower, unknown), ``member_id``, ``leader_id``, ``term`` and ``error``.
-
-        And what :class:`.quorum.MajorityKept` asks for, where the system tells it: ``votes`` (whether it is a voting
-        member), ``committed`` (newest entry that it knows to be) and ``sees`` (state of each member by its id).
-        """
-
-
-class EtcdProbe:
-    """Role of an etcd member, as it says itself."""
-
-    def __init__(self, client_url: str) -> None:
-        self._client = EtcdHttp(client_url, PROBE_TIMEOUT_S)
-        self._lock = threading.Lock()
-
-    def read(self) -> dict[str, Any]:
-        """Return what Probe says; a member of etcd does not tell in which state the others are."""
-        try:
-            with self._lock:
-                status = self._client.status()
-        except EtcdUnreachableError as error:
-            return {"role": "unknown", "member_id": None, "leader_id": None, "term": None, "error": str(error)}
-        role = "leader" if status.is_leader else "follower" if status.leader_id else "unknown"
-        return {
-            "role": role,
-            "member_id": status.member_id,
-            "leader_id": status.leader_id,
-            "term": status.term,
-            "error": None,
-            "votes": not status.is_learner,
-            "committed": status.raft_index,
-        }
-
-
-class GroupProbe:
-    """Role of a member of Group Replication, as its server says itself."""
-
-    def __init__(self, address: MySQLAddress) -> None:
-        self._member = GroupMember(address)
-        self._lock = threading.Lock()
-
-    def read(self) -> dict[str, Any]:
-        """Return what Probe says; the term is the number of the group's view."""
-        with self._lock:
-            view = self._member.view()
-        if view.error is not None:
-            return {"role": "unknown", "member_id": None, "leader_id": None, "term": None, "error": view.error}
-        role = {"PRIMARY": "leader", "SECONDARY": "follower"}.get(view.role, "unknown")
-        return {
-            "role": role if view.is_working else "unknown",
-            "member_id": view.uuid,
-            "leader_id": view.primary.uuid if view.primary else None,
-            "term": view.term,
-            "error": None if view.is_working else f"its state in the group is {view.state}",
-            "sees": {member.uuid: str(member.state) for member in view.members},
-        }
-
-
-class SoleProbe:
-    """Role of a server without replicas: it leads as long as its process lives."""
-
-    def __init__(self, is_alive: Callable[[], bool]) -> None:
-        self._is_alive = is_alive
-
-    def read(self) -> dict[str, Any]:
-        """Return what Probe says; there is no term and no member id."""
-        alive = self._is_alive()
-        return {
-            "role": "leader" if alive else "unknown",
-            "member_id": None,
-            "leader_id": None,
-            "term": None,
-            "error": None if alive else "the server is not running",
-        }
-
-
-# ---------------------------------------------------------------- configuration and state
-
-
-@dataclass(frozen=True)
-class AgentConfig:
-    """What /etc/failover-lab/agent.json says."""
-
-    member: str  # name of the member, as the inventory has it
-    unit: str  # the only unit this agent acts on
-    system: str  # etcd, mysql, mysql_cluster
-    client_url: str  # the member's own client URL; only etcd's is used
-    listen: str  # address on which to listen
-    port: int
-    key_file: str
-    state_dir: str
-    hold_ttl_s: float  # a fault is healed this long after its last keepalive
-    use_dbus: bool = True  # False keeps to systemctl
-    group_file: str = ""  # of a member of mysql_cluster: see group_replication.GroupConfig
-    peers: list[str] = field(default_factory=list)  # addresses of the other members, and of the clients
-    clients: list[str] = field(default_factory=list)
-    client_port: int = 0  # where the member serves clients
-    kept_ports: list[int] = field(default_factory=list)  # by which the lab reaches a host that is powered off: sshd's
-    data_dir: str = ""  # where it keeps its data
-
-    @classmethod
-    def load(cls, path: str) -> AgentConfig:
-        """Read and check the file; LabError names what is wrong."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise LabError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
-        except ValueError as error:
-            raise LabError(f"{path} is not JSON: {error}.") from None
-        if not isinstance(content, dict):
-            raise LabError(f"{path} must be one JSON object.")
-        known = {entry.name: entry for entry in fields(cls)}
-        unknown = sorted(set(content) - set(known))
-        missing = sorted(set(known) - set(content) - OPTIONAL_SETTINGS)
-        if unknown or missing:
-            wrong = [f"unknown setting: {name}" for name in unknown] + [f"missing setting: {name}" for name in missing]
-            raise LabError(f"{path}: {'; '.join(wrong)}; provision the host again.")
-        kinds: dict[str, tuple[type, ...]] = {
-            "str": (str,),
-            "int": (int,),
-            "float": (int, float),
-            "bool": (bool,),
-            "list": (list,),
-        }
-        for name, value in content.items():
-            kind = str(known[name].type).partition("[")[0]
-            if not isinstance(value, kinds[kind]) or (name != "use_dbus" and isinstance(value, bool)):
-                raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
-        if content["hold_ttl_s"] <= 0:
-            raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")
-        if content["system"] not in SYSTEMS:
-            raise LabError(f"{path}: system must be one of {', '.join(SYSTEMS)}, it is {content['system']!r}.")
-        if content["system"] == "mysql_cluster" and not content.get("group_file"):
-            raise LabError(f"{path}: group_file is needed for a member of mysql_cluster.")
-        return cls(**content)
-
-
-class Store:
-    """The records on disk, with the wall time at which each held one expires."""
-
-    def __init__(self, folder: str) -> None:
-        self._path = Path(folder) / "faults.json"
-
-    def load(self) -> list[tuple[FaultRecord, int]]:
-        """Return the records and their expiry; what cannot be read is put aside and named on stderr."""
-        try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-            return [(FaultRecord(**entry["record"]), int(entry["expires_wall_ns"])) for entry in content["faults"]]
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError, KeyError) as error:
-            aside = self._path.with_suffix(".broken")
-            os.replace(self._path, aside)
-            print(f"{self._path} cannot be read ({error}); it was moved to {aside}.", file=sys.stderr, flush=True)
-            return []
-
-    def save(self, faults: list[dict[str, Any]], *, durable: bool) -> None:
-        """Replace the file in one step; ``durable`` also waits until the disk has it.
-
-        :param faults: objects ``{"record": FaultRecord as dict, "expires_wall_ns": int}``
-        """
-        content = {"schema_version": SCHEMA_VERSION, "faults": faults}
-        temporary = self._path.with_suffix(".new")
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(temporary, self._path)
-
-
-# ---------------------------------------------------------------- the agent
 
 
 class RequestError(Exception):
@@ -667,120 +458,3 @@ def _faults(request: dict[str, Any], field: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(fault, dict) and "action" in fault for fault in value):
         raise RequestError(f"{field} must be a list of faults")
     return value
-
-
-# ---------------------------------------------------------------- the server
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = MAX_CONNECTIONS
-
-    def __init__(self, address: tuple[str, int], agent: Agent, key: bytes) -> None:
-        self.agent = agent
-        self.key = key
-        self.slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__(address, _Connection)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Name what went wrong on one connection in one line; the others go on."""
-        print(f"Connection of {client_address}: {sys.exc_info()[1]!r}", file=sys.stderr, flush=True)
-
-
-class _Connection(socketserver.StreamRequestHandler):
-    server: _Server
-    timeout = IDLE_TIMEOUT_S
-    disable_nagle_algorithm = True
-
-    def handle(self) -> None:
-        """Answer requests until the other end closes, goes silent, or says something that is not authentic."""
-        if not self.server.slots.acquire(blocking=False):
-            return
-        try:
-            self._converse()
-        except OSError:
-            # Closed, reset or silent: there is nobody to tell.
-            return
-        finally:
-            self.server.slots.release()
-
-    def _converse(self) -> None:
-        session = secrets.token_hex(16)
-        hello = {"hello": HELLO, "protocol": PROTOCOL, "session": session}
-        self.wfile.write(json.dumps(hello).encode() + b"\n")
-        last_seq = 0
-        while True:
-            line = self.rfile.readline(MAX_LINE)
-            if not line.endswith(b"\n"):
-                return
-            try:
-                request = unseal(line, self.server.key)
-                seq = request.get("seq")
-                if request.get("session") != session or not isinstance(seq, int) or seq <= last_seq:
-                    raise FrameError("replayed")
-            except FrameError as error:
-                self.wfile.write(json.dumps({"refused": str(error)}).encode() + b"\n")
-                return
-            last_seq = seq
-            reply = {"reply_to": seq, "session": session, **self.server.agent.handle(request)}
-            self.wfile.write(seal(reply, self.server.key))
-
-
-def notify_ready() -> None:
-    """Tell the service manager that the agent listens (sd_notify(3)), where one started it."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.connect("\0" + address[1:] if address.startswith("@") else address)
-        channel.sendall(b"READY=1")
-
-
-def serve(config: AgentConfig, ready: Callable[[int], None] = lambda port: None) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is told the port once the agent listens."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    key = load_key(config.key_file)
-    try:
-        os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
-        agent = Agent(config)
-    except OSError as error:
-        raise LabError(f"{config.state_dir} cannot be used: {(error.strerror or str(error)).lower()}.") from None
-    try:
-        server = _Server((config.listen, config.port), agent, key)
-    except OSError as error:
-        agent.close()
-        reason = (error.strerror or str(error)).lower()
-        raise LabError(f"The fault agent cannot listen on {config.listen}:{config.port}: {reason}.") from None
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True)
-        thread.start()
-        notify_ready()
-        ready(server.server_address[1])
-        stop.wait()
-        server.shutdown()
-    agent.close()
-
-
-def main() -> int:
-    """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="failover.fault_agent", description="Injects and heals faults of one member.")
-    parser.add_argument(
-        "--config", default="/etc/failover-lab/agent.json", help=f"JSON file; default port {DEFAULT_PORT}"
-    )
-    arguments = parser.parse_args()
-    try:
-        serve(
-            AgentConfig.load(arguments.config),
-            lambda port: print(f"Fault agent listens on port {port}.", flush=True),
-        )
-    except LabError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

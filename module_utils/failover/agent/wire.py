@@ -29,8 +29,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .clock import CLOCK
-from .shapes import LabError
+from ..clock import CLOCK
+from ..shapes import LabError
 
 PROTOCOL = 1
 DEFAULT_PORT = 7470

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.agent_client import AgentClient, AgentError, FrameError, load_key, seal, split_address, unseal
+from failover.agent.wire import AgentClient, AgentError, FrameError, load_key, seal, split_address, unseal
 from failover.shapes import LabError
 from fault_doubles import KEY, AgentProcess, FakeManager
 

@@ -2,66 +2,26 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-import json
 import os
-import random
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import fault_agent
+from failover.actions.base import Action, Host
+from failover.actions.record import FaultRecord
 from failover.actions.registry import ACTIONS
-from failover.agent_client import AgentClient, seal
-from failover.fault_agent import Agent, AgentConfig
-from failover.host.service import process_state
-from failover.shapes import LabError
-from fault_doubles import KEY, ROOT, AgentProcess, FakeCluster, FakeManager, wait_until
+from failover.agent import agent as agent_module
+from failover.agent.agent import Agent
+from failover.agent.config import AgentConfig
+from failover.agent.wire import AgentClient
+from failover.host.service import MainProcess, process_state
+from fault_doubles import KEY, AgentProcess, FakeCluster, FakeManager, wait_until
 
 UNIT = "etcd2.service"
 MakeAgent = Callable[..., AgentClient]
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[FakeManager]:
-    made = FakeManager(tmp_path)
-    made.add(UNIT)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cluster() -> Iterator[FakeCluster]:
-    made = FakeCluster()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def agents() -> Iterator[list[AgentProcess]]:
-    """The agents that a test started; ended after it."""
-    made: list[AgentProcess] = []
-    yield made
-    for agent in made:
-        agent.close()
-
-
-@pytest.fixture
-def start(tmp_path: Path, manager: FakeManager, cluster: FakeCluster, agents: list[AgentProcess]) -> MakeAgent:
-    """Start the agent of etcd2, which leads, and connect to it."""
-
-    def make(**settings: Any) -> AgentClient:
-        defaults = {"client_url": cluster.members["etcd2"].url}
-        agents.append(AgentProcess(tmp_path, manager, "etcd2", **(defaults | settings)))
-        agents[-1].await_ready()
-        return AgentClient("etcd2", agents[-1].address, KEY, timeout_s=20)
-
-    return make
 
 
 def fire(client: AgentClient, action: str = "stop", token: str = "t1", **fields: Any) -> dict[str, Any]:
@@ -297,148 +257,7 @@ def test_a_fault_that_cannot_be_put_on_record_is_not_done(
     assert client.request("status")["holding"] == []
 
 
-# ---------------------------------------------------------------- the socket
-
-
-def connect(agent: AgentProcess) -> tuple[socket.socket, str]:
-    """Connect by hand; return the socket and its session."""
-    connection = socket.create_connection(("127.0.0.1", int(str(agent.config["port"]))), timeout=5)
-    hello = connection.makefile("rb").readline()
-    return connection, json.loads(hello)["session"]
-
-
-def answer(connection: socket.socket) -> bytes:
-    return connection.makefile("rb").readline()
-
-
-def test_garbage_closes_its_own_connection_only(start: MakeAgent, agents: list[AgentProcess]) -> None:
-    client = start()
-    garbage = [b"\0" * 1000 + b"\n", b"GET / HTTP/1.1\r\n\r\n", b"{}\n", b"[]\n", b"[" * 50_000 + b"\n", b"x" * 400_000]
-    garbage += [random.Random(seed).randbytes(3000) + b"\n" for seed in range(10)]
-    for content in garbage:
-        connection, _ = connect(agents[0])
-        try:
-            connection.sendall(content)
-            assert answer(connection) in (b'{"refused": "not a sealed message"}\n', b"")
-        except ConnectionError:
-            # The rest of what was sent was of no interest any more.
-            pass
-        connection.close()
-    assert client.request("ping")["ok"]
-
-
-def test_half_a_request_and_then_nothing_does_no_harm(start: MakeAgent, agents: list[AgentProcess]) -> None:
-    client = start()
-    connection, session = connect(agents[0])
-    line = seal({"verb": "fire", "session": session, "seq": 1, "token": "t", "fault": "F1", "action": "kill"}, KEY)
-    connection.sendall(line[:-1])
-    connection.close()
-    assert client.request("status")["holding"] == []
-
-
-def test_another_key_is_refused(start: MakeAgent, agents: list[AgentProcess], manager: FakeManager) -> None:
-    start()
-    connection, session = connect(agents[0])
-    request = {"verb": "fire", "session": session, "seq": 1, "token": "t", "fault": "F1", "action": "kill"}
-    connection.sendall(seal(request, b"another key of 32 characters...."))
-    assert json.loads(answer(connection)) == {"refused": "wrong authentication code"}
-    assert manager.pid(UNIT) != 0
-
-
-def test_a_recorded_request_is_worth_nothing(start: MakeAgent, agents: list[AgentProcess]) -> None:
-    start()
-    connection, session = connect(agents[0])
-    line = seal({"verb": "ping", "session": session, "seq": 1}, KEY)
-    connection.sendall(line)
-    assert b"reply_to" in answer(connection)
-    connection.sendall(line)
-    assert json.loads(answer(connection)) == {"refused": "replayed"}
-    other, _ = connect(agents[0])
-    other.sendall(line)
-    assert json.loads(answer(other)) == {"refused": "replayed"}
-
-
-def test_many_silent_connections_do_not_end_the_agent(start: MakeAgent, agents: list[AgentProcess]) -> None:
-    client = start()
-    assert client.request("ping")["ok"]
-    silent = [socket.create_connection(("127.0.0.1", int(str(agents[0].config["port"])))) for _ in range(100)]
-    assert client.request("ping")["ok"]
-    for connection in silent:
-        connection.close()
-
-
-# ---------------------------------------------------------------- start and end
-
-
-def test_sigterm_ends_it_cleanly_in_the_middle_of_a_conversation(start: MakeAgent, agents: list[AgentProcess]) -> None:
-    client = start()
-    assert client.request("ping")["ok"]
-    started = time.monotonic()
-    assert agents[0].stop() == 0
-    assert time.monotonic() - started < 3
-    assert (agents[0].folder / "stderr").read_text() == ""
-
-
-def test_a_port_that_is_taken_is_one_line_and_status_1(
-    tmp_path: Path, start: MakeAgent, agents: list[AgentProcess]
-) -> None:
-    start()
-    path = agents[0].folder / "agent.json"
-    path.write_text(json.dumps(agents[0].config))
-    done = subprocess.run(
-        [sys.executable, "-m", "failover.fault_agent", "--config", str(path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "module_utils")},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert done.returncode == 1
-    port = agents[0].config["port"]
-    assert done.stderr == f"The fault agent cannot listen on 127.0.0.1:{port}: address already in use.\n"
-
-
-GOOD = {
-    "member": "etcd1",
-    "unit": "etcd.service",
-    "system": "etcd",
-    "client_url": "http://10.0.0.11:2379",
-    "listen": "10.0.0.11",
-    "port": 7470,
-    "key_file": "/etc/failover-lab/agent.key",
-    "state_dir": "/var/lib/failover-lab-agent",
-    "hold_ttl_s": 60,
-}
-
-
-def test_a_configuration_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "agent.json"
-    path.write_text(json.dumps(GOOD))
-    config = AgentConfig.load(str(path))
-    assert (config.member, config.port, config.hold_ttl_s, config.use_dbus) == ("etcd1", 7470, 60, True)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read: no such file or directory"),
-        ("{", "is not JSON"),
-        ("[]", "must be one JSON object"),
-        (json.dumps({**GOOD, "color": "red"}), "unknown setting: color"),
-        (json.dumps({key: value for key, value in GOOD.items() if key != "port"}), "missing setting: port"),
-        (json.dumps({**GOOD, "port": "7470"}), "port must be of type int, it is '7470'"),
-        (json.dumps({**GOOD, "port": True}), "port must be of type int, it is True"),
-        (json.dumps({**GOOD, "hold_ttl_s": 0}), "hold_ttl_s must be more than 0"),
-        (json.dumps({**GOOD, "system": "oracle"}), "system must be one of etcd, mysql, mysql_cluster"),
-    ],
-)
-def test_a_configuration_that_is_wrong_is_named(tmp_path: Path, content: str | None, message: str) -> None:
-    path = tmp_path / "agent.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(LabError, match=message) as raised:
-        AgentConfig.load(str(path))
-    assert str(path) in str(raised.value)
+# ---------------------------------------------------------------- actions
 
 
 def test_a_server_without_replicas_leads_while_it_runs(start: MakeAgent, manager: FakeManager) -> None:
@@ -566,10 +385,21 @@ def inside(
     monkeypatch.setenv("PATH", manager.path)
 
     def make(disk: FakeDisk, **settings: Any) -> Agent:
-        monkeypatch.setattr(fault_agent, "Disk", disk)
+        monkeypatch.setattr(agent_module, "Disk", disk)
         (tmp_path / "state").mkdir(exist_ok=True)
-        given = {**GOOD, "member": "etcd2", "unit": UNIT, "client_url": cluster.members["etcd2"].url, "use_dbus": False}
-        made.append(Agent(AgentConfig(**{**given, "state_dir": str(tmp_path / "state"), **settings})))
+        given: dict[str, Any] = {
+            "member": "etcd2",
+            "unit": UNIT,
+            "system": "etcd",
+            "client_url": cluster.members["etcd2"].url,
+            "listen": "127.0.0.1",
+            "port": 7470,
+            "key_file": "",
+            "state_dir": str(tmp_path / "state"),
+            "hold_ttl_s": 60,
+            "use_dbus": False,
+        }
+        made.append(Agent(AgentConfig(**given | settings)))
         return made[-1]
 
     yield make
@@ -639,6 +469,36 @@ def test_a_disk_is_healed_by_the_dead_mans_switch_of_the_next_agent(
     second = inside(disk, hold_ttl_s=0.5)
     wait_until(lambda: kept(second)["healed_by"] == "dead man's switch")
     assert disk.done[-1] == healed.format(pid)
+
+
+class Marked(Action):
+    """Leaves a mark that nobody could find again without its record."""
+
+    name = "mark"
+    past = "marked"
+    ends_process = False
+
+    def __init__(self) -> None:
+        self.healed: list[tuple[str | None, dict[str, float]]] = []
+
+    def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
+        record.effect = "a mark"
+        return "pen"
+
+    def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
+        self.healed.append((record.effect, record.options))
+
+
+def test_the_next_agent_heals_by_the_record_of_the_one_that_struck(
+    inside: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = Marked()
+    monkeypatch.setitem(ACTIONS, action.name, action)
+    first = inside(FakeDisk())
+    strike(first, "mark", depth=3)
+    first.close()
+    assert inside(FakeDisk()).handle({"verb": "heal"})["ok"]
+    assert action.healed == [("a mark", {"depth": 3})]
 
 
 def test_what_a_host_cannot_do_is_said_when_it_is_asked(start: MakeAgent, tmp_path: Path) -> None:

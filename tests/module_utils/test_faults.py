@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from failover import faults
-from failover.actions.registry import ACTIONS, takes_away
+from failover.actions.registry import ACTIONS
 from failover.agent.wire import AgentClient, AgentError
 from failover.faults import (
     FaultDirector,
@@ -31,7 +31,7 @@ from failover.faults import (
 )
 from failover.host.service import process_state
 from failover.quorum import is_settled, leader_of
-from failover.shapes import FaultSpec, LabError, place_event
+from failover.shapes import FaultSpec, LabError
 from fault_doubles import KEY, ROOT, Lab, lab_in, wait_until
 
 MEMBERS = ["etcd1", "etcd2", "etcd3"]
@@ -213,19 +213,6 @@ def test_followers_are_counted_by_name() -> None:
         "etcd3",
         None,
     ]
-
-
-def test_an_event_is_placed_by_who_acted() -> None:
-    placed = place_event("fault.signal_sent", {"wall_ns": 5, "source": "etcd2", "fault": "F1"}, "client1")
-    assert (placed.wall_ns, placed.source, placed.event, placed.data) == (
-        5,
-        "etcd2",
-        "fault.signal_sent",
-        {"fault": "F1"},
-    )
-    here = place_event("fault.armed", {"fault": "F1"}, "client1")
-    assert abs(time.time_ns() - here.wall_ns) < 5e9
-    assert here.source == "client1"
 
 
 # ---------------------------------------------------------------- targets
@@ -478,25 +465,6 @@ def test_a_member_that_is_behind_makes_no_majority(lab: Lab, monkeypatch: pytest
     (record,) = director.close()
     assert "etcd1 is still catching up" in record["reason"]
     assert lab.running("etcd3")
-
-
-@pytest.mark.parametrize(
-    ("fault", "away"),
-    [
-        ({"action": "kill", "isolate": None}, True),
-        ({"action": "restart", "isolate": None}, True),
-        ({"action": "pause", "isolate": None}, True),
-        ({"action": "disk_full", "isolate": None}, True),
-        ({"action": "slow_disk", "isolate": None}, False),
-        ({"action": "slow_network", "isolate": None}, False),
-        ({"action": "partition", "isolate": "peers"}, True),
-        ({"action": "partition", "isolate": "both"}, True),
-        ({"action": "partition", "isolate": "clients"}, False),
-        ({}, True),
-    ],
-)
-def test_a_fault_may_leave_its_member_with_its_peers(fault: dict[str, Any], away: bool) -> None:
-    assert takes_away(fault) is away
 
 
 def test_a_follower_and_a_name_are_hit_too(lab: Lab) -> None:

@@ -14,7 +14,7 @@ import pytest
 from failover import actions
 from failover.actions.base import Action, Choice
 from failover.actions.record import FaultRecord
-from failover.actions.registry import ACTIONS
+from failover.actions.registry import ACTIONS, takes_away
 from failover.random_faults import DEFAULTS
 from failover.shapes import FaultSpec
 
@@ -85,3 +85,22 @@ def test_an_effect_that_was_not_seen_is_doubted(name: str, record: dict[str, Any
 
 def test_what_systemd_could_undo_is_known() -> None:
     assert [name for name, action in ACTIONS.items() if action.ended_from_outside] == ["kill", "poweroff", "disk_full"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "away"),
+    [
+        ({"action": "kill", "isolate": None}, True),
+        ({"action": "restart", "isolate": None}, True),
+        ({"action": "pause", "isolate": None}, True),
+        ({"action": "disk_full", "isolate": None}, True),
+        ({"action": "slow_disk", "isolate": None}, False),
+        ({"action": "slow_network", "isolate": None}, False),
+        ({"action": "partition", "isolate": "peers"}, True),
+        ({"action": "partition", "isolate": "both"}, True),
+        ({"action": "partition", "isolate": "clients"}, False),
+        ({}, True),
+    ],
+)
+def test_a_fault_may_leave_its_member_with_its_peers(fault: dict[str, Any], away: bool) -> None:
+    assert takes_away(fault) is away

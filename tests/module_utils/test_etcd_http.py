@@ -111,6 +111,10 @@ def test_whoever_is_no_etcd_is_not_believed(content: bytes, reason: str) -> None
             connection, _ = listener.accept()
             connection.recv(65_536)
             connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+            # A request comes in pieces; closed with one unread, the kernel would send a reset instead of an end.
+            while connection.recv(65_536):
+                pass
             connection.close()
 
         threading.Thread(target=answer, daemon=True).start()

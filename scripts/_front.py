@@ -9,6 +9,7 @@ the file that plugins/callback/lab_progress.py keeps.
 from __future__ import annotations
 
 import difflib
+import importlib.metadata
 import itertools
 import json
 import os
@@ -60,6 +61,8 @@ VALUE_OPTIONS = (
     *("-f", "--forks", "-M", "--module-path"),
 )
 EXTRA_VARS_OPTION = re.compile("(-e|--extra-vars(=|$))(.*)", re.DOTALL)
+# The oldest release of ansible-core that its authors still maintain (2.19 ended in November 2026).
+OLDEST_MAINTAINED_CORE = (2, 20)
 # Checks that are not valid are named up to this number; verdict.json has them all.
 MOST_CHECKS = 10
 
@@ -205,6 +208,16 @@ def warn_of_unknown_variables(options: list[str]) -> None:
             complain(f"unknown variable {name}: it has no effect unless your own inventory uses it; {meant}")
 
 
+def warn_of_an_old_core() -> None:
+    """Say where Ansible gets no security fixes any more: requirements.txt has another one for newer Pythons."""
+    version = importlib.metadata.version("ansible-core")
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_MAINTAINED_CORE:
+        complain(
+            f"ansible-core {version}, the last for Python 3.11, is not maintained any more; with Python 3.12 or newer "
+            "on this machine (and .venv removed) the lab takes a newer one"
+        )
+
+
 def heal(options: list[str]) -> bool:
     """Heal what an experiment that did not come to its end left; say how that went."""
     complain("an experiment did not finish: healing the members")
@@ -347,7 +360,10 @@ def main(arguments: list[str]) -> int:
         if status != 0 or playbook.interrupted_by is not None:
             return conclude(verb, options, playbook, status, began)
     status = playbook.run(PLAYBOOKS.get(verb, verb), options)
-    return conclude(verb, options, playbook, status, began)
+    concluded = conclude(verb, options, playbook, status, began)
+    if verb == "check" and concluded == 0:
+        warn_of_an_old_core()
+    return concluded
 
 
 if __name__ == "__main__":

@@ -121,12 +121,13 @@ install_packages() {
     return "$EXIT_LAB_FAILED"
 }
 
-# Prints the first Python that ansible 12 runs on and that can make a virtual environment. The system's own first: a
-# version manager's shim may be earlier on PATH, and may run another version than its name says, or none.
+# Prints the first Python that the packages of requirements.txt run on and that can make a virtual environment. The
+# system's own first: a version manager's shim may be earlier on PATH, and may run another version than its name says,
+# or none.
 find_python() {
     local candidate
-    for candidate in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do
-        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+    for candidate in /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
         then
             printf '%s\n' "$candidate"
             return 0
@@ -156,7 +157,7 @@ pip_install() {
 
 # fill_venv LOG PYTHON REQUIREMENTS_FILE ...
 fill_venv() {
-    local log=$1 python=$2 file largest others=() status=0
+    local log=$1 python=$2 file largest=() others=() status=0
     shift 2
     # One that was interrupted, or whose Python is gone, is not repaired but made anew.
     if [ ! -e "$VENV/.complete" ] || ! "$VENV/bin/python" -c '' 2>/dev/null; then
@@ -174,9 +175,9 @@ fill_venv() {
     for file in "$@"; do rm -f "$VENV/.has-$file-"*; done
     # A third of the time goes to the package ansible, which is files only: a pip of its own for it, beside the other.
     mapfile -t others < <(cd "$ROOT" && grep --no-filename --extended-regexp '^[A-Za-z]' "$@")
-    largest=$(printf '%s\n' "${others[@]}" | grep '^ansible==')
+    mapfile -t largest < <(printf '%s\n' "${others[@]}" | grep '^ansible==')
     mapfile -t others < <(printf '%s\n' "${others[@]}" | grep --invert-match '^ansible==')
-    pip_install "$log.largest" --no-deps "$largest" &
+    pip_install "$log.largest" --no-deps "${largest[@]}" &
     pip_install "$log" "${others[@]}" || status=$EXIT_LAB_FAILED
     wait $! || status=$EXIT_LAB_FAILED
     if [ "$status" -ne 0 ]; then
@@ -253,8 +254,8 @@ bootstrap() {
     if ! venv_is_filled "$@" && ! python=$(find_python); then
         python=$(/usr/bin/python3 -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null)
         case $python in
-            '' | 3.11 | 3.12 | 3.13) ;;
-            *) fail "ansible 12 runs on Python 3.11 to 3.13, this machine has $python only: install one of these" ;;
+            '' | 3.11 | 3.12 | 3.13 | 3.14) ;;
+            *) fail "the lab runs on Python 3.11 to 3.14, this machine has $python only: install one of these" ;;
         esac
         # Debian keeps what makes a virtual environment in a package of its own.
         may_install_packages python3 python3-venv
@@ -262,7 +263,7 @@ bootstrap() {
         in_background install_packages "$logs/apt" python3 python3-venv
         follow "$background" "apt-get" || exit "$EXIT_LAB_FAILED"
         python=$(find_python) ||
-            fail "no Python 3.11 to 3.13 that can make a virtual environment; Debian 12 and 13 and Ubuntu 24.04 have one"
+            fail "no Python 3.11 to 3.14 that can make a virtual environment; Debian 12 and 13 and Ubuntu 24.04 have one"
     fi
     if [ ${#missing[@]} -gt 0 ]; then
         may_install_packages "${missing[@]}"

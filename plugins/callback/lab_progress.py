@@ -62,6 +62,8 @@ DEBUG = ("debug", "ansible.builtin.debug")
 ASSERT = ("assert", "ansible.builtin.assert")
 # Ansible's wrapping around the reason that a module or an action gave.
 WRAPPING = ("Task failed: ", "Action failed: ", "Module failed: ", "Task failed. ")
+# Messages that leave the reason to what the command has said; the second is core 2.21's wording.
+SAYING_NOTHING = ("non-zero return code", "The command exited with a non-zero return code.", "MODULE FAILURE")
 # A message is cut here: whoever wants more of it takes -v.
 LONGEST_MESSAGE = 6000
 CLEAR_LINE = "\r\x1b[K"
@@ -121,7 +123,7 @@ def reason(found: Any, exception: Any = None) -> str:
         message = message.removeprefix(wrapping)
     if message.startswith("Traceback "):
         message = message.splitlines()[-1]
-    if message in ("", "non-zero return code", "MODULE FAILURE") or message.startswith("MODULE FAILURE\n"):
+    if message in ("", *SAYING_NOTHING) or message.startswith("MODULE FAILURE\n"):
         said = [str(found.get(name) or "").strip() for name in ("stderr", "stdout", "module_stderr", "module_stdout")]
         last = next((text.splitlines()[-1] for text in said if text), "")
         status = f"exit status {found['rc']}" if "rc" in found else "no reason given"

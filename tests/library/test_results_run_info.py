@@ -20,12 +20,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_tells_the_experiments(run_module: Run, folder: Path) -> None:
-    assert run_module("results_run_info", {"results_dir": str(folder)}) == {
-        "changed": False,
-        "experiments": ["E1-etcd"],
-        "invocation": {"module_args": {"results_dir": str(folder)}},
-        "rc": 0,
-    }
+    found = run_module("results_run_info", {"results_dir": str(folder)})
+    found.pop("invocation", None)  # ansible-core 2.21 tells it no more
+    assert found == {"changed": False, "experiments": ["E1-etcd"], "rc": 0}
 
 
 def test_the_mark_of_an_editor_does_no_harm(run_module: Run, folder: Path) -> None:

@@ -331,9 +331,9 @@ def test_another_distribution_is_told_what_to_install(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("3.14", "ansible 12 runs on Python 3.11 to 3.13, this machine has 3.14 only"),
-        ("3.10", "ansible 12 runs on Python 3.11 to 3.13, this machine has 3.10 only"),
-        ("3.11", "no Python 3.11 to 3.13 that can make a virtual environment"),
+        ("3.15", "the lab runs on Python 3.11 to 3.14, this machine has 3.15 only"),
+        ("3.10", "the lab runs on Python 3.11 to 3.14, this machine has 3.10 only"),
+        ("3.11", "no Python 3.11 to 3.14 that can make a virtual environment"),
     ],
 )
 def test_a_python_that_does_not_do_is_named(tree: Tree, version: str, said: str) -> None:
@@ -342,7 +342,7 @@ def test_a_python_that_does_not_do_is_named(tree: Tree, version: str, said: str)
     fake = tree.bin / "system-python3"
     fake.write_text(f"#!/bin/sh\ncase $2 in *print*) echo {version} ;; *) exit 1 ;; esac\n", encoding="utf-8")
     fake.chmod(0o755)
-    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
         # As a version manager's shim for a version that is not there.
         tree.program(name, "echo 'pyenv: command not found' >&2; exit 127")
     (tree.root / "scripts" / "bootstrap.sh").write_text(text.replace("/usr/bin/python3", str(fake)), encoding="utf-8")
@@ -352,7 +352,7 @@ def test_a_python_that_does_not_do_is_named(tree: Tree, version: str, said: str)
 
 
 def test_a_shim_of_another_version_is_passed_over(tree: Tree) -> None:
-    for name in ("python3", "python3.13", "python3.12"):
+    for name in ("python3", "python3.14", "python3.13", "python3.12"):
         tree.program(name, "exit 127")
     found = tree.shell("find_python").stdout.strip()
     assert Path(shutil.which(found) or found).resolve() != tree.bin / Path(found).name

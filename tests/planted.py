@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from failover.history_parquet import write_parquet
+from failover.results.parquet import write_parquet
 from failover.shapes import SCHEMA_VERSION, Event, HistoryRow
 from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, cut_stream, stream_digest
 

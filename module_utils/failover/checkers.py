@@ -24,8 +24,6 @@ from .checks.evidence import check_evidence
 from .checks.failures import doubtful_failures
 from .checks.server_logs import check_server_logs
 from .faults import role_of
-from .history_parquet import jsonl_to_parquet
-from .judged import combine, judged_of_experiment, judged_of_run
 from .model import (
     APPLIED,
     FAIL,
@@ -39,18 +37,11 @@ from .model import (
     expected_state,
     values_given,
 )
-from .results import (
-    FETCHED_HISTORY_FILE,
-    HISTORY_FILE,
-    RUN_FILE,
-    VERDICT_FILE,
-    Dump,
-    Experiment,
-    load_experiment,
-    load_run,
-    read_json,
-    write_json_atomic,
-)
+from .results.files import RUN_FILE, VERDICT_FILE
+from .results.judged import combine, judged_of_experiment, judged_of_run
+from .results.parquet import keep_as_parquet
+from .results.read import Dump, Experiment, load_experiment, load_run, read_json
+from .results.write import write_json_atomic
 from .shapes import Check, Kind, LabError, Outcome, Verdict, worst
 from .stall import check_stalls, stalled_repeats
 from .workload import CREATE, DELETE, RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
@@ -821,18 +812,14 @@ def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: in
 def verify(run_dir: str | Path, name: str, *, write: bool = True) -> dict[str, Any]:
     """Check one experiment of a run and write its verdict and, once all experiments have one, the run's.
 
-    A history that was fetched as JSON lines becomes Parquet first. Without ``write`` nothing is changed.
+    The history of a folder of an earlier version becomes Parquet first. Without ``write`` nothing is changed.
 
     :returns: ``verdict``, ``summary`` (one line), ``checks`` (name, verdict and summary of each), ``converted`` and
         ``changed`` (whether a file is, or without ``write`` would be, written)
     """
     run_dir = Path(run_dir)
     folder = run_dir / name
-    fetched = folder / FETCHED_HISTORY_FILE
-    converted = fetched.is_file()
-    if converted and write:
-        jsonl_to_parquet(fetched, folder / HISTORY_FILE)
-        fetched.unlink()
+    converted = keep_as_parquet(folder, write=write)
     judged = judged_of_experiment(folder)  # first: what changes meanwhile is not what was judged
     checks = verify_experiment(folder)
     verdict = {

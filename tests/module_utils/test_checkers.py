@@ -22,7 +22,7 @@ from failover.checkers import (
     write_run_verdict,
 )
 from failover.model import Answers
-from failover.results import Dump, Entry
+from failover.results.read import Dump, Entry
 from failover.shapes import Check, LabError, Verdict
 from failover.workload import Operation
 from planted import Planted, make_run
@@ -486,7 +486,7 @@ def test_a_system_without_an_experiment_is_an_error(tmp_path: Path) -> None:
 
 def to_jsonl(folder: Path, change: Callable[[list[Any]], list[Any]] = lambda row: row) -> None:
     """Turn a planted history back into what is fetched from the load generator."""
-    from failover.history_parquet import read_parquet
+    from failover.results.parquet import read_parquet
 
     meta, table = read_parquet(folder / "history.parquet")
     rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from failover.histories import load
-from failover.history import HistoryWriter
-from failover.history_parquet import jsonl_to_parquet
 from failover.linearizability import Action, Answer, Call, History, check, check_key
+from failover.results.history import HistoryWriter
+from failover.results.parquet import jsonl_to_parquet
 from failover.shapes import HistoryRow, LabError
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from failover import mysql_client, runner
 from failover.failover_policy import FailoverPolicy
-from failover.history import HistoryWriter, read_jsonl
-from failover.results import read_events
+from failover.results.history import HistoryWriter, read_jsonl
+from failover.results.read import read_events
 from failover.runner import (
     RunnerConfig,
     check_config,

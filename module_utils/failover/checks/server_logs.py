@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..actions.registry import ACTIONS
-from ..results import LOGS_FOLDER, Experiment
+from ..results.files import log_file
+from ..results.read import Experiment
 from ..shapes import Check, Event, LabError, Verdict
 
 NAME = "server logs"
@@ -31,11 +32,11 @@ def check_server_logs(experiment: Experiment, events: Iterable[Event]) -> Check 
     for member in experiment.members:
         lines = _lines(experiment, member)
         if lines is None:
-            wrong[member] = f"{LOGS_FOLDER}/{member}.log is not there"
+            wrong[member] = f"{log_file(member)} is not there"
         elif lines == 0:
-            wrong[member] = f"{LOGS_FOLDER}/{member}.log is empty"
+            wrong[member] = f"{log_file(member)} is empty"
         elif member in ended and member not in spoke:
-            wrong[member] = f"nothing could be read from the {lines:,} lines of {LOGS_FOLDER}/{member}.log"
+            wrong[member] = f"nothing could be read from the {lines:,} lines of {log_file(member)}"
     if not wrong:
         return None
     summary = (
@@ -47,7 +48,7 @@ def check_server_logs(experiment: Experiment, events: Iterable[Event]) -> Check 
 
 def _lines(experiment: Experiment, member: str) -> int | None:
     """Count a log's lines that are not blank; None where there is no log."""
-    path = experiment.path / LOGS_FOLDER / f"{member}.log"
+    path = experiment.path / log_file(member)
     try:
         with path.open("rb") as file:
             return sum(1 for line in file if line.strip())

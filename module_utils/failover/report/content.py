@@ -21,7 +21,8 @@ import numpy.typing as npt
 from ..checkers import outside_bound
 from ..checks import clocks as clocks_check
 from ..checks import server_logs
-from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
+from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, RUN_FILE, keys_file
+from ..results.read import Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict
 from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
@@ -417,7 +418,7 @@ def _members(experiment: Experiment, hashes: Mapping[str, Any], notes: list[str]
         row: dict[str, Any] = {"name": name, "keys": None, "revision": None, "digest": None}
         row["server_hash"] = hashes.get(name)
         dump = None
-        if (experiment.path / NODES_FOLDER / f"{name}.jsonl").is_file():
+        if (experiment.path / keys_file(name)).is_file():
             dump = _unless_damaged(partial(experiment.dump, name), experiment, notes)
         if dump is not None:
             row |= {

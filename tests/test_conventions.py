@@ -216,7 +216,7 @@ def test_a_fault_agent_brings_no_client_along() -> None:
 
 
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
-SHORT = ("actions", "agent", "host", "results")
+SHORT = ("actions", "agent", "host", "results", "workloads")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
 
 

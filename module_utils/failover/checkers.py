@@ -44,7 +44,9 @@ from .results.read import Dump, Experiment, load_experiment, load_run, read_json
 from .results.write import write_json_atomic
 from .shapes import Check, Kind, LabError, Outcome, Verdict, worst
 from .stall import check_stalls, stalled_repeats
-from .workload import CREATE, DELETE, RETRIEVE, Operation, assign_clients, create_simulation, stream_digest
+from .workloads.base import CREATE, DELETE, RETRIEVE, Operation
+from .workloads.registry import create_simulation
+from .workloads.stream import assign_clients, stream_digest
 
 Ints = npt.NDArray[np.int64]
 

@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from .shapes import Outcome
-from .workload import CREATE, RETRIEVE, Operation
+from .workloads.base import CREATE, RETRIEVE, Operation
 
 OK = Outcome.OK.value
 FAIL = Outcome.FAIL.value

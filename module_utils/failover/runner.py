@@ -42,7 +42,9 @@ from .results.history import HistoryWriter
 from .results.write import write_json_atomic
 from .shapes import SCHEMA_VERSION, Emit, Event, FaultSpec, HistoryRow, Kind, LabError, Outcome, place_event
 from .stall import StallGuard
-from .workload import RETRIEVE, Operation, assign_clients, create_simulation, cut_stream, stream_digest
+from .workloads.base import RETRIEVE, Operation
+from .workloads.registry import create_simulation
+from .workloads.stream import assign_clients, cut_stream, stream_digest
 
 # How often the main thread looks whether a signal has come, in s.
 SIGNAL_CHECK_S = 0.25

@@ -18,7 +18,7 @@ import yaml
 from failover.faults import resolve_repeats
 from failover.model import LATE_DUPLICATE
 from failover.random_faults import draw_faults
-from failover.workload import create_simulation
+from failover.workloads.registry import create_simulation
 from real_lab import ETCD, FRONT, ROOT, RealLab, wait_until
 
 SEED = 7

@@ -24,7 +24,7 @@ from failover.checkers import (
 from failover.model import Answers
 from failover.results.read import Dump, Entry
 from failover.shapes import Check, LabError, Verdict
-from failover.workload import Operation
+from failover.workloads.base import Operation
 from planted import Planted, make_run
 
 ROOT = Path(__file__).resolve().parents[2]

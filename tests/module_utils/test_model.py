@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from failover import model
 from failover.model import Answers, classify, expected_state
-from failover.workload import Operation
+from failover.workloads.base import Operation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

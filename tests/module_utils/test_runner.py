@@ -27,7 +27,8 @@ from failover.runner import (
     run_workload,
 )
 from failover.shapes import Event, FaultSpec, HistoryRow, LabError
-from failover.workload import assign_clients, create_simulation, stream_digest, summarize
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import assign_clients, stream_digest, summarize
 from fake_gateway import closed_endpoint
 from fake_system import FakeDirector, FakeHealer, FakeSystem
 

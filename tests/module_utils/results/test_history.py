@@ -225,7 +225,8 @@ def test_writing_needs_no_pyarrow(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['pyarrow'] = None; sys.modules['numpy'] = None; "
         f"sys.path.insert(0, {str(ROOT / 'module_utils')!r}); "
-        "import failover.workload, failover.results.read; from failover.results.history import HistoryWriter; "
+        "import failover.workloads.registry, failover.results.read; "
+        "from failover.results.history import HistoryWriter; "
         f"HistoryWriter({str(tmp_path / 'history.jsonl')!r}, {{'origin_wall_ns': 1}}).close()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -95,7 +95,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        from ansible.module_utils.failover.checkers import verify
+        from ansible.module_utils.failover.checks.verdict import verify
     except ImportError as error:
         module.fail_json(msg=missing_required_lib(error.name or "pyarrow"))
     try:

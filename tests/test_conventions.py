@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from failover.actions.registry import ACTIONS
+from failover.checks.registry import CHECKERS
 from failover.core_files import needed_files
 from failover.results import files
 
@@ -200,7 +201,7 @@ DAEMON = {f"agent/{part}.py" for part in ("agent", "config", "probes", "server",
 
 
 @pytest.mark.parametrize(
-    "program", ["agent.wire", "assemble", "checkers", "faults", "healing", "plan", "report.content", "runner"]
+    "program", ["agent.wire", "assemble", "checks.verdict", "faults", "healing", "plan", "report.content", "runner"]
 )
 def test_the_fault_agent_is_imported_on_the_hosts_of_members_alone(program: str) -> None:
     """Who talks to one knows its wire, and who reads what it did knows the actions."""
@@ -216,7 +217,7 @@ def test_a_fault_agent_brings_no_client_along() -> None:
 
 
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
-SHORT = ("actions", "agent", "host", "results", "workloads")
+SHORT = ("actions", "agent", "checks", "host", "results", "workloads")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
 
 
@@ -242,10 +243,10 @@ def test_every_module_has_a_test_and_every_test_its_subject() -> None:
 
 def test_every_part_of_the_core_has_a_test() -> None:
     parts = {path.stem for path in CORE.glob("*.py")} - {"__init__"}
-    # Actions are reached by their names, and one test goes through all of them.
-    rooms = {
-        room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in ("agent", "host", "results")
-    }
+    # Actions and checks are reached by their names, and one test goes through all of them.
+    named_rooms = ("agent", "checks", "host", "results", "workloads")
+    rooms = {room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in named_rooms}
+    rooms["checks"] -= {type(checker).__module__.rpartition(".")[2] for checker in CHECKERS}
     # A thin module's test is one of the core that it wires.
     users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py")]
     tests = [path.read_text(encoding="utf-8") for path in users]

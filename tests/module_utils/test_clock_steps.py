@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checkers import verify_experiment
+from failover.checks.verdict import verify_experiment
 from failover.clock_steps import find_steps, placed_faults, told
 from failover.report.analysis import columns_of_table
 from failover.report.failovers import describe_faults

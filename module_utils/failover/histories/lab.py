@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.failures import proves_nothing
-from ..linearizability import Action, Call, History
+from ..checks.linearizability import Action, Call, History
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, HISTORY_LINES_FILE, RUN_FILE
 from ..results.history import read_jsonl
 from ..results.read import Dump, load_experiment

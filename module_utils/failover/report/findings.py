@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..model import LATE_DUPLICATE
+from ..checks.model import LATE_DUPLICATE
 from ..results.read import Dump, Entry, Experiment
 from ..shapes import Event, Kind, LabError, Outcome, Verdict
 from . import blame

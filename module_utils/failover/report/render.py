@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from ..checks.faults import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
 from ..results.files import REPORT_PDF_FILE
 from ..shapes import LabError
 from .analysis import LEAST_DECIDING

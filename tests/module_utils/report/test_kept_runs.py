@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from failover.checkers import verify
+from failover.checks.verdict import verify
 from failover.report import content, render
 from failover.results.files import VERDICT_FILE
 from failover.results.read import load_run

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checkers import verify_experiment
+from failover.checks.verdict import verify_experiment
 from failover.report import notebook
 from failover.report.content import (
     HOW,

@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from failover.checkers import verify
+from failover.checks.verdict import verify
 from failover.report.content import build
 from failover.report.render import render_html
 from failover.results.parquet import read_parquet

@@ -33,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from failover.failover_policy import split_endpoint
 from failover.shapes import LabError
-from failover.workload import CREATE, RETRIEVE, Operation, create_simulation
+from failover.workloads.base import CREATE, RETRIEVE, Operation
+from failover.workloads.registry import create_simulation
 
 PREFIX = "BENCHMARK-"
 # Operations of one client before the other one has its turn.

@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "module_utils"), str(ROOT / "tests")]
 
-from failover.workload import create_simulation, stream_digest  # noqa: E402  (needs the line above; 2026-11)
+from failover.workloads.registry import create_simulation  # noqa: E402  (needs the line above; 2026-11)
+from failover.workloads.stream import stream_digest  # noqa: E402  (needs the line above; 2026-11)
 from naive_workload import draw_naively  # noqa: E402  (needs the line above; 2026-11)
 
 

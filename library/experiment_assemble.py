@@ -9,9 +9,10 @@ DOCUMENTATION = r"""
 module: experiment_assemble
 short_description: Turn what was collected from the hosts into one experiment's folder
 description:
-  - Writes C(experiment.json) and brings the events of the client, of the heal and of the servers' logs into one file,
-    ordered by time.
-  - Runs on the controller, after the files of the load generator and the servers' logs were put into O(folder).
+  - Writes C(experiment.json), brings the events of the client, of the heal and of the servers' logs into one file,
+    ordered by time, and makes C(history.parquet) of C(history.jsonl).
+  - Runs on the controller, after the files of the load generator and the servers' logs were put into O(folder). Needs
+    the Python package C(pyarrow).
 author: The failover lab's authors (@failover-lab)
 attributes:
   check_mode:
@@ -95,8 +96,7 @@ msg:
 
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.assemble import assemble
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -118,6 +118,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    try:
+        from ansible.module_utils.failover.assemble import assemble
+    except ImportError as error:
+        module.fail_json(msg=missing_required_lib(error.name or "pyarrow"))
     wanted = dict(module.params)
     folder = Path(wanted.pop("folder"))
     if not module.check_mode:

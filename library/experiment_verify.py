@@ -12,7 +12,8 @@ description:
   - Compares the history, the events and every member's keys with the stream of operations, made again from the seed,
     and writes C(verdict.json) of the experiment and, once every experiment of the run has one, of the run.
   - A verdict that is not C(valid) is a result, not a failure. The module fails where a file is missing or damaged.
-  - Turns a history that was fetched as C(history.jsonl) into C(history.parquet) first, and removes the former.
+  - A folder that an earlier version of the lab assembled has its history as C(history.jsonl). It becomes
+    C(history.parquet) first.
   - Runs on the controller and reads nothing but the results folder. Needs the Python package C(pyarrow).
 author: The failover lab's authors (@failover-lab)
 attributes:
@@ -94,7 +95,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        from ansible.module_utils.failover.checkers import verify
+        from ansible.module_utils.failover.checks.verdict import verify
     except ImportError as error:
         module.fail_json(msg=missing_required_lib(error.name or "pyarrow"))
     try:

@@ -46,7 +46,7 @@ experiments:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.results import read_run
+from ansible.module_utils.failover.results.read import read_run
 from ansible.module_utils.failover.shapes import LabError
 
 

@@ -89,7 +89,7 @@ sentence:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.judged import read_judgement
+from ansible.module_utils.failover.results.judged import read_judgement
 from ansible.module_utils.failover.shapes import LabError
 
 

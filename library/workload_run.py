@@ -279,7 +279,8 @@ from ansible.module_utils.failover.runner import (
     run_workload,
 )
 from ansible.module_utils.failover.shapes import LabError
-from ansible.module_utils.failover.workload import create_simulation, summarize
+from ansible.module_utils.failover.workloads.registry import create_simulation
+from ansible.module_utils.failover.workloads.stream import summarize
 
 
 def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:

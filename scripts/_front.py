@@ -27,7 +27,8 @@ from typing import Any
 
 import yaml
 from _bootstrap import PROJECT, run
-from failover.judged import compare_judged
+from failover.results.files import REPORT_PDF_FILE, VERDICT_FILE
+from failover.results.judged import compare_judged
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
 # Playbooks whose name is not their verb.
@@ -235,7 +236,7 @@ def read_verdict(folder: Path, not_before: float) -> tuple[Verdict, dict[str, An
 
     :param not_before: an older one (seconds since the epoch) is that of another run, and counts as none
     """
-    path = folder / "verdict.json"
+    path = folder / VERDICT_FILE
     try:
         if path.stat().st_mtime < not_before:
             return None
@@ -254,7 +255,7 @@ def say_verdict(verdict: Verdict, found: dict[str, Any], folder: Path) -> None:
     if len(amiss) > MOST_CHECKS:
         say(f"... and {len(amiss) - MOST_CHECKS} more")
     say(f"The verdict is {verdict.value}: {len(checks) - len(amiss)} of {len(checks)} checks are valid.")
-    report = folder / "report.pdf"
+    report = folder / REPORT_PDF_FILE
     if report.exists():
         say(f"The report is {shown(report)}")
     else:
@@ -332,8 +333,8 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         complain(f"{verb} did nothing: --limit or --tags left no host or task for it; leave them out and try again")
         return EXIT_LAB_FAILED
     folder = playbook.results_run()
-    if verb == "report" and folder is not None and (folder / "report.pdf").exists():
-        say(f"The report is {shown(folder / 'report.pdf')}")
+    if verb == "report" and folder is not None and (folder / REPORT_PDF_FILE).exists():
+        say(f"The report is {shown(folder / REPORT_PDF_FILE)}")
     # --list-tasks and its like run nothing, and check mode judges nothing.
     if verb not in JUDGING_VERBS or not playbook.phases or playbook.record.get("check_mode"):
         return 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 
-from failover.workload import DEVICE_KINDS, GIVEN_NAMES
+from failover.workloads.name_service import DEVICE_KINDS, GIVEN_NAMES
 
 
 def draw_naively(iterations: int, source: random.Random) -> list[tuple[str, ...]]:

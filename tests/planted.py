@@ -18,9 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from failover.history_parquet import write_parquet
+from failover.results.parquet import write_parquet
 from failover.shapes import SCHEMA_VERSION, Event, HistoryRow
-from failover.workload import CREATE, DELETE, RETRIEVE, Operation, create_simulation, cut_stream, stream_digest
+from failover.workloads.base import CREATE, DELETE, RETRIEVE, Operation
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import cut_stream, stream_digest
 
 MS = 1_000_000
 S = 1_000_000_000

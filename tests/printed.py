@@ -17,7 +17,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from failover.report import HTML_FILE, PDF_FILE, content, figures, render, write_report
+from failover.report import content, figures, render, write_report
+from failover.results.files import REPORT_HTML_FILE, REPORT_PDF_FILE
 from verified import verified_run
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -48,11 +49,11 @@ class Printed:
 
     @property
     def html(self) -> Path:
-        return self.folder / HTML_FILE
+        return self.folder / REPORT_HTML_FILE
 
     @property
     def pdf(self) -> Path:
-        return self.folder / PDF_FILE
+        return self.folder / REPORT_PDF_FILE
 
     def built(self) -> Content:
         """Return what page and PDF were made of: content and figures, each time anew."""
@@ -96,6 +97,6 @@ def _print(path: Path, options: dict[str, Any]) -> None:
 
     verified_run(path, **options)
     with patch.object(content, "build", kept):
-        assert write_report(path, Quiet())[0] == path / PDF_FILE
+        assert write_report(path, Quiet())[0] == path / REPORT_PDF_FILE
     # Last, as it says that all of the rest is there.
     (path.parent / BUILT).write_bytes(built[0])

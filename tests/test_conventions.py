@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 from failover.actions.registry import ACTIONS
+from failover.checks.registry import CHECKERS
 from failover.core_files import needed_files
+from failover.results import files
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "module_utils" / "failover"
@@ -156,11 +158,50 @@ def test_an_action_is_named_in_its_own_file_and_nowhere_else() -> None:
     assert named == SAME_WORDS
 
 
+# What a file of a results folder is called, where it says what kind of file it is.
+RESULTS_FILES = {
+    name for constant, name in vars(files).items() if constant.isupper() and isinstance(name, str) and "." in name
+}
+
+
+def programs(*folders: str) -> Iterator[Path]:
+    """Yield the Python programs in these folders, also those without a suffix."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix == ".py" or (path.is_file() and path.read_bytes().startswith(b"#!/usr/bin/env python3")):
+                yield path
+
+
+def prose(tree: ast.AST) -> set[ast.expr]:
+    """Return what documents a program: the strings that are statements, and the documentation of an Ansible module."""
+    told = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return told | {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
+    }
+
+
+def test_the_name_of_a_file_of_results_stands_once() -> None:
+    """Who renames one would otherwise have to find it in writers, readers, messages and the front door."""
+    assert len(RESULTS_FILES) >= 10
+    for path in programs("module_utils", "library", "plugins", "scripts"):
+        if path == CORE / "results" / "files.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = prose(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documented:
+                assert not [name for name in RESULTS_FILES if name in node.value], f"{path}: {node.lineno}"
+
+
 DAEMON = {f"agent/{part}.py" for part in ("agent", "config", "probes", "server", "store")}
 
 
 @pytest.mark.parametrize(
-    "program", ["agent.wire", "assemble", "checkers", "faults", "healing", "plan", "report.content", "runner"]
+    "program", ["agent.wire", "assemble", "checks.verdict", "faults", "healing", "plan", "report.content", "runner"]
 )
 def test_the_fault_agent_is_imported_on_the_hosts_of_members_alone(program: str) -> None:
     """Who talks to one knows its wire, and who reads what it did knows the actions."""
@@ -176,7 +217,7 @@ def test_a_fault_agent_brings_no_client_along() -> None:
 
 
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
-SHORT = ("actions", "agent", "host")
+SHORT = ("actions", "agent", "checks", "host", "results", "workloads")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
 
 
@@ -202,8 +243,10 @@ def test_every_module_has_a_test_and_every_test_its_subject() -> None:
 
 def test_every_part_of_the_core_has_a_test() -> None:
     parts = {path.stem for path in CORE.glob("*.py")} - {"__init__"}
-    # Actions are reached by their names, and one test goes through all of them.
-    rooms = {room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in ("agent", "host")}
+    # Actions and checks are reached by their names, and one test goes through all of them.
+    named_rooms = ("agent", "checks", "host", "results", "workloads")
+    rooms = {room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in named_rooms}
+    rooms["checks"] -= {type(checker).__module__.rpartition(".")[2] for checker in CHECKERS}
     # A thin module's test is one of the core that it wires.
     users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py")]
     tests = [path.read_text(encoding="utf-8") for path in users]

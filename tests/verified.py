@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from failover.checkers import verify
-from failover.results import load_run
+from failover.checks.verdict import verify
+from failover.results.read import load_run
 from planted import make_run
 
 

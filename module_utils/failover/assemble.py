@@ -13,12 +13,11 @@ from typing import Any
 from . import etcd_log, mysql_log
 from .actions.record import take_over_end, take_over_heal
 from .clock_steps import SAME_NS
-from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
+from .results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
+from .results.parquet import keep_as_parquet
+from .results.read import read_events
+from .results.write import write_json_atomic
 from .shapes import SCHEMA_VERSION, Event, LabError, place_event
-
-# Files of the load generator that become part of others, and are gone afterwards.
-HEAL_EVENTS_FILE = "heal.jsonl"
-SUMMARY_FILE = "summary.json"
 
 # Of a module's result, what is Ansible's and no observation.
 _ANSIBLE_KEYS = ("changed", "failed", "skipped", "invocation", "warnings", "deprecations", "ansible_job_id", "msg")
@@ -38,7 +37,7 @@ def assemble(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write experiment.json and put all events into one file; return experiment.json's object.
+    """Write experiment.json, put all events into one file, and convert the history; return experiment.json's object.
 
     :param definition: the experiment as the plan resolved it
     :param workload: the summary of the workload; :param heal: the result of the heal
@@ -78,6 +77,7 @@ def assemble(
     }
     _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late, set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    keep_as_parquet(folder)
     # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
     write_json_atomic(folder / EXPERIMENT_FILE, info)
     return info
@@ -144,8 +144,7 @@ def _merge_events(
         ]
     # A process that is killed while it writes can leave half a character; the other lines are as good as ever.
     logs = {
-        path.stem: path.read_text("utf-8", errors="replace").splitlines()
-        for path in sorted((folder / LOGS_FOLDER).glob("*.log"))
+        path.stem: path.read_text("utf-8", errors="replace").splitlines() for path in sorted(folder.glob(LOG_FILES))
     }
     if system == "etcd":
         events += etcd_log.parse_logs(logs, ids)

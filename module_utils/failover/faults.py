@@ -37,7 +37,7 @@ from .agent.wire import (
 from .clock import CLOCK
 from .quorum import ROLES, MajorityKept, is_settled, leader_of
 from .shapes import Emit, FaultSpec, LabError
-from .workload import cut_stream
+from .workloads.stream import cut_stream
 
 # Targets of several members, which become a fault each.
 SEVERAL = ("majority", "all")

@@ -14,7 +14,8 @@ from .faults import resolve_repeats
 from .random_faults import RANDOM, check_draw, draw_faults
 from .shapes import LabError
 from .stall import check_stall_timeout
-from .workload import create_simulation, summarize
+from .workloads.registry import create_simulation
+from .workloads.stream import summarize
 
 # The systems an experiment may name; the inventory's group of each has the same name.
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")

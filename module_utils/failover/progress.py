@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .etcd_http import EtcdHttp, EtcdUnreachableError
-from .results import write_json_atomic
+from .results.write import write_json_atomic
 from .shapes import LabError, Outcome
 
 # How often progress.json is replaced, in s.

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .results import EXPERIMENT_FILE, read_json, write_json_atomic
+from .results.files import EXPERIMENT_FILE, PLAN_FILE
+from .results.read import read_json
+from .results.write import write_json_atomic
 from .shapes import SCHEMA_VERSION, LabError
 
-PLAN_FILE = "plan.json"
 # What of a plan has to be the same to go on: with another value it would be another run.
 SETTINGS = ("iterations", "seed", "clients", "rate", "repeats", "sole_server_heal")
 

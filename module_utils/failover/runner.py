@@ -34,19 +34,17 @@ from .clock import CLOCK
 from .failover_policy import FailoverPolicy, OperationResult
 from .faults import FaultDirector
 from .healing import Healer, MySQLAccount
-from .history import HistoryWriter
 from .key_dump import TABLE
 from .prepare import split_endpoint
 from .progress import FAILED, FINISHED, LEADER_TIMEOUT_S, EtcdLeader, ProgressReporter, Tally
-from .results import write_json_atomic
+from .results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE
+from .results.history import HistoryWriter
+from .results.write import write_json_atomic
 from .shapes import SCHEMA_VERSION, Emit, Event, FaultSpec, HistoryRow, Kind, LabError, Outcome, place_event
 from .stall import StallGuard
-from .workload import RETRIEVE, Operation, assign_clients, create_simulation, cut_stream, stream_digest
-
-HISTORY_FILE = "history.jsonl"
-EVENTS_FILE = "events.jsonl"
-PROGRESS_FILE = "progress.json"
-SUMMARY_FILE = "summary.json"
+from .workloads.base import RETRIEVE, Operation
+from .workloads.registry import create_simulation
+from .workloads.stream import assign_clients, cut_stream, stream_digest
 
 # How often the main thread looks whether a signal has come, in s.
 SIGNAL_CHECK_S = 0.25
@@ -608,7 +606,7 @@ class _Run:
                 "digest": self._digest,
                 "origin_wall_ns": self._origin_wall_ns,
             }
-            self._history = HistoryWriter(config.work_dir / HISTORY_FILE, meta)
+            self._history = HistoryWriter(config.work_dir / HISTORY_LINES_FILE, meta)
             self._emit(
                 "experiment.started",
                 {

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .progress import Tally
-from .shapes import Check, FaultSpec, Kind, LabError, Outcome, Verdict
+from .shapes import FaultSpec, Kind, LabError, Outcome
 
 
 class _Wait:
@@ -113,16 +113,3 @@ def describe_stall(repeat: Mapping[str, Any], repeats: int) -> str:
 def stalled_repeats(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the repeats of experiment.json that the guard ended; those of older folders have no such key."""
     return [repeat for repeat in info["repeats"] if repeat.get("stalled")]
-
-
-def check_stalls(info: Mapping[str, Any]) -> list[Check]:
-    """Return the check that names the repeats which were ended early; none where there are none.
-
-    What they had acknowledged until then is judged by the other checks, but the experiment shows less than it should.
-    """
-    stalled = stalled_repeats(info)
-    if not stalled:
-        return []
-    told = [describe_stall(repeat, len(info["repeats"])) for repeat in stalled]
-    evidence = {"repeats": [{"repeat": repeat["repeat"], **repeat["stalled"]} for repeat in stalled]}
-    return [Check("stall", Verdict.UNKNOWN, " ".join(told), evidence)]

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import time
 
-from failover.workload import create_simulation, summarize
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import summarize
 from real_lab import RealLab, wait_until
 
 GROUP = ("group1", "group2", "group3")

@@ -19,7 +19,7 @@ from typing import Any
 import pypdf
 import pytest
 from failover.shapes import RUN_KEYS
-from failover.workload import create_simulation
+from failover.workloads.registry import create_simulation
 from real_lab import (
     ANSIBLE_PLAYBOOK,
     ETCD,

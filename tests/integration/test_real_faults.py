@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
+from failover.checks.model import LATE_DUPLICATE
 from failover.faults import resolve_repeats
-from failover.model import LATE_DUPLICATE
 from failover.random_faults import draw_faults
-from failover.workload import create_simulation
+from failover.workloads.registry import create_simulation
 from real_lab import ETCD, FRONT, ROOT, RealLab, wait_until
 
 SEED = 7

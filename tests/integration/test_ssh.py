@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from failover.workload import create_simulation, summarize
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import summarize
 from real_lab import ETCD, MEMBERS, RealLab, by_ssh
 
 ITERATIONS, SEED = 500, 11

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.results import read_dump
+from failover.results.read import read_dump
 from fake_gateway import closed_endpoint, serve_gateway
 
 RunModule = Callable[..., dict[str, Any]]

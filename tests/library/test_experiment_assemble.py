@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,19 @@ def test_check_mode_writes_nothing(run_module: Run, params: dict[str, Any], tmp_
     result = run_module("experiment_assemble", params, check=True)
     assert (result["rc"], result["changed"]) == (0, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl"]
+
+
+def test_without_pyarrow_it_says_so(
+    run_module: Run, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("ansible.module_utils.failover")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(sys.modules, "experiment_assemble", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run_module("experiment_assemble", params)
+    assert result["failed"]
+    assert "pyarrow" in result["msg"]
+    assert not (tmp_path / "experiment.json").exists()
 
 
 def test_what_is_missing_fails_with_one_line(run_module: Run, params: dict[str, Any], tmp_path: Path) -> None:

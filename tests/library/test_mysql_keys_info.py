@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.results import Entry, read_dump
+from failover.results.read import Entry, read_dump
 from fake_gateway import closed_endpoint
 from fake_mysql import FakeMySQL, install
 

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 from failover.assemble import assemble
-from failover.results import load_run
-from failover.shapes import EXPERIMENT_KEYS, LabError
+from failover.results.history import HistoryWriter
+from failover.results.parquet import read_parquet
+from failover.results.read import load_run
+from failover.shapes import EXPERIMENT_KEYS, HistoryRow, LabError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "tests/fixtures/etcd_log"
 FAULT = {"id": "F1", "action": "stop", "target": "leader", "at_index": 240, "heal": "end"}
 REPEAT = {"repeat": 1, "first_index": 0, "end_index": 2000, "began_ns": 0, "ended_ns": 7, "convergence": None}
+ROW = HistoryRow(0, 0, "CREATE", "Ada1 router", "1.2.3.4", 0, 0, 5, "ok", 1, "192.0.2.1:2379", None, 1, None)
 # Before, within and after the time of the fixture's logs.
 EARLY_NS, LATE_NS = 1, 4_000_000_000_000_000_000
 
@@ -141,6 +144,22 @@ def test_a_workload_that_is_silent_on_its_faults_is_refused(folder: Path) -> Non
     given["workload"]["faults"] = []
     with pytest.raises(LabError, match=r"^E2-etcd: the workload did not report its faults; run the experiment again$"):
         assemble(folder, **given)
+
+
+def test_the_history_becomes_parquet(folder: Path) -> None:
+    with HistoryWriter(folder / "history.jsonl", {"origin_wall_ns": EARLY_NS}) as writer:
+        writer.append(ROW)
+    assemble(folder, **arguments())
+    assert not (folder / "history.jsonl").exists()
+    meta, table = read_parquet(folder / "history.parquet")
+    assert (meta["origin_wall_ns"], meta["cut"], table["key"].to_pylist()) == (EARLY_NS, None, [ROW.key])
+
+
+def test_a_history_that_cannot_be_converted_leaves_the_folder_unfinished(folder: Path) -> None:
+    (folder / "history.jsonl").write_text("")
+    with pytest.raises(LabError, match=r"history\.jsonl is empty"):
+        assemble(folder, **arguments())
+    assert not (folder / "experiment.json").exists()
 
 
 def test_a_missing_file_of_events_is_named(folder: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checkers import verify_experiment
+from failover.checks.verdict import verify_experiment
 from failover.clock_steps import find_steps, placed_faults, told
 from failover.report.analysis import columns_of_table
 from failover.report.failovers import describe_faults
 from failover.report.steady import without_steps
-from failover.results import load_experiment
+from failover.results.read import load_experiment
 from failover.shapes import Event
 from planted import make_run
 

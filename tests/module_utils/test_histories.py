@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.checks.linearizability import Answer, check
 from failover.histories import load
 from failover.histories.edn import EdnError, Name, Tagged, read_form, read_forms, told
-from failover.linearizability import Answer, check
 from failover.shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
 from planted import make_run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from failover import key_dump
 from failover.key_dump import dump_etcd, dump_mysql, range_end
-from failover.results import Entry, read_dump
+from failover.results.read import Entry, read_dump
 from failover.shapes import LabError
 from fake_gateway import Gateway, closed_endpoint, serve_gateway
 from fake_mysql import FakeMySQL, install

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from failover.plan import resolve_experiments
 from failover.shapes import FaultSpec, LabError
-from failover.workload import create_simulation, stream_digest
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import stream_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 # The catalog that a user gets, not one made for the test.

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from failover import mysql_client, runner
 from failover.failover_policy import FailoverPolicy
-from failover.history import HistoryWriter, read_jsonl
-from failover.results import read_events
+from failover.results.history import HistoryWriter, read_jsonl
+from failover.results.read import read_events
 from failover.runner import (
     RunnerConfig,
     check_config,
@@ -27,7 +27,8 @@ from failover.runner import (
     run_workload,
 )
 from failover.shapes import Event, FaultSpec, HistoryRow, LabError
-from failover.workload import assign_clients, create_simulation, stream_digest, summarize
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import assign_clients, stream_digest, summarize
 from fake_gateway import closed_endpoint
 from fake_system import FakeDirector, FakeHealer, FakeSystem
 

@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(run_folder: Path, tmp_path:
     folder = copy_of(run_folder, tmp_path / "run-one")
     verify = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from failover.checkers import verify\nfrom failover.shapes import LabError\n"
+        "from failover.checks.verdict import verify\nfrom failover.shapes import LabError\n"
         "try: verify(sys.argv[2], 'E1-etcd')\nexcept LabError as error: print(error)"
     )
     script = (

@@ -4,34 +4,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from ..clock_steps import SpanOf, find_steps, told
-from ..shapes import Check, Event, Verdict
-
-NAME = "clocks"
-HOW = (
-    "The times of events are compared with those of the operations, whose clock does not step, and with their "
-    "necessary order."
-)
+from ..clock_steps import find_steps, told
+from ..shapes import Check, Verdict
+from .base import Case, Checker
 
 # Signs listed in the evidence; the full number stands beside them.
 MAX_LISTED = 20
 
 
-def check_clocks(info: dict[str, Any], events: Sequence[Event], span_of: SpanOf) -> Check | None:
-    """Return a check without a verdict on the times of events, None where all of them fit.
+class Clocks(Checker):
+    """The times of events fit those of the operations, and each other."""
 
-    :param events: in the order of their file
-    """
-    steps = find_steps(info, events, span_of)
-    if not steps:
-        return None
-    summary = (
-        f"The times of what servers, agents and clients did are unreliable: {told(steps)}. The operations' own times "
-        "are good, as their clock does not step. Stop what sets the clock, or let it settle, and repeat the "
-        "experiment."
+    name = "clocks"
+    how = (
+        "The times of events are compared with those of the operations, whose clock does not step, and with their "
+        "necessary order."
     )
-    evidence = {"signs": len(steps), "listed": [step.as_dict() for step in steps[:MAX_LISTED]]}
-    return Check(NAME, Verdict.UNKNOWN, summary, evidence)
+
+    def applies(self, case: Case) -> bool:
+        """Whether what was filed could be read."""
+        return case.untold is None
+
+    def judge(self, case: Case) -> Iterator[Check]:
+        """Tell the signs of a step; there is no verdict on such times."""
+        steps = find_steps(case.info, case.events, case.recorded.span)
+        if steps:
+            summary = (
+                f"The times of what servers, agents and clients did are unreliable: {told(steps)}. The operations' own "
+                "times are good, as their clock does not step. Stop what sets the clock, or let it settle, and repeat "
+                "the experiment."
+            )
+            evidence = {"signs": len(steps), "listed": [step.as_dict() for step in steps[:MAX_LISTED]]}
+            yield Check(self.name, Verdict.UNKNOWN, summary, evidence)

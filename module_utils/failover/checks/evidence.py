@@ -15,9 +15,26 @@ from typing import Any
 
 from ..etcd_http import alarms_of
 from ..shapes import Check, Outcome, Verdict
+from .base import Case, Checker
 
-NAME = "evidence"
 WHEN = {"before": "before the workload", "after": "after the heal"}
+
+
+class Evidence(Checker):
+    """Each kind of operation was acknowledged at least once, and the system reported itself healthy."""
+
+    name = "evidence"
+    how = (
+        "Each kind of operation has to be acknowledged at least once, and the system has to report itself healthy "
+        "before the workload and after the heal: no alarm, no member missing, no server read-only that should take "
+        "writes."
+    )
+
+    def judge(self, case: Case) -> list[Check]:
+        """Look for kinds without an acknowledged operation, and at what the system reported."""
+        recorded = case.recorded
+        kinds = [operation[0] for operation in recorded.operations]
+        return [check_evidence(kinds, recorded.answers.outcome, case.info)]
 
 
 def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: Mapping[str, Any]) -> Check:
@@ -37,9 +54,11 @@ def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: M
         "reported": reports,
     }
     if doubts:
-        return Check(NAME, Verdict.UNKNOWN, f"The run proves less than it seems to: {'. '.join(doubts)}.", evidence)
+        return Check(
+            Evidence.name, Verdict.UNKNOWN, f"The run proves less than it seems to: {'. '.join(doubts)}.", evidence
+        )
     summary = "Operations of every kind were acknowledged, and the system reported itself healthy before and after."
-    return Check(NAME, Verdict.VALID, summary, evidence)
+    return Check(Evidence.name, Verdict.VALID, summary, evidence)
 
 
 def reported(observed: Mapping[str, Any]) -> list[str]:

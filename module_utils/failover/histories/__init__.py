@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads the histories that people have, for :mod:`failover.linearizability`: one file a notation.
+"""Reads the histories that people have, for :mod:`failover.checks.linearizability`: one file a notation.
 
 ``lab``: this lab's, a file or an experiment's folder; ``jepsen``: registers, in EDN or in a log; ``kv``: a map of
 strings, in EDN; ``etcd``: the operations.json of etcd's robustness tests. What it does not read it names as such.
@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from ..linearizability import History
+from ..checks.linearizability import History
 from ..shapes import LabError
 from . import edn_history, etcd_operations, jepsen_log, lab
 

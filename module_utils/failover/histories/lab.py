@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.failures import proves_nothing
-from ..history import read_jsonl
-from ..linearizability import Action, Call, History
-from ..results import EXPERIMENT_FILE, FETCHED_HISTORY_FILE, HISTORY_FILE, RUN_FILE, Dump, load_experiment
+from ..checks.linearizability import Action, Call, History
+from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, HISTORY_LINES_FILE, RUN_FILE
+from ..results.history import read_jsonl
+from ..results.read import Dump, load_experiment
 from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
 
 NAME = "lab"
@@ -26,7 +27,7 @@ def load(path: Path, *, is_parquet: bool) -> History:
     rows: Iterator[Sequence[Any]]
     if is_parquet:
         # Here and not above: the rest works where there is no pyarrow.
-        from ..history_parquet import read_parquet
+        from ..results.parquet import read_parquet
 
         meta, table = read_parquet(path)
         rows = zip(*(table[name].to_pylist() for name in HISTORY_COLUMNS), strict=True)
@@ -49,7 +50,7 @@ def load_folder(folder: Path) -> History:
             f"{folder} is no experiment's folder: it has no {EXPERIMENT_FILE}; give one, or a history's file"
         )
     experiment = load_experiment(folder, need_verdict=False)
-    fetched = folder / FETCHED_HISTORY_FILE
+    fetched = folder / HISTORY_LINES_FILE
     history = load(fetched, is_parquet=False) if fetched.is_file() else load(folder / HISTORY_FILE, is_parquet=True)
     dumps, notes = [], []
     for member in experiment.members:

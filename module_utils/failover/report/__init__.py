@@ -12,11 +12,17 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..results import RUN_FILE, VERDICT_FILE, discard, load_run, write_json_atomic
-from ..run_record import PLAN_FILE
+from ..results.files import (
+    PLAN_FILE,
+    REPORT_HTML_FILE,
+    REPORT_JSON_FILE,
+    REPORT_PDF_FILE,
+    RUN_FILE,
+    VERDICT_FILE,
+)
+from ..results.read import load_run
+from ..results.write import discard, write_json_atomic
 from ..shapes import LabError
-
-JSON_FILE, HTML_FILE, PDF_FILE = "report.json", "report.html", "report.pdf"
 
 
 class Progress(Protocol):
@@ -48,8 +54,8 @@ def write_report(folder: str | Path, progress: Progress) -> list[Path]:
     progress("set the page")
     page = render_html(content, drawings)
     progress("set the PDF")
-    html, pdf = run.path / HTML_FILE, run.path / PDF_FILE
-    half = run.path / f".{PDF_FILE}.{os.getpid()}.part"
+    html, pdf = run.path / REPORT_HTML_FILE, run.path / REPORT_PDF_FILE
+    half = run.path / f".{REPORT_PDF_FILE}.{os.getpid()}.part"
     no_pdf: LabError | None = None
     try:
         try:
@@ -64,17 +70,17 @@ def write_report(folder: str | Path, progress: Progress) -> list[Path]:
         discard(half)
         reason = error.strerror or error
         raise LabError(f"{pdf} cannot be written: {reason}; check the space and the rights in {run.path}") from error
-    write_json_atomic(run.path / JSON_FILE, content)
+    write_json_atomic(run.path / REPORT_JSON_FILE, content)
     if no_pdf:
-        raise LabError(f"{no_pdf}. {html} and {JSON_FILE} are written") from no_pdf
-    return [pdf, html, run.path / JSON_FILE]
+        raise LabError(f"{no_pdf}. {html} and {REPORT_JSON_FILE} are written") from no_pdf
+    return [pdf, html, run.path / REPORT_JSON_FILE]
 
 
 def _remove_former(folder: Path) -> None:
     """Remove the reports of a run's folder; in any other folder, files of these names are somebody else's."""
     if not any((folder / name).is_file() for name in (RUN_FILE, PLAN_FILE, VERDICT_FILE)):
         return
-    for path in (folder / PDF_FILE, folder / HTML_FILE, folder / JSON_FILE):
+    for path in (folder / REPORT_PDF_FILE, folder / REPORT_HTML_FILE, folder / REPORT_JSON_FILE):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

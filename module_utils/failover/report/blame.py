@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model import LATE_DUPLICATE, LOST, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
+from ..checks.model import LATE_DUPLICATE, LOST, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
 from .timeline import NO_ANSWER
 from .wording import plural
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..model import LOST, RESURRECTED, STALE
+from ..checks.model import LOST, RESURRECTED, STALE
 from ..shapes import Verdict
 from .repetition import MEASURES, SAME_FAULT
 

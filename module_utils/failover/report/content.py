@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..checkers import outside_bound
-from ..checks import clocks as clocks_check
-from ..checks import server_logs
-from ..results import EXPERIMENT_FILE, HISTORY_FILE, NODES_FOLDER, RUN_FILE, Experiment, Run
+from ..checks.faults import outside_bound
+from ..checks.registry import CHECKERS
+from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, RUN_FILE, keys_file
+from ..results.read import Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict
 from . import analysis, figures, healthy, lanes
 from .analysis import KINDS, MS, OUTCOMES, Columns, S
@@ -284,43 +284,11 @@ def _unless_damaged(read: Callable[[], T], experiment: Experiment, notes: list[s
         return None
 
 
-# How each check decides, by the beginning of its name (the rest names a member or a fault).
-HOW = {
-    "history": "The stream is made again from seed and iterations; every operation has to have exactly one row with "
-    "its kind, key and value, and the operations of a client and of a key may not overlap.",
-    "stall": "A repeat in which nothing was acknowledged for longer than any fault may cause is ended and healed; what "
-    "it had done until then is judged like everything else.",
-    "outcomes": "Operations are counted by outcome. Failed and unknown ones do not make the data wrong; they bound how "
-    "many keys have to remain.",
-    "evidence": "Each kind of operation has to be acknowledged at least once, and the system has to report itself "
-    "healthy before the workload and after the heal: no alarm, no member missing, no server read-only that should take "
-    "writes.",
-    "reads": "Every value that a RETRIEVE returned, and every removal that a DELETE reported, is compared with what "
-    "the stream and all outcomes before it allow.",
-    "keys on": "All keys are read from this member alone and compared, key by key and value by value, with what the "
-    "stream and the outcomes require.",
-    "applied once": "etcd counts the writes of each key; more than the acknowledged ones means that one took effect "
-    "twice.",
-    "unknown writes": "For each write with an unknown outcome, later reads and the members' data show whether it took "
-    "effect.",
-    "members equal": "All members must have the same keys with the same values, versions and revisions.",
-    "convergence": "After the heal the members' states are sampled until they are equal, or a time limit passes.",
-    "events": "What faults, servers and clients did is in a file of its own, which has to be complete.",
-    server_logs.NAME: server_logs.HOW,
-    clocks_check.NAME: clocks_check.HOW,
-    "fault": "The events have to show that the fault struck the member it was meant for, in its role, at its "
-    "operation.",
-}
-
-
 def how_checked(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return how the checks of these experiments decide, each kind once, in the order in which they come."""
     names = [check["name"] for experiment in experiments for check in experiment["checks"]]
-    used = dict.fromkeys(beginning for name in names for beginning in HOW if name.startswith(beginning))
-    return [
-        {"check": f"{beginning} …" if beginning in ("keys on", "fault") else beginning, "how": HOW[beginning]}
-        for beginning in used
-    ]
+    used = dict.fromkeys(checker for name in names for checker in CHECKERS if name.startswith(checker.name))
+    return [{"check": f"{checker.name} …" if checker.each else checker.name, "how": checker.how} for checker in used]
 
 
 def _checks_told(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -417,7 +385,7 @@ def _members(experiment: Experiment, hashes: Mapping[str, Any], notes: list[str]
         row: dict[str, Any] = {"name": name, "keys": None, "revision": None, "digest": None}
         row["server_hash"] = hashes.get(name)
         dump = None
-        if (experiment.path / NODES_FOLDER / f"{name}.jsonl").is_file():
+        if (experiment.path / keys_file(name)).is_file():
             dump = _unless_damaged(partial(experiment.dump, name), experiment, notes)
         if dump is not None:
             row |= {

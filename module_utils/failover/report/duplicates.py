@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..model import LATE_DUPLICATE
+from ..checks.model import LATE_DUPLICATE
 from ..shapes import Verdict
 
 # What a key is counted as, in this order: the first that applies.

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..judged import Differences, compare_judged, digest_of_file, files_of_experiment
-from ..results import RUN_FILE, VERDICT_FILE, Run
-from ..run_record import PLAN_FILE
+from ..results.files import PLAN_FILE, RUN_FILE, VERDICT_FILE
+from ..results.judged import Differences, compare_judged, digest_of_file, files_of_experiment
+from ..results.read import Run
 from ..shapes import Verdict
 from .commands import command
 

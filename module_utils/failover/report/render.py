@@ -15,7 +15,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..checkers import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from ..checks.faults import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from ..results.files import REPORT_PDF_FILE
 from ..shapes import LabError
 from .analysis import LEAST_DECIDING
 from .comparison import SUMS
@@ -244,7 +245,7 @@ def render_pdf(page: str, path: Path) -> int:
     except OSError as error:
         # Its packages are Python's, the libraries that it loads are the system's.
         raise LabError(
-            f"report.pdf cannot be made: the system library Pango is missing ({str(error).splitlines()[0]}); "
+            f"{REPORT_PDF_FILE} cannot be made: the system library Pango is missing ({str(error).splitlines()[0]}); "
             "on Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
         ) from error
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checkers import outside_bound
+from ..checks.faults import outside_bound
 from .analysis import Ints
 from .heals import heals
 from .healthy import background_of_repeats

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..clock_steps import find_steps, placed_faults, told
-from ..results import Experiment
+from ..results.read import Experiment
 from .analysis import Columns
 
 UNTOLD = "a wall clock was set during the run, so nobody knows which operations the fault held up"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..results import Dump
+from ..results.read import Dump
 from ..shapes import Event, Kind, Outcome
 
 MS = 1_000_000

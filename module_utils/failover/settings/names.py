@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+from ..results.files import PLAN_FILE
 from .base import Given
 
 
@@ -33,10 +34,10 @@ def _results(given: Given) -> list[str]:
     # Of os.path, as Path's own raise for a user who does not exist, a folder that may not be read, a name too long.
     folder = Path(os.path.expanduser(results))
     if resume and not (
-        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", resume) and os.path.exists(folder / resume / "plan.json")
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", resume) and os.path.exists(folder / resume / PLAN_FILE)
     ):
         lines.append(
-            f"resume: {results}/{resume} cannot be resumed, as it has no plan.json. Give the name of a folder in "
+            f"resume: {results}/{resume} cannot be resumed, as it has no {PLAN_FILE}. Give the name of a folder in "
             "results_dir, or leave resume out for a new run."
         )
     if not folder.is_absolute():

@@ -15,9 +15,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from failover.checkers import verify
+from failover.checks.verdict import verify
 from failover.report import content, render
-from failover.results import VERDICT_FILE, load_run
+from failover.results.files import VERDICT_FILE
+from failover.results.read import load_run
 from printed import Quiet
 
 RUNS = Path(__file__).resolve().parents[2] / "fixtures/runs"

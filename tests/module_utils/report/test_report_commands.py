@@ -16,7 +16,7 @@ from failover.report.commands import LINE, command, experiments_option
 from failover.report.content import _reproduce
 from failover.report.provenance import provenance
 from failover.report.render import render_html
-from failover.results import load_run
+from failover.results.read import load_run
 from printed import KINDS, Content, Printed
 from verified import verified_run
 from weasyprint import HTML

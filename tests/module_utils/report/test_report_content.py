@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checkers import verify_experiment
-from failover.history_parquet import read_parquet, write_parquet
+from failover.checks.verdict import verify_experiment
 from failover.report import notebook
 from failover.report.content import (
     HOW,
@@ -26,7 +25,8 @@ from failover.report.healthy import in_brief
 from failover.report.repetition import repeated
 from failover.report.threats import _durability, threats
 from failover.report.wording import milliseconds
-from failover.results import load_run
+from failover.results.parquet import read_parquet, write_parquet
+from failover.results.read import load_run
 from failover.shapes import HistoryRow, LabError
 from planted import MS, PLANTS, make_run
 from printed import Content, Printed

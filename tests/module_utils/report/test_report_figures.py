@@ -15,7 +15,7 @@ from failover.report.figures import style
 from failover.report.render import TEMPLATES
 from failover.report.repetition import repeated
 from failover.report.wording import milliseconds
-from failover.results import load_run
+from failover.results.read import load_run
 from printed import Content
 from test_report_repetition import fault
 from verified import verified_run

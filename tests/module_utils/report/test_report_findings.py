@@ -12,7 +12,7 @@ import planted
 import pytest
 from failover.report.content import build
 from failover.report.render import render_html
-from failover.results import load_run
+from failover.results.read import load_run
 from planted import Planted, make_run
 from verified import verified_run
 

@@ -22,11 +22,11 @@ from statistics import median
 from typing import Any
 
 import pytest
-from failover.checkers import verify
-from failover.history_parquet import read_parquet
+from failover.checks.verdict import verify
 from failover.report.content import build
 from failover.report.render import render_html
-from failover.results import load_run
+from failover.results.parquet import read_parquet
+from failover.results.read import load_run
 from planted import MS, make_run
 from printed import leave_out_pictures
 

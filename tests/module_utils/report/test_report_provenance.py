@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from failover.report.content import build
 from failover.report.render import render_html
-from failover.results import load_run
+from failover.results.read import load_run
 from verified import verified_run
 
 pytestmark = pytest.mark.usefixtures("without_pictures")

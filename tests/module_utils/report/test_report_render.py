@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.history_parquet import read_parquet, write_parquet
-from failover.report import HTML_FILE, JSON_FILE, PDF_FILE, render, write_report
 from failover.report import content as report_content
-from failover.results import load_run
+from failover.report import render, write_report
+from failover.results.files import REPORT_HTML_FILE, REPORT_JSON_FILE, REPORT_PDF_FILE
+from failover.results.parquet import read_parquet, write_parquet
+from failover.results.read import load_run
 from failover.shapes import LabError
 from fontTools.ttLib import TTFont
 from printed import Content, Printed, Quiet
@@ -36,7 +37,7 @@ def page(single: Printed) -> str:
 
 @pytest.fixture(scope="module")
 def numbers(single: Printed) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((single.folder / JSON_FILE).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((single.folder / REPORT_JSON_FILE).read_text(encoding="utf-8"))
     return found
 
 
@@ -132,7 +133,7 @@ def test_json_names_its_schema_and_has_all_numbers(numbers: dict[str, Any], vali
 def test_the_same_folder_gives_the_same_report(invalid: Printed, tmp_path: Path) -> None:
     folder = shutil.copytree(invalid.folder, tmp_path / invalid.folder.name)
     write_report(folder, Quiet())
-    for name in (HTML_FILE, JSON_FILE, PDF_FILE):
+    for name in (REPORT_HTML_FILE, REPORT_JSON_FILE, REPORT_PDF_FILE):
         assert (folder / name).read_bytes() == (invalid.folder / name).read_bytes(), name
 
 
@@ -151,7 +152,7 @@ def test_a_full_disk_is_said_and_leaves_no_report_of_other_files(
     monkeypatch.setattr(render, "render_pdf", full)
     with pytest.raises(LabError, match="No space left on device; check the space"):
         write_report(folder, Quiet())
-    assert not [name for name in (HTML_FILE, JSON_FILE, PDF_FILE) if (folder / name).exists()]
+    assert not [name for name in (REPORT_HTML_FILE, REPORT_JSON_FILE, REPORT_PDF_FILE) if (folder / name).exists()]
     assert not list(folder.glob(".*"))
 
 

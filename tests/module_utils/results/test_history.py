@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.history import HistoryWriter, read_jsonl
-from failover.history_parquet import SCHEMA, jsonl_to_parquet, read_fetched, read_parquet, write_parquet
+from failover.results.history import HistoryWriter, read_jsonl
+from failover.results.parquet import SCHEMA, jsonl_to_parquet, read_fetched, read_parquet, write_parquet
 from failover.shapes import HISTORY_COLUMNS, HistoryRow, LabError
 
 META = {"experiment": "E1-etcd", "origin_wall_ns": 1_793_000_000_000_000_000}
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def row(index: int, **changes: Any) -> HistoryRow:
@@ -225,7 +225,8 @@ def test_writing_needs_no_pyarrow(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['pyarrow'] = None; sys.modules['numpy'] = None; "
         f"sys.path.insert(0, {str(ROOT / 'module_utils')!r}); "
-        "import failover.workload, failover.results; from failover.history import HistoryWriter; "
+        "import failover.workloads.registry, failover.results.read; "
+        "from failover.results.history import HistoryWriter; "
         f"HistoryWriter({str(tmp_path / 'history.jsonl')!r}, {{'origin_wall_ns': 1}}).close()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

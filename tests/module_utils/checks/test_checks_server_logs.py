@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from failover.checkers import verify_experiment
+from failover.checks.verdict import verify_experiment
 from failover.shapes import Check
 from planted import make_run
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from .shapes import Outcome
-from .workload import CREATE, RETRIEVE, Operation
+from ..shapes import Outcome
+from ..workloads.base import CREATE, RETRIEVE, Operation
 
 OK = Outcome.OK.value
 FAIL = Outcome.FAIL.value

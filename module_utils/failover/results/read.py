@@ -1,34 +1,33 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reading a results folder, distrusting every file of it, and writing its JSON files.
+"""Reading a results folder, distrusting every file of it.
 
-The layout and the keys are those of :mod:`.shapes`. Whatever is missing, cut short, damaged or of another
+The layout and the keys are those of :mod:`..shapes`. Whatever is missing, cut short, damaged or of another
 schema raises :class:`LabError` with the file, what is wrong with it and what to try.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .shapes import EXPERIMENT_KEYS, RUN_KEYS, SCHEMA_VERSION, Event, LabError, Verdict
+from ..shapes import EXPERIMENT_KEYS, RUN_KEYS, SCHEMA_VERSION, Event, LabError, Verdict
+from .files import (
+    EVENTS_FILE,
+    EXPERIMENT_FILE,
+    HISTORY_FILE,
+    HISTORY_LINES_FILE,
+    LOG_FILES,
+    RUN_FILE,
+    VERDICT_FILE,
+    keys_file,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-RUN_FILE = "run.json"
-EXPERIMENT_FILE = "experiment.json"
-HISTORY_FILE = "history.parquet"
-FETCHED_HISTORY_FILE = "history.jsonl"
-EVENTS_FILE = "events.jsonl"
-VERDICT_FILE = "verdict.json"
-NODES_FOLDER = "nodes"
-LOGS_FOLDER = "logs"
 
 _FETCH_AGAIN = "copy the results folder again, or repeat the run"
 
@@ -100,15 +99,14 @@ class Experiment:
     @property
     def logs(self) -> list[Path]:
         """The servers' logs, by host name; there may be none."""
-        return sorted((self.path / LOGS_FOLDER).glob("*.log"))
+        return sorted(self.path.glob(LOG_FILES))
 
     def history(self) -> tuple[dict[str, Any], pa.Table]:
         """Return the history's meta object and its rows."""
-        # Here and not above: hosts import this module for write_json_atomic and have no pyarrow.
-        from .history_parquet import read_fetched, read_parquet
+        # Here and not above: the rest works where there is no pyarrow.
+        from .parquet import read_history
 
-        fetched = self.path / FETCHED_HISTORY_FILE
-        return read_fetched(fetched) if fetched.is_file() else read_parquet(self.path / HISTORY_FILE)
+        return read_history(self.path)
 
     def events(self) -> list[Event]:
         """Return the events in the order of their wall time."""
@@ -120,7 +118,7 @@ class Experiment:
 
     def dump(self, member: str) -> Dump:
         """Return the keys of one member."""
-        return read_dump(self.path / NODES_FOLDER / f"{member}.jsonl", self.info["key_prefix"])
+        return read_dump(self.path / keys_file(member), self.info["key_prefix"])
 
     def read_verdict(self) -> dict[str, Any]:
         """Return verdict.json as it is on disk now."""
@@ -168,7 +166,7 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
     _check_keys(path / EXPERIMENT_FILE, info, EXPERIMENT_KEYS, _EXPERIMENT_TYPES)
     if info["name"] != path.name:
         raise LabError(f"{path / EXPERIMENT_FILE} is for experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
-    if not any((path / name).is_file() for name in (HISTORY_FILE, FETCHED_HISTORY_FILE)):
+    if not any((path / name).is_file() for name in (HISTORY_FILE, HISTORY_LINES_FILE)):
         raise LabError(f"{path / HISTORY_FILE} is missing; {_FETCH_AGAIN}")
     return Experiment(path.name, path, info, read_verdict(path / VERDICT_FILE) if need_verdict else None)
 
@@ -246,26 +244,6 @@ def read_dump(path: Path, key_prefix: str) -> Dump:
     if header.get("count", len(entries)) != len(entries):
         raise LabError(f"{path} has {len(entries)} keys, its header says {header['count']}; {_FETCH_AGAIN}")
     return Dump(path.stem, path, header, entries)
-
-
-def write_json_atomic(path: str | Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a half; LabError where it cannot."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        discard(part)
-        raise LabError(
-            f"{path} cannot be written: {error.strerror or error}; check the space and the rights in {path.parent}"
-        ) from error
-
-
-def discard(part: Path) -> None:
-    """Remove a half that was written, if there is one: where the file system is read-only there is none."""
-    with contextlib.suppress(OSError):
-        part.unlink(missing_ok=True)
 
 
 def read_verdict(path: Path) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .results import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE, read_verdict
-from .shapes import LabError, Verdict, worst
+from ..shapes import LabError, Verdict, worst
+from .files import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE
+from .read import read_verdict
 
 # Files named one by one in a sentence; the report's table has all.
 MOST_NAMED = 3

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checkers import verify, verify_experiment
 from failover.checks.evidence import check_evidence, reported
+from failover.checks.verdict import verify, verify_experiment
 from failover.shapes import Check, Verdict
 from planted import make_run
 

@@ -8,16 +8,11 @@ import time
 import tracemalloc
 
 import pytest
-from failover import workload
 from failover.shapes import LabError
-from failover.workload import (
-    DEVICE_KINDS,
-    GIVEN_NAMES,
-    create_simulation,
-    draw_operations,
-    stream_digest,
-    summarize,
-)
+from failover.workloads import name_service
+from failover.workloads.name_service import DEVICE_KINDS, GIVEN_NAMES, draw_operations
+from failover.workloads.registry import create_simulation
+from failover.workloads.stream import stream_digest, summarize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_workload import draw_naively
@@ -69,7 +64,7 @@ def test_collisions_of_addresses_and_names(seed: int) -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_many_live_pairs_stand_in_many_blocks(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(workload, "_BLOCK", block)
+    monkeypatch.setattr(name_service, "_BLOCK", block)
     assert create_simulation(4_000, 9) == draw_naively(4_000, random.Random(9))
 
 

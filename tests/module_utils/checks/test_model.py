@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from failover import model
-from failover.model import Answers, classify, expected_state
-from failover.workload import Operation
+from failover.checks import model
+from failover.checks.model import Answers, classify, expected_state
+from failover.workloads.base import Operation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

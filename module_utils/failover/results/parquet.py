@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
+from .files import HISTORY_FILE, HISTORY_LINES_FILE
 from .history import check_meta, read_jsonl
-from .shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
 
 # Key of the Parquet file's own metadata that holds the history's meta object as JSON.
 META_KEY = b"failover_lab_history"
@@ -86,6 +87,28 @@ def jsonl_to_parquet(src: str | Path, dst: str | Path) -> str | None:
     meta, rows = read_jsonl(src)
     write_parquet(dst, {**meta, "cut": rows.cut}, rows)
     return rows.cut
+
+
+def keep_as_parquet(folder: Path, *, write: bool = True) -> bool:
+    """Convert the history of an experiment that was fetched as JSON lines; return whether there was one.
+
+    Assembling an experiment does so. Folders of earlier versions come to it when they are verified.
+
+    :param write: False changes nothing
+    """
+    fetched = folder / HISTORY_LINES_FILE
+    if not fetched.is_file():
+        return False
+    if write:
+        jsonl_to_parquet(fetched, folder / HISTORY_FILE)
+        fetched.unlink()
+    return True
+
+
+def read_history(folder: Path) -> tuple[dict[str, Any], pa.Table]:
+    """Return the meta object and the rows of an experiment's history, in whichever of its two forms it is there."""
+    fetched = folder / HISTORY_LINES_FILE
+    return read_fetched(fetched) if fetched.is_file() else read_parquet(folder / HISTORY_FILE)
 
 
 def read_fetched(path: str | Path) -> tuple[dict[str, Any], pa.Table]:

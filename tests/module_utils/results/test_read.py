@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from failover.results import Entry, load_run, read_dump, read_events, write_json_atomic
+from failover.results.read import Entry, load_run, read_dump, read_events
+from failover.results.write import write_json_atomic
 from failover.shapes import EXPERIMENT_KEYS, RUN_KEYS, LabError
 from planted import DEFAULT_EXPERIMENTS
 from verified import verified_run

@@ -3,8 +3,8 @@
 """The history while it is written: JSON lines, standard library only (this runs on the load generator).
 
 The first line is the meta object: what the writer was given, ``schema_version`` and ``columns``. Every
-other line is one operation, an array in the order of :data:`~.shapes.HISTORY_COLUMNS`.
-:mod:`.history_parquet` makes the Parquet file of it that a results folder keeps.
+other line is one operation, an array in the order of :data:`~..shapes.HISTORY_COLUMNS`.
+:mod:`.parquet` makes the Parquet file of it that a results folder keeps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn, Self
 
-from .shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
+from ..shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
+from .files import HISTORY_LINES_FILE
 
 # What a crash of the writer can lose: rows of this time, or the operating system's buffer if that fills first.
 FLUSH_INTERVAL_NS = 500_000_000
@@ -152,7 +153,7 @@ def read_jsonl(path: str | Path) -> tuple[dict[str, Any], HistoryReader]:
     if not isinstance(meta, dict) or "columns" not in meta:
         file.close()
         what = "is empty" if not first else "does not start with a history's meta object"
-        raise LabError(f"history {path} {what}; give the history.jsonl of an experiment, or repeat the run")
+        raise LabError(f"history {path} {what}; give the {HISTORY_LINES_FILE} of an experiment, or repeat the run")
     try:
         check_meta(path, meta)
     except LabError:

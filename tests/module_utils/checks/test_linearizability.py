@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.checks.linearizability import Action, Answer, Call, History, check, check_key
 from failover.histories import load
-from failover.history import HistoryWriter
-from failover.history_parquet import jsonl_to_parquet
-from failover.linearizability import Action, Answer, Call, History, check, check_key
+from failover.results.history import HistoryWriter
+from failover.results.parquet import jsonl_to_parquet
 from failover.shapes import HistoryRow, LabError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import NO_SPACE, make_run
 
-CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "corpus"
+CORPUS = Path(__file__).resolve().parents[2] / "fixtures" / "corpus"
 EXPECTED = json.loads((CORPUS / "expected.json").read_text())
 READ, WRITE, CAS, APPEND, REMOVE = Action.READ, Action.WRITE, Action.CAS, Action.APPEND, Action.REMOVE
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The workload: a seeded stream of operations of a small name service.
+"""The notebook's workload: operations of a small name service.
 
 Devices join a network with an IPv4 address (CREATE), are looked up (RETRIEVE) and leave (DELETE).
 The stream makes the draws of the notebook that this lab reproduces, in its order, so that the
@@ -9,21 +9,12 @@ published counts and digests come out again for any seed; docs/measuring.md list
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
-from .shapes import Kind, LabError
-
-# ("CREATE", device, ip), ("RETRIEVE", device) or ("DELETE", device)
-Operation = tuple[str, str, str] | tuple[str, str]
-
-CREATE = Kind.CREATE.value
-RETRIEVE = Kind.RETRIEVE.value
-DELETE = Kind.DELETE.value
+from .base import CREATE, DELETE, RETRIEVE, Operation, Workload
 
 # A draw at or below this looks up or deletes a live device, anything above creates one.
 SHARE_ON_LIVE = 0.6
@@ -52,6 +43,7 @@ _NAMES.insert(143, _NAMES[27])
 GIVEN_NAMES = tuple(_NAMES)
 DEVICE_KINDS = ("router", "printer", "laptop", "tablet", "camera", "phone", "sensor", "switch", "laptop")
 
+_OCTET_BITS = (256).bit_length()
 # Addresses in a block of the live list: long enough for few blocks, short enough for a cheap list.pop.
 _BLOCK = 4096
 
@@ -87,18 +79,28 @@ class _OrderedAddresses:
             starts[later] -= 1
 
 
-def create_simulation(iterations: int, seed: int) -> list[Operation]:
-    """Return the operations of ``iterations`` draws from ``seed``, in order.
+class NameService(Workload):
+    """Devices that join, are looked up and leave.
 
-    There can be a few more operations than iterations: an address that is drawn again while assigned
-    deletes its device first. Raises :class:`LabError` unless ``iterations`` is a whole number above 0
-    and ``seed`` a whole number.
+    There can be a few more operations than iterations: an address that is drawn again while assigned deletes its
+    device first.
     """
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations <= 0:
-        raise LabError(f"iterations is {iterations!r}: it has to be a whole number above 0, for example 1000")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise LabError(f"seed is {seed!r}: it has to be a whole number, for example 123")
-    return draw_operations(iterations, Random(seed))
+
+    name = "name_service"
+
+    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
+        """Return the operations of ``iterations`` draws."""
+        return draw_operations(iterations, Random(seed))
+
+
+def _draw_address(bits: Callable[[int], int]) -> str:
+    octets = []
+    for _ in range(4):
+        octet = bits(_OCTET_BITS)
+        while octet > 255:
+            octet = bits(_OCTET_BITS)
+        octets.append(octet)
+    return f"{octets[0]}.{octets[1]}.{octets[2]}.{octets[3]}"
 
 
 def draw_operations(iterations: int, source: Random) -> list[Operation]:
@@ -112,7 +114,6 @@ def draw_operations(iterations: int, source: Random) -> list[Operation]:
     names, kinds = GIVEN_NAMES, DEVICE_KINDS
     name_count, kind_count, number_count = len(names), len(kinds), LARGEST_NUMBER + 1
     name_bits, kind_bits, number_bits = name_count.bit_length(), kind_count.bit_length(), number_count.bit_length()
-    octet_bits = (256).bit_length()
 
     operations: list[Operation] = []
     device_at: dict[str, str] = {}  # live address -> its device
@@ -137,13 +138,7 @@ def draw_operations(iterations: int, source: Random) -> list[Operation]:
                 operations.append((RETRIEVE, device))
             continue
 
-        octets = []
-        for _ in range(4):
-            octet = bits(octet_bits)
-            while octet > 255:
-                octet = bits(octet_bits)
-            octets.append(octet)
-        address = f"{octets[0]}.{octets[1]}.{octets[2]}.{octets[3]}"
+        address = _draw_address(bits)
         while True:
             name = bits(name_bits)
             while name >= name_count:
@@ -167,64 +162,3 @@ def draw_operations(iterations: int, source: Random) -> list[Operation]:
         live_devices.add(device)
         operations.append((CREATE, device, address))
     return operations
-
-
-def stream_digest(operations: Iterable[Sequence[str]]) -> str:
-    """Return the SHA-256 of the stream, in hexadecimal, independent of the devices' names.
-
-    One line an operation, ``CREATE n ip``, ``RETRIEVE n`` or ``DELETE n``, each ended by a newline;
-    n numbers the devices from 0 in the order of their creation.
-    """
-    digest = hashlib.sha256()
-    number_of: dict[str, int] = {}
-    created = 0
-    lines: list[str] = []
-    for operation in operations:
-        device = operation[1]
-        if operation[0] == CREATE:
-            number_of[device] = created
-            lines.append(f"{CREATE} {created} {operation[2]}\n")
-            created += 1
-        else:
-            lines.append(f"{operation[0]} {number_of[device]}\n")
-        if len(lines) >= _BLOCK:
-            digest.update("".join(lines).encode())
-            lines.clear()
-    digest.update("".join(lines).encode())
-    return digest.hexdigest()
-
-
-def summarize(operations: Sequence[Operation]) -> dict[str, int | str]:
-    """Return the counts by kind, the keys expected at the end and the digest of a stream."""
-    counts = Counter(operation[0] for operation in operations)
-    return {
-        CREATE: counts[CREATE],
-        RETRIEVE: counts[RETRIEVE],
-        DELETE: counts[DELETE],
-        "expected_keys": counts[CREATE] - counts[DELETE],
-        "digest": stream_digest(operations),
-    }
-
-
-def cut_stream(operations: int, repeats: int) -> list[range]:
-    """Return the operations of each repeat: the stream in order, cut into slices that differ by one at most.
-
-    :param operations: length of the stream
-    """
-    bounds = [operations * number // repeats for number in range(repeats + 1)]
-    return [range(first, end) for first, end in pairwise(bounds)]
-
-
-def assign_clients(operations: Sequence[Operation], clients: int) -> list[list[int]]:
-    """Return the indexes that each client runs, ascending.
-
-    Devices are numbered in the order in which their names first appear, and a device belongs to the client of its
-    number modulo ``clients``: all operations of one key are one client's, in the stream's order.
-    """
-    if clients == 1:
-        return [list(range(len(operations)))]
-    assigned: list[list[int]] = [[] for _ in range(clients)]
-    number_of: dict[str, int] = {}
-    for index, operation in enumerate(operations):
-        assigned[number_of.setdefault(operation[1], len(number_of)) % clients].append(index)
-    return assigned

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from failover.checkers import verify
-from failover.judged import Differences, compare_judged, read_judgement
+from failover.checks.verdict import verify
+from failover.results.judged import Differences, compare_judged, read_judgement
 from failover.shapes import LabError
 from verified import verified_run
 

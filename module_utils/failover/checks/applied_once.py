@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a write took effect twice; told where the members count a key's writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..results.read import Dump
+from ..shapes import Check, Verdict
+from ..workloads.base import CREATE, DELETE
+from .base import Case, Checker
+from .model import FAIL, OK
+from .recorded import Recorded
+from .words import MAX_LISTED, listed, names
+
+
+class AppliedOnce(Checker):
+    """No CREATE took effect twice. etcd counts the writes of a key since it was created."""
+
+    name = "applied once"
+    how = "etcd counts the writes of each key; more than the acknowledged ones means that one took effect twice."
+
+    def applies(self, case: Case) -> bool:
+        """Whether a member counts."""
+        return any(entry.version is not None for dump in case.dumps.values() for entry in dump.entries.values())
+
+    def judge(self, case: Case) -> list[Check]:
+        """Compare the counts with the writes that were sent."""
+        return [check_applied_once(case.dumps.values(), case.recorded)]
+
+
+def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
+    """Check that no CREATE took effect twice.
+
+    A write that was sent again after its answer got lost may rightly be there twice: it is named, and the data
+    are the same. Twice without a second attempt is wrong. After a DELETE etcd counts anew, but a CREATE of unknown
+    outcome before it, or an attempt whose answer was lost, may take effect after it.
+    """
+    limit, resent = _limits(recorded)
+    explained: dict[str, list[Any]] = {}
+    unexplained: dict[str, list[Any]] = {}
+    for dump in dumps:
+        for key, entry in dump.entries.items():
+            allowed = limit.get(key, 0)
+            # A key that nothing may have written is a phantom or resurrected; the keys' own check names it.
+            if entry.version is None or allowed == 0 or entry.version <= allowed:
+                continue
+            within = entry.version <= allowed + resent.get(key, 0)
+            (explained if within else unexplained).setdefault(key, [entry.version, []])[1].append(dump.member)
+    evidence: dict[str, Any] = {}
+    for name, keys in (("after_a_retry", explained), ("unexplained", unexplained)):
+        if keys:
+            touching = recorded.touching(list(keys)[:MAX_LISTED])
+            evidence[name] = listed(
+                list(keys.items()),
+                lambda item, touching=touching: {
+                    "key": item[0],
+                    "version": item[1][0],
+                    "members": item[1][1],
+                    "operations": touching[item[0]],
+                },
+            )
+    if unexplained:
+        summary = f"Written more often than sent: {len(unexplained):,} ({names(unexplained)})."
+        return Check(AppliedOnce.name, Verdict.INVALID, summary, evidence)
+    if explained:
+        summary = (
+            "Written twice, by an operation that was sent again after its answer was lost, with the same value: "
+            f"{len(explained):,} ({names(explained)})."
+        )
+    else:
+        summary = "No write took effect twice."
+    return Check(AppliedOnce.name, Verdict.VALID, summary, evidence)
+
+
+def _limits(recorded: Recorded) -> tuple[dict[str, int], dict[str, int]]:
+    """Return, for each key, the writes since etcd last began to count, and the further attempts of all its writes."""
+    limit: dict[str, int] = {}  # writes that may have taken effect since etcd last began to count
+    unknown: dict[str, int] = {}  # those among them that may take effect at any time
+    resent: dict[str, int] = {}  # further attempts
+    answers = recorded.answers
+    for operation, outcome, attempts in zip(recorded.operations, answers.outcome, answers.attempts, strict=True):
+        key = operation[1]
+        if operation[0] == CREATE and outcome != FAIL:
+            limit[key] = limit.get(key, 0) + 1
+            unknown[key] = unknown.get(key, 0) + (outcome != OK)
+            resent[key] = resent.get(key, 0) + max(0, attempts - 1)
+        elif operation[0] == DELETE and outcome == OK:
+            limit[key] = unknown.get(key, 0)
+    return limit, resent

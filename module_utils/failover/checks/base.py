@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a check is, and what it is given of an experiment's results.
+
+A check is a file of this folder and a row in ``registry``. It reads nothing but the case and changes no file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..actions.registry import ACTIONS
+from ..results.files import log_file
+from ..results.read import Dump, Experiment, load_experiment
+from ..shapes import Check, Event, LabError
+from ..workloads.registry import create_simulation
+from .model import ExpectedState, expected_state
+from .recorded import Recorded, record, resent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One experiment's results, read once for all checks, and what its stream allows the data to be.
+
+    The stream is made again from seed and iterations, so that the history is held against something that the lab did
+    not write.
+    """
+
+    experiment: Experiment
+    recorded: Recorded
+    expected: ExpectedState
+    lenient: ExpectedState  # the same, where writes that were sent again may take effect late
+    dumps: Mapping[str, Dump]  # member -> its keys
+    unreadable: Mapping[str, str]  # member -> why its keys are not known
+    events: Sequence[Event]  # in the order of their file
+    without_events: LabError | None  # why there are none
+    ended: frozenset[str]  # members whose process a fault ended
+    log_lines: Mapping[str, int | None]  # member -> lines of its log, None where it has none; only where one was ended
+    without_logs: LabError | None  # why they could not be counted
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Return experiment.json."""
+        return self.experiment.info
+
+    @property
+    def untold(self) -> LabError | None:
+        """Return why it is not known what happened besides the operations."""
+        return self.without_events or self.without_logs
+
+
+class Checker(ABC):
+    """One thing that is checked."""
+
+    name: str  # of its check; of one that is made for each member or fault, how the names begin
+    each: bool = False  # whether it is made for each
+    how: str  # for people: how it decides
+
+    def applies(self, case: Case) -> bool:
+        """Whether there is anything to say; a check that has to find nothing says nothing."""
+        return True
+
+    @abstractmethod
+    def judge(self, case: Case) -> Iterable[Check]:
+        """Return what is found, with its evidence."""
+
+
+def load_case(folder: str | Path) -> Case:
+    """Read one experiment's folder.
+
+    Raises :class:`LabError` where the experiment's description or its history cannot be read; what else is missing or
+    damaged the case says, and the checks that need it are ``unknown``.
+    """
+    experiment = load_experiment(folder, need_verdict=False)
+    operations = create_simulation(experiment.info["iterations"], experiment.info["seed"])
+    events: list[Event] = []
+    without_events: LabError | None = None
+    try:
+        events = experiment.events_as_filed()
+    except LabError as error:
+        without_events = error
+    recorded = record(operations, experiment, events)
+    sent_again = resent(recorded, None if without_events else events)
+    dumps: dict[str, Dump] = {}
+    unreadable: dict[str, str] = {}
+    for member in experiment.members:
+        try:
+            dumps[member] = _dump(member, recorded, experiment)
+        except LabError as error:
+            unreadable[member] = str(error)
+    ended = _ended(experiment)
+    log_lines: dict[str, int | None] = {}
+    without_logs: LabError | None = None
+    try:
+        log_lines = {member: _lines(experiment.path / log_file(member)) for member in experiment.members if ended}
+    except LabError as error:
+        without_logs = error
+    return Case(
+        experiment,
+        recorded,
+        expected_state(operations, recorded.answers),
+        expected_state(operations, recorded.answers, sent_again),
+        dumps,
+        unreadable,
+        events,
+        without_events,
+        ended,
+        log_lines,
+        without_logs,
+    )
+
+
+def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
+    """Return a member's keys; LabError where they cannot be read, or were read before the workload was over."""
+    dump = experiment.dump(member)
+    ended_ns = experiment.info["origin_wall_ns"] + max(recorded.table["complete_ns"].to_pylist(), default=0)
+    if dump.header.get("wall_ns", ended_ns) < ended_ns:
+        raise LabError(f"{dump.path} was read before the last operation ended; read the keys again")
+    return dump
+
+
+def _ended(experiment: Experiment) -> frozenset[str]:
+    return frozenset(
+        fault["record"]["member"]
+        for fault in experiment.info["faults"]
+        if (fault.get("record") or {}).get("fired") and ACTIONS[fault["action"]].ends_process
+    )
+
+
+def _lines(path: Path) -> int | None:
+    """Count a log's lines that are not blank; None where there is no log."""
+    try:
+        with path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error.strerror or error}; copy the results folder again") from error

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the history is that of the stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..shapes import Check, Outcome, Verdict
+from ..workloads.base import CREATE
+from ..workloads.stream import assign_clients, stream_digest
+from .base import Case, Checker
+from .recorded import Recorded
+from .words import listed
+
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+class Findings:
+    """What is wrong with a history, what cannot be told of it, and the evidence of both."""
+
+    def __init__(self, evidence: dict[str, Any]) -> None:
+        self.evidence = evidence
+        self.wrong: list[str] = []
+        self.unsettled: list[str] = []
+
+    def add(self, name: str, what: str, items: list[Any], into: list[str] | None = None) -> None:
+        """Take what was found, if anything; it is wrong unless it goes ``into`` another list."""
+        if items:
+            self.evidence[name] = listed(items)
+            first = items[0]["index"] if isinstance(items[0], dict) else items[0]
+            (self.wrong if into is None else into).append(f"{what}: {len(items):,}, the first {first}")
+
+
+class History(Checker):
+    """Every operation of the stream has one row, which says what the stream says, in its order.
+
+    Rows missing only at the end of what a client did are an interrupted run (``unknown``); a hole, a repeated
+    or foreign row, or operations that ran in another order make the history ``invalid``.
+    """
+
+    name = "history"
+    how = (
+        "The stream is made again from seed and iterations; every operation has to have exactly one row with its kind, "
+        "key and value, and the operations of a client and of a key may not overlap."
+    )
+
+    def judge(self, case: Case) -> list[Check]:
+        """Compare rows and stream."""
+        recorded, operations = case.recorded, case.recorded.operations
+        digest = stream_digest(operations)
+        findings = Findings({"operations": len(operations), "rows": recorded.table.num_rows, "digest": digest})
+        _compare_rows(findings, recorded, case.info["clients"])
+        _compare_origin(findings, case, digest)
+        evidence, amiss = findings.evidence, findings.wrong + findings.unsettled
+        if amiss:
+            verdict = Verdict.INVALID if findings.wrong else Verdict.UNKNOWN
+            return [Check(self.name, verdict, f"Found {'; '.join(amiss)}.", evidence)]
+        rows = f"All {len(operations):,} operations of the stream have their row"
+        if recorded.left_out:
+            evidence["left_out"] = listed(sorted(recorded.left_out))
+            left_out = f"{len(recorded.left_out):,} were left out"
+            rows = f"All {recorded.table.num_rows:,} operations that were sent have their row ({left_out})"
+        return [Check(self.name, Verdict.VALID, f"{rows}, in order, with their keys and values.", evidence)]
+
+
+def _compare_rows(findings: Findings, recorded: Recorded, clients: int) -> None:
+    """Find rows that are missing, or are none of the stream's."""
+    table = recorded.table
+    index = table["index"].to_numpy()
+    holes, tail = _missing(recorded, clients)
+    findings.add("missing", "operations without a row", holes)
+    findings.add(
+        "not_reached", "operations at the end without a row, as after an interruption", tail, findings.unsettled
+    )
+    values, counts = np.unique(index, return_counts=True)
+    findings.add("repeated", "operations with more than one row", values[counts > 1].tolist())
+    foreign = index[(index < 0) | (index >= len(recorded.operations))]
+    findings.add("foreign", "rows with an index outside the stream", foreign.tolist())
+    findings.add("mismatched", "rows that differ from the stream", _mismatches(recorded))
+    findings.add("out_of_order", "pairs of operations that ran in another order, or at once", _out_of_order(table))
+    backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
+    findings.add("backwards", "operations that end before they begin", backwards.tolist())
+    no_word = [outcome for outcome in table["outcome"].unique().to_pylist() if outcome not in _OUTCOMES]
+    findings.add("outcomes_unknown_to_the_lab", "outcomes that the lab does not know", no_word)
+
+
+def _compare_origin(findings: Findings, case: Case, digest: str) -> None:
+    """Find signs of another run, and of an end that was cut off."""
+    stated = case.info["workload"].get("digest")
+    if stated is not None and stated != digest:
+        findings.evidence["digest_of_the_client"] = stated
+        findings.wrong.append(f"the client ran another stream, its digest is {stated}")
+    if case.recorded.meta["origin_wall_ns"] != case.info["origin_wall_ns"]:
+        findings.wrong.append("the history has another origin than the experiment, so it belongs to another run")
+    cut = case.recorded.meta.get("cut")
+    if cut:
+        findings.evidence["cut"] = cut
+        findings.unsettled.append(str(cut))
+
+
+def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
+    """Return the operations without a row: holes, and those after the last row of the client they belong to."""
+    if (recorded.row_of >= 0).all():
+        return [], []
+    holes: list[int] = []
+    tail: list[int] = []
+    for indexes in assign_clients(recorded.operations, clients):
+        indexes = [index for index in indexes if index not in recorded.left_out]
+        there = recorded.row_of[indexes] >= 0
+        reached = int(np.flatnonzero(there).max(initial=-1))
+        holes += [index for index, found in zip(indexes[:reached], there[:reached], strict=True) if not found]
+        tail += indexes[reached + 1 :]
+    return sorted(holes), sorted(tail)
+
+
+def _mismatches(recorded: Recorded) -> list[dict[str, Any]]:
+    """Return the rows whose kind, key or value is not what the stream has at their index."""
+    operations = recorded.operations
+    columns = [recorded.table[name].to_pylist() for name in ("index", "kind", "key", "value")]
+    mismatches = []
+    for index, kind, key, value in zip(*columns, strict=True):
+        if not 0 <= index < len(operations):
+            continue
+        operation = operations[index]
+        if kind != operation[0] or key != operation[1] or value != (operation[-1] if kind == CREATE else None):
+            mismatches.append({"index": index, "stream": list(operation), "row": [kind, key, value]})
+    return mismatches
+
+
+def _out_of_order(table: pa.Table) -> list[tuple[int, int]]:
+    """Return pairs of operations, of one client or of one key, whose second began before the first was done."""
+    index, invoke_ns, complete_ns = (table[name].to_numpy() for name in ("index", "invoke_ns", "complete_ns"))
+    keys = table["key"].combine_chunks().dictionary_encode().indices.to_numpy()
+    pairs: set[tuple[int, int]] = set()
+    for group in (table["client"].to_numpy(), keys):
+        order = np.lexsort((index, group))
+        before, after = order[:-1], order[1:]
+        overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])
+        overlapping &= index[before] != index[after]
+        pairs.update(zip(index[before][overlapping].tolist(), index[after][overlapping].tolist(), strict=True))
+    return sorted(pairs)

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How the operations ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ..shapes import Check, Kind, Outcome, Verdict
+from .base import Case, Checker
+from .model import FAIL, OK
+from .recorded import Recorded
+from .words import listed, names, span_of
+
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+_KINDS = tuple(kind.value for kind in Kind)
+
+
+class Outcomes(Checker):
+    """Counts. Failed and unknown operations are no fault; none acknowledged at all proves nothing."""
+
+    name = "outcomes"
+    how = (
+        "Operations are counted by outcome. Failed and unknown ones do not make the data wrong; they bound how many "
+        "keys have to remain."
+    )
+
+    def judge(self, case: Case) -> list[Check]:
+        """Count operations by kind and outcome, as the history has them."""
+        recorded = case.recorded
+        outcomes = [FAIL if i in recorded.doubtful else outcome for i, outcome in enumerate(recorded.answers.outcome)]
+        by_kind = _by_kind(recorded, outcomes)
+        totals = {outcome: sum(counts[outcome] for counts in by_kind.values()) for outcome in _OUTCOMES}
+        not_ok = [
+            index
+            for index, outcome in enumerate(outcomes)
+            if outcome is not None and outcome != OK and index not in recorded.left_out
+        ]
+        retried = sum(attempts > 1 for attempts in recorded.answers.attempts)
+        least, most = case.expected.key_count()
+        evidence: dict[str, Any] = {
+            "totals": totals,
+            "by_kind": by_kind,
+            "retried": retried,
+            "expected_keys": {"least": least, "most": most},
+        }
+        if not_ok:
+            evidence["not_ok"] = listed(not_ok, recorded.describe)
+        ended = ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items())
+        summary = f"{ended}; {retried:,} needed more than one attempt; {span_of(least, most)} keys have to remain."
+        if recorded.doubtful:
+            evidence["failures_taken_as_unknown"] = dict(Counter(recorded.doubtful.values()))
+            summary += (
+                f" {len(recorded.doubtful):,} of the failed writes may have taken effect and are taken as unknown, "
+                f"since their error proves nothing: {names(recorded.doubtful.values())}."
+            )
+        if totals[OK] == 0:
+            return [Check(self.name, Verdict.UNKNOWN, f"No operation was acknowledged: {summary}", evidence)]
+        return [Check(self.name, Verdict.VALID, summary, evidence)]
+
+
+def _by_kind(recorded: Recorded, outcomes: list[str | None]) -> dict[str, dict[str, int]]:
+    """Return kind -> outcome -> operations, without those that were never sent."""
+    by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in _KINDS}
+    for (kind, outcome), count in Counter(
+        (operation[0], outcome)
+        for index, (operation, outcome) in enumerate(zip(recorded.operations, outcomes, strict=True))
+        if index not in recorded.left_out
+    ).items():
+        if outcome in _OUTCOMES:
+            by_kind[kind][outcome] = count
+    return by_kind

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the answers of the clients fit the stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from ..shapes import Check, Verdict
+from ..workloads.base import DELETE, RETRIEVE
+from .base import Case, Checker
+from .model import LATE_DUPLICATE, OK, Contradiction
+from .recorded import Recorded
+from .words import MAX_LISTED, classes_told, listed, names, states, verdict_of
+
+
+class Reads(Checker):
+    """Every RETRIEVE returns, and every DELETE finds, what the stream and the outcomes so far allow.
+
+    Answers that only the late effect of a write explains which was sent again make the check ``unknown``.
+    """
+
+    name = "reads"
+    how = (
+        "Every value that a RETRIEVE returned, and every removal that a DELETE reported, is compared with what the "
+        "stream and all outcomes before it allow."
+    )
+
+    def judge(self, case: Case) -> list[Check]:
+        """Name the answers that contradict."""
+        recorded, answers = case.recorded, case.recorded.answers
+        reads = deletes = 0
+        for operation, outcome, affected in zip(recorded.operations, answers.outcome, answers.affected, strict=True):
+            if outcome == OK:
+                reads += operation[0] == RETRIEVE
+                deletes += operation[0] == DELETE and affected is not None
+        evidence: dict[str, Any] = {"reads": reads, "deletes": deletes}
+        compared = f"{reads:,} values read and {deletes:,} removals reported"
+        unexplained = {found.index for found in case.lenient.contradictions}
+        contradictions = [
+            found if found.index in unexplained else replace(found, wrong=LATE_DUPLICATE)
+            for found in case.expected.contradictions
+        ]
+        if contradictions:
+            evidence["by_class"] = dict(Counter(found.wrong for found in contradictions))
+            evidence["wrong"] = _told(contradictions, recorded)
+            summary = (
+                f"Of {compared}, the stream contradicts {classes_told(evidence['by_class'])}: "
+                f"{names(found.key for found in contradictions)}."
+            )
+            return [Check(self.name, verdict_of(evidence["by_class"]), summary, evidence)]
+        if reads == 0 and any(operation[0] == RETRIEVE for operation in recorded.operations):
+            summary = "No read was acknowledged, so no value could be compared."
+            return [Check(self.name, Verdict.UNKNOWN, summary, evidence)]
+        return [Check(self.name, Verdict.VALID, f"All {compared} are what the stream says they must be.", evidence)]
+
+
+def _told(contradictions: list[Contradiction], recorded: Recorded) -> dict[str, Any]:
+    touching = recorded.touching({found.key for found in contradictions[:MAX_LISTED]})
+    return listed(
+        contradictions,
+        lambda found: {
+            "key": found.key,
+            "class": found.wrong,
+            "expected": states(found.allowed),
+            "found": found.found,
+            "operation": recorded.describe(found.index),
+            "operations": touching[found.key],
+        },
+    )

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The history of an experiment, held beside the stream that it has to be of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..results.read import Experiment
+from ..shapes import Event, Outcome
+from ..stall import stalled_repeats
+from ..workloads.base import CREATE, RETRIEVE, Operation
+from ..workloads.stream import assign_clients
+from .failures import doubtful_failures
+from .model import FAIL, OK, Answers
+
+Ints = npt.NDArray[np.int64]
+
+# Operations told of one key; what is left out are the oldest.
+MAX_OPERATIONS_PER_KEY = 20
+
+_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The history in the order of the stream; a position without a row has outcome None."""
+
+    operations: list[Operation]
+    meta: dict[str, Any]
+    table: pa.Table
+    row_of: Ints  # position in the stream -> row of the table, -1 where there is none
+    answers: Answers
+    # Writes that the history calls failed and that are taken as unknown, with the error that proves nothing.
+    doubtful: dict[int, str] = field(default_factory=dict)
+    # Operations that were never sent, as the stall guard had ended their repeat (stall.py); their outcome is fail.
+    left_out: frozenset[int] = frozenset()
+
+    def span(self, index: int) -> tuple[int, int] | None:
+        """Return when an operation was invoked and when it was complete; None where it has no row."""
+        row = int(self.row_of[index]) if 0 <= index < len(self.row_of) else -1
+        if row < 0:
+            return None
+        return self.table["invoke_ns"][row].as_py(), self.table["complete_ns"][row].as_py()
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Return what the history has of one operation, for people."""
+        operation = self.operations[index]
+        told: dict[str, Any] = {"index": index, "kind": operation[0]}
+        if operation[0] == CREATE:
+            told["value"] = operation[-1]
+        row_number = int(self.row_of[index])
+        if row_number < 0:
+            return {**told, "outcome": "no row in the history"}
+        row = self.table.slice(row_number, 1).to_pylist()[0]
+        told.update({name: row[name] for name in ("outcome", "attempts", "endpoint")})
+        told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
+        if operation[0] == RETRIEVE:
+            told["read"] = row["read"]
+        told.update({name: row[name] for name in ("affected", "error") if row[name] is not None})
+        return told
+
+    def touching(self, keys: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return, for each of ``keys``, its operations in order, the newest where there are many."""
+        indices: dict[str, list[int]] = {key: [] for key in keys}
+        for index, operation in enumerate(self.operations):
+            if operation[1] in indices:
+                indices[operation[1]].append(index)
+        return {key: [self.describe(i) for i in found[-MAX_OPERATIONS_PER_KEY:]] for key, found in indices.items()}
+
+
+def record(operations: list[Operation], experiment: Experiment, events: Iterable[Event]) -> Recorded:
+    """Put the rows of the history into the order of the stream, the first row where an index is repeated.
+
+    :param events: in any order; none where they cannot be read, which is another check's affair
+    """
+    meta, table = experiment.history()
+    index = table["index"].to_numpy()
+    rows = np.flatnonzero((index >= 0) & (index < len(operations)))
+    _, first = np.unique(index[rows], return_index=True)
+    rows = rows[first]
+    row_of = np.full(len(operations), -1, dtype=np.int64)
+    row_of[index[rows]] = rows
+
+    in_order = table.num_rows == len(operations) and bool(np.array_equal(row_of, np.arange(len(operations))))
+
+    def column(name: str, missing: Any) -> list[Any]:
+        values = table[name].to_pylist()
+        return values if in_order else [values[row] if row >= 0 else missing for row in row_of]
+
+    outcomes = column("outcome", None)
+    doubtful = doubtful_failures(
+        experiment.info["system"],
+        [operation[0] for operation in operations],
+        outcomes,
+        column("error", None),
+        sorted(events, key=lambda event: event.wall_ns),
+    )
+    for index in doubtful:
+        outcomes[index] = Outcome.UNKNOWN.value
+    left_out = _left_out(operations, row_of, experiment)
+    for position in left_out:
+        outcomes[position] = FAIL
+    answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
+    return Recorded(operations, meta, table, row_of, answers, doubtful, left_out)
+
+
+def _left_out(operations: list[Operation], row_of: Ints, experiment: Experiment) -> frozenset[int]:
+    """Return the operations without a row at the end of what each client did in a repeat that was ended early."""
+    stalled = stalled_repeats(experiment.info)
+    if not stalled:
+        return frozenset()
+    found: set[int] = set()
+    for indexes in assign_clients(operations, experiment.info["clients"]):
+        share = np.asarray(indexes, dtype=np.int64)
+        for repeat in stalled:
+            part = share[(share >= repeat["first_index"]) & (share < repeat["end_index"])]
+            reached = int(np.flatnonzero(row_of[part] >= 0).max(initial=-1))
+            found.update(part[reached + 1 :].tolist())
+    return frozenset(found)
+
+
+def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:
+    """Return the acknowledged writes of which an earlier attempt may still take effect.
+
+    Those whose failed attempts were all definite (refused, rolled back) are not among them, as far as the events are
+    there to tell.
+
+    :param events: None where they cannot be read
+    """
+    answers = recorded.answers
+    retried = {
+        index
+        for index, (operation, outcome, attempts) in enumerate(
+            zip(recorded.operations, answers.outcome, answers.attempts, strict=True)
+        )
+        if outcome == OK and attempts > 1 and operation[0] != RETRIEVE
+    }
+    if not retried or events is None:
+        return retried
+    failed = [event.data for event in events if event.event == "client.attempt_failed"]
+    definite = {data.get("index") for data in failed} - {data.get("index") for data in failed if data.get("ambiguous")}
+    return retried - definite

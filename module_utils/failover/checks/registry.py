@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The checks that there are, in the order in which a verdict has them."""
+
+from __future__ import annotations
+
+from .applied_once import AppliedOnce
+from .base import Checker
+from .clocks import Clocks
+from .convergence import Convergence
+from .events import Events
+from .evidence import Evidence
+from .faults import Faults
+from .history import History
+from .keys import Keys
+from .members_equal import MembersEqual
+from .outcomes import Outcomes
+from .reads import Reads
+from .server_logs import ServerLogs
+from .stall import Stall
+from .unknown_writes import UnknownWrites
+
+CHECKERS: tuple[Checker, ...] = (
+    History(),
+    Stall(),
+    Outcomes(),
+    Evidence(),
+    Reads(),
+    Keys(),
+    AppliedOnce(),
+    UnknownWrites(),
+    MembersEqual(),
+    Convergence(),
+    Faults(),
+    Events(),
+    ServerLogs(),
+    Clocks(),
+)

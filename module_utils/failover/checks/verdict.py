@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The verdict on an experiment, and on a run: every check of the registry, and the worst of what they say.
+
+Checks read nothing but the results folder. docs/measuring.md explains each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..results.files import RUN_FILE, VERDICT_FILE
+from ..results.judged import combine, judged_of_experiment, judged_of_run
+from ..results.parquet import keep_as_parquet
+from ..results.read import load_run, read_json
+from ..results.write import write_json_atomic
+from ..shapes import Check, Verdict, worst
+from .base import load_case
+from .registry import CHECKERS
+
+
+def verify_experiment(folder: str | Path) -> list[Check]:
+    """Return every check of one experiment's folder, which is not changed.
+
+    Raises :class:`LabError` where the experiment's description or its history cannot be read; what else is
+    missing or damaged makes the checks that need it ``unknown``.
+    """
+    case = load_case(folder)
+    return [check for checker in CHECKERS if checker.applies(case) for check in checker.judge(case)]
+
+
+def verify(run_dir: str | Path, name: str, *, write: bool = True) -> dict[str, Any]:
+    """Check one experiment of a run and write its verdict and, once all experiments have one, the run's.
+
+    The history of a folder of an earlier version becomes Parquet first. Without ``write`` nothing is changed.
+
+    :returns: ``verdict``, ``summary`` (one line), ``checks`` (name, verdict and summary of each), ``converted`` and
+        ``changed`` (whether a file is, or without ``write`` would be, written)
+    """
+    run_dir = Path(run_dir)
+    folder = run_dir / name
+    converted = keep_as_parquet(folder, write=write)
+    judged = judged_of_experiment(folder)  # first: what changes meanwhile is not what was judged
+    checks = verify_experiment(folder)
+    verdict = {
+        "verdict": worst([check.verdict for check in checks]).value,
+        "experiment": name,
+        "checks": [check.as_dict() for check in checks],
+        "judged": judged,
+    }
+    path = folder / VERDICT_FILE
+    changed = converted or not path.is_file() or read_json(path, "the verdict") != verdict
+    if changed and write:
+        write_json_atomic(path, verdict)
+    names = read_json(run_dir / RUN_FILE, "the run's description").get("experiments", [])
+    if write and all((run_dir / other / VERDICT_FILE).is_file() for other in names):
+        write_run_verdict(run_dir)
+    return {
+        "verdict": verdict["verdict"],
+        "summary": _one_line(name, checks),
+        "checks": [{"name": c.name, "verdict": c.verdict.value, "summary": c.summary} for c in checks],
+        "converted": converted,
+        "changed": changed,
+    }
+
+
+def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
+    """Combine the experiments' verdict.json into the run's, write it and return what stands in it."""
+    run = load_run(run_dir, need_verdicts=False)
+    verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
+    combined = combine(verdicts) | {"judged": judged_of_run(run.path, verdicts)}
+    write_json_atomic(run.path / VERDICT_FILE, combined)
+    return combined
+
+
+def _one_line(name: str, checks: list[Check]) -> str:
+    """Say how an experiment ended and, unless it is valid, what is wrong first."""
+    verdict = worst([check.verdict for check in checks])
+    if verdict is Verdict.VALID:
+        return f"{name}: valid, all {len(checks)} checks."
+    behind = [check for check in checks if check.verdict is verdict]
+    first = behind[0]
+    return f"{name}: {verdict.value}, by {len(behind)} of {len(checks)} checks; {first.name}: {first.summary}"

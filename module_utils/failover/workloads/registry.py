@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The workloads that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..shapes import LabError
+from .base import Operation, Workload
+from .name_service import NameService
+
+WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (NameService(),)}
+# What runs where none is named.
+USUAL = NameService.name
+
+
+def create_simulation(
+    iterations: int, seed: int, workload: str = USUAL, options: Mapping[str, Any] | None = None
+) -> list[Operation]:
+    """Return the operations of a workload, in order.
+
+    Raises :class:`LabError` unless ``iterations`` is a whole number above 0 and ``seed`` a whole number, and where the
+    workload does not know one of the options.
+    """
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations <= 0:
+        raise LabError(f"iterations is {iterations!r}: it has to be a whole number above 0, for example 1000")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise LabError(f"seed is {seed!r}: it has to be a whole number, for example 123")
+    if workload not in WORKLOADS:
+        raise LabError(f"Unknown workload {workload!r}. Known are {', '.join(WORKLOADS)}.")
+    chosen, given = WORKLOADS[workload], options or {}
+    unknown = [name for name in given if name not in chosen.options]
+    if unknown:
+        raise LabError(
+            f"The workload {workload} has no option {', '.join(unknown)}. Its options are "
+            f"{', '.join(chosen.options) or 'none'}."
+        )
+    return chosen.operations(iterations, seed, given)

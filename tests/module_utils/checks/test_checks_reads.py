@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import pytest
+from judged import PlantIt, only, wrong
+
+
+@pytest.mark.parametrize(("name", "kind"), [("missing_read", "lost"), ("wrong_read", "wrong-value")])
+def test_a_wrong_read_is_caught_and_named(plant: PlantIt, name: str, kind: str) -> None:
+    made, checks = plant(name)
+    assert wrong(checks) == {"reads"}
+    found = only(checks["reads"])
+    assert (found["key"], found["class"]) == (made.details["key"], kind)
+    assert found["found"] == made.details["value"]
+    assert found["operation"]["index"] == made.details["index"]
+    assert len(found["expected"]) == 1
+
+
+def test_a_key_that_was_lost_before_its_delete_is_caught(plant: PlantIt) -> None:
+    made, checks = plant("lost_before_delete")
+    assert wrong(checks) == {"reads"}
+    assert only(checks["reads"])["operation"]["index"] == made.details["index"]
+    assert only(checks["reads"])["class"] == "lost"

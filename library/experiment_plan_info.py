@@ -98,7 +98,7 @@ operations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.plan import normal_repeats, resolve_experiments
+from ansible.module_utils.failover.plan.experiments import normal_repeats, resolve_experiments
 from ansible.module_utils.failover.shapes import LabError
 
 

@@ -191,8 +191,9 @@ import platform
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
-from ansible.module_utils.failover.healing import Healer, MySQLAccount, append_events, list_held
 from ansible.module_utils.failover.key_dump import TABLE
+from ansible.module_utils.failover.run.healing import Healer, append_events, list_held
+from ansible.module_utils.failover.run.watching import MySQLAccount
 from ansible.module_utils.failover.shapes import LabError
 
 

@@ -114,8 +114,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.checkout import describe_checkout
-from ansible.module_utils.failover.plan import normal_repeats
-from ansible.module_utils.failover.run_record import SETTINGS, open_run
+from ansible.module_utils.failover.plan.experiments import normal_repeats
+from ansible.module_utils.failover.plan.run_record import SETTINGS, open_run
 from ansible.module_utils.failover.shapes import LabError
 
 

@@ -268,16 +268,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.failover_policy import FailoverPolicy
-from ansible.module_utils.failover.faults import read_plan
-from ansible.module_utils.failover.runner import (
-    MYSQL_ACCOUNT,
-    RunnerConfig,
-    check_config,
-    client_maker,
-    director_maker,
-    healer_maker,
-    run_workload,
-)
+from ansible.module_utils.failover.plan.faults import read_plan
+from ansible.module_utils.failover.run.config import MYSQL_ACCOUNT, RunnerConfig, check_config
+from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker
+from ansible.module_utils.failover.run.runner import run_workload
 from ansible.module_utils.failover.shapes import LabError
 from ansible.module_utils.failover.workload import create_simulation, summarize
 

@@ -22,7 +22,7 @@ A results folder (``results/RUN/``)::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -116,36 +116,29 @@ class Event:
     event: str
     data: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def now(cls, source: str, event: str, data: dict[str, Any]) -> Event:
+        """Return what has just happened here, stamped by this process's clock."""
+        return cls(CLOCK.now_ns(), source, event, data)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object of one line of events.jsonl."""
         return asdict(self)
 
 
-# How what happened is told: the name of an event and its data.
-Emit = Callable[[str, dict[str, Any]], None]
-
-
-def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
-    """Make an Event of what was handed to ``emit``: stamped by who acted, or here and now by ``source``.
-
-    Data that was stamped elsewhere carries two keys beside its own: ``wall_ns`` (the stamp, of the clock of the host
-    that acted) and ``source`` (that host's member).
-    """
-    own = dict(data)
-    wall_ns = own.pop("wall_ns", None)
-    placed_by = own.pop("source", source)
-    return Event(CLOCK.now_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
+# How what happened is told, stamped by who acted.
+Emit = Callable[[Event], None]
+# How a client tells it: by name and data alone. The runner knows which client it was, on which host, and stamps it.
+ClientEmit = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class FaultSpec:
     """One fault of an experiment, resolved: what is done to which member, at which operation index."""
 
-    # Unique within the experiment, e.g. "F1"; of several members at once "F1.1", "F1.2", ...; of several repeats
-    # "F1@1", "F1@2", ...
-    id: str
+    id: str  # unique within the experiment, see fault_names.FaultId
     action: str  # one of actions.registry.ACTIONS
-    target: str  # "leader", "follower", "follower 2", ... or a member's name
+    target: str  # "leader", "follower", "follower 2", ... or a member's name, see fault_names
     at_index: int  # fired just before the operation of this index is invoked
     heal: str  # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long
     heal_index: int | None = None  # of "index": asked for just before the operation of this index is invoked

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
-from failover.faults import resolve_repeats
 from failover.model import LATE_DUPLICATE
-from failover.random_faults import draw_faults
+from failover.plan.drawn import draw_faults
+from failover.plan.faults import resolve_repeats
 from failover.workload import create_simulation
 from real_lab import ETCD, FRONT, ROOT, RealLab, wait_until
 

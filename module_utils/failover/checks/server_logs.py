@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
 from ..results import LOGS_FOLDER, Experiment
 from ..shapes import Check, Event, LabError, Verdict
@@ -20,9 +21,9 @@ HOW = "A member that was stopped or started has to say so in its own log, and so
 def check_server_logs(experiment: Experiment, events: Iterable[Event]) -> Check | None:
     """Return a check without a verdict where a log that must say something says nothing; else None."""
     ended = {
-        fault["record"]["member"]
+        record.struck
         for fault in experiment.info["faults"]
-        if (fault.get("record") or {}).get("fired") and ACTIONS[fault["action"]].ends_process
+        if (record := FaultRecord.of(fault)) is not None and record.fired and ACTIONS[fault["action"]].ends_process
     }
     if not ended:
         return None

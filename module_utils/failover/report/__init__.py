@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from ..plan.run_record import PLAN_FILE
 from ..results import RUN_FILE, VERDICT_FILE, discard, load_run, write_json_atomic
-from ..run_record import PLAN_FILE
 from ..shapes import LabError
 
 JSON_FILE, HTML_FILE, PDF_FILE = "report.json", "report.html", "report.pdf"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..judged import Differences, compare_judged, digest_of_file, files_of_experiment
+from ..plan.run_record import PLAN_FILE
 from ..results import RUN_FILE, VERDICT_FILE, Run
-from ..run_record import PLAN_FILE
 from ..shapes import Verdict
 from .commands import command
 

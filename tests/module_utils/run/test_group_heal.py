@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import group_replication, healing
+from failover import group_replication
 from failover.agent import agent as agent_module
 from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
 from failover.agent.server import _Server
-from failover.healing import Healer, MySQLAccount
+from failover.run import healing
+from failover.run.healing import Healer
+from failover.run.watching import MySQLAccount
 from fault_doubles import KEY, FakeManager
 from group_doubles import MEMBERS, FakeGroup
 

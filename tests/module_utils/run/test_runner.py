@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import mysql_client, runner
+from failover import mysql_client
+from failover.actions.record import FaultRecord
 from failover.failover_policy import FailoverPolicy
 from failover.history import HistoryWriter, read_jsonl
 from failover.results import read_events
-from failover.runner import (
-    RunnerConfig,
-    check_config,
-    client_maker,
-    describe_fault,
-    director_maker,
-    healer_maker,
-    run_workload,
-)
+from failover.run import runner
+from failover.run.config import RunnerConfig, check_config
+from failover.run.events import describe_fault
+from failover.run.makers import client_maker, director_maker, healer_maker
+from failover.run.runner import run_workload
 from failover.shapes import Event, FaultSpec, HistoryRow, LabError
 from failover.workload import assign_clients, create_simulation, stream_digest, summarize
 from fake_gateway import closed_endpoint
@@ -216,7 +213,7 @@ def test_director_hears_of_every_operation_before_it_is_invoked(tmp_path: Path) 
     assert seen == directors[0].indexes == list(range(len(OPERATIONS)))
     # The whole run leaves the faults to whoever heals and times them.
     assert directors[0].closed_with == [False]
-    assert summary["faults"] == [{"fault": "F1", "token": "t-F1", "fired": True, "healed_wall_ns": None}]
+    assert summary["faults"] == [FaultRecord("F1", "t-F1", fired=True).as_dict()]
     assert progress_of(tmp_path)["faults"] == ["F1 stop etcd2"]
     sent = next(event for event in read_events(tmp_path / "events.jsonl") if event.event == "fault.signal_sent")
     assert (sent.wall_ns, sent.source) == (5, "etcd2")
@@ -243,8 +240,8 @@ def test_no_director_without_faults(tmp_path: Path) -> None:
     make = director_maker(config(tmp_path, faults=[fault]), {"etcd1": closed_endpoint()}, b"k" * 32)
     assert make is not None
     told: list[str] = []
-    records = make([fault], lambda name, _data: told.append(name)).close()
-    assert (records[0]["fault"], records[0]["fired"], told) == ("F1", False, [])
+    records = make([fault], lambda event: told.append(event.event)).close()
+    assert (records[0].fault, records[0].fired, told) == ("F1", False, [])
 
 
 @pytest.mark.parametrize(
@@ -262,7 +259,7 @@ def test_no_director_without_faults(tmp_path: Path) -> None:
     ],
 )
 def test_faults_are_told_in_a_few_words(name: str, data: dict[str, Any], text: str | None) -> None:
-    assert describe_fault(name, data) == text
+    assert describe_fault(Event(1, "client1", name, data)) == text
 
 
 # ---------------------------------------------------------------- early ends

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from failover.plan import resolve_experiments
+from failover.plan.experiments import resolve_experiments
 from failover.shapes import FaultSpec, LabError
 from failover.workload import create_simulation, stream_digest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # The catalog that a user gets, not one made for the test.
 CATALOG: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/settings/defaults/main.yml").read_text())[
     "experiment_catalog"

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from ..shapes import LabError
+from ..stall import check_stall_timeout
+from ..workload import create_simulation, summarize
+from .drawn import RANDOM, check_draw, draw_faults
 from .faults import resolve_repeats
-from .random_faults import RANDOM, check_draw, draw_faults
-from .shapes import LabError
-from .stall import check_stall_timeout
-from .workload import create_simulation, summarize
 
 # The systems an experiment may name; the inventory's group of each has the same name.
 SYSTEMS = ("etcd", "mysql", "mysql_cluster")

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .results import EXPERIMENT_FILE, read_json, write_json_atomic
-from .shapes import SCHEMA_VERSION, LabError
+from ..results import EXPERIMENT_FILE, read_json, write_json_atomic
+from ..shapes import SCHEMA_VERSION, LabError
 
 PLAN_FILE = "plan.json"
 # What of a plan has to be the same to go on: with another value it would be another run.
@@ -26,7 +26,7 @@ def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, d
     """Make a run's folder with its plan, or take up the one that is there.
 
     :param plan: SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
-        :func:`.checkout.describe_checkout`)
+        checkout.describe_checkout)
     :param now: ISO 8601, UTC
     :param resume: whether the run was begun before
     :param dry_run: change nothing

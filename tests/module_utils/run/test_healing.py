@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from failover.agent.wire import AgentClient
-from failover.healing import Healer, MySQLAccount, append_events, list_held
+from failover.run.healing import Healer, append_events, list_held
+from failover.run.watching import MySQLAccount
 from failover.shapes import Event, LabError
 from fault_doubles import KEY, Lab, lab_in, wait_until
 from group_doubles import MEMBERS, FakeGroup

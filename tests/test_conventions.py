@@ -186,7 +186,7 @@ def test_a_fault_agent_brings_no_client_along() -> None:
 
 
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
-SHORT = ("actions", "agent", "director", "host", "run")
+SHORT = ("actions", "agent", "director", "host", "plan", "run")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
 
 

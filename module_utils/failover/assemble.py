@@ -14,7 +14,7 @@ from . import etcd_log, mysql_log
 from .actions.record import FaultRecord, Stage
 from .clock_steps import SAME_NS
 from .results import EVENTS_FILE, EXPERIMENT_FILE, LOGS_FOLDER, read_events, write_json_atomic
-from .shapes import SCHEMA_VERSION, Event, LabError
+from .shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, LabError, RunSettings
 
 # Files of the load generator that become part of others, and are gone afterwards.
 HEAL_EVENTS_FILE = "heal.jsonl"
@@ -28,10 +28,7 @@ def assemble(
     folder: Path,
     *,
     definition: Mapping[str, Any],
-    iterations: int,
-    seed: int,
-    clients: int,
-    rate: float,
+    settings: RunSettings,
     members: Mapping[str, Any],
     workload: Mapping[str, Any],
     heal: Mapping[str, Any],
@@ -62,10 +59,7 @@ def assemble(
         "name": definition["name"],
         "title": definition["title"],
         "system": definition["system"],
-        "iterations": iterations,
-        "seed": seed,
-        "clients": clients,
-        "rate": rate,
+        **settings.only(EXPERIMENT_SETTINGS),
         "key_prefix": definition["key_prefix"],
         "members": dict(members),
         "faults": [

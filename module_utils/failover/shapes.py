@@ -22,7 +22,7 @@ A results folder (``results/RUN/``)::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -130,6 +130,76 @@ class Event:
 Emit = Callable[[Event], None]
 # How a client tells it: by name and data alone. The runner knows which client it was, on which host, and stamps it.
 ClientEmit = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a whole run is run with: the public variables of these names, those of the clients without ``client_``.
+
+    Modules take them as one option (module_options); roles/settings puts them together.
+    """
+
+    iterations: int  # of the workload's generator
+    seed: int
+    clients: int = 1
+    rate: float = 0.0  # operations per second of all clients together; 0 is a closed loop
+    repeats: int | dict[str, int] = 1  # how often faults repeat; by system: 1 for one that is not named
+    sole_server_heal: str = "30s"  # how long a server without replicas stays away in the catalog's experiments
+    stall_timeout_s: float = 180.0  # a repeat without an acknowledged operation for so long is ended
+    attempt_timeout_ms: int = 500
+    connect_timeout_ms: int = 300
+    operation_budget_ms: int = 10_000  # how long an operation may take in all
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> RunSettings:
+        """Read them, also where numbers of repeats are text. ValueError where they are none."""
+        repeats = given.get("repeats", 1)
+        if isinstance(repeats, Mapping):
+            repeats = {system: int(number) for system, number in repeats.items()}
+        else:
+            repeats = int(repeats)
+        return cls(**{**given, "repeats": repeats})
+
+    def only(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return some of them, by name."""
+        return {name: getattr(self, name) for name in names}
+
+
+# Of a run's settings, what experiment.json and the history's header have,
+EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
+# and what plan.json has: with another value it would be another run.
+PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "repeats", "sole_server_heal")
+
+# The systems that there are; the inventory's group of each has the same name.
+SYSTEMS = ("etcd", "mysql", "mysql_cluster")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A system and how it is reached: the option ``target`` of modules, with the password apart."""
+
+    system: str  # one of SYSTEMS
+    members: Mapping[str, Mapping[str, Any]]  # name -> {"client_url"} of etcd, {"address": "host:port"} of MySQL
+    endpoints: Sequence[str] = ()  # "host:port"; the first is connected to, the others are where to go from there
+    agents: Mapping[str, str] = field(default_factory=dict)  # name -> "host:port" of its fault agent
+    user: str | None = None  # of MySQL, like the two below
+    database: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Return where each member serves clients: its client URL (etcd) or "host:port"."""
+        return {name: str(given.get("client_url") or given["address"]) for name, given in self.members.items()}
+
+    @property
+    def account(self) -> dict[str, str]:
+        """Return user, password and database; empty where one is not given."""
+        return {"user": self.user or "", "password": self.password or "", "database": self.database or ""}
+
+    @property
+    def lacking(self) -> list[str]:
+        """Return what is missing of the account, which every system but etcd needs."""
+        return [] if self.system == "etcd" else [name for name, value in self.account.items() if not value]
 
 
 @dataclass(frozen=True)

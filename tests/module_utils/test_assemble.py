@@ -13,7 +13,7 @@ import pytest
 from failover.actions.record import FaultRecord
 from failover.assemble import assemble
 from failover.results import load_run
-from failover.shapes import EXPERIMENT_KEYS, LabError
+from failover.shapes import EXPERIMENT_KEYS, LabError, RunSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "tests/fixtures/etcd_log"
@@ -57,10 +57,7 @@ def arguments(**changed: Any) -> dict[str, Any]:
             "members": list(members),
             "faults": [FAULT],
         },
-        "iterations": 2000,
-        "seed": 7,
-        "clients": 1,
-        "rate": 0.0,
+        "settings": RunSettings(2000, 7),
         "members": members,
         "workload": {
             "changed": True,

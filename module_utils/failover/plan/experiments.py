@@ -10,14 +10,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from ..shapes import LabError
+from ..shapes import SYSTEMS, LabError, RunSettings
 from ..stall import check_stall_timeout
 from ..workload import create_simulation, summarize
 from .drawn import RANDOM, check_draw, draw_faults
 from .faults import resolve_repeats
 
-# The systems an experiment may name; the inventory's group of each has the same name.
-SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 DEFINITION_KEYS = ("title", "system", "key_prefix", "faults")
 # A repeat that is shorter has nothing to measure: the fault strikes, and it is over before anything is as before.
 SHORTEST_REPEAT = 100
@@ -26,20 +24,15 @@ SHORTEST_REPEAT = 100
 def resolve_experiments(
     names: Sequence[str],
     catalog: Mapping[str, Mapping[str, Any]],
-    iterations: int,
-    seed: int,
+    settings: RunSettings,
     groups: Mapping[str, Sequence[str]],
-    repeats: int | Mapping[str, int] = 1,
-    stall_timeout_s: float = float("inf"),
-    operation_budget_ms: int = 0,
 ) -> dict[str, Any]:
     """Check the experiments of a run and place their faults.
 
+    The faults of each experiment strike as often as it has repeats, each time in a slice of the stream of its own; an
+    experiment without faults is not cut.
+
     :param groups: members by inventory group
-    :param repeats: how often the faults of each experiment strike, each time in a slice of the stream of its own; one
-        number for all, or by system (1 for one that is not named); an experiment without faults is not cut
-    :param stall_timeout_s: after so long without an acknowledged operation a repeat is ended; longer than what each
-        fault takes and ``operation_budget_ms`` after it
     :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], repeats, faults: [FaultSpec as
         dict]}], "stream": summary of the stream, "operations": its length}``
     """
@@ -51,77 +44,92 @@ def resolve_experiments(
             f"experiments names {repeated[0]} more than once, and each experiment has one folder of results. "
             "Name it once, or copy it under another name in experiment_catalog."
         )
-    operations = create_simulation(iterations, seed)
-    plan = []
-    for name in names:
-        if name not in catalog:
-            raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise LabError(
-                f"Experiment {name}: its name is also that of its results folder: letters, digits, hyphens, "
-                "underscores and dots, beginning with a letter or digit. Try another name, like E12-mine."
-            )
-        definition = catalog[name]
-        if not isinstance(definition, Mapping):
-            raise LabError(f"Experiment {name} is {definition!r}: it must have the keys {', '.join(DEFINITION_KEYS)}.")
-        unknown = [key for key in definition if key not in DEFINITION_KEYS]
-        missing = [key for key in DEFINITION_KEYS if key not in definition]
-        if unknown or missing:
-            raise LabError(
-                f"Experiment {name}: "
-                + (f"unknown key {', '.join(unknown)}" if unknown else f"no {', '.join(missing)}")
-                + f". Its keys are {', '.join(DEFINITION_KEYS)}."
-            )
-        system = definition["system"]
-        if system not in SYSTEMS:
-            raise LabError(f"Experiment {name}: unknown system {system!r}. Known are {', '.join(SYSTEMS)}.")
-        members = list(groups.get(system, []))
-        if not members:
-            raise LabError(
-                f"Experiment {name} needs hosts in the inventory's group {system}, which has none. "
-                "Add them, or leave the experiment out of the variable experiments."
-            )
-        if system == "mysql" and len(members) > 1:
-            raise LabError(
-                f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
-                f"{', '.join(members)}. Leave one; servers that replicate belong in the group mysql_cluster."
-            )
-        if system == "etcd" and not definition["key_prefix"]:
-            raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
-        times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
-        if not definition["faults"]:
-            times = 1  # it is faults that repeat
-        if times > 1 and len(operations) < times * SHORTEST_REPEAT:
-            raise LabError(
-                f"Experiment {name}: {times} repeats of a stream of {len(operations):,} operations have fewer than "
-                f"{SHORTEST_REPEAT} each. Try -e iterations={times * SHORTEST_REPEAT * 2}, or fewer repeats."
-            )
-        try:
-            if _is_drawn(definition["faults"]):
-                check_draw(definition["faults"], len(operations) // times, members, times)
-            faults = resolve_repeats(
-                partial(_faults_of, definition["faults"], seed, members), len(operations), members, times
-            )
-            check_stall_timeout(faults, stall_timeout_s, operation_budget_ms)
-        except LabError as error:
-            raise LabError(f"Experiment {name}: {error}") from error
-        plan.append(
-            {
-                "name": name,
-                "title": definition["title"],
-                "system": system,
-                "key_prefix": definition["key_prefix"],
-                "members": members,
-                "repeats": times,
-                "faults": [asdict(fault) for fault in faults],
-            }
-        )
+    operations = create_simulation(settings.iterations, settings.seed)
+    plan = [_resolve(name, _defined(name, catalog), len(operations), settings, groups) for name in names]
     return {"experiments": plan, "stream": summarize(operations), "operations": len(operations)}
 
 
-def normal_repeats(given: Any) -> int | dict[str, int]:
-    """Return ``repeats`` with numbers, also where it was given as text. ValueError where it is none."""
-    return {system: int(n) for system, n in given.items()} if isinstance(given, Mapping) else int(given)
+def _defined(name: str, catalog: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return an experiment's definition, with all of its keys and no others."""
+    if name not in catalog:
+        raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise LabError(
+            f"Experiment {name}: its name is also that of its results folder: letters, digits, hyphens, "
+            "underscores and dots, beginning with a letter or digit. Try another name, like E12-mine."
+        )
+    definition = catalog[name]
+    if not isinstance(definition, Mapping):
+        raise LabError(f"Experiment {name} is {definition!r}: it must have the keys {', '.join(DEFINITION_KEYS)}.")
+    unknown = [key for key in definition if key not in DEFINITION_KEYS]
+    missing = [key for key in DEFINITION_KEYS if key not in definition]
+    if unknown or missing:
+        raise LabError(
+            f"Experiment {name}: "
+            + (f"unknown key {', '.join(unknown)}" if unknown else f"no {', '.join(missing)}")
+            + f". Its keys are {', '.join(DEFINITION_KEYS)}."
+        )
+    return definition
+
+
+def _members_of(name: str, definition: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the members of an experiment's system; LabError where it cannot be run on them."""
+    system = definition["system"]
+    if system not in SYSTEMS:
+        raise LabError(f"Experiment {name}: unknown system {system!r}. Known are {', '.join(SYSTEMS)}.")
+    members = list(groups.get(system, []))
+    if not members:
+        raise LabError(
+            f"Experiment {name} needs hosts in the inventory's group {system}, which has none. "
+            "Add them, or leave the experiment out of the variable experiments."
+        )
+    if system == "mysql" and len(members) > 1:
+        raise LabError(
+            f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
+            f"{', '.join(members)}. Leave one; servers that replicate belong in the group mysql_cluster."
+        )
+    if system == "etcd" and not definition["key_prefix"]:
+        raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
+    return members
+
+
+def _resolve(
+    name: str,
+    definition: Mapping[str, Any],
+    operations: int,
+    settings: RunSettings,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """Resolve one experiment.
+
+    :param operations: length of the stream
+    """
+    members, system, repeats = _members_of(name, definition, groups), definition["system"], settings.repeats
+    times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
+    if not definition["faults"]:
+        times = 1  # it is faults that repeat
+    if times > 1 and operations < times * SHORTEST_REPEAT:
+        raise LabError(
+            f"Experiment {name}: {times} repeats of a stream of {operations:,} operations have fewer than "
+            f"{SHORTEST_REPEAT} each. Try -e iterations={times * SHORTEST_REPEAT * 2}, or fewer repeats."
+        )
+    try:
+        if _is_drawn(definition["faults"]):
+            check_draw(definition["faults"], operations // times, members, times)
+        faults_of = partial(_faults_of, definition["faults"], settings.seed, members)
+        faults = resolve_repeats(faults_of, operations, members, times)
+        check_stall_timeout(faults, settings.stall_timeout_s, settings.operation_budget_ms)
+    except LabError as error:
+        raise LabError(f"Experiment {name}: {error}") from error
+    return {
+        "name": name,
+        "title": definition["title"],
+        "system": system,
+        "key_prefix": definition["key_prefix"],
+        "members": members,
+        "repeats": times,
+        "faults": [asdict(fault) for fault in faults],
+    }
 
 
 def _is_drawn(faults: Any) -> bool:

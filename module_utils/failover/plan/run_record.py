@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ..results import EXPERIMENT_FILE, read_json, write_json_atomic
-from ..shapes import SCHEMA_VERSION, LabError
+from ..shapes import PLAN_SETTINGS, SCHEMA_VERSION, LabError
 
 PLAN_FILE = "plan.json"
-# What of a plan has to be the same to go on: with another value it would be another run.
-SETTINGS = ("iterations", "seed", "clients", "rate", "repeats", "sole_server_heal")
 
 
 def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, dry_run: bool = False) -> dict[str, Any]:
     """Make a run's folder with its plan, or take up the one that is there.
 
-    :param plan: SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
+    :param plan: PLAN_SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
         checkout.describe_checkout)
     :param now: ISO 8601, UTC
     :param resume: whether the run was begun before
@@ -80,7 +78,7 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
             "results_dir, or leave resume out for a new run."
         )
     record = read_json(folder / PLAN_FILE, "the run's plan")
-    other = [name for name in SETTINGS if record.get(name) != plan[name]]
+    other = [name for name in PLAN_SETTINGS if record.get(name) != plan[name]]
     if other:
         begun = " ".join(_option(name, record.get(name)) for name in other)
         raise LabError(

@@ -157,7 +157,7 @@ class ClientThread(threading.Thread):
     def _run_operations(self, turn: Turn, client: Client, history: HistoryWriter) -> None:
         operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, turn.on_index
         number, prefix = self.number, self._config.key_prefix
-        interval_ns = 1e9 / self._config.rate if self._config.rate else None
+        interval_ns = 1e9 / self._config.settings.rate if self._config.settings.rate else None
         stopped, ended = self._stop_run.event, turn.ended
         clock_ns = time.monotonic_ns
         for index in turn.indexes:

@@ -19,8 +19,8 @@ from typing import Any
 from ..actions.record import FaultRecord, group_events
 from ..agent.wire import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from ..clock import CLOCK
-from ..shapes import Event, LabError
-from .watching import MySQLAccount, Watch, is_whole
+from ..shapes import Event, LabError, Target
+from .watching import Watch, is_whole
 
 # An agent that cannot be asked is asked again after this time, and for so long, in s: systemd restarts it within 10.
 AGENT_RETRY_S = 0.5
@@ -60,36 +60,23 @@ class Healer:
 
     def __init__(
         self,
-        agents: Mapping[str, str],
+        target: Target,
         key: bytes,
-        system: str,
-        endpoints: Mapping[str, str],
         *,
         timeout_s: float,
         sample_interval_ms: float,
         source: str,
-        account: MySQLAccount | None = None,
     ) -> None:
         """Say whom to ask and whom to watch.
 
-        :param agents: member -> "address:port" of its fault agent
-        :param endpoints: member -> client URL (etcd) or "address:port"
         :param source: who stamps the samples
-        :param account: needed for mysql_cluster
         """
-        self._agents = {member: AgentClient(member, address, key) for member, address in agents.items()}
-        self._watch = Watch(
-            system,
-            endpoints,
-            timeout_s=timeout_s,
-            sample_interval_ms=sample_interval_ms,
-            source=source,
-            account=account,
-        )
+        self._agents = {member: AgentClient(member, address, key) for member, address in target.agents.items()}
+        self._watch = Watch(target, timeout_s=timeout_s, sample_interval_ms=sample_interval_ms, source=source)
         self._timeout_s = timeout_s
         self._interval_s = sample_interval_ms / 1000
         self._over = threading.Event()  # nobody is asked again
-        self._answers: dict[str, list[Future[_Healed]]] = {member: [] for member in agents}
+        self._answers: dict[str, list[Future[_Healed]]] = {member: [] for member in self._agents}
         self.events: list[Event] = []
 
     def run(

@@ -9,14 +9,12 @@ from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
 from ..director.director import FaultDirector
-from ..key_dump import TABLE
 from ..prepare import split_endpoint
 from ..progress import LEADER_TIMEOUT_S, EtcdLeader
 from ..shapes import Emit, Event, FaultSpec, LabError
 from .clients import MakeClient
-from .config import MYSQL_ACCOUNT, RunnerConfig
+from .config import RunnerConfig
 from .healing import Healer
-from .watching import MySQLAccount
 
 
 class Director(Protocol):
@@ -48,24 +46,24 @@ MakeHealer = Callable[[], Healing]
 
 def client_maker(config: RunnerConfig) -> MakeClient:
     """Return what makes the clients of the config's system; LabError where its driver is not installed."""
-    host, port = split_endpoint(config.endpoints[0])
-    seeds = tuple(config.endpoints[1:])
+    host, port = split_endpoint(config.target.endpoints[0])
+    seeds = tuple(config.target.endpoints[1:])
     # Imported here: each of these needs a driver that only the load generator has, and only one of them is used.
     try:
-        if config.system == "etcd":
+        if config.target.system == "etcd":
             from ..etcd_client import ClientWithFailover
 
             return lambda number, emit: ClientWithFailover(
-                host, port, seeds=seeds, policy=config.policy, emit=emit, jitter_seed=config.seed + number
+                host, port, seeds=seeds, policy=config.policy, emit=emit, jitter_seed=config.settings.seed + number
             )
         from ..mysql_client import MySQLClient
     except ImportError as error:
         raise LabError(
-            f"the {config.system} client cannot be loaded on {config.source}: {error}; "
+            f"the {config.target.system} client cannot be loaded on {config.source}: {error}; "
             "provision the load generator with playbooks/up.yml"
         ) from error
-    user, password, database = (config.mysql[name] for name in MYSQL_ACCOUNT)
-    in_group = config.system == "mysql_cluster"
+    user, password, database = config.target.account.values()
+    in_group = config.target.system == "mysql_cluster"
     return lambda number, emit: MySQLClient(
         host,
         port,
@@ -76,43 +74,25 @@ def client_maker(config: RunnerConfig) -> MakeClient:
         in_group=in_group,
         policy=config.policy,
         emit=emit,
-        jitter_seed=config.seed + number,
+        jitter_seed=config.settings.seed + number,
     )
 
 
-def director_maker(config: RunnerConfig, agents: Mapping[str, str], key: bytes) -> MakeDirector | None:
+def director_maker(config: RunnerConfig, key: bytes) -> MakeDirector | None:
     """Return what makes the directors of the config's faults, None where there are none."""
     if not config.faults:
         return None
-    return lambda faults, emit: FaultDirector(faults, agents, key, emit, config.source)
+    return lambda faults, emit: FaultDirector(faults, config.target.agents, key, emit, config.source)
 
 
-def healer_maker(
-    config: RunnerConfig, agents: Mapping[str, str], key: bytes, *, timeout_s: float, sample_interval_ms: float
-) -> MakeHealer:
+def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_interval_ms: float) -> MakeHealer:
     """Return what makes the healers that put the system right between two repeats.
 
     :param timeout_s: how long a heal and the return to equal data may take
     """
-
-    def make() -> Healer:
-        address = "client_url" if config.system == "etcd" else "address"
-        account = None
-        if config.system == "mysql_cluster":
-            user, password, database = (config.mysql[name] for name in MYSQL_ACCOUNT)
-            account = MySQLAccount(user, password, f"{database}.{TABLE}")
-        return Healer(
-            agents,
-            key,
-            config.system,
-            {name: str(member[address]) for name, member in config.members.items()},
-            timeout_s=timeout_s,
-            sample_interval_ms=sample_interval_ms,
-            source=config.source,
-            account=account,
-        )
-
-    return make
+    return lambda: Healer(
+        config.target, key, timeout_s=timeout_s, sample_interval_ms=sample_interval_ms, source=config.source
+    )
 
 
 class LeaderFinder(Protocol):
@@ -140,11 +120,11 @@ class _OnlyServer:
 
 def leader_finder(config: RunnerConfig) -> LeaderFinder:
     """Return what finds the leader of the config's system."""
-    if config.system == "etcd":
-        return EtcdLeader(config.members)
-    if config.system == "mysql":
-        return _OnlyServer(config.members)
+    if config.target.system == "etcd":
+        return EtcdLeader(config.target.members)
+    if config.target.system == "mysql":
+        return _OnlyServer(config.target.members)
     # Imported here for the same reason as in client_maker.
     from ..mysql_client import GroupLeader
 
-    return GroupLeader(config.members, config.mysql, LEADER_TIMEOUT_S)
+    return GroupLeader(config.target.members, config.target.account, LEADER_TIMEOUT_S)

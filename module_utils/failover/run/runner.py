@@ -28,7 +28,7 @@ from ..clock import CLOCK
 from ..history import HistoryWriter
 from ..progress import FAILED, FINISHED, ProgressReporter, Tally
 from ..results import write_json_atomic
-from ..shapes import SCHEMA_VERSION, Event, Kind, LabError, Outcome
+from ..shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, Kind, LabError, Outcome
 from ..stall import StallGuard
 from ..workload import Operation, assign_clients, create_simulation, cut_stream, stream_digest
 from .clients import ClientThread, MakeClient, Stop
@@ -98,7 +98,7 @@ def run_workload(
         ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
     """
     check_config(config)
-    operations = create_simulation(config.iterations, config.seed)
+    operations = create_simulation(config.settings.iterations, config.settings.seed)
     try:
         config.work_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,7 +132,7 @@ class _Run:
         self._unequal: str | None = None  # why the members were not equal after a repeat
         self._digest = stream_digest(operations)
         self._stop = Stop()
-        self._tallies = [Tally() for _ in range(config.clients)]
+        self._tallies = [Tally() for _ in range(config.settings.clients)]
         self._failovers = 0
         self._failovers_lock = threading.Lock()
         self._leader = leader_finder(config)
@@ -140,7 +140,7 @@ class _Run:
             config.work_dir / PROGRESS_FILE,
             len(operations),
             self._tallies,
-            endpoint=config.endpoints[0],
+            endpoint=config.target.endpoints[0],
             ask_leader=self._leader.ask,
             on_error=self._stop.fail,
         )
@@ -175,7 +175,7 @@ class _Run:
     def _connect(self, make_client: MakeClient) -> None:
         """Connect the clients, before the experiment's time begins."""
         config = self._config
-        shares = assign_clients(self._operations, config.clients)
+        shares = assign_clients(self._operations, config.settings.clients)
         for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
             thread = ClientThread(number, config, self._operations, share, tally, self._stop, self._emit)
             self._threads.append(thread)
@@ -189,11 +189,8 @@ class _Run:
             self._origin_wall_ns = CLOCK.base_ns + origin_ns
             meta = {
                 "experiment": config.experiment,
-                "system": config.system,
-                "iterations": config.iterations,
-                "seed": config.seed,
-                "clients": config.clients,
-                "rate": config.rate,
+                "system": config.target.system,
+                **config.settings.only(EXPERIMENT_SETTINGS),
                 "key_prefix": config.key_prefix,
                 "digest": self._digest,
                 "origin_wall_ns": self._origin_wall_ns,
@@ -202,8 +199,8 @@ class _Run:
             started = {
                 "experiment": config.experiment,
                 "operations": len(self._operations),
-                "clients": config.clients,
-                "rate": config.rate,
+                "clients": config.settings.clients,
+                "rate": config.settings.rate,
             }
             self._emit(Event(self._origin_wall_ns, config.source, "experiment.started", started))
             self._progress.start(origin_ns)
@@ -244,7 +241,7 @@ class _Run:
         done_before = self._done()
         ended = threading.Event()
         turns = [thread.take_turn(repeat, began_ns, on_index, ended) for thread in self._threads]
-        guard = StallGuard(self._tallies, self._config.stall_timeout_s, time.monotonic_ns() - origin_ns)
+        guard = StallGuard(self._tallies, self._config.settings.stall_timeout_s, time.monotonic_ns() - origin_ns)
         while waiting := [turn for turn in turns if not turn.over.is_set()]:
             # A signal that reaches another thread is handled here, but wakes nobody who waits without an end.
             waiting[0].over.wait(SIGNAL_CHECK_S)
@@ -368,7 +365,7 @@ class _Run:
         return {
             "schema_version": SCHEMA_VERSION,
             "experiment": self._config.experiment,
-            "system": self._config.system,
+            "system": self._config.target.system,
             "operations": len(self._operations),
             "done": done,
             "duration_s": duration_s,

@@ -10,15 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 from ..clock import CLOCK
 from ..etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
 from ..group_replication import GroupMember, addresses_of, compare_tables, describe, is_online
+from ..key_dump import TABLE
 from ..mysql_observe import MySQLAddress, greeting_version
-from ..shapes import Event, LabError
+from ..shapes import Event, LabError, Target
 
 # A member that does not answer a sample within this time is sampled as unreachable, in s.
 SAMPLE_TIMEOUT_S = 0.5
@@ -108,54 +109,42 @@ class GroupWatched:
         self._member.close()
 
 
-@dataclass(frozen=True)
-class MySQLAccount:
-    """As whom the members of a group are watched, and what they are compared by."""
-
-    user: str
-    password: str = field(repr=False)
-    table: str  # "database.table"
-
-
 class Watch:
     """All members of a system, each sampled on a thread of its own, so that none waits for another."""
 
     def __init__(
         self,
-        system: str,
-        endpoints: Mapping[str, str],
+        target: Target,
         *,
         timeout_s: float,
         sample_interval_ms: float,
         source: str,
-        account: MySQLAccount | None = None,
     ) -> None:
         """Say whom to watch.
 
-        :param endpoints: member -> client URL (etcd) or "address:port"
         :param timeout_s: how long it may take to compare all data
         :param source: who stamps the samples
-        :param account: needed for mysql_cluster
         """
+        self.in_group = target.system == "mysql_cluster"
+        endpoints = target.addresses
         self._members: dict[str, Watched] = {}
         self._hashers: dict[str, EtcdHttp] = {}
         # How the members' data are compared at a revision that all have reached; a single server has no other.
         self._compare: Callable[[int], dict[str, Any]] | None = None
         try:
-            if system == "etcd":
+            if target.system == "etcd":
                 self._members = {member: EtcdWatched(url) for member, url in endpoints.items()}
                 self._hashers = {member: EtcdHttp(url, timeout_s) for member, url in endpoints.items()}
                 self._compare = partial(compare_data, self._hashers)
-            elif account is not None:
-                addresses = addresses_of(endpoints, account.user, account.password)
+            elif self.in_group:
+                addresses = addresses_of(endpoints, target.account["user"], target.account["password"])
                 self._members = {member: GroupWatched(address) for member, address in addresses.items()}
                 slower = {member: replace(address, timeout_s=timeout_s) for member, address in addresses.items()}
-                self._compare = partial(compare_tables, slower, account.table)
+                self._compare = partial(compare_tables, slower, f"{target.database}.{TABLE}")
             else:
                 self._members = {member: MySQLWatched(address) for member, address in endpoints.items()}
         except ValueError as error:
             raise LabError(str(error)) from None
-        self.in_group = account is not None
         self._interval_s = sample_interval_ms / 1000
         self._source = source
         self._latest: dict[str, tuple[int, dict[str, Any]]] = {}  # member -> (monotonic_ns asked, state)

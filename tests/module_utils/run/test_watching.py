@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from failover.run.watching import Watch, is_whole
+from failover.shapes import Target
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ def test_a_silent_member_is_no_member_that_is_out_of_its_group(state: dict[str, 
 
 
 def test_what_was_seen_before_the_heal_shows_nothing() -> None:
-    watch = Watch("mysql", {"mysql1": "127.0.0.1:3306"}, timeout_s=1, sample_interval_ms=20, source="client1")
+    target = Target("mysql", {"mysql1": {"address": "127.0.0.1:3306"}})
+    watch = Watch(target, timeout_s=1, sample_interval_ms=20, source="client1")
     assert watch.why_unequal({}, 5) == ["mysql1 has not been looked at since the heal"]
     assert (watch.samples, watch.events, watch.in_group) == ([], [], False)

@@ -22,6 +22,7 @@ attributes:
   diff_mode:
     description: Returns details on what has changed.
     support: none
+extends_documentation_fragment: run_settings
 options:
   folder:
     description: The experiment's folder in the results.
@@ -30,22 +31,6 @@ options:
   definition:
     description: The experiment as M(experiment_plan_info) resolved it.
     type: dict
-    required: true
-  iterations:
-    description: Iterations of the workload's generator.
-    type: int
-    required: true
-  seed:
-    description: Seed of the workload.
-    type: int
-    required: true
-  clients:
-    description: Number of concurrent clients.
-    type: int
-    required: true
-  rate:
-    description: Operations per second, 0 for no limit.
-    type: float
     required: true
   members:
     description: Members of the system, each with its C(client_url) or C(address).
@@ -74,10 +59,7 @@ EXAMPLES = r"""
   experiment_assemble:
     folder: results/20261123T045000Z-seed123/E1-etcd
     definition: "{{ plan.experiments[0] }}"
-    iterations: 100000
-    seed: 123
-    clients: 1
-    rate: 0
+    settings: {iterations: 100000, seed: 123}
     members: {etcd1: {client_url: "http://10.89.77.11:2379"}}
     workload: "{{ workload }}"
     heal: "{{ heal }}"
@@ -97,6 +79,7 @@ msg:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.failover.module_options import read_settings, settings_option
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -106,10 +89,7 @@ def main() -> None:
         argument_spec={
             "folder": {"type": "path", "required": True},
             "definition": {"type": "dict", "required": True},
-            "iterations": {"type": "int", "required": True},
-            "seed": {"type": "int", "required": True},
-            "clients": {"type": "int", "required": True},
-            "rate": {"type": "float", "required": True},
+            **settings_option(),
             "members": {"type": "dict", "required": True},
             "workload": {"type": "dict", "required": True},
             "heal": {"type": "dict", "required": True},
@@ -123,10 +103,11 @@ def main() -> None:
     except ImportError as error:
         module.fail_json(msg=missing_required_lib(error.name or "pyarrow"))
     wanted = dict(module.params)
-    folder = Path(wanted.pop("folder"))
+    folder, settings = Path(wanted.pop("folder")), read_settings(wanted)
+    del wanted["settings"]
     if not module.check_mode:
         try:
-            assemble(folder, **wanted)
+            assemble(folder, settings=settings, **wanted)
         except (LabError, OSError) as error:
             module.fail_json(msg=str(error))
     module.exit_json(changed=True, msg=f"{wanted['definition']['name']} assembled in {folder}")

@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: experiment_plan_info
 short_description: Resolve the experiments of a run before anything is touched
 description:
-  - Makes the stream of O(iterations) and O(seed), checks each experiment's definition, draws the faults of those that
-    want random ones, and places them in the stream.
+  - Makes the stream of O(settings.iterations) and O(settings.seed), checks each experiment's definition, draws the
+    faults of those that want random ones, and places them in the stream.
   - Anything wrong (an unknown experiment, system, action or target, a fault beyond the stream) fails with one line.
 author: The failover lab's authors (@failover-lab)
 attributes:
@@ -21,6 +21,7 @@ attributes:
   diff_mode:
     description: Returns details on what has changed.
     support: none
+extends_documentation_fragment: run_settings
 options:
   experiments:
     description: Names of the experiments, in the order in which they run.
@@ -31,34 +32,10 @@ options:
     description: Definitions by name, each with C(title), C(system), C(key_prefix) and C(faults).
     type: dict
     required: true
-  iterations:
-    description: Iterations of the workload's generator.
-    type: int
-    required: true
-  seed:
-    description: Seed of the workload.
-    type: int
-    required: true
   members:
     description: Members by inventory group.
     type: dict
     required: true
-  repeats:
-    description:
-      - How many times faults repeat; the stream is split into that many equal slices.
-      - A number, or numbers by system; a system that is not named has one.
-    type: raw
-    default: 1
-  stall_timeout_s:
-    description:
-      - A repeat in which no operation was acknowledged for so many seconds is ended.
-      - Has to be longer than each fault's delay until its heal and O(operation_budget_ms).
-    type: float
-    default: 180
-  operation_budget_ms:
-    description: How long one operation may take in all, in milliseconds.
-    type: int
-    default: 10000
 """
 
 EXAMPLES = r"""
@@ -66,11 +43,8 @@ EXAMPLES = r"""
   experiment_plan_info:
     experiments: [E2-etcd]
     catalog: "{{ experiment_catalog }}"
-    iterations: 2000
-    seed: 7
+    settings: {iterations: 2000, seed: 7}
     members: "{{ groups }}"
-    stall_timeout_s: 180
-    operation_budget_ms: 10000
   register: plan
 """
 
@@ -98,7 +72,8 @@ operations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.plan import normal_repeats, resolve_experiments
+from ansible.module_utils.failover.module_options import read_settings, settings_option
+from ansible.module_utils.failover.plan.experiments import resolve_experiments
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -108,27 +83,14 @@ def main() -> None:
         argument_spec={
             "experiments": {"type": "list", "elements": "str", "required": True},
             "catalog": {"type": "dict", "required": True},
-            "iterations": {"type": "int", "required": True},
-            "seed": {"type": "int", "required": True},
+            **settings_option(),
             "members": {"type": "dict", "required": True},
-            "repeats": {"type": "raw", "default": 1},
-            "stall_timeout_s": {"type": "float", "default": 180},
-            "operation_budget_ms": {"type": "int", "default": 10000},
         },
         supports_check_mode=True,
     )
     wanted = module.params
     try:
-        plan = resolve_experiments(
-            wanted["experiments"],
-            wanted["catalog"],
-            wanted["iterations"],
-            wanted["seed"],
-            wanted["members"],
-            normal_repeats(wanted["repeats"]),
-            wanted["stall_timeout_s"],
-            wanted["operation_budget_ms"],
-        )
+        plan = resolve_experiments(wanted["experiments"], wanted["catalog"], read_settings(wanted), wanted["members"])
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **plan)

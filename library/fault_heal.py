@@ -30,33 +30,12 @@ attributes:
   diff_mode:
     description: Returns details on what has changed.
     support: none
+extends_documentation_fragment: target
 options:
-  agents:
-    description: Addresses of the fault agents by member, each like C(10.89.77.11:7470).
-    type: dict
-    required: true
   key_file:
     description: File with the agents' key, readable by its owner only.
     type: path
     required: true
-  system:
-    description: What the members are.
-    type: str
-    choices: [etcd, mysql, mysql_cluster]
-    required: true
-  endpoints:
-    description: Where the members serve clients - client URLs for etcd, C(address:port) for MySQL - by member.
-    type: dict
-    required: true
-  mysql_user:
-    description: Account of the workload, needed for mysql_cluster only.
-    type: str
-  mysql_password:
-    description: That account's password.
-    type: str
-  mysql_database:
-    description: Database of the workload's table.
-    type: str
   faults:
     description: Ids of the faults to heal; left out, all that are held.
     type: list
@@ -91,13 +70,14 @@ options:
 EXAMPLES = r"""
 - name: Heal the faults and time the members' return
   fault_heal:
-    agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
+    target:
+      system: etcd
+      members:
+        etcd1: {client_url: "http://10.89.77.11:2379"}
+        etcd2: {client_url: "http://10.89.77.12:2379"}
+        etcd3: {client_url: "http://10.89.77.13:2379"}
+      agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
     key_file: /etc/failover-lab/agent.key
-    system: etcd
-    endpoints:
-      etcd1: http://10.89.77.11:2379
-      etcd2: http://10.89.77.12:2379
-      etcd3: http://10.89.77.13:2379
     events_path: /var/lib/failover-lab/runs/r1/E2-etcd/heal.jsonl
   register: healed
 """
@@ -191,8 +171,8 @@ import platform
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
-from ansible.module_utils.failover.healing import Healer, MySQLAccount, append_events, list_held
-from ansible.module_utils.failover.key_dump import TABLE
+from ansible.module_utils.failover.module_options import read_target, target_options
+from ansible.module_utils.failover.run.healing import Healer, append_events, list_held
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -200,13 +180,8 @@ def main() -> None:
     """Wire the arguments to the core."""
     module = AnsibleModule(
         argument_spec={
-            "agents": {"type": "dict", "required": True},
+            **target_options(),
             "key_file": {"type": "path", "required": True, "no_log": False},
-            "system": {"type": "str", "choices": ["etcd", "mysql", "mysql_cluster"], "required": True},
-            "endpoints": {"type": "dict", "required": True},
-            "mysql_user": {"type": "str"},
-            "mysql_password": {"type": "str", "no_log": True},
-            "mysql_database": {"type": "str"},
             "faults": {"type": "list", "elements": "str"},
             "records_of": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "converge": {"type": "bool", "default": True},
@@ -215,27 +190,23 @@ def main() -> None:
             "events_path": {"type": "path"},
             "source": {"type": "str"},
         },
-        required_if=[("system", "mysql_cluster", ("mysql_user", "mysql_password", "mysql_database"))],
         supports_check_mode=True,
     )
     wanted = module.params
-    account = None
-    if wanted["system"] == "mysql_cluster":
-        table = f"{wanted['mysql_database']}.{TABLE}"
-        account = MySQLAccount(wanted["mysql_user"], wanted["mysql_password"], table)
+    target = read_target(wanted)
     try:
+        if target.system == "mysql_cluster" and target.lacking:
+            missing = ", ".join(f"mysql_{name}" for name in target.lacking)
+            raise LabError(f"system is {target.system} and {missing} is missing: give the account of the workload")
         key = load_key(wanted["key_file"])
         if module.check_mode:
-            module.exit_json(**list_held(wanted["agents"], key, wanted["faults"]))
+            module.exit_json(**list_held(target.agents, key, wanted["faults"]))
         healer = Healer(
-            wanted["agents"],
+            target,
             key,
-            wanted["system"],
-            wanted["endpoints"],
             timeout_s=wanted["timeout_s"],
             sample_interval_ms=wanted["sample_interval_ms"],
             source=wanted["source"] or platform.node(),
-            account=account,
         )
         result = healer.run(wanted["faults"], converge=wanted["converge"], records_of=wanted["records_of"])
         if wanted["events_path"]:

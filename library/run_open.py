@@ -21,6 +21,7 @@ attributes:
   diff_mode:
     description: Returns details on what has changed.
     support: none
+extends_documentation_fragment: run_settings
 options:
   folder:
     description: The run's folder in the results.
@@ -39,30 +40,6 @@ options:
     type: list
     elements: dict
     required: true
-  iterations:
-    description: Iterations of the workload's generator.
-    type: int
-    required: true
-  seed:
-    description: Seed of the workload.
-    type: int
-    required: true
-  clients:
-    description: Number of concurrent clients.
-    type: int
-    required: true
-  rate:
-    description: Operations per second, 0 for no limit.
-    type: float
-    required: true
-  repeats:
-    description: How many times faults repeat, a number or a mapping by system.
-    type: raw
-    required: true
-  sole_server_heal:
-    description: How long a server without replicas stays away in the experiments of the catalog, as it was given.
-    type: str
-    required: true
 """
 
 EXAMPLES = r"""
@@ -72,12 +49,7 @@ EXAMPLES = r"""
     resume: true
     checkout: "{{ playbook_dir }}/.."
     experiments: "{{ plan.experiments }}"
-    iterations: 3000
-    seed: 7
-    clients: 1
-    rate: 0
-    repeats: 10
-    sole_server_heal: 30s
+    settings: {iterations: 3000, seed: 7, repeats: 10}
   register: run
 """
 
@@ -114,9 +86,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.checkout import describe_checkout
-from ansible.module_utils.failover.plan import normal_repeats
-from ansible.module_utils.failover.run_record import SETTINGS, open_run
-from ansible.module_utils.failover.shapes import LabError
+from ansible.module_utils.failover.module_options import read_settings, settings_option
+from ansible.module_utils.failover.plan.run_record import open_run
+from ansible.module_utils.failover.shapes import PLAN_SETTINGS, LabError
 
 
 def main() -> None:
@@ -127,12 +99,7 @@ def main() -> None:
             "resume": {"type": "bool", "default": False},
             "checkout": {"type": "path", "required": True},
             "experiments": {"type": "list", "elements": "dict", "required": True},
-            "iterations": {"type": "int", "required": True},
-            "seed": {"type": "int", "required": True},
-            "clients": {"type": "int", "required": True},
-            "rate": {"type": "float", "required": True},
-            "repeats": {"type": "raw", "required": True},
-            "sole_server_heal": {"type": "str", "required": True},
+            **settings_option(),
         },
         supports_check_mode=True,
     )
@@ -140,9 +107,9 @@ def main() -> None:
     try:
         opened = open_run(
             Path(wanted["folder"]),
-            {name: wanted[name] for name in (*SETTINGS, "experiments")}
-            | {
-                "repeats": normal_repeats(wanted["repeats"]),
+            {
+                **read_settings(wanted).only(PLAN_SETTINGS),
+                "experiments": wanted["experiments"],
                 "checkout": describe_checkout(Path(wanted["checkout"])),
             },
             now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

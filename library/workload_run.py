@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: workload_run
 short_description: Run one experiment's workload against a system
 description:
-  - Makes the stream of operations from O(iterations) and O(seed), runs it through O(clients) clients that fail over
-    by themselves, and fires O(faults) at their operations.
+  - Makes the stream of operations from O(settings.iterations) and O(settings.seed), runs it through
+    O(settings.clients) clients that fail over by themselves, and fires the faults of O(definition) at their operations.
   - Writes C(history.jsonl), C(events.jsonl), C(progress.json) (replaced twice a second) and C(summary.json) into
     O(work_dir) while it runs. Start it with C(async) and C(poll=0), and wait for it with M(workload_wait).
   - Faults are still in force when a whole workload ends, for M(fault_heal) to heal and time. Where it ends early, by an
@@ -28,87 +28,19 @@ attributes:
     description: Supports being used with the C(async) keyword.
     support: full
 requirements:
-  - etcd3 and protobuf 3.20, for O(system=etcd)
-  - PyMySQL, for O(system=mysql) and O(system=mysql_cluster)
+  - etcd3 and protobuf 3.20, for O(target.system=etcd)
+  - PyMySQL, for O(target.system=mysql) and O(target.system=mysql_cluster)
+extends_documentation_fragment:
+  - run_settings
+  - target
 options:
-  experiment:
-    description: Name of the experiment.
-    type: str
-    required: true
-  system:
-    description: The system under the workload.
-    type: str
-    choices: [etcd, mysql, mysql_cluster]
-    required: true
-  iterations:
-    description: Iterations of the workload's generator.
-    type: int
-    required: true
-  seed:
-    description: Seed of the workload.
-    type: int
-    required: true
-  clients:
-    description: Number of concurrent clients, each with connections of its own.
-    type: int
-    default: 1
-  rate:
-    description: Operations per second of all clients together. 0 sends the next when the last is done (closed loop).
-    type: float
-    default: 0
-  endpoints:
+  definition:
     description:
-      - Endpoints as C(host:port). A client connects to the first one; it may go to the others.
-      - Of a replication group it asks them in this order who the primary is, and goes there.
-    type: list
-    elements: str
-    required: true
-  members:
-    description: Members by name, each with its C(client_url) (etcd) or its C(address) (MySQL).
+      - The experiment as M(experiment_plan_info) resolved it, with C(name), C(key_prefix), C(repeats) and C(faults).
+      - After each repeat but the last its faults are healed, and the next one begins when the members have equal data
+        again. RV(repeats) says which were ended for O(settings.stall_timeout_s); that is no failure of the module.
     type: dict
     required: true
-  key_prefix:
-    description: What stands before each device's name in its key.
-    type: str
-    default: ""
-  mysql_user:
-    description: Account of the workload in MySQL. Needed for MySQL, like the two below.
-    type: str
-  mysql_password:
-    description: Password of O(mysql_user).
-    type: str
-  mysql_database:
-    description: Database with the table C(ips).
-    type: str
-  attempt_timeout_ms:
-    description: How long a request may take before the client tries the next member.
-    type: int
-    default: 500
-  connect_timeout_ms:
-    description: How long a new connection may take.
-    type: int
-    default: 300
-  operation_budget_ms:
-    description: How long an operation may take in all before it counts as failed or unknown.
-    type: int
-    default: 10000
-  faults:
-    description: Faults as M(experiment_plan_info) resolved them, of all repeats.
-    type: list
-    elements: dict
-    default: []
-  repeats:
-    description:
-      - Into how many slices the stream is cut. After each slice but the last its faults are healed, and the next one
-        begins when the members have equal data again.
-    type: int
-    default: 1
-  stall_timeout_s:
-    description:
-      - A repeat (without repeats, the workload) in which no operation was acknowledged for so many seconds is ended.
-      - Its faults are healed, and the next one begins. That is no failure of the module; RV(repeats) says where it was.
-    type: float
-    default: 180
   heal_timeout_s:
     description: How long a heal between two repeats may take until the members have equal data, in seconds.
     type: float
@@ -117,12 +49,8 @@ options:
     description: Time between two looks at a member meanwhile, in milliseconds.
     type: float
     default: 20
-  agents:
-    description: Fault agents of the system, C(host:port) by member. Needed with O(faults).
-    type: dict
-    default: {}
   agent_key_file:
-    description: File with the fault agents' key, mode 0600. Needed with O(faults).
+    description: File with the fault agents' key, mode 0600. Needed with faults.
     type: path
   work_dir:
     description: Folder of the experiment on this host; it is made where it is missing.
@@ -133,19 +61,16 @@ options:
 EXAMPLES = r"""
 - name: Start the workload
   workload_run:
-    experiment: E2-etcd
-    system: etcd
-    iterations: 100000
-    seed: 123
-    endpoints: ["10.89.77.11:2379", "10.89.77.12:2379", "10.89.77.13:2379"]
-    members:
-      etcd1: {client_url: "http://10.89.77.11:2379"}
-      etcd2: {client_url: "http://10.89.77.12:2379"}
-      etcd3: {client_url: "http://10.89.77.13:2379"}
-    key_prefix: EXP2-
-    faults: "{{ plan.experiments[0].faults }}"
-    stall_timeout_s: 180
-    agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
+    definition: "{{ plan.experiments[0] }}"
+    settings: {iterations: 100000, seed: 123}
+    target:
+      system: etcd
+      members:
+        etcd1: {client_url: "http://10.89.77.11:2379"}
+        etcd2: {client_url: "http://10.89.77.12:2379"}
+        etcd3: {client_url: "http://10.89.77.13:2379"}
+      endpoints: ["10.89.77.11:2379", "10.89.77.12:2379", "10.89.77.13:2379"]
+      agents: {etcd1: "10.89.77.11:7470", etcd2: "10.89.77.12:7470", etcd3: "10.89.77.13:7470"}
     agent_key_file: /etc/failover-lab/agent.key
     work_dir: /var/lib/failover-lab/runs/latest/E2-etcd
   async: 7200
@@ -267,17 +192,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
-from ansible.module_utils.failover.failover_policy import FailoverPolicy
-from ansible.module_utils.failover.faults import read_plan
-from ansible.module_utils.failover.runner import (
-    MYSQL_ACCOUNT,
-    RunnerConfig,
-    check_config,
-    client_maker,
-    director_maker,
-    healer_maker,
-    run_workload,
-)
+from ansible.module_utils.failover.module_options import read_settings, read_target, settings_option, target_options
+from ansible.module_utils.failover.plan.faults import read_plan
+from ansible.module_utils.failover.run.config import RunnerConfig, check_config
+from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker
+from ansible.module_utils.failover.run.runner import run_workload
 from ansible.module_utils.failover.shapes import LabError
 from ansible.module_utils.failover.workloads.registry import create_simulation
 from ansible.module_utils.failover.workloads.stream import summarize
@@ -285,30 +204,22 @@ from ansible.module_utils.failover.workloads.stream import summarize
 
 def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
     """Check the options; return the run's config and what check mode reports of it."""
-    operations = create_simulation(params["iterations"], params["seed"])
+    settings, definition = read_settings(params), params["definition"]
+    missing = [key for key in ("name", "key_prefix", "repeats", "faults") if key not in definition]
+    if missing:
+        raise LabError(f"definition lacks {', '.join(missing)}; give it as experiment_plan_info returns it")
+    operations = create_simulation(settings.iterations, settings.seed)
     config = RunnerConfig(
-        experiment=params["experiment"],
-        system=params["system"],
-        iterations=params["iterations"],
-        seed=params["seed"],
-        clients=params["clients"],
-        rate=params["rate"],
-        key_prefix=params["key_prefix"],
-        endpoints=params["endpoints"],
-        members=params["members"],
-        policy=FailoverPolicy(
-            attempt_timeout_ms=params["attempt_timeout_ms"],
-            connect_timeout_ms=params["connect_timeout_ms"],
-            operation_budget_ms=params["operation_budget_ms"],
-        ),
+        experiment=definition["name"],
+        key_prefix=definition["key_prefix"],
+        settings=settings,
+        target=read_target(params),
         work_dir=Path(params["work_dir"]),
-        faults=read_plan(params["faults"], len(operations)),
-        repeats=params["repeats"],
-        stall_timeout_s=params["stall_timeout_s"],
-        mysql={name: params[f"mysql_{name}"] or "" for name in MYSQL_ACCOUNT},
+        faults=read_plan(definition["faults"], len(operations)),
+        repeats=int(definition["repeats"]),
     )
     check_config(config)
-    without = [member for member in config.members if member not in params["agents"]]
+    without = [member for member in config.target.members if member not in config.target.agents]
     if config.faults and (without or not params["agent_key_file"]):
         what = f"agents lacks {', '.join(without)}" if without else "agent_key_file is missing"
         raise LabError(
@@ -316,7 +227,7 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
         )
     outlook = {
         "experiment": config.experiment,
-        "system": config.system,
+        "system": config.target.system,
         "operations": len(operations),
         "stream": summarize(operations),
     }
@@ -327,27 +238,11 @@ def main() -> None:
     """Wire the arguments to the core."""
     module = AnsibleModule(
         argument_spec={
-            "experiment": {"type": "str", "required": True},
-            "system": {"type": "str", "choices": ["etcd", "mysql", "mysql_cluster"], "required": True},
-            "iterations": {"type": "int", "required": True},
-            "seed": {"type": "int", "required": True},
-            "clients": {"type": "int", "default": 1},
-            "rate": {"type": "float", "default": 0},
-            "endpoints": {"type": "list", "elements": "str", "required": True},
-            "members": {"type": "dict", "required": True},
-            "key_prefix": {"type": "str", "default": "", "no_log": False},
-            "mysql_user": {"type": "str"},
-            "mysql_password": {"type": "str", "no_log": True},
-            "mysql_database": {"type": "str"},
-            "attempt_timeout_ms": {"type": "int", "default": 500},
-            "connect_timeout_ms": {"type": "int", "default": 300},
-            "operation_budget_ms": {"type": "int", "default": 10000},
-            "faults": {"type": "list", "elements": "dict", "default": []},
-            "repeats": {"type": "int", "default": 1},
-            "stall_timeout_s": {"type": "float", "default": 180},
+            "definition": {"type": "dict", "required": True},
+            **settings_option(),
+            **target_options(),
             "heal_timeout_s": {"type": "float", "default": 120},
             "sample_interval_ms": {"type": "float", "default": 20},
-            "agents": {"type": "dict", "default": {}},
             "agent_key_file": {"type": "path", "no_log": False},
             "work_dir": {"type": "path", "required": True},
         },
@@ -358,14 +253,12 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=True, **outlook)
         key = load_key(module.params["agent_key_file"]) if config.faults else b""
-        agents = module.params["agents"]
         summary = run_workload(
             config,
             make_client=client_maker(config),
-            make_director=director_maker(config, agents, key),
+            make_director=director_maker(config, key),
             make_healer=healer_maker(
                 config,
-                agents,
                 key,
                 timeout_s=module.params["heal_timeout_s"],
                 sample_interval_ms=module.params["sample_interval_ms"],

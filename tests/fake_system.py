@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from failover.actions.record import FaultRecord
 from failover.failover_policy import OperationResult
+from failover.shapes import Event
 
 Hook = Callable[[int, str, str], None]
 
@@ -73,17 +75,17 @@ class FakeDirector:
     def arm(self) -> None:
         if self.error is not None:
             raise self.error
-        self.emit("fault.armed", {"fault": "F1", "action": "stop", "target": "leader", "at_index": 1200})
+        data = {"fault": "F1", "action": "stop", "target": "leader", "at_index": 1200}
+        self.emit(Event.now("client1", "fault.armed", data))
 
     def on_index(self, index: int) -> None:
         self.indexes.append(index)
 
-    def close(self, *, heal: bool = False) -> list[dict[str, Any]]:
+    def close(self, *, heal: bool = False) -> list[FaultRecord]:
         self.closed_with.append(heal)
-        stamp = {"wall_ns": 5, "source": "etcd2"}
-        self.emit("fault.signal_sent", {"fault": "F1", "action": "stop", "member": "etcd2", **stamp})
-        records = [{"fault": fault, "token": f"t-{fault}", "fired": True} for fault in self.faults]
-        return [record | {"healed_wall_ns": 6 if heal else None} for record in records]
+        self.emit(Event(5, "etcd2", "fault.signal_sent", {"fault": "F1", "action": "stop", "member": "etcd2"}))
+        healed_ns = 6 if heal else None
+        return [FaultRecord(fault, f"t-{fault}", fired=True, healed_wall_ns=healed_ns) for fault in self.faults]
 
 
 class FakeHealer:

@@ -201,7 +201,17 @@ DAEMON = {f"agent/{part}.py" for part in ("agent", "config", "probes", "server",
 
 
 @pytest.mark.parametrize(
-    "program", ["agent.wire", "assemble", "checks.verdict", "faults", "healing", "plan", "report.content", "runner"]
+    "program",
+    [
+        "agent.wire",
+        "assemble",
+        "checks.verdict",
+        "director.director",
+        "plan.experiments",
+        "report.content",
+        "run.healing",
+        "run.runner",
+    ],
 )
 def test_the_fault_agent_is_imported_on_the_hosts_of_members_alone(program: str) -> None:
     """Who talks to one knows its wire, and who reads what it did knows the actions."""
@@ -211,13 +221,13 @@ def test_the_fault_agent_is_imported_on_the_hosts_of_members_alone(program: str)
 def test_a_fault_agent_brings_no_client_along() -> None:
     files = needed_files("agent.server", "failover").keys()
     assert files >= DAEMON
-    assert not {"etcd_adapter.py", "etcd_client.py", "faults.py", "mysql_client.py", "runner.py"} & files
-    assert not any(file.startswith(("checks/", "report/")) for file in files)
+    assert not {"etcd_adapter.py", "etcd_client.py", "mysql_client.py"} & files
+    assert not any(file.startswith(("checks/", "director/", "plan/", "report/", "run/")) for file in files)
     assert "agent/server.py" not in needed_files("agent.agent", "failover")
 
 
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
-SHORT = ("actions", "agent", "checks", "host", "results", "workloads")
+SHORT = ("actions", "agent", "checks", "director", "host", "plan", "results", "run", "workloads")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
 
 
@@ -244,7 +254,7 @@ def test_every_module_has_a_test_and_every_test_its_subject() -> None:
 def test_every_part_of_the_core_has_a_test() -> None:
     parts = {path.stem for path in CORE.glob("*.py")} - {"__init__"}
     # Actions and checks are reached by their names, and one test goes through all of them.
-    named_rooms = ("agent", "checks", "host", "results", "workloads")
+    named_rooms = [room for room in SHORT if room != "actions"]
     rooms = {room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in named_rooms}
     rooms["checks"] -= {type(checker).__module__.rpartition(".")[2] for checker in CHECKERS}
     # A thin module's test is one of the core that it wires.

@@ -5,19 +5,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import etcd_log, mysql_log
-from .actions.record import take_over_end, take_over_heal
+from .actions.record import FaultRecord, Stage
 from .clock_steps import SAME_NS
 from .results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
 from .results.parquet import keep_as_parquet
 from .results.read import read_events
 from .results.write import write_json_atomic
-from .shapes import SCHEMA_VERSION, Event, LabError, place_event
+from .shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, LabError, RunSettings
 
 # Of a module's result, what is Ansible's and no observation.
 _ANSIBLE_KEYS = ("changed", "failed", "skipped", "invocation", "warnings", "deprecations", "ansible_job_id", "msg")
@@ -27,10 +27,7 @@ def assemble(
     folder: Path,
     *,
     definition: Mapping[str, Any],
-    iterations: int,
-    seed: int,
-    clients: int,
-    rate: float,
+    settings: RunSettings,
     members: Mapping[str, Any],
     workload: Mapping[str, Any],
     heal: Mapping[str, Any],
@@ -45,7 +42,7 @@ def assemble(
     Raises :class:`LabError` where a collected file is missing or damaged.
     """
     summary = _plain(workload)
-    records = {record["fault"]: record for record in summary.pop("faults", [])}
+    records = {record.fault: record for record in map(FaultRecord.from_dict, summary.pop("faults", []))}
     summary.pop("unhealed", None)  # was for the heal
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload did not report its faults; run the experiment again")
@@ -61,13 +58,13 @@ def assemble(
         "name": definition["name"],
         "title": definition["title"],
         "system": definition["system"],
-        "iterations": iterations,
-        "seed": seed,
-        "clients": clients,
-        "rate": rate,
+        **settings.only(EXPERIMENT_SETTINGS),
         "key_prefix": definition["key_prefix"],
         "members": dict(members),
-        "faults": [{**fault, "record": records.get(fault["id"])} for fault in definition["faults"]],
+        "faults": [
+            {**fault, "record": record.as_dict() if (record := records.get(fault["id"])) is not None else None}
+            for fault in definition["faults"]
+        ],
         "repeats": repeats,
         "origin_wall_ns": summary["origin_wall_ns"],
         "workload": summary,
@@ -98,21 +95,22 @@ def on_one_clock(heal: Mapping[str, Any], events: Sequence[Event]) -> tuple[Mapp
     return {**heal, "samples": samples, "started_wall_ns": heal["started_wall_ns"] - set_by_ns}, set_by_ns
 
 
-def _complete(records: Mapping[str, dict[str, Any]], heals: Iterable[Mapping[str, Any]]) -> list[Event]:
+def _complete(records: Mapping[str, FaultRecord], heals: Sequence[Mapping[str, Any]]) -> list[Event]:
     """Complete the records of what happened only after the workload, by what the heals heard from the agents.
 
     A MySQL primary may take a minute to stop, and a restart may come back between the workload's end and the heal.
     Returns the ends of processes that were not told before.
     """
-    events = []
-    for done in (done for heal in heals for done in heal.get("earlier", [])):
-        take_over_heal(records[done["fault"]], done)
-    for done in (done for heal in heals for told in ("healed", "earlier") for done in heal.get(told, [])):
-        record = records.get(done["fault"])
-        if record is None or not record["fired"] or record["process_gone_wall_ns"] is not None:
-            continue
-        if done.get("process_gone_wall_ns") is not None:
-            events.append(place_event("fault.process_gone", take_over_end(record, done), done["member"]))
+    events: list[Event] = []
+    for told in ("healed", "earlier"):
+        for done in (FaultRecord.from_dict(given) for heal in heals for given in heal.get(told, [])):
+            record = records.get(done.fault)
+            if record is None:
+                continue
+            if told == "earlier":
+                record.take_over(done, Stage.HEALED)
+            if record.fired:
+                events += record.note_end(done)
     return events
 
 

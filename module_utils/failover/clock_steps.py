@@ -9,11 +9,12 @@ by a time service, and no figure may be made of an event's time and another one'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from .actions.record import FaultRecord
 from .shapes import Event
 
 MS = 1_000_000
@@ -85,16 +86,16 @@ def placed_faults(info: Mapping[str, Any], span_of: SpanOf) -> list[dict[str, An
     """
     placed = []
     for fault in info["faults"]:
-        record = fault.get("record")
-        if record and record.get("signal_sent_wall_ns") is not None:
-            span = None if record.get("index_called") is None else span_of(record["index_called"])
-            delay_ns = int((record.get("delay_ms") or 0) * MS)
+        record, told = FaultRecord.of(fault), fault.get("record")
+        if record is not None and record.signal_sent_wall_ns is not None:
+            span = None if record.index_called is None else span_of(record.index_called)
+            delay_ns = int((record.delay_ms or 0) * MS)
             moment = None
             if span is not None and -EARLY_NS <= delay_ns <= 60_000 * MS:
                 moment = int(info["origin_wall_ns"]) + span[0] + max(delay_ns, 0)
             # On the load generator's clock, which takes the offset away.
-            record = {**record, "signal_sent_wall_ns": moment, "clock_offset_ns": None}
-        placed.append({**fault, "record": record})
+            told = {**told, "signal_sent_wall_ns": moment, "clock_offset_ns": None}
+        placed.append({**fault, "record": told})
     return placed
 
 
@@ -108,9 +109,9 @@ def _in_the_file(events: Sequence[Event]) -> Iterator[Step]:
 
 
 def _stamped_twice(info: Mapping[str, Any], events: Sequence[Event]) -> Iterator[Step]:
-    records = {fault["id"]: fault.get("record") or {} for fault in info["faults"]}
+    records = {fault["id"]: FaultRecord.of(fault) for fault in info["faults"]}
     stamps = [
-        (event, records.get(str(event.data.get("fault")), {}).get(_RECORDED[event.event]))
+        (event, getattr(records.get(str(event.data.get("fault"))), _RECORDED[event.event], None))
         for event in events
         if event.event in _RECORDED
     ]
@@ -159,20 +160,20 @@ def _spans(
 
 def _against_causes(info: Mapping[str, Any]) -> Iterator[Step]:
     """Hold an agent's stamps of one fault against the order in which they have to come."""
-    records: list[Mapping[str, Any]] = [fault["record"] for fault in info["faults"] if fault.get("record")]
+    records = [record for fault in info["faults"] if (record := FaultRecord.of(fault)) is not None]
     records += [done for repeat in info["repeats"] for done in _healed(repeat.get("convergence"))]
     for record in records:
-        stepped_ns = record.get("clock_stepped_ns") or 0
+        stepped_ns = record.clock_stepped_ns or 0
         if abs(stepped_ns) > SAME_NS:
-            yield Step(stepped_ns, f"that of {record['member']}, while it held {record['fault']}")
+            yield Step(stepped_ns, f"that of {record.member}, while it held {record.fault}")
         for first, second in _ORDER:
-            one, other = record.get(first), record.get(second)
+            one, other = getattr(record, first), getattr(record, second)
             if one is not None and other is not None and other < one - SAME_NS:
                 names = [name.removesuffix("_wall_ns").replace("_", " ") for name in (first, second)]
-                what = f"of {record['fault']}, {names[1]} is stamped before {names[0]} on {record['member']}"
+                what = f"of {record.fault}, {names[1]} is stamped before {names[0]} on {record.member}"
                 yield Step(other - one, what)
 
 
-def _healed(convergence: Mapping[str, Any] | None) -> Iterable[Mapping[str, Any]]:
+def _healed(convergence: Mapping[str, Any] | None) -> list[FaultRecord]:
     given = convergence or {}
-    return [*(given.get("healed") or []), *(given.get("earlier") or [])]
+    return [FaultRecord.from_dict(done) for done in [*(given.get("healed") or []), *(given.get("earlier") or [])]]

@@ -13,7 +13,6 @@ from .etcd_adapter import EtcdMember, Membership, refused_to_connect
 from .failover_policy import (
     Answer,
     AttemptFailedError,
-    Emit,
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
@@ -23,7 +22,7 @@ from .failover_policy import (
     removed,
     split_endpoint,
 )
-from .shapes import Kind, LabError
+from .shapes import ClientEmit, Kind, LabError
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
@@ -132,7 +131,7 @@ class ClientWithFailover:
         *,
         seeds: Sequence[str] = (),
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
-        emit: Emit = discard,
+        emit: ClientEmit = discard,
         jitter_seed: int = 0,
     ) -> None:
         self._connections: dict[str, EtcdMember] = {}

@@ -27,10 +27,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from .shapes import Kind, LabError, Outcome
-
-# Takes the name of an event and its data; whoever passes it stamps the time and writes it (see shapes.Event).
-Emit = Callable[[str, dict[str, Any]], None]
+from .shapes import ClientEmit, Kind, LabError, Outcome
 
 # Reasons go into every row of a history and into events: long server messages are cut here.
 REASON_MOST_CHARS = 200
@@ -163,7 +160,7 @@ class FailoverLoop:
         self,
         endpoints: Sequence[str],
         policy: FailoverPolicy,
-        emit: Emit,
+        emit: ClientEmit,
         seed: int,
         *,
         why_pass_over: WhyPassOver = pass_over_nobody,

@@ -16,7 +16,6 @@ from typing import Any
 from .failover_policy import (
     Answer,
     AttemptFailedError,
-    Emit,
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
@@ -30,7 +29,7 @@ from .failover_policy import (
 from .group_replication import Seen, State, View
 from .mysql_refusals import ANSWERS
 from .refusals import NOT_SENT
-from .shapes import Kind, LabError
+from .shapes import ClientEmit, Kind, LabError
 
 try:
     import pymysql
@@ -112,7 +111,7 @@ class MySQLClient:
         seeds: Sequence[str] = (),
         in_group: bool = False,
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
-        emit: Emit = discard,
+        emit: ClientEmit = discard,
         jitter_seed: int = 0,
     ) -> None:
         if _import_problem is not None:

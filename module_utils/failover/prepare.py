@@ -20,7 +20,7 @@ from .key_dump import (
     mysql_reason,
     no_pymysql,
 )
-from .shapes import LabError
+from .shapes import LabError, Target
 
 # The notebook's table.
 CREATE_TABLE = f"CREATE TABLE {TABLE} (device CHAR(200), ip CHAR(20), PRIMARY KEY (device))"
@@ -32,6 +32,24 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise LabError(f"{endpoint!r} is not the address of a member; write it as host:port, like 10.0.0.11:2379")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def empty(target: Target, key_prefix: str, *, dry_run: bool = False) -> dict[str, Any]:
+    """Remove what an experiment will write to: the keys under its prefix (etcd), or all rows of the table.
+
+    :param dry_run: only count them
+    :returns: ``removed`` (keys or rows), ``created`` (whether the table was missing), ``endpoint``
+    """
+    if not target.endpoints:
+        raise LabError("endpoints is empty: give at least one host:port of the system")
+    if target.lacking:
+        missing = ", ".join(f"mysql_{name}" for name in target.lacking)
+        raise LabError(f"system is {target.system} and {missing} is missing: give the account of the workload")
+    if target.system == "etcd":
+        return empty_etcd(target.endpoints, key_prefix, dry_run=dry_run)
+    if target.system == "mysql":
+        return empty_mysql(target.endpoints[0], **target.account, dry_run=dry_run)
+    return empty_mysql_group(target.endpoints, **target.account, dry_run=dry_run)
 
 
 def empty_etcd(endpoints: Sequence[str], key_prefix: str, *, dry_run: bool = False) -> dict[str, Any]:

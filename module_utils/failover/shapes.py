@@ -22,7 +22,7 @@ A results folder (``results/RUN/``)::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -116,36 +116,99 @@ class Event:
     event: str
     data: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def now(cls, source: str, event: str, data: dict[str, Any]) -> Event:
+        """Return what has just happened here, stamped by this process's clock."""
+        return cls(CLOCK.now_ns(), source, event, data)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object of one line of events.jsonl."""
         return asdict(self)
 
 
-# How what happened is told: the name of an event and its data.
-Emit = Callable[[str, dict[str, Any]], None]
+# How what happened is told, stamped by who acted.
+Emit = Callable[[Event], None]
+# How a client tells it: by name and data alone. The runner knows which client it was, on which host, and stamps it.
+ClientEmit = Callable[[str, dict[str, Any]], None]
 
 
-def place_event(name: str, data: Mapping[str, Any], source: str) -> Event:
-    """Make an Event of what was handed to ``emit``: stamped by who acted, or here and now by ``source``.
+@dataclass(frozen=True)
+class RunSettings:
+    """What a whole run is run with: the public variables of these names, those of the clients without ``client_``.
 
-    Data that was stamped elsewhere carries two keys beside its own: ``wall_ns`` (the stamp, of the clock of the host
-    that acted) and ``source`` (that host's member).
+    Modules take them as one option (module_options); roles/settings puts them together.
     """
-    own = dict(data)
-    wall_ns = own.pop("wall_ns", None)
-    placed_by = own.pop("source", source)
-    return Event(CLOCK.now_ns() if wall_ns is None else int(wall_ns), str(placed_by), name, own)
+
+    iterations: int  # of the workload's generator
+    seed: int
+    clients: int = 1
+    rate: float = 0.0  # operations per second of all clients together; 0 is a closed loop
+    repeats: int | dict[str, int] = 1  # how often faults repeat; by system: 1 for one that is not named
+    sole_server_heal: str = "30s"  # how long a server without replicas stays away in the catalog's experiments
+    stall_timeout_s: float = 180.0  # a repeat without an acknowledged operation for so long is ended
+    attempt_timeout_ms: int = 500
+    connect_timeout_ms: int = 300
+    operation_budget_ms: int = 10_000  # how long an operation may take in all
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> RunSettings:
+        """Read them, also where numbers of repeats are text. ValueError where they are none."""
+        repeats = given.get("repeats", 1)
+        if isinstance(repeats, Mapping):
+            repeats = {system: int(number) for system, number in repeats.items()}
+        else:
+            repeats = int(repeats)
+        return cls(**{**given, "repeats": repeats})
+
+    def only(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return some of them, by name."""
+        return {name: getattr(self, name) for name in names}
+
+
+# Of a run's settings, what experiment.json and the history's header have,
+EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
+# and what plan.json has: with another value it would be another run.
+PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "repeats", "sole_server_heal")
+
+# The systems that there are; the inventory's group of each has the same name.
+SYSTEMS = ("etcd", "mysql", "mysql_cluster")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A system and how it is reached: the option ``target`` of modules, with the password apart."""
+
+    system: str  # one of SYSTEMS
+    members: Mapping[str, Mapping[str, Any]]  # name -> {"client_url"} of etcd, {"address": "host:port"} of MySQL
+    endpoints: Sequence[str] = ()  # "host:port"; the first is connected to, the others are where to go from there
+    agents: Mapping[str, str] = field(default_factory=dict)  # name -> "host:port" of its fault agent
+    user: str | None = None  # of MySQL, like the two below
+    database: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Return where each member serves clients: its client URL (etcd) or "host:port"."""
+        return {name: str(given.get("client_url") or given["address"]) for name, given in self.members.items()}
+
+    @property
+    def account(self) -> dict[str, str]:
+        """Return user, password and database; empty where one is not given."""
+        return {"user": self.user or "", "password": self.password or "", "database": self.database or ""}
+
+    @property
+    def lacking(self) -> list[str]:
+        """Return what is missing of the account, which every system but etcd needs."""
+        return [] if self.system == "etcd" else [name for name, value in self.account.items() if not value]
 
 
 @dataclass(frozen=True)
 class FaultSpec:
     """One fault of an experiment, resolved: what is done to which member, at which operation index."""
 
-    # Unique within the experiment, e.g. "F1"; of several members at once "F1.1", "F1.2", ...; of several repeats
-    # "F1@1", "F1@2", ...
-    id: str
+    id: str  # unique within the experiment, see fault_names.FaultId
     action: str  # one of actions.registry.ACTIONS
-    target: str  # "leader", "follower", "follower 2", ... or a member's name
+    target: str  # "leader", "follower", "follower 2", ... or a member's name, see fault_names
     at_index: int  # fired just before the operation of this index is invoked
     heal: str  # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long
     heal_index: int | None = None  # of "index": asked for just before the operation of this index is invoked

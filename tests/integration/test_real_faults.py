@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 from failover.checks.model import LATE_DUPLICATE
-from failover.faults import resolve_repeats
-from failover.random_faults import draw_faults
+from failover.plan.drawn import draw_faults
+from failover.plan.faults import resolve_repeats
 from failover.workloads.registry import create_simulation
 from real_lab import ETCD, FRONT, ROOT, RealLab, wait_until
 

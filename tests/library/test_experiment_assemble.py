@@ -23,10 +23,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
     return {
         "folder": str(tmp_path),
         "definition": {"name": "E1", "title": "t", "system": "mysql", "key_prefix": "", "faults": []},
-        "iterations": 200,
-        "seed": 7,
-        "clients": 1,
-        "rate": 0,
+        "settings": {"iterations": 200, "seed": 7},
         "members": {"mysql1": {"address": "192.0.2.21:3306"}},
         "workload": {
             "changed": True,

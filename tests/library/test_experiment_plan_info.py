@@ -19,8 +19,7 @@ PARAMS = {
             "faults": [{"action": "stop", "target": "leader", "at": "50%"}],
         }
     },
-    "iterations": 200,
-    "seed": 7,
+    "settings": {"iterations": 200, "seed": 7},
     "members": {"etcd": ["a", "b", "c"], "mysql": []},
 }
 
@@ -42,6 +41,6 @@ def test_what_is_wrong_fails_with_one_line(run_module: Run) -> None:
 
 
 def test_iterations_that_are_no_number_are_refused(run_module: Run) -> None:
-    result = run_module("experiment_plan_info", PARAMS | {"iterations": "many"})
+    result = run_module("experiment_plan_info", PARAMS | {"settings": {"iterations": "many", "seed": 7}})
     assert result["rc"] == 1
     assert "iterations" in result["msg"]

@@ -23,11 +23,14 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def params(lab: Lab, **changes: Any) -> dict[str, Any]:
-    return {
-        "agents": lab.addresses,
-        "key_file": lab.agents["etcd1"].config["key_file"],
+    target = {
         "system": "etcd",
-        "endpoints": {name: member.url for name, member in lab.cluster.members.items()},
+        "members": {name: {"client_url": member.url} for name, member in lab.cluster.members.items()},
+        "agents": lab.addresses,
+    }
+    return {
+        "target": target | changes.pop("target", {}),
+        "key_file": lab.agents["etcd1"].config["key_file"],
         "events_path": str(lab.folder / "heal.jsonl"),
         "source": "client1",
         "timeout_s": 15,
@@ -81,8 +84,12 @@ def test_members_that_stay_different_do_not_fail_the_module(run_module: Run, lab
     ("changes", "message"),
     [
         ({"key_file": "/nonexistent/agent.key"}, "The fault agents' key /nonexistent/agent.key cannot be read"),
-        ({"endpoints": {"etcd1": "etcd1"}}, "'etcd1' is not an etcd client URL"),
-        ({"agents": {"etcd1": "10.0.0.1:x"}}, "'10.0.0.1:x' is not an address of a fault agent"),
+        ({"target": {"members": {"etcd1": {"client_url": "etcd1"}}}}, "'etcd1' is not an etcd client URL"),
+        ({"target": {"agents": {"etcd1": "10.0.0.1:x"}}}, "'10.0.0.1:x' is not an address of a fault agent"),
+        (
+            {"target": {"system": "mysql_cluster"}},
+            "system is mysql_cluster and mysql_user, mysql_password",
+        ),
         ({"events_path": "/nonexistent/heal.jsonl", "timeout_s": 0.1}, "Events cannot be written to /nonexistent"),
     ],
 )

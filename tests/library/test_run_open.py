@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 RunModule = Callable[..., dict[str, Any]]
+SETTINGS = {"iterations": 2000, "seed": 7, "repeats": {"etcd": 10}}
 
 
 @pytest.fixture
@@ -18,12 +19,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "folder": str(tmp_path / "run"),
         "checkout": str(tmp_path),
         "experiments": [{"name": "E3-etcd", "faults": [{"id": "F1", "at_index": 240}]}],
-        "iterations": 2000,
-        "seed": 7,
-        "clients": 1,
-        "rate": 0,
-        "repeats": {"etcd": 10},
-        "sole_server_heal": "30s",
+        "settings": SETTINGS,
     }
 
 
@@ -32,7 +28,7 @@ def test_a_run_is_opened_and_gone_on_with(run_module: RunModule, params: dict[st
     assert (opened["rc"], opened["changed"], opened["pending"], opened["resumed_at"]) == (0, True, ["E3-etcd"], [])
     assert opened["checkout"] is None  # this folder is no checkout
     # Text, as -e gives it, is the same number.
-    again = run_module("run_open", params | {"resume": True, "repeats": {"etcd": "10"}})
+    again = run_module("run_open", params | {"resume": True, "settings": SETTINGS | {"repeats": {"etcd": "10"}}})
     assert (again["started_at"], len(again["resumed_at"])) == (opened["started_at"], 1)
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["repeats"] == {"etcd": 10}
 
@@ -44,7 +40,7 @@ def test_check_mode_writes_nothing(run_module: RunModule, params: dict[str, Any]
 
 def test_another_run_fails_in_one_line(run_module: RunModule, params: dict[str, Any]) -> None:
     run_module("run_open", params)
-    refused = run_module("run_open", params | {"resume": True, "seed": 8})
+    refused = run_module("run_open", params | {"resume": True, "settings": SETTINGS | {"seed": 8}})
     assert refused["rc"] == 1
     assert "Resume it with -e seed=7" in refused["msg"]
     assert "\n" not in refused["msg"]

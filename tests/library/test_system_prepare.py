@@ -11,16 +11,25 @@ from fake_mysql import FakeMySQL, install, install_group, view_from
 
 RunModule = Callable[..., dict[str, Any]]
 MYSQL = {
-    "system": "mysql",
-    "endpoints": ["10.0.0.21:3306"],
-    "mysql_user": "lab",
+    "target": {
+        "system": "mysql",
+        "members": {"mysql1": {"address": "10.0.0.21:3306"}},
+        "endpoints": ["10.0.0.21:3306"],
+        "user": "lab",
+        "database": "db",
+    },
     "mysql_password": "secret",
-    "mysql_database": "db",
 }
 
 
+def of(params: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return the parameters with something of the target changed."""
+    return {**params, "target": {**params["target"], **changes}}
+
+
 def etcd(*endpoints: str, prefix: str = "EXP1-") -> dict[str, Any]:
-    return {"system": "etcd", "endpoints": list(endpoints), "key_prefix": prefix}
+    members = {f"etcd{number}": {"client_url": f"http://{endpoint}"} for number, endpoint in enumerate(endpoints, 1)}
+    return {"target": {"system": "etcd", "members": members, "endpoints": list(endpoints)}, "key_prefix": prefix}
 
 
 def test_etcd_loses_the_keys_of_the_prefix_and_no_others(run_module: RunModule) -> None:
@@ -88,13 +97,13 @@ def test_mysql_table_is_made_and_emptied(
 
 def test_mysql_that_does_not_answer_fails(run_module: RunModule) -> None:
     endpoint = closed_endpoint()
-    result = run_module("system_prepare", {**MYSQL, "endpoints": [endpoint]})
+    result = run_module("system_prepare", of(MYSQL, endpoints=[endpoint]))
     assert result["failed"]
     assert f"MySQL at {endpoint} could not be emptied" in result["msg"]
     assert "secret" not in result["msg"]
 
 
-GROUP = {**MYSQL, "system": "mysql_cluster", "endpoints": [f"10.0.0.{number}:3306" for number in (1, 2, 3)]}
+GROUP = of(MYSQL, system="mysql_cluster", endpoints=[f"10.0.0.{number}:3306" for number in (1, 2, 3)])
 SECOND_LEADS = {1: ("ONLINE", "SECONDARY"), 2: ("ONLINE", "PRIMARY"), 3: ("UNREACHABLE", "SECONDARY")}
 
 
@@ -134,14 +143,14 @@ def test_a_group_without_a_primary_is_one_line(run_module: RunModule, monkeypatc
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"system": "mysql_cluster", "mysql_user": None}, "system is mysql_cluster and mysql_user is missing"),
-        ({"mysql_user": None}, "mysql_user is missing"),
-        ({"mysql_password": "", "mysql_database": ""}, "mysql_password, mysql_database is missing"),
+        ({"system": "mysql_cluster", "user": None}, "system is mysql_cluster and mysql_user is missing"),
+        ({"user": None}, "mysql_user is missing"),
+        ({"user": "", "database": ""}, "mysql_user, mysql_database is missing"),
         ({"endpoints": ["10.0.0.21"]}, "not the address"),
         ({"endpoints": []}, "endpoints is empty"),
     ],
 )
 def test_wrong_options_fail(run_module: RunModule, changes: dict[str, Any], text: str) -> None:
-    result = run_module("system_prepare", {**MYSQL, **changes})
+    result = run_module("system_prepare", of(MYSQL, **changes))
     assert result["failed"]
     assert text in result["msg"]

@@ -18,18 +18,23 @@ RunModule = Callable[..., dict[str, Any]]
 FAULT = asdict(FaultSpec("F1", "stop", "leader", 120, "end"))
 
 
+DEFINITION = {"name": "E2-etcd", "system": "etcd", "key_prefix": "EXP2-", "repeats": 1, "faults": []}
+
+
 def params(work_dir: Path, **changes: Any) -> dict[str, Any]:
-    values = {
-        "experiment": "E2-etcd",
-        "system": "etcd",
-        "iterations": 1000,
-        "seed": 123,
-        "endpoints": [closed_endpoint()],
-        "members": {"etcd1": {"client_url": f"http://{closed_endpoint()}"}},
-        "key_prefix": "EXP2-",
+    """Return parameters; of the dictionaries among them, changes are merged."""
+    values: dict[str, Any] = {
+        "definition": DEFINITION,
+        "settings": {"iterations": 1000, "seed": 123},
+        "target": {
+            "system": "etcd",
+            "endpoints": [closed_endpoint()],
+            "members": {"etcd1": {"client_url": f"http://{closed_endpoint()}"}},
+        },
         "work_dir": str(work_dir),
     }
-    return {**values, **changes}
+    merged = {name: {**values[name], **value} for name, value in changes.items() if isinstance(value, dict)}
+    return {**values, **changes, **merged}
 
 
 @pytest.fixture
@@ -56,14 +61,16 @@ def test_options_reach_the_run(run_module: RunModule, tmp_path: Path, monkeypatc
     run_module(
         "workload_run",
         params(
-            tmp_path, system="mysql", mysql_user="lab", mysql_password="secret", mysql_database="db", clients=2,
-            rate=50_000, **timeouts
+            tmp_path,
+            target={"system": "mysql", "user": "lab", "database": "db"},
+            mysql_password="secret",
+            settings={"clients": 2, "rate": 50_000, **timeouts},
         ),
-    )  # fmt: skip
+    )
     config = given[0]
     assert {name: getattr(config.policy, name) for name in timeouts} == timeouts
-    assert config.mysql == {"user": "lab", "password": "secret", "database": "db"}
-    assert (config.clients, config.rate, config.system) == (2, 50_000.0, "mysql")
+    assert config.target.account == {"user": "lab", "password": "secret", "database": "db"}
+    assert (config.settings.clients, config.settings.rate, config.target.system) == (2, 50_000.0, "mysql")
 
 
 def test_faults_are_directed(
@@ -74,13 +81,16 @@ def test_faults_are_directed(
     key.chmod(0o600)
     given: list[Any] = []
 
-    def make(config: Any, agents: dict[str, str], secret: bytes) -> Any:
-        given.extend([config.faults, agents, secret])
+    def make(config: Any, secret: bytes) -> Any:
+        given.extend([config.faults, config.target.agents, secret])
         return lambda _faults, emit: FakeDirector(emit)
 
     monkeypatch.setattr(workload_run, "director_maker", make)
     agents = {"etcd1": "127.0.0.1:7470"}
-    result = run_module("workload_run", params(tmp_path / "w", faults=[FAULT], agents=agents, agent_key_file=str(key)))
+    result = run_module(
+        "workload_run",
+        params(tmp_path / "w", definition={"faults": [FAULT]}, target={"agents": agents}, agent_key_file=str(key)),
+    )
     assert [(record["fault"], record["fired"]) for record in result["faults"]] == [("F1", True)]
     assert result["unhealed"] == ["t-F1"]
     # The module has its own copy of the core.
@@ -91,7 +101,9 @@ def test_faults_are_directed(
 def test_check_mode_touches_nothing(run_module: RunModule, tmp_path: Path) -> None:
     agents = {"etcd1": closed_endpoint()}
     work = tmp_path / "work"
-    wanted = params(work, faults=[FAULT], agents=agents, agent_key_file=str(tmp_path / "no.key"))
+    wanted = params(
+        work, definition={"faults": [FAULT]}, target={"agents": agents}, agent_key_file=str(tmp_path / "no.key")
+    )
     result = run_module("workload_run", wanted, check=True)
     assert (result["rc"], result["changed"]) == (0, True)
     assert (
@@ -104,22 +116,23 @@ def test_check_mode_touches_nothing(run_module: RunModule, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"faults": [{**FAULT, "at_index": 5000}]}, "does not fit a plan for 1,000 operations"),
-        ({"faults": [{**FAULT, "action": "burn"}]}, "does not fit a plan"),
-        ({"faults": [{**FAULT, "at": "12%"}]}, "does not fit a plan"),
-        ({"repeats": 0}, "repeats is 0"),
-        ({"faults": [FAULT]}, "agents lacks etcd1"),
-        ({"faults": [FAULT], "agents": {"etcd1": "h:1"}}, "agent_key_file is missing"),
-        ({"iterations": 0}, "iterations is 0"),
-        ({"clients": 0}, "clients is 0"),
-        ({"attempt_timeout_ms": 0}, "attempt_timeout_ms"),
-        ({"endpoints": ["nonsense"]}, "nonsense"),
-        ({"system": "mysql"}, "lacks the MySQL user, password, database"),
+        ({"definition": {"faults": [{**FAULT, "at_index": 5000}]}}, "does not fit a plan for 1,000 operations"),
+        ({"definition": {"faults": [{**FAULT, "action": "burn"}]}}, "does not fit a plan"),
+        ({"definition": {"faults": [{**FAULT, "at": "12%"}]}}, "does not fit a plan"),
+        ({"definition": {"repeats": 0}}, "repeats is 0"),
+        ({"definition": {"faults": [FAULT]}}, "agents lacks etcd1"),
+        ({"definition": {"faults": [FAULT]}, "target": {"agents": {"etcd1": "h:1"}}}, "agent_key_file is missing"),
+        ({"settings": {"iterations": 0}}, "iterations is 0"),
+        ({"settings": {"clients": 0}}, "clients is 0"),
+        ({"settings": {"attempt_timeout_ms": 0}}, "attempt_timeout_ms of the failover policy is 0"),
+        ({"settings": {"rates": 5}}, "rates"),
+        ({"target": {"endpoints": ["nonsense"]}}, "nonsense"),
+        ({"target": {"system": "mysql"}}, "lacks the MySQL user, password, database"),
         (
-            {"system": "mysql_cluster", "members": {"group1": {"address": "h:1"}}},
+            {"target": {"system": "mysql_cluster", "members": {"group1": {"address": "h:1"}}}},
             "lacks the MySQL user, password, database",
         ),
-        ({"system": "mysql", "mysql_user": "lab", "mysql_password": None, "mysql_database": ""}, "password, database"),
+        ({"target": {"system": "mysql", "user": "lab", "database": ""}}, "lacks the MySQL password, database"),
     ],
 )
 def test_wrong_options_fail_in_one_line(
@@ -132,8 +145,14 @@ def test_wrong_options_fail_in_one_line(
     assert not (tmp_path / "work").exists()
 
 
+def test_an_experiment_that_was_not_resolved_is_named(run_module: RunModule, tmp_path: Path) -> None:
+    result = run_module("workload_run", params(tmp_path) | {"definition": {"name": "E2-etcd", "faults": []}})
+    assert result["msg"] == "definition lacks key_prefix, repeats; give it as experiment_plan_info returns it"
+
+
 def test_missing_key_of_the_agents_fails(run_module: RunModule, tmp_path: Path) -> None:
-    wanted = params(tmp_path, faults=[FAULT], agents={"etcd1": "h:1"}, agent_key_file=str(tmp_path / "no.key"))
+    key, target = str(tmp_path / "no.key"), {"agents": {"etcd1": "h:1"}}
+    wanted = params(tmp_path, definition={"faults": [FAULT]}, target=target, agent_key_file=key)
     assert "no.key cannot be read" in run_module("workload_run", wanted)["msg"]
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.actions.record import FaultRecord
 from failover.assemble import assemble
 from failover.results.history import HistoryWriter
 from failover.results.parquet import read_parquet
 from failover.results.read import load_run
-from failover.shapes import EXPERIMENT_KEYS, HistoryRow, LabError
+from failover.shapes import EXPERIMENT_KEYS, HistoryRow, LabError, RunSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "tests/fixtures/etcd_log"
@@ -59,10 +60,7 @@ def arguments(**changed: Any) -> dict[str, Any]:
             "members": list(members),
             "faults": [FAULT],
         },
-        "iterations": 2000,
-        "seed": 7,
-        "clients": 1,
-        "rate": 0.0,
+        "settings": RunSettings(2000, 7),
         "members": members,
         "workload": {
             "changed": True,
@@ -84,7 +82,7 @@ def test_experiment_json_has_its_keys_and_nothing_of_ansible(folder: Path) -> No
     written = json.loads((folder / "experiment.json").read_text())
     assert written == returned
     assert tuple(written) == EXPERIMENT_KEYS
-    assert written["faults"] == [FAULT | {"record": {"fault": "F1", "fired": True}}]
+    assert written["faults"] == [FAULT | {"record": FaultRecord("F1", fired=True).as_dict()}]
     assert written["workload"] == {"origin_wall_ns": EARLY_NS, "duration_s": 7.5}
     assert written["origin_wall_ns"] == EARLY_NS
     assert written["convergence"] == {"converged": True, "duration_ms": 12.5, "samples": []}
@@ -136,7 +134,8 @@ def test_without_faults_nothing_was_healed_by_request(folder: Path) -> None:
 def test_a_fault_without_a_record_of_its_own_is_told_so(folder: Path) -> None:
     given = arguments()
     given["definition"]["faults"] = [FAULT, FAULT | {"id": "F2"}]
-    assert [fault["record"] for fault in assemble(folder, **given)["faults"]] == [{"fault": "F1", "fired": True}, None]
+    first, second = (fault["record"] for fault in assemble(folder, **given)["faults"])
+    assert (first["fault"], first["fired"], second) == ("F1", True, None)
 
 
 def test_a_workload_that_is_silent_on_its_faults_is_refused(folder: Path) -> None:

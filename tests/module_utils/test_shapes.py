@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 
-from failover.shapes import place_event
+from failover.shapes import Event
 
 
-def test_an_event_is_placed_by_who_acted() -> None:
-    placed = place_event("fault.signal_sent", {"wall_ns": 5, "source": "etcd2", "fault": "F1"}, "client1")
-    assert (placed.wall_ns, placed.source, placed.event, placed.data) == (
-        5,
-        "etcd2",
-        "fault.signal_sent",
-        {"fault": "F1"},
-    )
-    here = place_event("fault.armed", {"fault": "F1"}, "client1")
+def test_an_event_that_happens_here_is_stamped_here() -> None:
+    here = Event.now("client1", "fault.armed", {"fault": "F1"})
     assert abs(time.time_ns() - here.wall_ns) < 5e9
-    assert here.source == "client1"
+    assert here.as_dict() == {
+        "wall_ns": here.wall_ns,
+        "source": "client1",
+        "event": "fault.armed",
+        "data": {"fault": "F1"},
+    }

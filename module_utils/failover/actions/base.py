@@ -146,22 +146,22 @@ class Action(ABC):
 
     # ------------------------------------------------------------ of a fault's record
 
-    def takes_away(self, record: Mapping[str, Any]) -> bool:
+    def takes_away(self, record: FaultRecord) -> bool:
         """Whether it keeps the member from its peers while it is held."""
         return not self.stays_with_peers
 
-    def doubts(self, record: Mapping[str, Any]) -> list[str]:
+    def doubts(self, record: FaultRecord) -> list[str]:
         """Say which effect, without which the fault shows nothing, was not seen."""
         doubts = []
-        if self.ends_process and record.get("process_gone_wall_ns") is None:
-            doubts.append(f"the process on {record.get('member')} was not seen to end")
-        if self.has_measured_effect and not record.get("effect"):
-            doubts.append(f"the kernel of {record.get('member')} was not seen to do it")
+        if self.ends_process and record.process_gone_wall_ns is None:
+            doubts.append(f"the process on {record.member} was not seen to end")
+        if self.has_measured_effect and not record.effect:
+            doubts.append(f"the kernel of {record.member} was not seen to do it")
         return doubts
 
-    def told(self, who: str, record: Mapping[str, Any]) -> str:
+    def told(self, who: str, record: FaultRecord) -> str:
         """Say in one clause what was done to ``who``."""
-        return f"{record['signal']} went to {who}"
+        return f"{record.signal} went to {who}"
 
     def compared(self, *, replicated: bool) -> str:
         """Say what has to be known before its outages are compared with those of other faults, empty for nothing.

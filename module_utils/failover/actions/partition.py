@@ -55,10 +55,10 @@ class Partition(Action):
         """Whether it is separated from its clients alone: its peers still hear a leader, and do not replace it."""
         return bool(fault["from"] == "clients")
 
-    def takes_away(self, record: Mapping[str, Any]) -> bool:
+    def takes_away(self, record: FaultRecord) -> bool:
         """Whether its peers are among those that it is separated from."""
-        return bool(record["isolate"] != "clients")
+        return bool(record.isolate != "clients")
 
-    def told(self, who: str, record: Mapping[str, Any]) -> str:
+    def told(self, who: str, record: FaultRecord) -> str:
         """Say it without a signal, as there is none."""
         return f"{who} was partitioned"

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..host.service import MainProcess
 from .base import Action, Host
 from .record import FaultRecord
@@ -30,9 +27,9 @@ class Pause(Action):
         host.service.resume()
         super().heal(host, record, timeout_s)
 
-    def doubts(self, record: Mapping[str, Any]) -> list[str]:
+    def doubts(self, record: FaultRecord) -> list[str]:
         """Say so where nothing was seen to stop."""
         doubts = super().doubts(record)
-        if not record.get("processes"):
-            doubts.append(f"no process on {record.get('member')} was seen to stop")
+        if not record.processes:
+            doubts.append(f"no process on {record.member} was seen to stop")
         return doubts

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..host.service import MainProcess
 from .base import Action, Host
@@ -42,6 +41,6 @@ class PowerOff(Action):
         host.isolation.mend()
         super().heal(host, record, timeout_s)
 
-    def told(self, who: str, record: Mapping[str, Any]) -> str:
+    def told(self, who: str, record: FaultRecord) -> str:
         """Say both parts of it."""
-        return f"{who} fell silent, and {record['signal']} ended it"
+        return f"{who} fell silent, and {record.signal} ended it"

@@ -1,117 +1,199 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What was done for one fault: the agent's record, and what the fault's own record takes over from it."""
+"""What was done for one fault: one record from the agent that fires, over who had it fire, to the report.
+
+The agent writes down what it does, and answers with that. Who had it fire has a record of its own, which takes over
+from the agent's what is known at each stage; experiment.json has that one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any
 
-# What a fault's record takes over from the agent's when it has fired.
-AGENT_FIELDS = (
-    "member",
-    "member_id",
-    "role",
-    "signal",
-    "via",
-    "pid",
-    "signal_call_ms",
-    "processes",
-    "effect",
-    "role_checked_wall_ns",
-    "signal_sent_wall_ns",
-    "inject_error",
-)
+from ..shapes import Event, FaultSpec
+
+
+class Stage(StrEnum):
+    """When something of the agent's record is taken over."""
+
+    FIRED = "fired"
+    ENDED = "ended"  # the process was seen to be gone
+    HEALED = "healed"
+
+
+def _both(default: Any = None) -> Any:
+    """Return a field that both know from the beginning."""
+    return field(default=default, metadata={"agent": True, "folder": True})
+
+
+def _taken(*stages: Stage) -> Any:
+    """Return a field that the agent writes, and that is taken over at these stages."""
+    return field(default=None, metadata={"agent": True, "folder": True, "stages": stages})
+
+
+def _agents(default: Any = None) -> Any:
+    """Return a field that the agent writes and keeps."""
+    return field(default=default, metadata={"agent": True})
+
+
+def _own(default: Any = None) -> Any:
+    """Return a field of who had it fire, whom it stays with."""
+    return field(default=default, metadata={"folder": True})
 
 
 @dataclass
 class FaultRecord:
-    """What was done for one fault on this host; all times are of this host's wall clock, in ns."""
+    """What was done for one fault on one member; stamps are of the wall clock of who made them, in ns."""
 
-    token: str  # unique for ever, made by who fires
-    fault: str  # id within the experiment, e.g. "F1"
-    action: str
-    member: str
-    held: bool = True  # not healed yet
-    asked_wall_ns: int | None = None
-    role: str | None = None
-    member_id: str | None = None
-    leader_id: str | None = None
-    term: int | None = None
-    role_checked_wall_ns: int | None = None
-    isolate: str | None = None
-    direction: str | None = None
-    options: dict[str, float] = field(default_factory=dict)
-    processes: int | None = None  # how many were paused, or killed together
-    effect: str | None = None  # what the kernel says of what was done to disk or network
-    signal: str | None = None
-    via: str | None = None  # dbus, systemctl, pidfd, nft, fallocate, cgroup, tc
-    pid: int | None = None
-    signal_sent_wall_ns: int | None = None  # right before the signal, or the request for it, left this process
-    signal_call_ms: float | None = None  # how long sending it took
-    process_gone_wall_ns: int | None = None
-    heal_requested_wall_ns: int | None = None
-    process_started_wall_ns: int | None = None
-    healed_wall_ns: int | None = None
-    # By how much this host's wall clock was set between the last ping before the fault and the heal. The stamps here
-    # are steady (clock.py); those of the server's log are not.
-    clock_stepped_ns: int | None = None
-    healed_by: str | None = None  # request, dead man's switch, or the action itself where it comes back
-    inject_error: str | None = None  # what went wrong once the signal was on its way
-    error: str | None = None  # why the last heal failed
+    fault: str = field(metadata={"agent": True, "folder": True})  # id within the experiment, see fault_names
+    token: str = _both("")  # unique for ever, made by who fires
+    action: str = _both("")
+    target: str = _own("")
+    heal: str = _own("end")
+    isolate: str | None = _both()
+    direction: str | None = _both()
+    options: dict[str, float] = field(default_factory=dict, metadata={"agent": True, "folder": True})
+    held: bool = _agents(False)  # not healed yet
+    fired: bool = _own(False)
+    reason: str | None = _own()  # why it did not fire
+    index_asked: int | None = _own()
+    index_called: int | None = _own()  # index of the operation that asked for it
+    index_hit: int | None = _own()  # newest operation asked for when the signal was sent
+    requested_wall_ns: int | None = _own()  # the load generator's clock, like delay_ms
+    delay_ms: float | None = _own()  # from the request to the signal
+    attempts: int = _own(0)
+    # With keep_majority: who made the majority without the target, by the system's own word, when it struck.
+    majority_left: list[str] | None = _own()  # noqa: RUF009 - it is a field
+    member: str | None = _taken(Stage.FIRED)  # whom it struck
+    member_id: str | None = _taken(Stage.FIRED)
+    role: str | None = _taken(Stage.FIRED)
+    leader_id: str | None = _agents()  # whom the member followed when its role was checked
+    term: int | None = _agents()
+    leader_before: str | None = _own()
+    leader_id_before: str | None = _own()
+    term_before: int | None = _own()
+    signal: str | None = _taken(Stage.FIRED)
+    via: str | None = _taken(Stage.FIRED)  # dbus, systemctl, pidfd, nft, fallocate, cgroup, tc
+    pid: int | None = _taken(Stage.FIRED)
+    role_checked_wall_ns: int | None = _taken(Stage.FIRED)
+    signal_sent_wall_ns: int | None = _taken(Stage.FIRED)  # right before it, or the request for it, left the agent
+    signal_call_ms: float | None = _taken(Stage.FIRED)  # how long sending it took
+    processes: int | None = _taken(Stage.FIRED)  # how many were paused, or killed together
+    # What the kernel says of what was done to disk or network; measured while the fault is held.
+    effect: str | None = _taken(Stage.FIRED, Stage.HEALED)
+    inject_error: str | None = _taken(Stage.FIRED)  # what went wrong once the signal was on its way
+    process_gone_wall_ns: int | None = _taken(Stage.ENDED)
+    gone_ms: float | None = _own()  # from the signal to the end of the process
+    clock_offset_ns: int | None = _own()  # how far the member's clock is ahead of the load generator's
+    clock_uncertainty_ns: int | None = _own()
+    leader_after: str | None = _own()
+    leader_id_after: str | None = _own()
+    term_after: int | None = _own()
+    heal_requested_wall_ns: int | None = _agents()
+    process_started_wall_ns: int | None = _agents()
+    healed_wall_ns: int | None = _taken(Stage.HEALED)
+    healed_by: str | None = _taken(Stage.HEALED)  # request, dead man's switch, or the action where it comes back
+    heal_index_called: int | None = _own()  # index of the operation that asked for the heal
+    heal_error: str | None = _own()
+    error: str | None = _agents()  # why the last heal failed
     # What the heal did to bring the member back into its group: {act, why, wall_ns} each.
-    group_steps: list[dict[str, Any]] = field(default_factory=list)
+    group_steps: list[dict[str, Any]] = field(
+        default_factory=list, metadata={"agent": True, "folder": True, "stages": (Stage.HEALED,)}
+    )
+    # By how much the member's wall clock was set between the last ping before the fault and the heal. The stamps here
+    # are steady (clock.py); those of the server's log are not.
+    clock_stepped_ns: int | None = _taken(Stage.HEALED)
+
+    @classmethod
+    def asked_for(cls, spec: FaultSpec, token: str) -> FaultRecord:
+        """Return the record of a fault whose operation has not come yet."""
+        return cls(
+            spec.id,
+            token,
+            spec.action,
+            spec.target,
+            spec.heal,
+            spec.isolate,
+            spec.direction,
+            spec.options,
+            reason="the workload ended before this operation",
+            index_asked=spec.at_index,
+        )
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> FaultRecord:
+        """Read what an agent answered, or a folder has; one of another version may lack keys, or have more."""
+        return cls(**{name: given[name] for name in _NAMES & given.keys()})
+
+    @classmethod
+    def of(cls, fault: Mapping[str, Any]) -> FaultRecord | None:
+        """Return the record of a fault in experiment.json; None where nothing was recorded of it."""
+        record = fault.get("record")
+        if not isinstance(record, Mapping):
+            return None
+        return cls.from_dict({"fault": fault["id"], "action": fault["action"], **record})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object that stands in experiment.json."""
+        return {name: value for name, value in asdict(self).items() if name in _IN_FOLDER}
+
+    def as_answer(self) -> dict[str, Any]:
+        """Return what an agent answers, and keeps on disk."""
+        return {name: value for name, value in asdict(self).items() if name in _OF_AGENT}
+
+    @property
+    def struck(self) -> str:
+        """Return the member that it struck, of a fault that fired."""
+        assert self.member is not None
+        return self.member
+
+    def take_over(self, done: FaultRecord, stage: Stage) -> None:
+        """Note what the agent's record has of a stage."""
+        for name in _TAKEN[stage]:
+            setattr(self, name, getattr(done, name))
+
+    def note_end(self, done: FaultRecord) -> list[Event]:
+        """Note when the agent saw the process gone; return that as events: none where it was known, or did not."""
+        if self.process_gone_wall_ns is not None or done.process_gone_wall_ns is None:
+            return []
+        self.take_over(done, Stage.ENDED)
+        self.gone_ms = (done.process_gone_wall_ns - (done.signal_sent_wall_ns or 0)) / 1e6
+        data = {"fault": self.fault, "member": done.struck, "pid": done.pid, "gone_ms": self.gone_ms}
+        return [Event(done.process_gone_wall_ns, done.struck, "fault.process_gone", data)]
+
+    def heal_events(self, **more: Any) -> list[Event]:
+        """Return the events of its heal, as the agent stamped them: none where it is still held.
+
+        :param more: data beside fault, member and by
+        """
+        if self.healed_wall_ns is None:
+            return []
+        data = {"fault": self.fault, "member": self.struck, **more, "by": self.healed_by}
+        stamps = {"fault.heal_requested": self.heal_requested_wall_ns, "fault.healed": self.healed_wall_ns}
+        return [Event(wall_ns, self.struck, name, data) for name, wall_ns in stamps.items() if wall_ns is not None]
 
 
-def heal_events(done: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the events of a heal and their stamps, as an agent's record has them: none where it is still held."""
-    if done["healed_wall_ns"] is None:
-        return []
-    stamps = [("fault.heal_requested", done["heal_requested_wall_ns"]), ("fault.healed", done["healed_wall_ns"])]
-    return [(name, wall_ns) for name, wall_ns in stamps if wall_ns is not None]
+_FIELDS = fields(FaultRecord)
+_NAMES = frozenset(entry.name for entry in _FIELDS)
+_IN_FOLDER = frozenset(entry.name for entry in _FIELDS if "folder" in entry.metadata)
+_OF_AGENT = frozenset(entry.name for entry in _FIELDS if "agent" in entry.metadata)
+_TAKEN = {stage: tuple(entry.name for entry in _FIELDS if stage in entry.metadata.get("stages", ())) for stage in Stage}
 
 
-def take_over_heal(record: dict[str, Any], done: Mapping[str, Any]) -> None:
-    """Note in a fault's record what its agent knows of the heal."""
-    for name in ("healed_wall_ns", "healed_by", "effect"):
-        record[name] = done[name]
-    record["clock_stepped_ns"] = done.get("clock_stepped_ns")
-    record["group_steps"] = done.get("group_steps", [])  # an agent of before this was there has none
-
-
-def take_over_end(record: dict[str, Any], done: Mapping[str, Any]) -> dict[str, Any]:
-    """Note in a fault's record when its agent saw the process gone; return the data of fault.process_gone."""
-    record["process_gone_wall_ns"] = done["process_gone_wall_ns"]
-    record["gone_ms"] = (done["process_gone_wall_ns"] - done["signal_sent_wall_ns"]) / 1e6
-    return {
-        "fault": done["fault"],
-        "member": done["member"],
-        "source": done["member"],
-        "wall_ns": done["process_gone_wall_ns"],
-        "pid": done["pid"],
-        "gone_ms": record["gone_ms"],
-    }
-
-
-def group_events(
-    member: str, steps: Sequence[Mapping[str, Any]], fault: str | None
-) -> list[tuple[str, dict[str, Any]]]:
+def group_events(member: str, steps: Iterable[Mapping[str, Any]], fault: str | None) -> list[Event]:
     """Return the event of each step by which the lab brought a member back into its group.
 
     :param fault: id of the fault whose heal did it; None where the member held none
     """
     return [
-        (
+        Event(
+            step["wall_ns"],
+            member,
             "group.step",
-            {
-                "member": member,
-                "fault": fault,
-                "act": step["act"],
-                "why": step["why"],
-                "source": member,
-                "wall_ns": step["wall_ns"],
-            },
+            {"member": member, "fault": fault, "act": step["act"], "why": step["why"]},
         )
         for step in steps
     ]

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .base import Action
 from .disk_full import DiskFull
 from .kill import Kill
 from .partition import Partition
 from .pause import Pause
 from .poweroff import PowerOff
+from .record import FaultRecord
 from .restart import Restart
 from .slow_disk import SlowDisk
 from .slow_network import SlowNetwork
@@ -34,6 +32,6 @@ ACTIONS: dict[str, Action] = {
 }
 
 
-def takes_away(record: Mapping[str, Any]) -> bool:
+def takes_away(record: FaultRecord | None) -> bool:
     """Whether a fault keeps its member from its peers while it is held; of one that is not known that is assumed."""
-    return not record or ACTIONS[record["action"]].takes_away(record)
+    return record is None or ACTIONS[record.action].takes_away(record)

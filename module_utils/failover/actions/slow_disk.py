@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..host.service import MainProcess
 from .base import Action, Host, Number
@@ -41,6 +40,6 @@ class SlowDisk(Action):
         host.disk.hasten(host.service.state().main_pid or None)
         super().heal(host, record, timeout_s)
 
-    def told(self, who: str, record: Mapping[str, Any]) -> str:
+    def told(self, who: str, record: FaultRecord) -> str:
         """Give the kernel's word for it."""
-        return f"the disk of {who} was slowed down ({record.get('effect')})"
+        return f"the disk of {who} was slowed down ({record.effect})"

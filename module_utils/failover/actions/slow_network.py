@@ -49,6 +49,6 @@ class SlowNetwork(Action):
             raise LabError(f"{name} has both delay_ms and rate_kbit. Give one of them.")
         return {**fields, "options": options}
 
-    def told(self, who: str, record: Mapping[str, Any]) -> str:
+    def told(self, who: str, record: FaultRecord) -> str:
         """Give the kernel's word for it."""
-        return f"the network of {who} was slowed down ({record.get('effect')})"
+        return f"the network of {who} was slowed down ({record.effect})"

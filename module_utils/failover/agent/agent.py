@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from ..actions.base import Action, Host
@@ -137,7 +136,7 @@ class Agent:
         with self._lock:
             answer["holding"] = [record.token for record in self._records.values() if record.held]
             if request.get("details"):
-                answer["records"] = [asdict(record) for record in self._records.values()]
+                answer["records"] = [record.as_answer() for record in self._records.values()]
         if request.get("details"):
             state = self._service.state()
             with self._lock:
@@ -164,16 +163,15 @@ class Agent:
         expected = request.get("role")
         with self._lock:
             if token in self._records:
-                return {"fired": True, "record": asdict(self._records[token])}
+                return {"fired": True, "record": self._records[token].as_answer()}
             held = [record.fault for record in self._records.values() if record.held]
             if held:
                 return {"fired": False, "reason": f"fault {held[0]} is still held here"}
             process = self._main_process()
             if process is None:
                 return {"fired": False, "reason": f"{self.config.unit} is not running"}
-            record = FaultRecord(token, fault, name, self.config.member, asked_wall_ns=CLOCK.now_ns())
-            record.isolate, record.direction = request.get("isolate"), request.get("direction")
-            record.options = request.get("options") or {}
+            given = {key: request[key] for key in ("isolate", "direction", "options") if request.get(key)}
+            record = FaultRecord(fault, token, name, member=self.config.member, held=True, **given)
             self._records[token] = record
             self._deadlines[token] = time.monotonic() + self.config.hold_ttl_s
             try:
@@ -191,7 +189,7 @@ class Agent:
                 record.inject_error = " ".join(str(error).split())
             # The watcher has its own pidfd: this one may be replaced by the next process of the unit.
             self._process = None
-            answer = {"fired": True, "record": asdict(record)}
+            answer = {"fired": True, "record": record.as_answer()}
         threading.Thread(target=self._follow, args=(record, action, process), daemon=True).start()
         return answer
 
@@ -228,10 +226,10 @@ class Agent:
                 and (faults is None or record.fault in faults)
                 and (tokens is None or record.token in tokens)
             ]
-            earlier = [asdict(self._records[t]) for t in wanted if t in self._records and not self._records[t].held]
+            earlier = [self._records[t].as_answer() for t in wanted if t in self._records and not self._records[t].held]
         for record in chosen:
             self._heal(record, "request")
-        answer: dict[str, Any] = {"records": [asdict(record) for record in chosen], "earlier": earlier}
+        answer: dict[str, Any] = {"records": [record.as_answer() for record in chosen], "earlier": earlier}
         if whole_within_s is not None and self._keeper is not None:
             answer |= self._make_whole(self._keeper, float(whole_within_s))
         return answer
@@ -413,7 +411,7 @@ class Agent:
             self._saved_at = now
             self._snapshot = [
                 {
-                    "record": asdict(record),
+                    "record": record.as_answer(),
                     "expires_wall_ns": now_wall + int((self._deadlines.get(token, now) - now) * 1e9),
                 }
                 for token, record in self._records.items()

@@ -8,9 +8,8 @@ import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from ..shapes import LabError
+from ..shapes import SYSTEMS, LabError
 
-SYSTEMS = ("etcd", "mysql", "mysql_cluster")
 # Of the configuration file, what may be left out.
 OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
 

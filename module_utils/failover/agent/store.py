@@ -24,7 +24,12 @@ class Store:
         """Return the records and their expiry; what cannot be read is put aside and named on stderr."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            return [(FaultRecord(**entry["record"]), int(entry["expires_wall_ns"])) for entry in content["faults"]]
+            found = [
+                (FaultRecord.from_dict(entry["record"]), int(entry["expires_wall_ns"])) for entry in content["faults"]
+            ]
+            if not all(record.token and record.action and record.member for record, _ in found):
+                raise ValueError("a record lacks what it is of")
+            return found
         except FileNotFoundError:
             return []
         except (ValueError, TypeError, KeyError) as error:
@@ -36,7 +41,7 @@ class Store:
     def save(self, faults: list[dict[str, Any]], *, durable: bool) -> None:
         """Replace the file in one step; ``durable`` also waits until the disk has it.
 
-        :param faults: objects ``{"record": FaultRecord as dict, "expires_wall_ns": int}``
+        :param faults: objects ``{"record": FaultRecord as an agent answers it, "expires_wall_ns": int}``
         """
         content = {"schema_version": SCHEMA_VERSION, "faults": faults}
         temporary = self._path.with_suffix(".new")

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
-from ..faults import role_of
+from ..fault_names import FaultId, role_of
 from ..shapes import Check, Verdict
 from .base import Case, Checker
 from .words import MAX_LISTED
@@ -54,13 +55,13 @@ class Faults(Checker):
 
 
 def _judge(name: str, fault: dict[str, Any], case: Case) -> Check:
-    record = fault.get("record")
+    record = FaultRecord.of(fault)
     told = f"{fault['action']} of the {fault['target']} at operation {fault['at_index']:,}"
-    if not isinstance(record, dict):
+    if record is None:
         return Check(name, Verdict.UNKNOWN, f"Nothing was recorded of the {told}.")
-    evidence: dict[str, Any] = {fact: record.get(fact) for fact in _FAULT_FACTS}
-    if not record.get("fired"):
-        missed = f"The {told} missed: {record.get('reason')}."
+    evidence: dict[str, Any] = {fact: getattr(record, fact) for fact in _FAULT_FACTS}
+    if not record.fired:
+        missed = f"The {told} missed: {record.reason}."
         if fault.get("keep_majority"):
             missed += " More iterations or fewer faults leave members more time to return between two of them."
         return Check(name, Verdict.UNKNOWN, missed, evidence)
@@ -73,80 +74,80 @@ def _judge(name: str, fault: dict[str, Any], case: Case) -> Check:
         {"event": event.event, "source": event.source, "wall_ns": event.wall_ns} for event in events[:MAX_LISTED]
     ]
     doubts = _doubts(fault, record, case)
-    if not any(event.event == "fault.signal_sent" and event.source == record.get("member") for event in events):
-        doubts.append(f"the events do not have {record.get('member')}'s stamp of the fault")
+    if not any(event.event == "fault.signal_sent" and event.source == record.member for event in events):
+        doubts.append(f"the events do not have {record.member}'s stamp of the fault")
     if doubts:
         return Check(name, Verdict.UNKNOWN, f"The {told} proves nothing: {'; '.join(doubts)}.", evidence)
-    led = f", the leader of term {record['term_before']}," if record.get("term_before") is not None else ""
-    then = f"; {record['leader_after']} led in term {record['term_after']}" if record.get("leader_after") else ""
-    who = f"{record['member']}{led if record['role'] == 'leader' else ''}"
+    led = f", the leader of term {record.term_before}," if record.term_before is not None else ""
+    then = f"; {record.leader_after} led in term {record.term_after}" if record.leader_after else ""
+    who = f"{record.member}{led if record.role == 'leader' else ''}"
     done = ACTIONS[fault["action"]].told(who, record)
     return Check(
         name,
         Verdict.VALID,
-        f"{done} at operation {record['index_hit']:,}, asked for at {record['index_asked']:,}{_late(record)}{then}.",
+        f"{done} at operation {record.index_hit:,}, asked for at {record.index_asked:,}{_late(record)}{then}.",
         evidence,
     )
 
 
-def outside_bound(record: Mapping[str, Any]) -> bool:
+def outside_bound(record: FaultRecord) -> bool:
     """Tell whether a fault that struck did not land as close to its index as the lab promises."""
-    hit, asked, delay_ms = record.get("index_hit"), record.get("index_asked"), record.get("delay_ms")
+    hit, asked, delay_ms = record.index_hit, record.index_asked, record.delay_ms
     if hit is None or asked is None or delay_ms is None:
         return False
-    return bool(hit - asked > FAULT_WITHIN_OPERATIONS and delay_ms > FAULT_WITHIN_MS)
+    return hit - asked > FAULT_WITHIN_OPERATIONS and delay_ms > FAULT_WITHIN_MS
 
 
-def _late(record: dict[str, Any]) -> str:
+def _late(record: FaultRecord) -> str:
     """Say so where a fault did not land as close to its index as the lab promises."""
     if not outside_bound(record):
         return ""
-    operations = record["index_hit"] - record["index_asked"]
+    operations = (record.index_hit or 0) - (record.index_asked or 0)
     return (
-        f" ({operations:,} operations and {record['delay_ms']:,.1f} ms late, where {FAULT_WITHIN_OPERATIONS} or "
+        f" ({operations:,} operations and {record.delay_ms:,.1f} ms late, where {FAULT_WITHIN_OPERATIONS} or "
         f"{FAULT_WITHIN_MS} ms are the aim)"
     )
 
 
-def _doubts(fault: dict[str, Any], record: dict[str, Any], case: Case) -> list[str]:
+def _doubts(fault: dict[str, Any], record: FaultRecord, case: Case) -> list[str]:
     """Say what speaks against the fault having struck as it was meant to."""
-    group = fault["id"].partition(".")[0]
-    struck = sum(1 for other in case.info["faults"] if other["id"].partition(".")[0] == group)
+    own = FaultId.parse(fault["id"])
+    struck = sum(1 for other in case.info["faults"] if own.strikes_with(FaultId.parse(other["id"])))
     return _doubts_of_aim(fault, record) + _doubts_of_effect(fault, record, len(case.experiment.members), struck)
 
 
-def _doubts_of_aim(fault: dict[str, Any], record: dict[str, Any]) -> list[str]:
+def _doubts_of_aim(fault: dict[str, Any], record: FaultRecord) -> list[str]:
     """Say what speaks against the fault having hit its target at its time."""
-    member, role, doubts = record.get("member"), record.get("role"), []
+    member, role, doubts = record.member, record.role, []
     wanted = role_of(fault["target"])
     if wanted is not None:
         if role != wanted:
             doubts.append(f"it hit {member}, which was {role or 'of unknown role'} then")
     elif member != fault["target"]:
         doubts.append(f"it hit {member}")
-    if fault["target"] == "leader" and record.get("leader_before") != member:
-        doubts.append(f"{record.get('leader_before')} led when it hit {member}")
-    index_hit = record.get("index_hit")
+    if fault["target"] == "leader" and record.leader_before != member:
+        doubts.append(f"{record.leader_before} led when it hit {member}")
+    index_hit = record.index_hit
     if index_hit is None or index_hit < fault["at_index"]:
         doubts.append(f"it struck at operation {index_hit}, not at {fault['at_index']:,} or after")
     return doubts
 
 
-def _doubts_of_effect(fault: dict[str, Any], record: dict[str, Any], members: int, struck: int) -> list[str]:
+def _doubts_of_effect(fault: dict[str, Any], record: FaultRecord, members: int, struck: int) -> list[str]:
     """Say which effect, without which the fault shows nothing, was not seen.
 
     :param struck: how many of the members the data's fault is about; without a majority nobody is elected
     """
     doubts = []
-    if record.get("inject_error"):
-        doubts.append(f"it is not certain that it was done: {record['inject_error']}")
+    if record.inject_error:
+        doubts.append(f"it is not certain that it was done: {record.inject_error}")
     action = ACTIONS[fault["action"]]
     doubts += action.doubts(record)
-    by = record.get("healed_by")
+    by = record.healed_by
     if not action.comes_back and by is not None and (fault["heal"] == "end" or by != "request"):
         doubts.append(f"it was healed before the workload ended, by {by}")
-    if record.get("role") == "leader" and action.ends_process and 2 * struck < members:
-        before, after = record.get("term_before"), record.get("term_after")
+    if record.role == "leader" and action.ends_process and 2 * struck < members:
+        before, after = record.term_before, record.term_after
         if before is None or after is None or after <= before:
             doubts.append(f"no member was seen to lead in a later term than {before}")
     return doubts

@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..actions.record import FaultRecord
 from ..checks.faults import outside_bound
 from ..checks.registry import CHECKERS
+from ..fault_names import FaultId
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, RUN_FILE, keys_file
 from ..results.read import Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict
@@ -296,8 +298,8 @@ def _checks_told(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     told: list[dict[str, str]] = []
     repeats: dict[str, list[Mapping[str, Any]]] = {}
     for check in checks:
-        name, at, _ = check["name"].partition("@")
-        if at and check["verdict"] == Verdict.VALID.value:
+        name, repeated = _without_repeat(check["name"])
+        if repeated and check["verdict"] == Verdict.VALID.value:
             if name not in repeats:
                 told.append({"name": name, "verdict": check["verdict"], "summary": ""})
             repeats.setdefault(name, []).append(check)
@@ -305,14 +307,23 @@ def _checks_told(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             told.append({key: check[key] for key in ("name", "verdict", "summary")})
     for row in told:
         if row["name"] in repeats:
-            every = sum(check["name"].partition("@")[0] == row["name"] for check in checks)
+            every = sum(_without_repeat(check["name"])[0] == row["name"] for check in checks)
             row["summary"] = _passed_told(repeats[row["name"]], every)
     return told
 
 
+def _without_repeat(name: str) -> tuple[str, bool]:
+    """Return the name of a check as all repeats share it, and whether it is one of several."""
+    what, _, of = name.partition(" ")
+    if what != "fault":
+        return name, False
+    fault = FaultId.parse(of)
+    return f"{what} {fault.in_each_repeat}", fault.repeat is not None
+
+
 def _passed_told(passed: Sequence[Mapping[str, Any]], every: int) -> str:
     """Say in how many repeats a fault did what it was meant for, and in how many of them later than it should."""
-    late = sum(outside_bound(check["evidence"]) for check in passed)
+    late = sum(outside_bound(FaultRecord.from_dict({"fault": check["name"], **check["evidence"]})) for check in passed)
     bound = f", {late} of them later than the placement bound" if late else ""
     return (
         f"In {len(passed)} of {plural(every, 'repeat')} it struck its target{bound}. The first: {passed[0]['summary']}"

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
+from ..fault_names import FaultId
 from ..shapes import Event
 from . import analysis, anatomy
 from .analysis import MS, Clock, Columns, Ints, Mark, S
@@ -97,12 +99,12 @@ def events_of_records(faults: Sequence[Mapping[str, Any]]) -> list[Event]:
     """Return what stands in for events that cannot be read: the signals, as the faults' records have them."""
     events = []
     for fault in faults:
-        record = fault.get("record") or {}
-        if record.get("fired") and record.get("signal_sent_wall_ns") is not None:
-            offset, error = record.get("clock_offset_ns") or 0, record.get("clock_uncertainty_ns") or 0
-            clock = analysis.Clock(record["member"], offset, error)
-            wall_ns = record["signal_sent_wall_ns"] - (offset if clock.significant else 0)
-            events.append(Event(wall_ns, clock.host, "fault.signal_sent", {**record, "fault": fault["id"]}))
+        record = FaultRecord.of(fault)
+        if record is not None and record.fired and record.signal_sent_wall_ns is not None:
+            offset = record.clock_offset_ns or 0
+            clock = analysis.Clock(record.struck, offset, record.clock_uncertainty_ns or 0)
+            wall_ns = record.signal_sent_wall_ns - (offset if clock.significant else 0)
+            events.append(Event(wall_ns, clock.host, "fault.signal_sent", {**fault["record"], "fault": fault["id"]}))
     return sorted(events, key=lambda event: event.wall_ns)
 
 
@@ -133,7 +135,7 @@ def describe_faults(
         later = [
             (moments[other["id"]], other["repeat"])
             for other in planned
-            if not _same_fault(other, fault) and moment is not None and (moments[other["id"]] or 0) > moment
+            if not _id(fault).strikes_with(_id(other)) and moment is not None and (moments[other["id"]] or 0) > moment
         ]
         heal = [
             event.wall_ns
@@ -165,9 +167,8 @@ class Limits:
     return_ns: int | None  # of the member's return, which may outlast the workload: to the next fault
 
 
-def _same_fault(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two faults, like F1.1 and F1.2, are one fault of the definition in the same repeat."""
-    return bool(one["repeat"] == other["repeat"] and one["id"].partition(".")[0] == other["id"].partition(".")[0])
+def _id(fault: Mapping[str, Any]) -> FaultId:
+    return FaultId.parse(fault["id"])
 
 
 def _describe_fault(
@@ -183,13 +184,14 @@ def _describe_fault(
     until_wall = limits.effect_ns
     moment_wall = analysis.fault_moment_ns(events, fault["id"])
     own = [event for event in events if analysis.fault_id_of(event) == fault["id"]]
-    member = _member_of(fault, own)
+    record = FaultRecord.of(fault) or FaultRecord(fault["id"])
+    member = _member_of(record, own)
     content: dict[str, Any] = {
         "id": fault["id"],
-        "base": fault["id"].partition("@")[0],
+        "base": _id(fault).in_each_repeat,
         "repeat": fault["repeat"],
         "action": fault["action"],
-        "several": "." in fault["id"],
+        "several": _id(fault).part is not None,
         "past": ACTIONS[fault["action"]].past,
         "target": fault["target"],
         "member": member,
@@ -200,9 +202,9 @@ def _describe_fault(
         "fired": moment_wall is not None,
         "untold": fault.get("untold"),
         "missed": [event.data for event in own if event.event == "fault.missed"],
-        "proof": _proof(own, events, fault.get("record") or {}, moment_wall, until_wall),
-        "index_hit": (fault.get("record") or {}).get("index_hit"),
-        "delay_ms": (fault.get("record") or {}).get("delay_ms"),
+        "proof": _proof(own, events, record, moment_wall, until_wall),
+        "index_hit": record.index_hit,
+        "delay_ms": record.delay_ms,
         "at_s": None,
         "healed_s": None,
         "marks": [],
@@ -293,11 +295,10 @@ def _describe_fault(
     return content, _operations(columns, chosen, drawn, moment)
 
 
-def _member_of(fault: Mapping[str, Any], own: Sequence[Event]) -> str | None:
+def _member_of(record: FaultRecord, own: Sequence[Event]) -> str | None:
     """Return the member that the fault went to, as its record or its events name it."""
-    record = fault.get("record")
-    if isinstance(record, Mapping) and record.get("member"):
-        return str(record["member"])
+    if record.member:
+        return record.member
     named = [str(event.data["member"]) for event in own if event.data.get("member")]
     return named[0] if named else None
 
@@ -305,7 +306,7 @@ def _member_of(fault: Mapping[str, Any], own: Sequence[Event]) -> str | None:
 def _proof(
     own: Sequence[Event],
     events: Sequence[Event],
-    record: Mapping[str, Any],
+    record: FaultRecord,
     moment: int | None,
     until: int,
 ) -> list[dict[str, Any]]:
@@ -332,12 +333,8 @@ def _proof(
             "term": data.get("term"),
         }
         after["observed by"] = elected[0].source
-    elif record.get("leader_after"):
-        after = {
-            "leader": record["leader_after"],
-            "id": record.get("leader_id_after"),
-            "term": record.get("term_after"),
-        }
+    elif record.leader_after:
+        after = {"leader": record.leader_after, "id": record.leader_id_after, "term": record.term_after}
         after["observed by"] = "polling"
     leads = before.get("role") == "leader"
     member = before.get("member")
@@ -451,7 +448,8 @@ def _absent(
     """Name the moments that were not recorded, of those that this system can have in this fault."""
     present = {mark.name for mark in marks}
     several = len(definition["members"]) > 1
-    role = (fault.get("record") or {}).get("role") or fault["target"]
+    record = FaultRecord.of(fault)
+    role = (record.role if record is not None else None) or fault["target"]
     ends_process = fault["action"] not in ACTIONS or ACTIONS[fault["action"]].ends_process
     possible = [
         (name, label)
@@ -493,19 +491,19 @@ def _return_marks(fault_id: str, watched: Mapping[str, Any] | None, origin: int)
         return []
     zero = int(watched["started_wall_ns"]) - origin
     marks = []
-    for record in watched.get("healed") or []:
-        phases = record.get("phases_ms") or {}
-        if record.get("fault") != fault_id:
+    for healed in watched.get("healed") or []:
+        phases, record = healed.get("phases_ms") or {}, FaultRecord.from_dict(healed)
+        if record.fault != fault_id:
             continue
         for name, label in RETURN_STEPS:
             stamped = name == "process_started"
-            if phases.get(name) is None or not (stamped or record.get("healed_by") == WATCHED_HEAL):
+            if phases.get(name) is None or not (stamped or record.healed_by == WATCHED_HEAL):
                 continue
             at = zero + round(phases[name] * MS)
-            struck = record.get("signal_sent_wall_ns")
+            struck = record.signal_sent_wall_ns
             if stamped and struck is not None and at + origin < struck:
                 continue  # a process that the fault did not end
-            source = str(record.get("member")) if stamped else "sampling"
+            source = str(record.member) if stamped else "sampling"
             detail = f"{milliseconds(phases[name])} ms after the heal was requested"
             marks.append(Mark(name, label, at, source, detail, {"since_heal_ms": phases[name]}))
     return marks

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..actions.record import FaultRecord
 from ..stall import describe_stall, stalled_repeats
 
 # What the steps are beyond the join, which every member does once its server runs again.
@@ -30,13 +31,12 @@ def incidents(info: Mapping[str, Any]) -> list[str]:
 def _steps(info: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     """Return each step by which a heal brought a member into its group: member, step, and which heal it was."""
     for fault in info["faults"]:
-        record = fault.get("record") or {}
-        for step in record.get("group_steps", []):
-            yield record["member"], step, f"heal of {fault['id']}"
+        record = FaultRecord.of(fault)
+        if record is not None:
+            yield from ((record.struck, step, f"heal of {fault['id']}") for step in record.group_steps)
     for repeat in info["repeats"]:
         convergence = repeat.get("convergence") or {}
-        for healed in convergence.get("healed", []):
-            for step in healed.get("group_steps", []):
-                yield healed["member"], step, f"heal of {healed['fault']}"
+        for healed in map(FaultRecord.from_dict, convergence.get("healed", [])):
+            yield from ((healed.struck, step, f"heal of {healed.fault}") for step in healed.group_steps)
         for step in convergence.get("rejoined", []):
             yield step["member"], step, f"after repeat {repeat['repeat']}"

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..actions.record import FaultRecord
 from ..checks.faults import outside_bound
 from .analysis import Ints
 from .heals import heals
@@ -252,10 +253,11 @@ def _phases(struck: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _sums(faults: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Add up over the repeats what is counted, not measured."""
     meanwhile = [fault["meanwhile"] for fault in faults if fault["meanwhile"]]
+    struck = [FaultRecord.of(fault) for fault in faults if fault["fired"]]
     return {
         "fail": sum(counted["fail"] for counted in meanwhile),
         "unknown": sum(counted["unknown"] for counted in meanwhile),
         "missed": sum(not fault["fired"] for fault in faults),
-        "outside_bound": sum(outside_bound(fault["record"] or {}) for fault in faults if fault["fired"]),
+        "outside_bound": sum(record is not None and outside_bound(record) for record in struck),
         "endless": sum(bool(fault["gap"]) and not fault["gap"]["ended"] for fault in faults),
     }

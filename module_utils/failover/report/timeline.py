@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..actions.record import FaultRecord
 from ..results.read import Dump
 from ..shapes import Event, Kind, Outcome
 
@@ -93,16 +94,16 @@ def faults_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     origin = info["origin_wall_ns"]
     faults = []
     for fault in info["faults"]:
-        record = fault.get("record") or {}
-        if not record.get("fired") or record.get("signal_sent_wall_ns") is None:
+        record = FaultRecord.of(fault)
+        if record is None or not record.fired or record.signal_sent_wall_ns is None:
             continue
-        healed = record.get("healed_wall_ns")
+        healed = record.healed_wall_ns
         faults.append(
             {
                 "id": fault["id"],
-                "member": record["member"],
+                "member": record.member,
                 "action": fault["action"],
-                "struck_ms": (record["signal_sent_wall_ns"] - origin) / MS,
+                "struck_ms": (record.signal_sent_wall_ns - origin) / MS,
                 "healed_ms": None if healed is None else (healed - origin) / MS,
             }
         )

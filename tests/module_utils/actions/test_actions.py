@@ -15,7 +15,7 @@ from failover import actions
 from failover.actions.base import Action, Choice
 from failover.actions.record import FaultRecord
 from failover.actions.registry import ACTIONS, takes_away
-from failover.random_faults import DEFAULTS
+from failover.plan.drawn import DEFAULTS
 from failover.shapes import FaultSpec
 
 NO_ACTIONS = {"__init__", "base", "record", "registry"}
@@ -31,7 +31,7 @@ def test_each_file_is_an_action_of_its_name_and_has_a_row() -> None:
 @EVERY
 def test_what_it_did_can_be_told(action: Action) -> None:
     assert action.past
-    record = {"signal": action.signal, "effect": "slower"}
+    record = FaultRecord("F1", signal=action.signal, effect="slower")
     told = action.told("etcd2", record)
     assert "etcd2" in told
     assert "None" not in told
@@ -80,7 +80,7 @@ def test_what_a_seed_draws_from_never_changes() -> None:
     ],
 )
 def test_an_effect_that_was_not_seen_is_doubted(name: str, record: dict[str, Any], doubts: list[str]) -> None:
-    assert ACTIONS[name].doubts({"member": "etcd2", **record}) == doubts
+    assert ACTIONS[name].doubts(FaultRecord("F1", member="etcd2", **record)) == doubts
 
 
 def test_what_systemd_could_undo_is_known() -> None:
@@ -99,8 +99,8 @@ def test_what_systemd_could_undo_is_known() -> None:
         ({"action": "partition", "isolate": "peers"}, True),
         ({"action": "partition", "isolate": "both"}, True),
         ({"action": "partition", "isolate": "clients"}, False),
-        ({}, True),
+        (None, True),
     ],
 )
-def test_a_fault_may_leave_its_member_with_its_peers(fault: dict[str, Any], away: bool) -> None:
-    assert takes_away(fault) is away
+def test_a_fault_may_leave_its_member_with_its_peers(fault: dict[str, Any] | None, away: bool) -> None:
+    assert takes_away(None if fault is None else FaultRecord("F1", **fault)) is away

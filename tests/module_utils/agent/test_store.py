@@ -2,19 +2,18 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from failover.actions.record import FaultRecord
 from failover.agent.store import Store
 
-RECORD = FaultRecord("t1", "F1", "slow_disk", "etcd2", options={"write_iops": 20}, effect="slower")
+RECORD = FaultRecord("F1", "t1", "slow_disk", member="etcd2", options={"write_iops": 20}, effect="slower")
 
 
 @pytest.mark.parametrize("durable", [True, False])
 def test_what_was_saved_is_loaded_with_its_expiry(tmp_path: Path, durable: bool) -> None:
-    Store(str(tmp_path)).save([{"record": asdict(RECORD), "expires_wall_ns": 5}], durable=durable)
+    Store(str(tmp_path)).save([{"record": RECORD.as_answer(), "expires_wall_ns": 5}], durable=durable)
     assert Store(str(tmp_path)).load() == [(RECORD, 5)]
     assert [path.name for path in tmp_path.iterdir()] == ["faults.json"]
 

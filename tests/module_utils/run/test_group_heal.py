@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import group_replication, healing
+from failover import group_replication
 from failover.agent import agent as agent_module
 from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
 from failover.agent.server import _Server
-from failover.healing import Healer, MySQLAccount
+from failover.run import healing
+from failover.run.healing import Healer
+from failover.shapes import Target
 from fault_doubles import KEY, FakeManager
 from group_doubles import MEMBERS, FakeGroup
 
@@ -120,9 +122,15 @@ def address(agent: Agent) -> Iterator[str]:
 
 
 def healer(address: str) -> Healer:
-    account = MySQLAccount("lab", "hidden-secret", "test_database.ips")
-    settings: dict[str, Any] = {"timeout_s": 30, "sample_interval_ms": 20, "source": "client1", "account": account}
-    return Healer({"group3": address}, KEY, "mysql_cluster", MEMBERS, **settings)
+    target = Target(
+        "mysql_cluster",
+        {name: {"address": where} for name, where in MEMBERS.items()},
+        agents={"group3": address},
+        user="lab",
+        database="test_database",
+        password="hidden-secret",
+    )
+    return Healer(target, KEY, timeout_s=30, sample_interval_ms=20, source="client1")
 
 
 def test_the_heal_ends_with_a_whole_group_and_tells_what_it_did(address: str, group: FakeGroup) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-ROLES = ("leader", "follower")
+from ..fault_names import ROLES
+
 # State in which the witness of a replication group has the members that count (MEMBER_STATE of MySQL).
 COUNTED = "ONLINE"
 

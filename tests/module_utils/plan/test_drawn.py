@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from failover.faults import resolve_plan
-from failover.random_faults import DEFAULTS, check_draw, draw_faults
+from failover.plan.drawn import DEFAULTS, check_draw, draw_faults
+from failover.plan.faults import resolve_plan
 from failover.shapes import LabError
 from hypothesis import given
 from hypothesis import strategies as st

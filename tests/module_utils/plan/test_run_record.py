@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.run_record import open_run
+from failover.plan.run_record import open_run
 from failover.shapes import LabError
 
 PLAN: dict[str, Any] = {

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from failover.plan import resolve_experiments
-from failover.shapes import FaultSpec, LabError
+from failover.plan.experiments import resolve_experiments
+from failover.shapes import FaultSpec, LabError, RunSettings
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import stream_digest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # The catalog that a user gets, not one made for the test.
 CATALOG: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/settings/defaults/main.yml").read_text())[
     "experiment_catalog"
@@ -37,7 +37,7 @@ def fault(**changed: Any) -> list[dict[str, Any]]:
 
 def test_the_three_experiments_are_resolved_in_order() -> None:
     names = ["E1-etcd", "E1-mysql", "E2-etcd"]
-    plan = resolve_experiments(names, CATALOG, 2000, 7, GROUPS)
+    plan = resolve_experiments(names, CATALOG, RunSettings(2000, 7), GROUPS)
     assert [experiment["name"] for experiment in plan["experiments"]] == names
     assert [experiment["members"] for experiment in plan["experiments"]] == [
         GROUPS["etcd"],
@@ -53,12 +53,12 @@ def test_the_three_experiments_are_resolved_in_order() -> None:
 
 
 def test_what_has_no_faults_is_not_cut_into_repeats() -> None:
-    plan = resolve_experiments(["E1-etcd", "E2-etcd"], CATALOG, 2000, 7, GROUPS, repeats=3)
+    plan = resolve_experiments(["E1-etcd", "E2-etcd"], CATALOG, RunSettings(2000, 7, repeats=3), GROUPS)
     assert [(each["repeats"], len(each["faults"])) for each in plan["experiments"]] == [(1, 0), (3, 3)]
 
 
 def test_order_is_the_users() -> None:
-    plan = resolve_experiments(["E2-etcd", "E1-etcd"], CATALOG, 100, 1, GROUPS)
+    plan = resolve_experiments(["E2-etcd", "E1-etcd"], CATALOG, RunSettings(100, 1), GROUPS)
     assert [experiment["name"] for experiment in plan["experiments"]] == ["E2-etcd", "E1-etcd"]
 
 
@@ -145,7 +145,7 @@ def test_order_is_the_users() -> None:
 def test_what_is_wrong_is_said_in_one_line(arguments: dict[str, Any], message: str) -> None:
     given = {"names": ["E1-etcd", "E2-etcd"], "catalog": CATALOG, "iterations": 2000, "groups": GROUPS} | arguments
     with pytest.raises(LabError) as failed:
-        resolve_experiments(given["names"], given["catalog"], given["iterations"], 7, given["groups"])
+        resolve_experiments(given["names"], given["catalog"], RunSettings(given["iterations"], 7), given["groups"])
     said = str(failed.value)
     assert said == message if not message.endswith("Known are ") else said.startswith(message)
     assert "\n" not in said
@@ -165,4 +165,4 @@ def test_what_is_wrong_is_said_in_one_line(arguments: dict[str, Any], message: s
 )
 def test_a_definition_of_another_shape_is_named(definition: Any) -> None:
     with pytest.raises(LabError, match=r"^Experiment E2-etcd[: ]"):
-        resolve_experiments(["E2-etcd"], {"E2-etcd": definition}, 2000, 7, GROUPS)
+        resolve_experiments(["E2-etcd"], {"E2-etcd": definition}, RunSettings(2000, 7), GROUPS)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from .actions.registry import ACTIONS
-from .shapes import LabError
+from ..actions.registry import ACTIONS
+from ..shapes import LabError
 
 # What an experiment's ``faults`` say to have them drawn: the word alone, or as a key with settings.
 RANDOM = "random"

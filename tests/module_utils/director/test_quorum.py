@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from failover.quorum import MajorityKept
+from failover.director.quorum import MajorityKept
 
 NAMES = ("group1", "group2", "group3")
 

@@ -9,24 +9,21 @@ import os
 import signal
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import mysql_client, runner
-from failover.failover_policy import FailoverPolicy
+from failover import mysql_client
+from failover.actions.record import FaultRecord
 from failover.results.history import HistoryWriter, read_jsonl
 from failover.results.read import read_events
-from failover.runner import (
-    RunnerConfig,
-    check_config,
-    client_maker,
-    describe_fault,
-    director_maker,
-    healer_maker,
-    run_workload,
-)
-from failover.shapes import Event, FaultSpec, HistoryRow, LabError
+from failover.run import runner
+from failover.run.config import RunnerConfig, check_config
+from failover.run.events import describe_fault
+from failover.run.makers import client_maker, director_maker, healer_maker
+from failover.run.runner import run_workload
+from failover.shapes import Event, FaultSpec, HistoryRow, LabError, RunSettings, Target
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import assign_clients, stream_digest, summarize
 from fake_gateway import closed_endpoint
@@ -37,22 +34,32 @@ OPERATIONS = create_simulation(ITERATIONS, 7)
 
 
 def config(work_dir: Path, **changes: Any) -> RunnerConfig:
+    """Return a config with some fields of it, of its settings or of its target changed."""
     values: dict[str, Any] = {
         "experiment": "E1-mysql",
-        "system": "mysql",
-        "iterations": ITERATIONS,
-        "seed": 7,
-        "clients": 1,
-        "rate": 0.0,
         "key_prefix": "P-",
-        "endpoints": ["h:1"],
-        "members": {"mysql1": {"address": "h:1"}},
-        "policy": FailoverPolicy(),
-        "mysql": {"user": "lab", "password": "secret", "database": "db"},
         "work_dir": work_dir,
         "source": "client1",
+        "iterations": ITERATIONS,
+        "seed": 7,
+        "system": "mysql",
+        "endpoints": ["h:1"],
+        "members": {"mysql1": {"address": "h:1"}},
+        "user": "lab",
+        "password": "secret",
+        "database": "db",
+        **changes,
     }
-    return RunnerConfig(**{**values, **changes})
+    own = {field.name for field in fields(RunnerConfig)}
+    parts = {
+        part: {field.name: values[field.name] for field in fields(part) if field.name in values.keys() - own}
+        for part in (RunSettings, Target)
+    }
+    return RunnerConfig(
+        settings=RunSettings(**parts[RunSettings]),
+        target=Target(**parts[Target]),
+        **{name: value for name, value in values.items() if name in own},
+    )
 
 
 def rows_of(work_dir: Path) -> list[HistoryRow]:
@@ -217,7 +224,7 @@ def test_director_hears_of_every_operation_before_it_is_invoked(tmp_path: Path) 
     assert seen == directors[0].indexes == list(range(len(OPERATIONS)))
     # The whole run leaves the faults to whoever heals and times them.
     assert directors[0].closed_with == [False]
-    assert summary["faults"] == [{"fault": "F1", "token": "t-F1", "fired": True, "healed_wall_ns": None}]
+    assert summary["faults"] == [FaultRecord("F1", "t-F1", fired=True).as_dict()]
     assert progress_of(tmp_path)["faults"] == ["F1 stop etcd2"]
     sent = next(event for event in read_events(tmp_path / "events.jsonl") if event.event == "fault.signal_sent")
     assert (sent.wall_ns, sent.source) == (5, "etcd2")
@@ -239,13 +246,13 @@ def test_faults_that_cannot_be_armed_end_the_run_before_it_begins(tmp_path: Path
 
 
 def test_no_director_without_faults(tmp_path: Path) -> None:
-    assert director_maker(config(tmp_path), {}, b"") is None
+    assert director_maker(config(tmp_path), b"") is None
     fault = FaultSpec("F1", "stop", "leader", 3, "end")
-    make = director_maker(config(tmp_path, faults=[fault]), {"etcd1": closed_endpoint()}, b"k" * 32)
+    make = director_maker(config(tmp_path, faults=[fault], agents={"etcd1": closed_endpoint()}), b"k" * 32)
     assert make is not None
     told: list[str] = []
-    records = make([fault], lambda name, _data: told.append(name)).close()
-    assert (records[0]["fault"], records[0]["fired"], told) == ("F1", False, [])
+    records = make([fault], lambda event: told.append(event.event)).close()
+    assert (records[0].fault, records[0].fired, told) == ("F1", False, [])
 
 
 @pytest.mark.parametrize(
@@ -263,7 +270,7 @@ def test_no_director_without_faults(tmp_path: Path) -> None:
     ],
 )
 def test_faults_are_told_in_a_few_words(name: str, data: dict[str, Any], text: str | None) -> None:
-    assert describe_fault(name, data) == text
+    assert describe_fault(Event(1, "client1", name, data)) == text
 
 
 # ---------------------------------------------------------------- early ends
@@ -418,11 +425,14 @@ def test_summary_of_an_earlier_run_does_not_survive(tmp_path: Path) -> None:
         ({"rate": float("nan")}, "rate is nan"),
         ({"endpoints": []}, "endpoints of E1-mysql is empty"),
         ({"endpoints": ["h"]}, "'h' is not the address"),
-        ({"mysql": {"user": "lab", "password": ""}}, "lacks the MySQL password, database"),
+        ({"password": "", "database": None}, "lacks the MySQL password, database"),
         ({"system": "redis"}, "system is 'redis'"),
         ({"system": "etcd"}, "each needs a client_url"),
         ({"system": "mysql_cluster", "members": {"group1": {}}}, "each needs an address"),
-        ({"system": "mysql_cluster", "mysql": {}}, "lacks the MySQL user, password, database"),
+        (
+            {"system": "mysql_cluster", "user": None, "password": None, "database": None},
+            "lacks the MySQL user, password, database",
+        ),
         ({"iterations": 0}, "iterations is 0"),
     ],
 )
@@ -462,7 +472,7 @@ def test_a_group_is_known_by_all_its_members(tmp_path: Path, monkeypatch: pytest
         client_maker(each)(2, lambda _name, _data: None)
     (where, how), (_, single) = given
     assert where == ("h1", 1, "lab", "secret", "db")
-    assert (how["seeds"], how["in_group"], how["jitter_seed"]) == (("h2:2", "h3:3"), True, group.seed + 2)
+    assert (how["seeds"], how["in_group"], how["jitter_seed"]) == (("h2:2", "h3:3"), True, group.settings.seed + 2)
     assert (single["seeds"], single["in_group"]) == ((), False)
 
 
@@ -656,5 +666,5 @@ def test_a_workload_without_repeats_stalls_too_and_leaves_its_faults_to_the_heal
 def test_a_healer_is_made_of_the_runs_own_settings(tmp_path: Path) -> None:
     group = config(tmp_path, system="mysql_cluster", members={"group1": {"address": "10.0.0.1:3306"}})
     for wanted in (group, config(tmp_path)):
-        make = healer_maker(wanted, {}, b"k" * 32, timeout_s=1, sample_interval_ms=20)
+        make = healer_maker(wanted, b"k" * 32, timeout_s=1, sample_interval_ms=20)
         assert make().events == []

@@ -14,20 +14,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .results.files import EXPERIMENT_FILE, PLAN_FILE
-from .results.read import read_json
-from .results.write import write_json_atomic
-from .shapes import SCHEMA_VERSION, LabError
-
-# What of a plan has to be the same to go on: with another value it would be another run.
-SETTINGS = ("iterations", "seed", "clients", "rate", "repeats", "sole_server_heal")
+from ..results.files import EXPERIMENT_FILE, PLAN_FILE
+from ..results.read import read_json
+from ..results.write import write_json_atomic
+from ..shapes import PLAN_SETTINGS, SCHEMA_VERSION, LabError
 
 
 def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, dry_run: bool = False) -> dict[str, Any]:
     """Make a run's folder with its plan, or take up the one that is there.
 
-    :param plan: SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
-        :func:`.checkout.describe_checkout`)
+    :param plan: PLAN_SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
+        checkout.describe_checkout)
     :param now: ISO 8601, UTC
     :param resume: whether the run was begun before
     :param dry_run: change nothing
@@ -81,7 +78,7 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
             "results_dir, or leave resume out for a new run."
         )
     record = read_json(folder / PLAN_FILE, "the run's plan")
-    other = [name for name in SETTINGS if record.get(name) != plan[name]]
+    other = [name for name in PLAN_SETTINGS if record.get(name) != plan[name]]
     if other:
         begun = " ".join(_option(name, record.get(name)) for name in other)
         raise LabError(

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from failover.agent.wire import AgentClient
-from failover.healing import Healer, MySQLAccount, append_events, list_held
-from failover.shapes import Event, LabError
+from failover.run.healing import Healer, append_events, list_held
+from failover.shapes import Event, LabError, Target
 from fault_doubles import KEY, Lab, lab_in, wait_until
 from group_doubles import MEMBERS, FakeGroup
 
@@ -48,8 +48,8 @@ def come_back(lab: Lab, member: str, after_s: float = 0.2) -> threading.Thread:
 
 def healer(lab: Lab, **changes: Any) -> Healer:
     settings: dict[str, Any] = {"timeout_s": 15, "sample_interval_ms": 20, "source": "client1", **changes}
-    endpoints = {name: member.url for name, member in lab.cluster.members.items()}
-    return Healer(settings.pop("agents", lab.addresses), KEY, "etcd", endpoints, **settings)
+    members = {name: {"client_url": member.url} for name, member in lab.cluster.members.items()}
+    return Healer(Target("etcd", members, agents=settings.pop("agents", lab.addresses)), KEY, **settings)
 
 
 def test_a_fault_is_healed_and_every_phase_timed(lab: Lab) -> None:
@@ -224,7 +224,8 @@ def test_a_mysql_server_is_back_when_it_greets() -> None:
 
     server = threading.Thread(target=serve)
     server.start()
-    watch = Healer({}, KEY, "mysql", {"mysql1": f"127.0.0.1:{port}"}, timeout_s=10, sample_interval_ms=20, source="c")
+    target = Target("mysql", {"mysql1": {"address": f"127.0.0.1:{port}"}})
+    watch = Healer(target, KEY, timeout_s=10, sample_interval_ms=20, source="c")
     result = watch.run(None)
     server.join()
     assert result["converged"]
@@ -237,9 +238,9 @@ def test_a_mysql_server_is_back_when_it_greets() -> None:
 def test_addresses_that_are_none_are_named() -> None:
     settings: dict[str, Any] = {"timeout_s": 1, "sample_interval_ms": 20, "source": "c"}
     with pytest.raises(LabError, match="'mysql1' is not an address of a MySQL server"):
-        Healer({}, KEY, "mysql", {"mysql1": "mysql1"}, **settings)
+        Healer(Target("mysql", {"mysql1": {"address": "mysql1"}}), KEY, **settings)
     with pytest.raises(LabError, match="'etcd1' is not an etcd client URL"):
-        Healer({}, KEY, "etcd", {"etcd1": "etcd1"}, **settings)
+        Healer(Target("etcd", {"etcd1": {"client_url": "etcd1"}}), KEY, **settings)
 
 
 def test_events_are_appended_line_by_line(tmp_path: Path) -> None:
@@ -254,13 +255,17 @@ def test_a_full_disk_is_named() -> None:
         append_events("/dev/full", [Event(1, "client1", "cluster.sample", {})])
 
 
-ACCOUNT = MySQLAccount("lab", "hidden-secret", "test_database.ips")
+GROUP = Target(
+    "mysql_cluster",
+    {name: {"address": address} for name, address in MEMBERS.items()},
+    user="lab",
+    database="test_database",
+    password="hidden-secret",
+)
 
 
 def group_healer(timeout_s: float) -> Healer:
-    return Healer(
-        {}, KEY, "mysql_cluster", MEMBERS, timeout_s=timeout_s, sample_interval_ms=5, source="client1", account=ACCOUNT
-    )
+    return Healer(GROUP, KEY, timeout_s=timeout_s, sample_interval_ms=5, source="client1")
 
 
 def test_a_group_is_equal_when_its_members_are_online_and_their_tables_the_same(

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the experiments as data to what will really be run, with everything checked before anything is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from ..shapes import SYSTEMS, LabError, RunSettings
+from ..stall import check_stall_timeout
+from ..workloads.registry import create_simulation
+from ..workloads.stream import summarize
+from .drawn import RANDOM, check_draw, draw_faults
+from .faults import resolve_repeats
+
+DEFINITION_KEYS = ("title", "system", "key_prefix", "faults")
+# A repeat that is shorter has nothing to measure: the fault strikes, and it is over before anything is as before.
+SHORTEST_REPEAT = 100
+
+
+def resolve_experiments(
+    names: Sequence[str],
+    catalog: Mapping[str, Mapping[str, Any]],
+    settings: RunSettings,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """Check the experiments of a run and place their faults.
+
+    The faults of each experiment strike as often as it has repeats, each time in a slice of the stream of its own; an
+    experiment without faults is not cut.
+
+    :param groups: members by inventory group
+    :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], repeats, faults: [FaultSpec as
+        dict]}], "stream": summary of the stream, "operations": its length}``
+    """
+    if not names:
+        raise LabError('experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.')
+    repeated = [name for number, name in enumerate(names) if name in names[:number]]
+    if repeated:
+        raise LabError(
+            f"experiments names {repeated[0]} more than once, and each experiment has one folder of results. "
+            "Name it once, or copy it under another name in experiment_catalog."
+        )
+    operations = create_simulation(settings.iterations, settings.seed)
+    plan = [_resolve(name, _defined(name, catalog), len(operations), settings, groups) for name in names]
+    return {"experiments": plan, "stream": summarize(operations), "operations": len(operations)}
+
+
+def _defined(name: str, catalog: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return an experiment's definition, with all of its keys and no others."""
+    if name not in catalog:
+        raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise LabError(
+            f"Experiment {name}: its name is also that of its results folder: letters, digits, hyphens, "
+            "underscores and dots, beginning with a letter or digit. Try another name, like E12-mine."
+        )
+    definition = catalog[name]
+    if not isinstance(definition, Mapping):
+        raise LabError(f"Experiment {name} is {definition!r}: it must have the keys {', '.join(DEFINITION_KEYS)}.")
+    unknown = [key for key in definition if key not in DEFINITION_KEYS]
+    missing = [key for key in DEFINITION_KEYS if key not in definition]
+    if unknown or missing:
+        raise LabError(
+            f"Experiment {name}: "
+            + (f"unknown key {', '.join(unknown)}" if unknown else f"no {', '.join(missing)}")
+            + f". Its keys are {', '.join(DEFINITION_KEYS)}."
+        )
+    return definition
+
+
+def _members_of(name: str, definition: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the members of an experiment's system; LabError where it cannot be run on them."""
+    system = definition["system"]
+    if system not in SYSTEMS:
+        raise LabError(f"Experiment {name}: unknown system {system!r}. Known are {', '.join(SYSTEMS)}.")
+    members = list(groups.get(system, []))
+    if not members:
+        raise LabError(
+            f"Experiment {name} needs hosts in the inventory's group {system}, which has none. "
+            "Add them, or leave the experiment out of the variable experiments."
+        )
+    if system == "mysql" and len(members) > 1:
+        raise LabError(
+            f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
+            f"{', '.join(members)}. Leave one; servers that replicate belong in the group mysql_cluster."
+        )
+    if system == "etcd" and not definition["key_prefix"]:
+        raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
+    return members
+
+
+def _resolve(
+    name: str,
+    definition: Mapping[str, Any],
+    operations: int,
+    settings: RunSettings,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """Resolve one experiment.
+
+    :param operations: length of the stream
+    """
+    members, system, repeats = _members_of(name, definition, groups), definition["system"], settings.repeats
+    times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
+    if not definition["faults"]:
+        times = 1  # it is faults that repeat
+    if times > 1 and operations < times * SHORTEST_REPEAT:
+        raise LabError(
+            f"Experiment {name}: {times} repeats of a stream of {operations:,} operations have fewer than "
+            f"{SHORTEST_REPEAT} each. Try -e iterations={times * SHORTEST_REPEAT * 2}, or fewer repeats."
+        )
+    try:
+        if _is_drawn(definition["faults"]):
+            check_draw(definition["faults"], operations // times, members, times)
+        faults_of = partial(_faults_of, definition["faults"], settings.seed, members)
+        faults = resolve_repeats(faults_of, operations, members, times)
+        check_stall_timeout(faults, settings.stall_timeout_s, settings.operation_budget_ms)
+    except LabError as error:
+        raise LabError(f"Experiment {name}: {error}") from error
+    return {
+        "name": name,
+        "title": definition["title"],
+        "system": system,
+        "key_prefix": definition["key_prefix"],
+        "members": members,
+        "repeats": times,
+        "faults": [asdict(fault) for fault in faults],
+    }
+
+
+def _is_drawn(faults: Any) -> bool:
+    return isinstance(faults, Mapping) or (isinstance(faults, str) and faults == RANDOM)
+
+
+def _faults_of(given: Any, seed: int, members: Sequence[str], repeat: int) -> Sequence[Mapping[str, Any]]:
+    """Return the faults of a repeat as data: as they are written down, or drawn."""
+    if _is_drawn(given):
+        return draw_faults(given, seed, members, repeat)
+    if not isinstance(given, list | tuple):
+        raise LabError(
+            f"faults is {given!r}, and has to be a list, or {RANDOM}. "
+            "Try [] for none, or [{action: stop, target: leader, at: 12%}]."
+        )
+    return given

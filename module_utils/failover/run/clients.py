@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The clients' threads: each runs its share of the stream, in turns, and writes down every operation."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from ..failover_policy import OperationResult
+from ..progress import Tally
+from ..results.history import HistoryWriter
+from ..shapes import ClientEmit, Emit, Event, HistoryRow, LabError, Outcome
+from ..workloads.base import RETRIEVE, Operation
+from .config import RunnerConfig
+
+
+class Client(Protocol):
+    """What the workload needs of a system's client; one thread uses it."""
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Set a key."""
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Look a key up."""
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Remove a key."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+# Called with the client's number, from 0, and its emit.
+MakeClient = Callable[[int, ClientEmit], Client]
+
+
+class Stop:
+    """The one place where a run learns that it has to end early, and why."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.error: LabError | None = None  # the first one
+        self.signal: str | None = None
+
+    def fail(self, error: LabError) -> None:
+        """End the run for an error; the first one counts."""
+        if self.error is None:
+            self.error = error
+        self.event.set()
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """End the run, as somebody asked for it."""
+        self.signal = signal.Signals(number).name
+        self.event.set()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A client's share of one repeat."""
+
+    indexes: Sequence[int]
+    began_ns: int  # since the origin
+    first_index: int  # of the repeat, whoever's it is
+    on_index: Callable[[int], None]
+    ended: threading.Event  # of all clients: nobody sends another operation of this repeat
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class ClientThread(threading.Thread):
+    """One client and its share of the stream, which it gets in turns."""
+
+    def __init__(
+        self,
+        number: int,
+        config: RunnerConfig,
+        operations: Sequence[Operation],
+        indexes: Sequence[int],
+        tally: Tally,
+        stop: Stop,
+        emit: Emit,
+    ) -> None:
+        super().__init__(name=f"client-{number}", daemon=True)
+        self.number = number
+        self.index: int | None = None  # of the operation in flight, or of the last one
+        self._config = config
+        self._operations = operations
+        self._indexes = indexes
+        self._tally = tally
+        self._stop_run = stop
+        self._emit_to = emit
+        self._turns: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+        self._client: Client | None = None
+        self._history: HistoryWriter | None = None
+        self._origin_ns = 0
+
+    def emit(self, name: str, data: dict[str, Any]) -> None:
+        """Take an event of the client; says which client it was and during which operation."""
+        self._emit_to(Event.now(self._config.source, name, {"client": self.number, "index": self.index, **data}))
+
+    def connect(self, make_client: MakeClient) -> None:
+        """Make the client."""
+        self._client = make_client(self.number, self.emit)
+
+    def begin(self, history: HistoryWriter, origin_ns: int) -> None:
+        """Start the thread, which waits for its turns."""
+        self._history = history
+        self._origin_ns = origin_ns
+        self.start()
+
+    def take_turn(self, repeat: range, began_ns: int, on_index: Callable[[int], None], ended: threading.Event) -> Turn:
+        """Begin with this client's operations of a repeat; the turn tells when they are over."""
+        first, end = (bisect_left(self._indexes, bound) for bound in (repeat.start, repeat.stop))
+        turn = Turn(self._indexes[first:end], began_ns, repeat.start, on_index, ended)
+        self._turns.put(turn)
+        return turn
+
+    def finish(self) -> None:
+        """End the thread once its turn is over, if it ever began."""
+        self._turns.put(None)
+        if self.ident is not None:
+            self.join()
+
+    def close_client(self) -> None:
+        """Close the client's connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def run(self) -> None:
+        """Take turns until there are no more."""
+        assert self._client is not None
+        assert self._history is not None
+        while (turn := self._turns.get()) is not None:
+            self._do(turn, self._client, self._history)
+            turn.over.set()
+
+    def _do(self, turn: Turn, client: Client, history: HistoryWriter) -> None:
+        try:
+            self._run_operations(turn, client, history)
+        except LabError as error:
+            self._stop_run.fail(error)
+        except Exception as error:
+            self._stop_run.fail(
+                LabError(
+                    f"client {self.number} of {self._config.experiment} failed at operation {self.index}: "
+                    f"{type(error).__name__}: {error}; this is a bug in the lab, please report it"
+                )
+            )
+
+    def _run_operations(self, turn: Turn, client: Client, history: HistoryWriter) -> None:
+        operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, turn.on_index
+        number, prefix = self.number, self._config.key_prefix
+        interval_ns = 1e9 / self._config.settings.rate if self._config.settings.rate else None
+        stopped, ended = self._stop_run.event, turn.ended
+        clock_ns = time.monotonic_ns
+        for index in turn.indexes:
+            if stopped.is_set() or ended.is_set():
+                return
+            intended_ns = None
+            if interval_ns is not None:
+                intended_ns = turn.began_ns + int((index - turn.first_index) * interval_ns)
+                ahead_ns = origin_ns + intended_ns - clock_ns()
+                # Behind the plan, operations follow each other at once; their lateness stands in the history.
+                if ahead_ns > 0 and ended.wait(ahead_ns / 1e9):
+                    return
+            operation = operations[index]
+            kind, device = operation[0], operation[1]
+            value = operation[2] if len(operation) == 3 else None
+            self.index = index
+            on_index(index)
+            invoke_ns = clock_ns() - origin_ns
+            tally.started_ns = invoke_ns
+            if value is not None:
+                result = client.put_with_retry(prefix + device, value)
+            elif kind == RETRIEVE:
+                result = client.get_with_retry(prefix + device)
+            else:
+                result = client.delete_with_retry(prefix + device)
+            complete_ns = clock_ns() - origin_ns
+            outcome = Outcome(result.outcome).value
+            history.append(
+                HistoryRow(
+                    index,
+                    number,
+                    kind,
+                    device,
+                    value,
+                    invoke_ns if intended_ns is None else intended_ns,
+                    invoke_ns,
+                    complete_ns,
+                    outcome,
+                    result.attempts,
+                    result.endpoint,
+                    result.read,
+                    result.affected,
+                    result.error,
+                )
+            )
+            tally.note(kind, outcome, result.endpoint, invoke_ns, complete_ns)

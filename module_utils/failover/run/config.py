@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one experiment's workload is run with, and whether it can begin so."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..failover_policy import FailoverPolicy
+from ..prepare import split_endpoint
+from ..shapes import SYSTEMS, FaultSpec, LabError, RunSettings, Target
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """One experiment's workload."""
+
+    experiment: str
+    key_prefix: str
+    settings: RunSettings  # of the run
+    target: Target
+    work_dir: Path
+    faults: Sequence[FaultSpec] = ()
+    repeats: int = 1  # of this experiment
+    source: str = field(default_factory=socket.gethostname)  # who stamps the clients' events
+
+    @property
+    def policy(self) -> FailoverPolicy:
+        """Return the clients' patience."""
+        return policy_of(self.settings)
+
+
+def policy_of(settings: RunSettings) -> FailoverPolicy:
+    """Return the clients' patience of a run; LabError where it makes no sense."""
+    return FailoverPolicy(
+        attempt_timeout_ms=settings.attempt_timeout_ms,
+        connect_timeout_ms=settings.connect_timeout_ms,
+        operation_budget_ms=settings.operation_budget_ms,
+    )
+
+
+def check_config(config: RunnerConfig) -> None:
+    """Raise :class:`LabError` where a run with ``config`` could not begin."""
+    settings, target = config.settings, config.target
+    policy_of(settings)
+    if target.system not in SYSTEMS:
+        raise LabError(f"system is {target.system!r}; known are {', '.join(SYSTEMS)}")
+    if settings.clients < 1:
+        raise LabError(f"clients is {settings.clients}; it has to be at least 1")
+    if not 0 <= settings.rate < float("inf"):
+        raise LabError(f"rate is {settings.rate}; it has to be 0 (closed loop) or operations per second")
+    if config.repeats < 1:
+        raise LabError(f"repeats is {config.repeats}; it has to be at least 1")
+    if not settings.stall_timeout_s > 0:
+        raise LabError(f"stall_timeout_s is {settings.stall_timeout_s}; it has to be more than 0 seconds")
+    if not target.endpoints:
+        raise LabError(f"endpoints of {config.experiment} is empty; give at least one host:port")
+    for endpoint in target.endpoints:
+        split_endpoint(endpoint)
+    if target.system == "etcd" and not all("client_url" in member for member in target.members.values()):
+        raise LabError(f"members of {config.experiment}: each needs a client_url like http://10.0.0.11:2379")
+    if target.system == "mysql_cluster" and not all("address" in member for member in target.members.values()):
+        raise LabError(f"members of {config.experiment}: each needs an address like 10.0.0.21:3306")
+    if target.lacking:
+        raise LabError(
+            f"{config.experiment} lacks the MySQL {', '.join(target.lacking)}; the load generator logs in with them"
+        )

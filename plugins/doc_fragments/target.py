@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the options that module_utils/failover/module_options.py makes of a target."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """A system and how it is reached."""
+
+    DOCUMENTATION = r"""
+options:
+  target:
+    description: A system, and how it is reached.
+    type: dict
+    required: true
+    suboptions:
+      system:
+        description: Which system it is.
+        type: str
+        choices: [etcd, mysql, mysql_cluster]
+        required: true
+      members:
+        description: Members by name, each with its C(client_url) (etcd) or its C(address) (MySQL).
+        type: dict
+        required: true
+      endpoints:
+        description:
+          - Endpoints as C(host:port). A client connects to the first one; it may go to the others.
+          - Of a replication group it asks them in this order who the primary is, and goes there.
+        type: list
+        elements: str
+        default: []
+      agents:
+        description: Fault agents of the members, C(host:port) by member.
+        type: dict
+        default: {}
+      user:
+        description: Account of the workload in MySQL. Needed for MySQL, like the two below.
+        type: str
+      database:
+        description: Database with the table C(ips).
+        type: str
+  mysql_password:
+    description: Password of O(target.user).
+    type: str
+"""

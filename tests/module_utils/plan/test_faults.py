@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from failover.actions.registry import ACTIONS
+from failover.fault_names import FaultId
+from failover.plan.faults import read_plan, resolve, resolve_plan, resolve_repeats
+from failover.shapes import FaultSpec, LabError
+
+MEMBERS = ["etcd1", "etcd2", "etcd3"]
+
+
+# ---------------------------------------------------------------- data
+
+
+@pytest.mark.parametrize(
+    ("at", "index"),
+    [
+        (0, 0),
+        (11_973, 11_973),
+        ("12%", 12_000),
+        (" 12 % ", 12_000),
+        ("12.5%", 12_500),
+        ("0%", 0),
+        ("99.999%", 99_999),
+        ("17", 17),
+        (99_999, 99_999),
+    ],
+)
+def test_a_fault_is_placed_in_its_stream(at: Any, index: int) -> None:
+    spec = resolve({"action": "stop", "target": "leader", "at": at}, 100_000, MEMBERS)
+    assert spec == FaultSpec("F1", "stop", "leader", index, "end")
+
+
+def test_a_percentage_is_rounded_down() -> None:
+    assert resolve({"action": "kill", "target": "etcd3", "at": "12%"}, 99, MEMBERS, 2) == FaultSpec(
+        "F3", "kill", "etcd3", 11, "end"
+    )
+
+
+def test_a_plan_keeps_the_order_of_the_data() -> None:
+    plan = resolve_plan(
+        [
+            {"action": "kill", "target": "follower", "at": 50, "heal": "end"},
+            {"action": "stop", "target": "leader", "at": 10},
+        ],
+        100,
+        MEMBERS,
+    )
+    assert [(spec.id, spec.at_index) for spec in plan] == [("F1", 50), ("F2", 10)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"action": "melt"}, f"Fault 1 has the unknown action 'melt'. Known are {', '.join(ACTIONS)}."),
+        ({"write_iops": 5}, "Fault 1: write_iops belongs to the action slow_disk, and this is a stop."),
+        (
+            {"action": "slow_disk", "write_iops": 0},
+            "Fault 1: write_iops is 0, and has to be a whole number from 1 to 1,000,000.",
+        ),
+        (
+            {"action": "slow_network", "delay_ms": "1s"},
+            "Fault 1: delay_ms is '1s', and has to be a whole number from 1 to 5,000.",
+        ),
+        (
+            {"action": "slow_network", "delay_ms": 5, "rate_kbit": 500},
+            "Fault 1 has both delay_ms and rate_kbit. Give one of them.",
+        ),
+        (
+            {"target": "master"},
+            "Fault 1 has the unknown target 'master'. Known are leader, follower, majority, all, etcd1, etcd2, etcd3.",
+        ),
+        ({"heal": "never"}, "Fault 1 has the unknown heal 'never'. Known are end, an operation index or a share"),
+        ({"heal": 1000}, "Fault 1 has the unknown heal 1000."),
+        ({"heal": "0s"}, "Fault 1 heals after 0s: give a time above 0, like 500ms."),
+        ({"heal": 12}, "Fault 1 strikes at operation 12 and heals at 12, which is not after it. Try a later heal"),
+        ({"heal": "1%"}, "Fault 1 strikes at operation 12 and heals at 10, which is not after it."),
+        ({"action": "restart", "heal": "2s"}, "Fault 1: a restart comes back by itself, and heal is '2s'."),
+        ({"from": "peers"}, "Fault 1: from belongs to the action partition, and this is a stop."),
+        ({"action": "partition", "from": "all"}, "Fault 1 has the unknown from 'all'. Known are peers, clients, both."),
+        (
+            {"action": "partition", "direction": "up"},
+            "Fault 1 has the unknown direction 'up'. Known are both, in, out.",
+        ),
+        (
+            {"when": 3},
+            "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
+            "write_iops, delay_ms, rate_kbit.",
+        ),
+        (
+            {"at": 1000},
+            "Fault 1 strikes at 1000, beyond the stream: its 1,000 operations have the indexes 0 to 999. "
+            "Try an earlier one, or more iterations.",
+        ),
+        ({"at": "100%"}, "Fault 1 strikes at 100%, beyond the stream"),
+        ({"at": -1}, "Fault 1 strikes at -1: give an operation index from 0 on, or a percentage like 12%."),
+        ({"at": "-3%"}, "Fault 1 strikes at '-3%': give"),
+        ({"at": 0.12}, "Fault 1 strikes at 0.12: give"),
+        ({"at": True}, "Fault 1 strikes at True: give"),
+        ({"at": "noon"}, "Fault 1 strikes at 'noon': give"),
+        ({"at": None}, "Fault 1 strikes at None: give"),
+    ],
+)
+def test_a_fault_that_is_wrong_is_named(fault: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabError) as raised:
+        resolve({"action": "stop", "target": "leader", "at": 12, **fault}, 1000, MEMBERS)
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(LabError, match=r"Fault 2 lacks target, at\. Write it like"):
+        resolve({"action": "stop"}, 1000, MEMBERS, 1)
+    with pytest.raises(LabError, match="Fault 1 is 'stop': it must have the keys action, target, at, heal"):
+        resolve("stop", 1000, MEMBERS)  # type: ignore[arg-type]
+
+
+def test_a_single_server_has_no_follower() -> None:
+    with pytest.raises(LabError, match="Fault 1 targets a follower, and a system of one member has none"):
+        resolve({"action": "stop", "target": "follower", "at": 0}, 10, ["mysql1"])
+
+
+@pytest.mark.parametrize(
+    ("heal", "kind", "index", "after_ms"),
+    [
+        ("end", "end", None, None),
+        (600, "index", 600, None),
+        ("60%", "index", 600, None),
+        ("500ms", "delay", None, 500.0),
+        ("2.5 s", "delay", None, 2500.0),
+    ],
+)
+def test_a_heal_has_its_place(heal: Any, kind: str, index: int | None, after_ms: float | None) -> None:
+    spec = resolve({"action": "stop", "target": "leader", "at": 12, "heal": heal}, 1000, MEMBERS)
+    assert (spec.heal, spec.heal_index, spec.heal_after_ms) == (kind, index, after_ms)
+
+
+def test_options_of_disk_and_network_have_their_defaults() -> None:
+    def options(**fault: Any) -> dict[str, float]:
+        return resolve({"target": "leader", "at": 12, **fault}, 1000, MEMBERS).options
+
+    assert options(action="slow_disk") == {"write_iops": 20}
+    assert options(action="slow_disk", write_iops=5) == {"write_iops": 5}
+    assert options(action="slow_network") == {"delay_ms": 100}
+    assert options(action="slow_network", rate_kbit=256) == {"rate_kbit": 256}
+    assert options(action="kill") == options(action="disk_full") == {}
+
+
+def test_a_partition_says_from_whom_and_which_way() -> None:
+    spec = resolve({"action": "partition", "target": "leader", "at": 12}, 1000, MEMBERS)
+    assert (spec.isolate, spec.direction) == ("both", "both")
+    given = {"action": "partition", "target": "leader", "at": 12, "from": "peers", "direction": "in"}
+    spec = resolve(given, 1000, MEMBERS)
+    assert (spec.isolate, spec.direction) == ("peers", "in")
+    with pytest.raises(LabError, match=r"a system of one member has none\. Try from: clients"):
+        resolve(given, 1000, ["mysql1"])
+
+
+def test_a_fault_of_several_members_is_one_for_each() -> None:
+    fault = {"action": "kill", "at": 12, "heal": "2s"}
+    everybody = resolve_plan([{**fault, "target": "all"}], 1000, MEMBERS)
+    assert [(spec.id, spec.target) for spec in everybody] == [("F1.1", "etcd1"), ("F1.2", "etcd2"), ("F1.3", "etcd3")]
+    assert {spec.heal_after_ms for spec in everybody} == {2000.0}
+    five = [*MEMBERS, "etcd4", "etcd5"]
+    most = resolve_plan([{**fault, "target": "leader"}, {**fault, "target": "majority"}], 1000, five)
+    assert [(spec.id, spec.target) for spec in most] == [
+        ("F1", "leader"),
+        ("F2.1", "leader"),
+        ("F2.2", "follower"),
+        ("F2.3", "follower 2"),
+    ]
+    with pytest.raises(LabError, match="targets a majority, and a system of one member has none"):
+        resolve_plan([{**fault, "target": "majority"}], 1000, ["mysql1"])
+
+
+# ---------------------------------------------------------------- repeats
+
+
+STOP = {"action": "stop", "target": "leader", "at": "12%"}
+
+
+def test_each_repeat_strikes_at_the_same_share_of_its_slice() -> None:
+    fault = {**STOP, "heal": "40%"}
+    plan = resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 4)
+    assert [(spec.id, spec.repeat, spec.at_index, spec.heal_index) for spec in plan] == [
+        ("F1@1", 1, 30, 100),
+        ("F1@2", 2, 280, 350),
+        ("F1@3", 3, 530, 600),
+        ("F1@4", 4, 780, 850),
+    ]
+    assert resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 1) == resolve_plan([fault], 1000, MEMBERS)
+
+
+def test_each_repeat_may_have_faults_of_its_own() -> None:
+    plan = resolve_repeats(lambda repeat: [{**STOP, "action": "pause"}] * repeat, 900, MEMBERS, 3)
+    assert [spec.id for spec in plan] == ["F1@1", "F1@2", "F2@2", "F1@3", "F2@3", "F3@3"]
+
+
+def test_a_fault_on_several_members_keeps_its_parts_in_each_repeat() -> None:
+    plan = resolve_repeats(lambda _repeat: [{**STOP, "action": "pause", "target": "majority"}], 400, MEMBERS, 2)
+    assert [spec.id for spec in plan] == ["F1.1@1", "F1.2@1", "F1.1@2", "F1.2@2"]
+    assert {FaultId.parse(spec.id).in_data for spec in plan} == {"F1"}
+
+
+NO_QUORUM = "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
+
+
+@pytest.mark.parametrize("action", ["stop", "kill", "poweroff", "disk_full"])
+@pytest.mark.parametrize(("target", "count"), [("majority", 2), ("all", 3)])
+def test_what_leaves_no_quorum_is_not_repeated(action: str, target: str, count: int) -> None:
+    fault = {**STOP, "action": action, "target": target}
+    with pytest.raises(LabError) as raised:
+        resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 2)
+    assert str(raised.value) == f"Fault 1: {count} of 3 members taken away at once cannot be repeated, {NO_QUORUM}"
+    resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 1)
+
+
+@pytest.mark.parametrize(
+    ("second", "is_refused"),
+    [
+        ({"target": "follower"}, True),
+        ({"target": "etcd2", "at": "25%"}, True),
+        ({"target": "leader", "at": "25%"}, True),
+        ({"target": "leader", "at": "60%"}, False),
+        ({"target": "follower", "action": "restart"}, False),
+        ({"target": "follower", "action": "pause"}, False),
+        ({"target": "follower", "keep_majority": True}, False),
+    ],
+)
+def test_faults_that_leave_no_quorum_together_are_not_repeated(second: dict[str, Any], is_refused: bool) -> None:
+    first = {**STOP, "heal": "50%"}
+    faults = [first, {**STOP, **second}]
+    if is_refused:
+        with pytest.raises(LabError, match="Fault 1 and 2: 2 of 3 members taken away at once"):
+            resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+    else:
+        resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+
+
+def test_one_member_is_counted_once() -> None:
+    faults = [{**STOP, "target": "etcd2"}, {**STOP, "target": "etcd2", "at": "25%"}]
+    resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+
+
+def test_a_plan_comes_back_from_data() -> None:
+    plan = resolve_repeats(lambda _repeat: [STOP], 1000, MEMBERS, 2)
+    assert read_plan([asdict(spec) for spec in plan], 1000) == plan
+    for wrong in ({}, {"id": "F1"}, asdict(plan[0]) | {"at_index": 1000}, asdict(plan[0]) | {"action": "burn"}):
+        with pytest.raises(LabError, match=r"^Fault 2 is .* does not fit a plan for 1,000 operations"):
+            read_plan([asdict(plan[0]), wrong], 1000)
+
+
+# ---------------------------------------------------------------- a majority is kept
+
+
+@pytest.mark.parametrize(
+    ("fault", "members", "text"),
+    [
+        ({**STOP, "keep_majority": "yes"}, MEMBERS, "keep_majority is 'yes', and has to be true or false"),
+        ({**STOP, "keep_majority": True}, ["mysql1"], "no majority can be left of 1 members without leader"),
+        ({**STOP, "keep_majority": True, "target": "all"}, MEMBERS, "no majority can be left of 3 members without all"),
+    ],
+)
+def test_a_majority_that_cannot_be_kept_is_refused(fault: dict[str, Any], members: list[str], text: str) -> None:
+    with pytest.raises(LabError, match=text):
+        resolve(fault, 1000, members)

@@ -150,7 +150,7 @@ RECORD = {
     ],
 )
 def test_an_agents_stamps_are_held_against_their_order(changes: dict[str, Any], step_ms: list[float]) -> None:
-    fault = {"id": "F1", "record": RECORD | changes}
+    fault = {"id": "F1", "action": "kill", "record": RECORD | changes}
     found = find_steps({**INFO, "faults": [fault]}, [], one_operation)
     assert [step.step_ns / MS for step in found] == step_ms
     if found:
@@ -169,7 +169,7 @@ def test_a_heal_before_its_signal_is_found() -> None:
 
 def test_signals_are_placed_by_the_operations() -> None:
     def placed(**changes: Any) -> int | None:
-        fault = {"id": "F1", "record": RECORD | changes}
+        fault = {"id": "F1", "action": "kill", "record": RECORD | changes}
         (told_of,) = placed_faults({**INFO, "faults": [fault]}, one_operation)
         moment = told_of["record"]["signal_sent_wall_ns"]
         return None if moment is None else (moment - INFO["origin_wall_ns"]) // MS

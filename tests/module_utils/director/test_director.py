@@ -431,7 +431,7 @@ import json, sys, time
 from failover.director.director import FaultDirector
 from failover.shapes import FaultSpec
 agents = json.loads(sys.argv[1])
-director = FaultDirector([FaultSpec("F1", "kill", "leader", 0, "end")], agents, {KEY!r}, print, "client1")
+director = FaultDirector([FaultSpec("F1", "kill", "leader", 0, "end")], agents, {KEY!r}, lambda event: None, "client1")
 director.arm()
 director.on_index(0)
 print("running", flush=True)

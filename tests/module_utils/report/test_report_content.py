@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.checks.registry import CHECKERS
 from failover.checks.verdict import verify_experiment
 from failover.report import notebook
 from failover.report.content import (
-    HOW,
     attempt_timeout_ms,
     build,
     cover_settings,
@@ -662,7 +662,7 @@ def test_the_commands_repeat_the_run(valid_content: Content) -> None:
 def test_every_check_is_explained(tmp_path: Path, plant: str | None) -> None:
     make_run(tmp_path / "run", iterations=600, experiments=["E2-etcd"], plant=plant)
     for check in verify_experiment(tmp_path / "run" / "E2-etcd"):
-        assert any(check.name.startswith(beginning) for beginning in HOW), check.name
+        assert any(check.name.startswith(checker.name) and checker.how for checker in CHECKERS), check.name
 
 
 def test_content_is_plain_json(valid_content: Content) -> None:

@@ -17,12 +17,12 @@ def info(**changes: Any) -> dict[str, Any]:
 
 
 def test_nothing_beyond_the_plan_is_nothing_to_say() -> None:
-    struck = {"id": "F1", "record": {"member": "group2", "group_steps": [JOIN]}}
+    struck = {"id": "F1", "action": "pause", "record": {"member": "group2", "group_steps": [JOIN]}}
     assert incidents(info(faults=[struck, {"id": "F2", "record": None}])) == []
 
 
 def test_members_that_were_made_to_rejoin_are_named_with_the_heal() -> None:
-    struck = {"id": "F1@1", "record": {"member": "group2", "group_steps": [LEAVE, JOIN]}}
+    struck = {"id": "F1@1", "action": "pause", "record": {"member": "group2", "group_steps": [LEAVE, JOIN]}}
     healed = [{"member": "group2", "fault": "F2@1", "group_steps": [LEAVE, JOIN]}]
     rejoined = [{"member": "group3", **LEAVE}, {"member": "group3", **JOIN}]
     repeats = [

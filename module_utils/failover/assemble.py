@@ -47,7 +47,8 @@ def assemble(
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload did not report its faults; run the experiment again")
     repeats = [dict(repeat) for repeat in summary.pop("repeats")]
-    heal, set_by_ns = on_one_clock(heal, read_events(folder / EVENTS_FILE))
+    events = read_events(folder / EVENTS_FILE)
+    heal, set_by_ns = on_one_clock(heal, events)
     # It has a word on the repeat already where that ended the workload, as its members did not become equal.
     repeats[-1]["convergence"] = repeats[-1]["convergence"] or _plain(heal)
     late = _complete(records, [repeat["convergence"] for repeat in repeats if repeat["convergence"] is not None])
@@ -72,7 +73,7 @@ def assemble(
         "after": _plain(after),
         "convergence": repeats[-1]["convergence"],
     }
-    _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), late, set_by_ns)
+    _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), [*events, *late], set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     keep_as_parquet(folder)
     # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
@@ -125,14 +126,14 @@ def _merge_events(
     system: str,
     members: Mapping[str, Any],
     ids: Mapping[str, str],
-    late: Sequence[Event],
+    events: list[Event],
     set_by_ns: int,
 ) -> None:
     """Bring the client's, the heal's and the servers' events into the order of time, in one file.
 
+    :param events: of the client, and the ends of processes that were told late
     :param set_by_ns: by how much the load generator's wall clock was set before the heal
     """
-    events = [*read_events(folder / EVENTS_FILE), *late]
     healed = folder / HEAL_EVENTS_FILE
     if healed.exists():
         here = {event.source for event in events if event.event == "experiment.finished"}

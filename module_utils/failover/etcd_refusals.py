@@ -13,7 +13,7 @@ table on purpose, though their codes sound like refusals:
 
 from __future__ import annotations
 
-from .refusals import NOT_SENT, Refusal
+from .refusals import Refusal
 
 _INTERCEPTOR = "server/etcdserver/api/v3rpc/interceptor.go, newUnaryInterceptor: before the handler"
 _RAFT_REQUEST = "server/etcdserver/v3_server.go, processInternalRaftRequestOnce: before it is proposed"
@@ -65,4 +65,4 @@ def refusal_of(details: str) -> Refusal | None:
 
 def refused(error: str) -> bool:
     """Say whether an error as the client writes it ("CODE: details") proves that its attempt had no effect."""
-    return error.startswith(NOT_SENT) or refusal_of(error.partition(": ")[2]) is not None
+    return refusal_of(error.partition(": ")[2]) is not None

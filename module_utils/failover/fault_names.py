@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .shapes import LabError
@@ -47,6 +48,12 @@ class FaultId:
 
     def __str__(self) -> str:
         return self.in_each_repeat if self.repeat is None else f"{self.in_each_repeat}@{self.repeat}"
+
+
+def struck_together(fault: str, faults: Iterable[str]) -> int:
+    """Return how many of the faults are one with a fault of theirs, itself counted; all by their ids."""
+    own = FaultId.parse(fault)
+    return sum(own.strikes_with(FaultId.parse(other)) for other in faults)
 
 
 def rank(number: int) -> str:

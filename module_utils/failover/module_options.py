@@ -10,7 +10,8 @@ from typing import Any
 
 from .shapes import SYSTEMS, RunSettings, Target
 
-_TYPES = {"int": "int", "float": "float", "str": "str"}
+# Fields of other types, a number or one by system, are read by RunSettings itself.
+_TYPES = ("int", "float", "str")
 
 
 def settings_option() -> dict[str, Any]:
@@ -18,7 +19,7 @@ def settings_option() -> dict[str, Any]:
     suboptions = {}
     for entry in fields(RunSettings):
         given = {"required": True} if entry.default is MISSING else {"default": entry.default}
-        suboptions[entry.name] = {"type": _TYPES.get(str(entry.type), "raw"), **given}
+        suboptions[entry.name] = {"type": entry.type if entry.type in _TYPES else "raw", **given}
     return {"settings": {"type": "dict", "required": True, "options": suboptions}}
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from .refusals import NOT_SENT, Refusal
+from .refusals import Refusal
 
 _LOGIN = "refused at login"
 _READ_ONLY = "checked before the statement is executed (read_only, super_read_only)"
@@ -72,8 +72,6 @@ def refused(error: str) -> bool:
 
     Other words than those of a server or of the library are the client's own, which says why it sent nothing.
     """
-    if error.startswith(NOT_SENT):
-        return True
     found = _OF_LIBRARY.match(error)
     if found is None:
         return True

@@ -14,13 +14,13 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .results.write import write_json_atomic
-from .shapes import LabError, Outcome
+from .shapes import Kind, LabError, Outcome
 
 # How often progress.json is replaced, in s.
 INTERVAL_S = 0.5
@@ -67,11 +67,12 @@ class Tally:
         taken, self._latencies_ns = self._latencies_ns, []
         return taken
 
-    def outcome_counts(self) -> Counter[str]:
-        """Return how many operations had each outcome."""
+    def outcome_counts(self, kinds: Collection[str] = tuple(Kind)) -> Counter[str]:
+        """Return how many operations, of these kinds, had each outcome."""
         totals: Counter[str] = Counter()
-        for (_, outcome), count in self.counts.copy().items():
-            totals[outcome] += count
+        for (kind, outcome), count in self.counts.copy().items():
+            if kind in kinds:
+                totals[outcome] += count
         return totals
 
 

@@ -10,11 +10,14 @@ the next one begins.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .progress import Tally
 from .shapes import FaultSpec, Kind, LabError, Outcome
+
+WRITES = (Kind.CREATE, Kind.DELETE)
 
 
 class _Wait:
@@ -29,13 +32,9 @@ class _Wait:
         self.tried_ns = 0
 
     def _counts(self) -> tuple[int, int]:
-        acked = done = 0
-        for tally in self._tallies:
-            for (kind, outcome), count in tally.counts.copy().items():
-                if not (self._only_writes and kind == Kind.RETRIEVE):
-                    done += count
-                    acked += count if outcome == Outcome.OK else 0
-        return acked, done
+        kinds = WRITES if self._only_writes else tuple(Kind)
+        counts = sum((tally.outcome_counts(kinds) for tally in self._tallies), Counter[str]())
+        return counts[Outcome.OK], counts.total()
 
     def look(self, now_ns: int, passed_ns: int) -> None:
         """Look once, ``passed_ns`` after the last time."""

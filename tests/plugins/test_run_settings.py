@@ -2,22 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
-import yaml
 from failover.module_options import settings_option
-
-FRAGMENT = Path(__file__).resolve().parents[2] / "plugins" / "doc_fragments" / "run_settings.py"
+from fragments import documented_options
 
 
 def test_it_documents_what_the_modules_take() -> None:
-    found = importlib.util.spec_from_file_location("run_settings_fragment", FRAGMENT)
-    assert found is not None
-    assert found.loader is not None
-    fragment = importlib.util.module_from_spec(found)
-    found.loader.exec_module(fragment)
-    documented = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
-    taken = settings_option()
+    documented, taken = documented_options("run_settings"), settings_option()
     assert list(documented) == list(taken)
     assert list(documented["settings"]["suboptions"]) == list(taken["settings"]["options"])

@@ -22,8 +22,8 @@ class Probe(Protocol):
     def read(self) -> dict[str, Any]:
         """Return ``role`` (leader, follower, unknown), ``member_id``, ``leader_id``, ``term`` and ``error``.
 
-        And what :class:`.quorum.MajorityKept` asks for, where the system tells it: ``votes`` (whether it is a voting
-        member), ``committed`` (newest entry that it knows to be) and ``sees`` (state of each member by its id).
+        And what :class:`..director.quorum.MajorityKept` asks for, where the system tells it: ``votes`` (whether it is a
+        voting member), ``committed`` (newest entry that it knows to be) and ``sees`` (state of each member by its id).
         """
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
 from ..results.files import log_file
 from ..results.read import Dump, Experiment, load_experiment
@@ -125,9 +126,9 @@ def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
 
 def _ended(experiment: Experiment) -> frozenset[str]:
     return frozenset(
-        fault["record"]["member"]
+        record.struck
         for fault in experiment.info["faults"]
-        if (fault.get("record") or {}).get("fired") and ACTIONS[fault["action"]].ends_process
+        if (record := FaultRecord.of(fault)) is not None and record.fired and ACTIONS[fault["action"]].ends_process
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import etcd_refusals, mysql_refusals
+from ..refusals import NOT_SENT
 from ..shapes import Event, Kind, Outcome
 
 _REFUSED = {
@@ -24,7 +25,9 @@ _REFUSED = {
 def proves_nothing(system: str | None, error: str | None) -> bool:
     """Say whether an attempt that ended with ``error`` may have had an effect. Without system or error: no word."""
     refused = _REFUSED.get(system or "")
-    return bool(error) and refused is not None and not refused(error or "")
+    if not error or refused is None:
+        return False
+    return not (error.startswith(NOT_SENT) or refused(error))
 
 
 def doubtful_failures(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
-from ..fault_names import FaultId, role_of
+from ..fault_names import role_of, struck_together
 from ..shapes import Check, Verdict
 from .base import Case, Checker
 from .words import MAX_LISTED
@@ -111,8 +111,7 @@ def _late(record: FaultRecord) -> str:
 
 def _doubts(fault: dict[str, Any], record: FaultRecord, case: Case) -> list[str]:
     """Say what speaks against the fault having struck as it was meant to."""
-    own = FaultId.parse(fault["id"])
-    struck = sum(1 for other in case.info["faults"] if own.strikes_with(FaultId.parse(other["id"])))
+    struck = struck_together(fault["id"], (other["id"] for other in case.info["faults"]))
     return _doubts_of_aim(fault, record) + _doubts_of_effect(fault, record, len(case.experiment.members), struck)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..results.read import Dump
+from ..sentences import listing
 from ..shapes import Check, Verdict
 from .base import Case, Checker
-from .words import MAX_LISTED, listed, listing, names
+from .words import MAX_LISTED, listed, names
 
 
 class MembersEqual(Checker):

@@ -32,11 +32,6 @@ def names(keys: Iterable[str], most: int = 3) -> str:
     return ", ".join(repr(key) for key in distinct[:most]) + more
 
 
-def listing(words: list[str]) -> str:
-    """Join words as a sentence does."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def span_of(least: int, most: int) -> str:
     """Write a number of keys that may not be known exactly."""
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"

@@ -22,7 +22,7 @@ from ..actions.record import FaultRecord
 from ..actions.registry import takes_away
 from ..agent.wire import AgentError
 from ..clock import CLOCK
-from ..fault_names import FaultId
+from ..fault_names import struck_together
 from ..shapes import Emit, Event, FaultSpec
 from .aims import ask_roles, choose_target
 from .fires import Refused, fire, note_fired
@@ -156,9 +156,7 @@ class FaultDirector:
                 if not self._in_flight:
                     self._trace = []
         if fired:
-            mine = FaultId.parse(spec.id)
-            struck = sum(1 for other in self._records if mine.strikes_with(FaultId.parse(other)))
-            self._follower.follow(record, struck)
+            self._follower.follow(record, struck_together(spec.id, self._records))
 
     def _aim_and_fire(self, spec: FaultSpec, record: FaultRecord) -> bool:
         """Find the target and fire, again where its role moved on, until the time for it is over."""
@@ -208,10 +206,13 @@ class FaultDirector:
 
     def _is_away(self, member: str, status: Mapping[str, Any]) -> bool:
         """Whether a fault takes a member from its peers now, or is about to."""
-        own = {record.token: record for record in self._records.values()}
+        own = self._by_token()
         # What is healed is held by its agent no more; what was sent and not answered is not on record yet.
         tokens = {*status["holding"], *(token for token in self._held.of(member) if not own[token].fired)}
         return any(takes_away(own.get(token)) for token in tokens)
+
+    def _by_token(self) -> dict[str, FaultRecord]:
+        return {record.token: record for record in self._records.values()}
 
     def _heal_sooner(self, spec: FaultSpec, calls: queue.SimpleQueue[int | None] | None) -> None:
         """Have a fault healed at its index or after its delay, if the workload lasts so long."""
@@ -265,7 +266,7 @@ class FaultDirector:
 
     def _note_heals(self) -> None:
         """Take over what the agents know by now of the faults that nobody saw healed."""
-        own = {record.token: record for record in self._records.values()}
+        own = self._by_token()
         for token, member in self._held.all().items():
             done = record_of(self._links[member].main, token)
             if done is not None:

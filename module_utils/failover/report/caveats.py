@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..actions.registry import ACTIONS
-from .wording import listing, plural
+from ..sentences import listing
+from .wording import plural
 
 SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
 

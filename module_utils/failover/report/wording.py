@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 ABSENT = "not recorded"
@@ -21,11 +21,6 @@ def milliseconds(value: float | None) -> str:
 def plural(number: int, noun: str) -> str:
     """Return a whole number with its noun: "1 check", "2,000 checks"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def listing(names: Sequence[str]) -> str:
-    """Join names as a sentence does: "a", "a and b", "a, b and c"."""
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def at_least(gap: Mapping[str, Any]) -> str:

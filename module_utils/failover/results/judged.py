@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..sentences import listing
 from ..shapes import LabError, Verdict, worst
 from .files import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE
 from .read import read_verdict
@@ -159,4 +160,4 @@ def _named(paths: tuple[str, ...]) -> str:
     named = list(paths[:MOST_NAMED])
     if len(paths) > MOST_NAMED:
         return f"{', '.join(named)} and {len(paths) - MOST_NAMED:,} more"
-    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return listing(named)

@@ -96,15 +96,20 @@ def test_the_bus_says_why_it_refuses() -> None:
         service_module.ask_manager("StopUnit", UNIT)
 
 
-def test_a_suspended_unit_stands_still_with_all_its_processes_until_it_is_resumed(
-    service: Service, manager: FakeManager
-) -> None:
+def start_with_a_child(service: Service, manager: FakeManager) -> MainProcess:
     manager.run("stop", UNIT)
     manager.set(UNIT, "program", '["sh", "-c", "sleep 1000 & wait"]')
     manager.run("start", UNIT)
     process = service.main_process()
     assert process is not None
     wait_until(lambda: len(family(process.pid)) == 2)
+    return process
+
+
+def test_a_suspended_unit_stands_still_with_all_its_processes_until_it_is_resumed(
+    service: Service, manager: FakeManager
+) -> None:
+    process = start_with_a_child(service, manager)
     members = family(process.pid)
     assert service.suspend(process) == 2
     assert {process_state(pid) for pid in members} == {"T"}
@@ -116,12 +121,7 @@ def test_a_suspended_unit_stands_still_with_all_its_processes_until_it_is_resume
 
 
 def test_all_processes_of_a_unit_are_killed_together(service: Service, manager: FakeManager) -> None:
-    manager.run("stop", UNIT)
-    manager.set(UNIT, "program", '["sh", "-c", "sleep 1000 & wait"]')
-    manager.run("start", UNIT)
-    process = service.main_process()
-    assert process is not None
-    wait_until(lambda: len(family(process.pid)) == 2)
+    process = start_with_a_child(service, manager)
     members = family(process.pid)
     assert service.kill_all(process) == 2
     assert process.wait_gone(10) is not None

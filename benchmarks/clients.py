@@ -31,8 +31,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from failover.failover_policy import split_endpoint
 from failover.shapes import LabError
+from failover.systems.endpoints import split_endpoint
 from failover.workloads.base import CREATE, RETRIEVE, Operation
 from failover.workloads.registry import create_simulation
 
@@ -46,7 +46,7 @@ Apply = Callable[[str, str, str | None], object]  # (kind, key, value)
 def etcd_clients(endpoint: str) -> tuple[dict[str, Apply], Callable[[], None]]:
     """Return both etcd clients, and what removes their keys."""
     import etcd3
-    from failover.etcd_client import ClientWithFailover
+    from failover.systems.etcd.client import ClientWithFailover
 
     host, port = split_endpoint(endpoint)
     plain, ours = etcd3.client(host, port), ClientWithFailover(host, port)
@@ -70,8 +70,8 @@ def mysql_clients(
 ) -> tuple[dict[str, Apply], Callable[[], None]]:
     """Return both MySQL clients, and what removes their rows."""
     import pymysql
-    from failover import mysql_client
-    from failover.prepare import CREATE_TABLE
+    from failover.systems.mysql import client as mysql_client
+    from failover.systems.mysql.keys import CREATE_TABLE
 
     host, port = split_endpoint(endpoint)
     plain = pymysql.connect(

@@ -91,8 +91,9 @@ steps:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.group_replication import Act, GroupConfig, GroupKeeper
 from ansible.module_utils.failover.shapes import LabError
+from ansible.module_utils.failover.systems.mysql_cluster.deciding import Act
+from ansible.module_utils.failover.systems.mysql_cluster.keeper import GroupConfig, GroupKeeper
 
 
 def main() -> None:

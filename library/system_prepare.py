@@ -49,7 +49,7 @@ EXAMPLES = r"""
       endpoints: ["10.89.77.21:3306"]
       user: lab
       database: failover_lab
-    mysql_password: "{{ mysql_password }}"
+    password: "{{ mysql_password }}"
 """
 
 RETURN = r"""
@@ -72,8 +72,8 @@ endpoint:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.module_options import read_target, target_options
-from ansible.module_utils.failover.prepare import empty
 from ansible.module_utils.failover.shapes import LabError
+from ansible.module_utils.failover.systems.registry import SYSTEMS
 
 
 def main() -> None:
@@ -85,8 +85,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    target = read_target(module.params)
+    if not target.endpoints:
+        module.fail_json(msg="target.endpoints is empty: give at least one host:port of the system")
     try:
-        result = empty(read_target(module.params), module.params["key_prefix"], dry_run=module.check_mode)
+        SYSTEMS[target.system].check(target)
+        result = SYSTEMS[target.system].empty(target, module.params["key_prefix"], dry_run=module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=result["created"] or result["removed"] > 0, **result)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pymysql
 import pytest
-from failover.mysql_client import VIEW
+from failover.systems.mysql_cluster.views import MEMBERS
 
 
 class FakeMySQL:
     """The server: ``rows`` is None where there is no table; ``error`` is raised on every connect.
 
-    ``view`` is what it answers to :data:`VIEW`: its uuid, and uuid, host, port, state and role of each member.
+    ``view`` is what it answers to :data:`MEMBERS`: its uuid, and uuid, host, port, state and role of each member.
     """
 
     def __init__(
@@ -57,6 +57,9 @@ class FakeCursor:
     def __enter__(self) -> FakeCursor:
         return self
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Nothing is open."""
 
@@ -77,7 +80,7 @@ class FakeCursor:
         elif statement.startswith("CREATE TABLE"):
             assert server.rows is None
             server.rows = {}
-        elif statement == VIEW:
+        elif statement == MEMBERS:
             self.found = list(server.view)
         elif statement.startswith(("START TRANSACTION", "SET SESSION")):
             self.found = []

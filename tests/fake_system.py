@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from failover.actions.record import FaultRecord
-from failover.failover_policy import OperationResult
 from failover.shapes import Event
+from failover.systems.loop import OperationResult
 
 Hook = Callable[[int, str, str], None]
 

@@ -322,7 +322,7 @@ class AgentProcess:
             "member": member,
             "unit": self.unit,
             "system": "etcd",
-            "client_url": "http://127.0.0.1:1",
+            "address": "http://127.0.0.1:1",
             "listen": "127.0.0.1",
             "port": 0,
             "key_file": str(key_file),
@@ -393,7 +393,7 @@ class Lab:
         """Start an agent for every member; return their addresses."""
         for name, member in self.cluster.members.items():
             self.manager.add(f"{name}.service")
-            self.agents[name] = AgentProcess(self.folder, self.manager, name, client_url=member.url, **settings)
+            self.agents[name] = AgentProcess(self.folder, self.manager, name, address=member.url, **settings)
         for agent in self.agents.values():
             agent.await_ready()
         return self.addresses

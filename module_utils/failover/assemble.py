@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import etcd_log, mysql_log
 from .actions.record import FaultRecord, Stage
 from .clock_steps import SAME_NS
 from .results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
@@ -18,6 +17,7 @@ from .results.parquet import keep_as_parquet
 from .results.read import read_events
 from .results.write import write_json_atomic
 from .shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, LabError, RunSettings
+from .systems.registry import SYSTEMS
 
 # Of a module's result, what is Ansible's and no observation.
 _ANSIBLE_KEYS = ("changed", "failed", "skipped", "invocation", "warnings", "deprecations", "ansible_job_id", "msg")
@@ -145,10 +145,7 @@ def _merge_events(
     logs = {
         path.stem: path.read_text("utf-8", errors="replace").splitlines() for path in sorted(folder.glob(LOG_FILES))
     }
-    if system == "etcd":
-        events += etcd_log.parse_logs(logs, ids)
-    else:
-        events += mysql_log.parse_logs(logs, {given["address"]: member for member, given in members.items()})
+    events += SYSTEMS[system].events(logs, members, ids)
     events.sort(key=lambda event: event.wall_ns)
     lines = [json.dumps(event.as_dict(), ensure_ascii=False) + "\n" for event in events]
     part = folder / f".{EVENTS_FILE}.part"

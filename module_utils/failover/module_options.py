@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from .shapes import SYSTEMS, RunSettings, Target
+from .shapes import RunSettings, Target
+from .systems.registry import SYSTEMS
 
 # Fields of other types, a number or one by system, are read by RunSettings itself.
 _TYPES = ("int", "float", "str")
@@ -24,7 +25,7 @@ def settings_option() -> dict[str, Any]:
 
 
 def target_options() -> dict[str, Any]:
-    """Return the options ``target`` and ``mysql_password``: a system and how it is reached."""
+    """Return the options ``target`` and ``password``: a system and how it is reached."""
     suboptions = {
         "system": {"type": "str", "choices": list(SYSTEMS), "required": True},
         "members": {"type": "dict", "required": True},
@@ -35,7 +36,7 @@ def target_options() -> dict[str, Any]:
     }
     return {
         "target": {"type": "dict", "required": True, "options": suboptions},
-        "mysql_password": {"type": "str", "no_log": True},
+        "password": {"type": "str", "no_log": True},
     }
 
 
@@ -46,4 +47,4 @@ def read_settings(params: Mapping[str, Any]) -> RunSettings:
 
 def read_target(params: Mapping[str, Any]) -> Target:
     """Return the target of a module's parameters."""
-    return Target(**params["target"], password=params["mysql_password"])
+    return Target(**params["target"], password=params["password"])

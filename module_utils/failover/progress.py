@@ -14,11 +14,9 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
 
-from .etcd_http import EtcdHttp, EtcdUnreachableError
 from .results.write import write_json_atomic
 from .shapes import Kind, LabError, Outcome
 
@@ -79,32 +77,6 @@ class Tally:
 def percentile_ns(latencies_ns: Sequence[int], share: float) -> int:
     """Return the smallest value that at least ``share`` of the values do not exceed (nearest rank)."""
     return sorted(latencies_ns)[max(0, math.ceil(share * len(latencies_ns)) - 1)]
-
-
-class EtcdLeader:
-    """Finds the leader with as few questions as possible, so that looking disturbs the measurement little."""
-
-    def __init__(self, members: Mapping[str, Mapping[str, Any]]) -> None:
-        """:param members: name -> {"client_url": "http://host:port"}."""
-        self._clients = {name: EtcdHttp(member["client_url"], LEADER_TIMEOUT_S) for name, member in members.items()}
-        self._last: str | None = None
-
-    def ask(self) -> str | None:
-        """Return the name of the first member that says it leads, asking the last one first; None without one."""
-        for name in sorted(self._clients, key=lambda name: name != self._last):
-            try:
-                leads = self._clients[name].status().is_leader
-            except EtcdUnreachableError:
-                continue
-            if leads:
-                self._last = name
-                return name
-        return None
-
-    def close(self) -> None:
-        """Close the connections."""
-        for client in self._clients.values():
-            client.close()
 
 
 class ProgressReporter:

@@ -170,25 +170,22 @@ EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
 # and what plan.json has: with another value it would be another run.
 PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "repeats", "sole_server_heal")
 
-# The systems that there are; the inventory's group of each has the same name.
-SYSTEMS = ("etcd", "mysql", "mysql_cluster")
-
 
 @dataclass(frozen=True)
 class Target:
     """A system and how it is reached: the option ``target`` of modules, with the password apart."""
 
-    system: str  # one of SYSTEMS
-    members: Mapping[str, Mapping[str, Any]]  # name -> {"client_url"} of etcd, {"address": "host:port"} of MySQL
+    system: str  # one of systems.registry.SYSTEMS
+    members: Mapping[str, Mapping[str, Any]]  # name -> {"client_url"} or {"address": "host:port"}
     endpoints: Sequence[str] = ()  # "host:port"; the first is connected to, the others are where to go from there
     agents: Mapping[str, str] = field(default_factory=dict)  # name -> "host:port" of its fault agent
-    user: str | None = None  # of MySQL, like the two below
+    user: str | None = None  # of a system that has accounts, like the two below
     database: str | None = None
     password: str | None = field(default=None, repr=False)
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Return where each member serves clients: its client URL (etcd) or "host:port"."""
+        """Return where each member serves clients: its client URL or "host:port"."""
         return {name: str(given.get("client_url") or given["address"]) for name, given in self.members.items()}
 
     @property
@@ -198,8 +195,8 @@ class Target:
 
     @property
     def lacking(self) -> list[str]:
-        """Return what is missing of the account, which every system but etcd needs."""
-        return [] if self.system == "etcd" else [name for name, value in self.account.items() if not value]
+        """Return what is missing of the account."""
+        return [name for name, value in self.account.items() if not value]
 
 
 @dataclass(frozen=True)
@@ -263,7 +260,7 @@ EXPERIMENT_KEYS = (
     "schema_version",
     "name",
     "title",
-    "system",  # etcd, mysql, mysql_cluster
+    "system",
     "iterations",
     "seed",
     "clients",

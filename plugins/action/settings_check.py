@@ -22,19 +22,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from failover.settings import Given, wrong_settings
-from failover.settings.base import ALL_GROUP, CLIENT_GROUP, SYSTEM_GROUPS
+from failover.settings.base import ALL_GROUP, CLIENT_GROUP
 from failover.settings.controller import look, wrong_controller
+from failover.systems.registry import SYSTEMS
 
-# Generated where they are asked for, and there may be no lab yet.
-SECRETS = (
-    "mysql_password",
-    "mysql_group_password",
-    "fault_agent_key",
-    "mysql_password_salt",
-    "mysql_group_password_salt",
-)
+# How secrets end: they are generated where they are asked for, and there may be no lab yet.
+SECRET_ENDINGS = ("_password", "_key", "_salt")
 # Only these are asked of the variables that no argument spec has.
-OTHERS = ("lab_subnet",)
+OTHERS = ("lab_subnet", "lab_systems")
 # What a module that runs on localhost imports beyond the standard library, and the oldest Python of the core.
 PROBE = """
 import importlib.util, sys
@@ -73,14 +68,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         values: dict[str, Any] = {}
         unresolved: dict[str, str] = {}
         for name in (*defaults, *OTHERS):
-            if name in variables and name not in SECRETS and name != "lab_address":
+            if name in variables and not name.endswith(SECRET_ENDINGS) and name != "lab_address":
                 try:
                     values[name] = self._templar.resolve_variable_expression(name)
                 except AnsibleError as error:
                     unresolved[name] = why(error)
         groups = {name: list(hosts) for name, hosts in variables.get("groups", {}).items()}
         addresses: dict[str, Any] = {}
-        hosts = {host for name in (*SYSTEM_GROUPS, CLIENT_GROUP) for host in groups.get(name, ())}
+        hosts = {host for name in (*SYSTEMS, CLIENT_GROUP) for host in groups.get(name, ())}
         for host in sorted(hosts & set(groups.get(ALL_GROUP, ()))):
             try:
                 addresses[host] = address_of(host, variables["hostvars"][host])

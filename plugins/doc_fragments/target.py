@@ -21,7 +21,7 @@ options:
         choices: [etcd, mysql, mysql_cluster]
         required: true
       members:
-        description: Members by name, each with its C(client_url) (etcd) or its C(address) (MySQL).
+        description: Members by name, each with its C(client_url) or its C(address), as C(host:port).
         type: dict
         required: true
       endpoints:
@@ -36,12 +36,12 @@ options:
         type: dict
         default: {}
       user:
-        description: Account of the workload in MySQL. Needed for MySQL, like the two below.
+        description: Account of the workload, where the system has accounts. Needed there, like the two below.
         type: str
       database:
-        description: Database with the table C(ips).
+        description: Database of the workload.
         type: str
-  mysql_password:
+  password:
     description: Password of O(target.user).
     type: str
 """

@@ -49,9 +49,14 @@ def test_the_role_looks_at_the_files_that_the_module_writes(run_module: Run, tmp
         *("ansible", "localhost", "--inventory", "localhost,", "--connection", "local"),
         *("--module-name", "debug", "--args", "msg={{ fault_agent_core }}"),
         *("--extra-vars", f"@{ROOT / 'roles/fault_agent/vars/main.yml'}"),
-        *("--extra-vars", json.dumps({"role_path": str(ROOT / "roles/fault_agent")})),
     ]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    }
     program = str(Path(sys.executable).parent / question[0])
     done = subprocess.run(
         [program, *question[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True

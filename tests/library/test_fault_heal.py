@@ -88,7 +88,7 @@ def test_members_that_stay_different_do_not_fail_the_module(run_module: Run, lab
         ({"target": {"agents": {"etcd1": "10.0.0.1:x"}}}, "'10.0.0.1:x' is not an address of a fault agent"),
         (
             {"target": {"system": "mysql_cluster"}},
-            "system is mysql_cluster and mysql_user, mysql_password",
+            "system is mysql_cluster, and user, password",
         ),
         ({"events_path": "/nonexistent/heal.jsonl", "timeout_s": 0.1}, "Events cannot be written to /nonexistent"),
     ],

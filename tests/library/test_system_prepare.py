@@ -18,7 +18,7 @@ MYSQL = {
         "user": "lab",
         "database": "db",
     },
-    "mysql_password": "secret",
+    "password": "secret",
 }
 
 
@@ -143,9 +143,9 @@ def test_a_group_without_a_primary_is_one_line(run_module: RunModule, monkeypatc
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"system": "mysql_cluster", "user": None}, "system is mysql_cluster and mysql_user is missing"),
-        ({"user": None}, "mysql_user is missing"),
-        ({"user": "", "database": ""}, "mysql_user, mysql_database is missing"),
+        ({"system": "mysql_cluster", "user": None}, "system is mysql_cluster, and user of its account is missing"),
+        ({"user": None}, "user of its account is missing"),
+        ({"user": "", "database": ""}, "user, database of its account is missing"),
         ({"endpoints": ["10.0.0.21"]}, "not the address"),
         ({"endpoints": []}, "endpoints is empty"),
     ],

@@ -63,7 +63,7 @@ def test_options_reach_the_run(run_module: RunModule, tmp_path: Path, monkeypatc
         params(
             tmp_path,
             target={"system": "mysql", "user": "lab", "database": "db"},
-            mysql_password="secret",
+            password="secret",
             settings={"clients": 2, "rate": 50_000, **timeouts},
         ),
     )
@@ -127,12 +127,15 @@ def test_check_mode_touches_nothing(run_module: RunModule, tmp_path: Path) -> No
         ({"settings": {"attempt_timeout_ms": 0}}, "attempt_timeout_ms of the failover policy is 0"),
         ({"settings": {"rates": 5}}, "rates"),
         ({"target": {"endpoints": ["nonsense"]}}, "nonsense"),
-        ({"target": {"system": "mysql"}}, "lacks the MySQL user, password, database"),
+        ({"target": {"system": "mysql"}}, "user, password, database of its account is missing"),
         (
             {"target": {"system": "mysql_cluster", "members": {"group1": {"address": "h:1"}}}},
-            "lacks the MySQL user, password, database",
+            "user, password, database of its account is missing",
         ),
-        ({"target": {"system": "mysql", "user": "lab", "database": ""}}, "lacks the MySQL password, database"),
+        (
+            {"target": {"system": "mysql", "user": "lab", "database": ""}},
+            "password, database of its account is missing",
+        ),
     ],
 )
 def test_wrong_options_fail_in_one_line(

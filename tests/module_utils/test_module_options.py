@@ -23,9 +23,9 @@ def test_settings_are_read_from_parameters() -> None:
 
 def test_the_password_is_apart_and_hidden() -> None:
     options = target_options()
-    assert options["mysql_password"]["no_log"] is True
+    assert options["password"]["no_log"] is True
     assert "password" not in options["target"]["options"]
     given = {"system": "mysql", "members": {"mysql1": {"address": "h:3306"}}, "user": "lab", "database": "db"}
-    target = read_target({"target": given, "mysql_password": "secret"})
+    target = read_target({"target": given, "password": "secret"})
     assert target.account == {"user": "lab", "password": "secret", "database": "db"}
     assert "secret" not in repr(target)

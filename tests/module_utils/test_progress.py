@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from failover import progress
-from failover.progress import FAILED, FINISHED, EtcdLeader, ProgressReporter, Tally, percentile_ns
+from failover.progress import FAILED, FINISHED, ProgressReporter, Tally, percentile_ns
 from failover.shapes import LabError
-from fake_gateway import closed_endpoint, serve_gateway
 
 KEYS = {
     "done", "total", "ops_per_s", "ok", "fail", "unknown", "p99_ms", "leader", "endpoint", "phase", "elapsed_s",
@@ -116,20 +115,3 @@ def test_thread_reports_that_the_file_cannot_be_written(tmp_path: Path, monkeypa
     with pytest.raises(LabError):
         reporter.finish(FAILED, "no space")
     assert len(errors) == 1
-
-
-def test_leader_is_asked_first_next_time() -> None:
-    with serve_gateway() as follower, serve_gateway() as leader:
-        follower.is_leader = False
-        asker = EtcdLeader({"etcd1": {"client_url": follower.url}, "etcd2": {"client_url": leader.url}})
-        assert asker.ask() == "etcd2"
-        assert asker.ask() == "etcd2"
-        assert (len(follower.requests), len(leader.requests)) == (1, 2)
-        follower.is_leader, leader.is_leader = True, False
-        assert asker.ask() == "etcd1"
-        asker.close()
-
-
-def test_no_leader_where_nobody_answers() -> None:
-    asker = EtcdLeader({"etcd1": {"client_url": f"http://{closed_endpoint()}"}})
-    assert asker.ask() is None

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from failover.settings import Given, wrong_settings
 from failover.settings.controller import Controller, Folder, look, wrong_controller
 
+ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = {
     "iterations": 100000,
     "seed": 123,
@@ -27,6 +29,7 @@ DEFAULTS = {
     "mysql_group_unreachable_majority_timeout_s": 0,
     "container_hosts_data_mb": 1024,
 }
+SYSTEMS = yaml.safe_load((ROOT / "roles/settings/vars/main.yml").read_text(encoding="utf-8"))["lab_systems"]
 CATALOG = {f"E1-{system}": {"system": system} for system in ("etcd", "mysql", "mysql_cluster")}
 GROUPS = {
     "lab_hosts": ["etcd1", "etcd2", "etcd3", "mysql1", "client1"],
@@ -45,6 +48,7 @@ def given(**values: Any) -> Given:
         if name in values
     }
     lab = {"lab_name": "mine", "lab_state_dir": "/state", "results_dir": "/results", "experiment_catalog": CATALOG}
+    lab |= {"lab_systems": SYSTEMS}
     everything = {**DEFAULTS, **lab, "experiments": ["E1-etcd", "E1-mysql"], **values}
     defaults: dict[str, Any] = {"groups": GROUPS, "addresses": ADDRESSES, "interpreter": "/usr/bin/python3"}
     return Given(everything, DEFAULTS, **{**defaults, **parts})
@@ -79,12 +83,12 @@ def test_ports_are_ports(value: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"mysql_port": 7470}, "mysql_port and fault_agent_port are both 7470, and a MySQL host listens on both. "
+        ({"mysql_port": 7470}, "mysql_port and fault_agent_port are both 7470, and a host of mysql listens on both. "
                                "Try -e mysql_port=3306."),
-        ({"etcd_client_port": 2380}, "etcd_client_port and etcd_peer_port are both 2380, and an etcd host listens on "
-                                     "both. Try -e etcd_client_port=2379."),
-        ({"mysql_port": 33061}, "mysql_port and mysql_group_port are both 33061, and a MySQL host listens on both. "
-                                "Try -e mysql_port=3306."),
+        ({"etcd_client_port": 2380}, "etcd_client_port and etcd_peer_port are both 2380, and a host of etcd listens "
+                                     "on both. Try -e etcd_client_port=2379."),
+        ({"mysql_port": 33061}, "mysql_port and mysql_group_port are both 33061, and a host of mysql_cluster listens "
+                                "on both. Try -e mysql_port=3306."),
     ],
 )  # fmt: skip
 def test_no_two_servers_of_a_host_have_one_port(changed: dict[str, int], said: str) -> None:

@@ -160,7 +160,7 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
         ),
         (
             {"etcd_client_port": 2380},
-            "etcd_client_port and etcd_peer_port are both 2380, and an etcd host listens on both. "
+            "etcd_client_port and etcd_peer_port are both 2380, and a host of etcd listens on both. "
             "Try -e etcd_client_port=2379.",
         ),
         (

@@ -53,6 +53,7 @@ def message(hosts: dict[str, dict[str, Any]]) -> str:
     variables = {
         "hostvars": hosts,
         "ansible_play_hosts_all": list(hosts),
+        "diagnose_hosts": list(hosts),
         "diagnose_subject": "etcd",
         "diagnose_unit": "etcd.service",
         "diagnose_causes": causes_of("etcd"),

@@ -24,14 +24,14 @@ from ..actions.base import Action, Host
 from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
 from ..clock import CLOCK
-from ..group_replication import GroupConfig, GroupKeeper
 from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
 from ..host.service import MainProcess, Service, ServiceError, UnitState
 from ..shapes import SCHEMA_VERSION, LabError
+from ..systems.members import MEMBERS
+from ..systems.on_host import Home, Keeper
 from .config import AgentConfig
-from .probes import EtcdProbe, GroupProbe, Probe, SoleProbe
 from .store import Store
 from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 
@@ -71,9 +71,11 @@ class Agent:
         self._saved_at = 0.0
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
-        self._keeper = GroupKeeper(config.member, GroupConfig.load(config.group_file)) if config.group_file else None
+        on_host = MEMBERS[config.system]
+        home = Home(config.member, config.address, config.member_file, self._is_alive)
+        self._keeper = on_host.keeper(home)
         # Two of them, so that a slow answer to a status does not delay a fault.
-        self._probe, self._fire_probe = self._make_probe(), self._make_probe()
+        self._probe, self._fire_probe = on_host.probe(home), on_host.probe(home)
         for record, expires_wall_ns in self._store.load():
             self._records[record.token] = record
             if record.held:
@@ -236,13 +238,6 @@ class Agent:
 
     # ------------------------------------------------------------ inside
 
-    def _make_probe(self) -> Probe:
-        if self.config.system == "etcd":
-            return EtcdProbe(self.config.client_url)
-        if self._keeper is not None:
-            return GroupProbe(self._keeper.home)
-        return SoleProbe(self._is_alive)
-
     def _problem(self, fault: dict[str, Any]) -> str | None:
         """Return why a fault cannot be done here; a word of a newer version than this agent is such a reason."""
         action = ACTIONS.get(fault["action"])
@@ -363,7 +358,7 @@ class Agent:
                     del self._records[token]
         self._try_to_save(durable=True)
 
-    def _rejoin(self, keeper: GroupKeeper, record: FaultRecord) -> None:
+    def _rejoin(self, keeper: Keeper, record: FaultRecord) -> None:
         """Bring the member back into its group, and note what that took; a heal that failed is continued here."""
         before = len(keeper.steps)
         try:
@@ -372,7 +367,7 @@ class Agent:
             with self._lock:
                 record.group_steps += keeper.steps[before:]
 
-    def _make_whole(self, keeper: GroupKeeper, timeout_s: float) -> dict[str, Any]:
+    def _make_whole(self, keeper: Keeper, timeout_s: float) -> dict[str, Any]:
         """Bring a member that is not held by a fault back into its group; return ``steps`` and ``lacks``."""
         with self._heal_lock:
             with self._lock:

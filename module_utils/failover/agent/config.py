@@ -8,10 +8,11 @@ import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from ..shapes import SYSTEMS, LabError
+from ..shapes import LabError
+from ..systems.members import MEMBERS
 
 # Of the configuration file, what may be left out.
-OPTIONAL_SETTINGS = {"use_dbus", "group_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
+OPTIONAL_SETTINGS = {"use_dbus", "member_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,15 @@ class AgentConfig:
 
     member: str  # name of the member, as the inventory has it
     unit: str  # the only unit this agent acts on
-    system: str  # etcd, mysql, mysql_cluster
-    client_url: str  # the member's own client URL; only etcd's is used
+    system: str  # one of systems.members.MEMBERS
+    address: str  # where the member serves clients: its client URL, or "host:port"
     listen: str  # address on which to listen
     port: int
     key_file: str
     state_dir: str
     hold_ttl_s: float  # a fault is healed this long after its last keepalive
     use_dbus: bool = True  # False keeps to systemctl
-    group_file: str = ""  # of a member of mysql_cluster: see group_replication.GroupConfig
+    member_file: str = ""  # what the role of the system wrote for its member: see systems/NAME/member.py
     peers: list[str] = field(default_factory=list)  # addresses of the other members, and of the clients
     clients: list[str] = field(default_factory=list)
     client_port: int = 0  # where the member serves clients
@@ -65,8 +66,6 @@ class AgentConfig:
                 raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
         if content["hold_ttl_s"] <= 0:
             raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")
-        if content["system"] not in SYSTEMS:
-            raise LabError(f"{path}: system must be one of {', '.join(SYSTEMS)}, it is {content['system']!r}.")
-        if content["system"] == "mysql_cluster" and not content.get("group_file"):
-            raise LabError(f"{path}: group_file is needed for a member of mysql_cluster.")
+        if content["system"] not in MEMBERS:
+            raise LabError(f"{path}: system must be one of {', '.join(MEMBERS)}, it is {content['system']!r}.")
         return cls(**content)

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..etcd_http import alarms_of
 from ..shapes import Check, Outcome, Verdict
+from ..systems.registry import SYSTEMS
 from .base import Case, Checker
 
 WHEN = {"before": "before the workload", "after": "after the heal"}
@@ -47,7 +47,7 @@ def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: M
     acknowledged = Counter(kind for kind, outcome in zip(kinds, outcomes, strict=True) if outcome == Outcome.OK)
     never = [kind for kind in total if not acknowledged[kind]]
     doubts = [f"none of {total[kind]:,} {kind} operations was acknowledged" for kind in never]
-    reports = {name: reported(info[name]) for name in WHEN}
+    reports = {name: reported(info["system"], info[name]) for name in WHEN}
     doubts += [f"{WHEN[name]}, {'; '.join(told)}" for name, told in reports.items() if told]
     evidence = {
         "acknowledged": {kind: {"operations": total[kind], "ok": acknowledged[kind]} for kind in total},
@@ -61,12 +61,12 @@ def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: M
     return Check(Evidence.name, Verdict.VALID, summary, evidence)
 
 
-def reported(observed: Mapping[str, Any]) -> list[str]:
+def reported(system: str, observed: Mapping[str, Any]) -> list[str]:
     """Return what a system said was wrong with itself, one sentence each, as an observing module recorded it."""
     if "healthy" not in observed:
         return ["nobody looked at the system"]
     members = observed.get("observation", {}).get("members", {})
-    alarms = alarms_of(members)
+    alarms = SYSTEMS[system].alarms(members)
     told = [f"{by} has raised the alarm {alarm}" for alarm, by in alarms]
     # An alarm is the cluster's: each member reports it.
     told += [reason for reason in observed.get("reasons", []) if not (alarms and "alarm:" in reason)]

@@ -3,7 +3,7 @@
 """Failures that a history is too sure of: its error is no answer that proves that nothing was done.
 
 A client of an earlier version of the lab took some of etcd's answers for refusals that were none. Its histories are
-judged by the tables of today (:mod:`..etcd_refusals`, :mod:`..mysql_refusals`), so that a write that may have taken
+judged by the tables of today (``refusals.py`` of each system), so that a write that may have taken
 effect accuses nobody.
 """
 
@@ -11,23 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .. import etcd_refusals, mysql_refusals
-from ..refusals import NOT_SENT
 from ..shapes import Event, Kind, Outcome
-
-_REFUSED = {
-    "etcd": etcd_refusals.refused,
-    "mysql": mysql_refusals.refused,
-    "mysql_cluster": mysql_refusals.refused,
-}
+from ..systems.refusals import NOT_SENT
+from ..systems.registry import SYSTEMS
 
 
 def proves_nothing(system: str | None, error: str | None) -> bool:
     """Say whether an attempt that ended with ``error`` may have had an effect. Without system or error: no word."""
-    refused = _REFUSED.get(system or "")
-    if not error or refused is None:
+    if not error or system not in SYSTEMS:
         return False
-    return not (error.startswith(NOT_SENT) or refused(error))
+    return not (error.startswith(NOT_SENT) or SYSTEMS[system].refused(error))
 
 
 def doubtful_failures(

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from ..shapes import SYSTEMS, LabError, RunSettings
+from ..shapes import LabError, RunSettings
 from ..stall import check_stall_timeout
+from ..systems.registry import SYSTEMS
 from ..workloads.registry import create_simulation
 from ..workloads.stream import summarize
 from .drawn import RANDOM, check_draw, draw_faults
@@ -84,12 +85,13 @@ def _members_of(name: str, definition: Mapping[str, Any], groups: Mapping[str, S
             f"Experiment {name} needs hosts in the inventory's group {system}, which has none. "
             "Add them, or leave the experiment out of the variable experiments."
         )
-    if system == "mysql" and len(members) > 1:
+    if not SYSTEMS[system].several and len(members) > 1:
         raise LabError(
-            f"Experiment {name} is of the system mysql, which is one server, and the inventory's group mysql has "
-            f"{', '.join(members)}. Leave one; servers that replicate belong in the group mysql_cluster."
+            f"Experiment {name} is of the system {system}, which is one server, and the inventory's group {system} has "
+            f"{', '.join(members)}. Leave one; servers that replicate belong in a group of another system: "
+            f"{', '.join(other.name for other in SYSTEMS.values() if other.several)}."
         )
-    if system == "etcd" and not definition["key_prefix"]:
+    if SYSTEMS[system].uses_prefix and not definition["key_prefix"]:
         raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
     return members
 

@@ -12,31 +12,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-from ..failover_policy import OperationResult
 from ..progress import Tally
 from ..results.history import HistoryWriter
 from ..shapes import ClientEmit, Emit, Event, HistoryRow, LabError, Outcome
+from ..systems.base import Client
 from ..workloads.base import RETRIEVE, Operation
 from .config import RunnerConfig
-
-
-class Client(Protocol):
-    """What the workload needs of a system's client; one thread uses it."""
-
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Set a key."""
-
-    def get_with_retry(self, key: str) -> OperationResult:
-        """Look a key up."""
-
-    def delete_with_retry(self, key: str) -> OperationResult:
-        """Remove a key."""
-
-    def close(self) -> None:
-        """Close its connections."""
-
 
 # Called with the client's number, from 0, and its emit.
 MakeClient = Callable[[int, ClientEmit], Client]

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..failover_policy import FailoverPolicy
-from ..prepare import split_endpoint
-from ..shapes import SYSTEMS, FaultSpec, LabError, RunSettings, Target
+from ..shapes import FaultSpec, LabError, RunSettings, Target
+from ..systems.endpoints import split_endpoint
+from ..systems.loop import FailoverPolicy
+from ..systems.registry import SYSTEMS
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,7 @@ def check_config(config: RunnerConfig) -> None:
         raise LabError(f"endpoints of {config.experiment} is empty; give at least one host:port")
     for endpoint in target.endpoints:
         split_endpoint(endpoint)
-    if target.system == "etcd" and not all("client_url" in member for member in target.members.values()):
-        raise LabError(f"members of {config.experiment}: each needs a client_url like http://10.0.0.11:2379")
-    if target.system == "mysql_cluster" and not all("address" in member for member in target.members.values()):
-        raise LabError(f"members of {config.experiment}: each needs an address like 10.0.0.21:3306")
-    if target.lacking:
-        raise LabError(
-            f"{config.experiment} lacks the MySQL {', '.join(target.lacking)}; the load generator logs in with them"
-        )
+    try:
+        SYSTEMS[target.system].check(target)
+    except LabError as error:
+        raise LabError(f"{config.experiment}: {error}") from error

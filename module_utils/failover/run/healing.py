@@ -20,7 +20,7 @@ from ..actions.record import FaultRecord, group_events
 from ..agent.wire import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from ..clock import CLOCK
 from ..shapes import Event, LabError, Target
-from .watching import Watch, is_whole
+from .watching import Watch
 
 # An agent that cannot be asked is asked again after this time, and for so long, in s: systemd restarts it within 10.
 AGENT_RETRY_S = 0.5
@@ -95,7 +95,7 @@ class Healer:
         """
         started_wall_ns, started_ns = CLOCK.now_ns(), time.monotonic_ns()
         deadline = time.monotonic() + self._timeout_s
-        wanted = _Wanted(faults, records_of, deadline, converge, whole=converge and self._watch.in_group)
+        wanted = _Wanted(faults, records_of, deadline, converge, whole=converge and self._watch.rejoins)
         self._watch.start()
         with ThreadPoolExecutor(max_workers=max(1, len(self._agents))) as pool:
             reasons, seen_ns = self._until_equal(pool, wanted)
@@ -161,7 +161,7 @@ class Healer:
         return {
             member: faults if member in failed else []
             for member in self._answers
-            if member in failed or not is_whole(states[member])
+            if member in failed or not self._watch.is_whole(states[member])
         }
 
     # ------------------------------------------------------------ healing

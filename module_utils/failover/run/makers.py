@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
 from ..director.director import FaultDirector
-from ..prepare import split_endpoint
-from ..progress import LEADER_TIMEOUT_S, EtcdLeader
-from ..shapes import Emit, Event, FaultSpec, LabError
+from ..progress import LEADER_TIMEOUT_S
+from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
+from ..systems.base import Client, LeaderFinder
+from ..systems.registry import SYSTEMS
 from .clients import MakeClient
 from .config import RunnerConfig
 from .healing import Healer
@@ -45,37 +46,19 @@ MakeHealer = Callable[[], Healing]
 
 
 def client_maker(config: RunnerConfig) -> MakeClient:
-    """Return what makes the clients of the config's system; LabError where its driver is not installed."""
-    host, port = split_endpoint(config.target.endpoints[0])
-    seeds = tuple(config.target.endpoints[1:])
-    # Imported here: each of these needs a driver that only the load generator has, and only one of them is used.
-    try:
-        if config.target.system == "etcd":
-            from ..etcd_client import ClientWithFailover
+    """Return what makes the clients of the config's system; making one is a LabError where its driver is missing."""
+    system = SYSTEMS[config.target.system]
 
-            return lambda number, emit: ClientWithFailover(
-                host, port, seeds=seeds, policy=config.policy, emit=emit, jitter_seed=config.settings.seed + number
-            )
-        from ..mysql_client import MySQLClient
-    except ImportError as error:
-        raise LabError(
-            f"the {config.target.system} client cannot be loaded on {config.source}: {error}; "
-            "provision the load generator with playbooks/up.yml"
-        ) from error
-    user, password, database = config.target.account.values()
-    in_group = config.target.system == "mysql_cluster"
-    return lambda number, emit: MySQLClient(
-        host,
-        port,
-        user,
-        password,
-        database,
-        seeds=seeds if in_group else (),
-        in_group=in_group,
-        policy=config.policy,
-        emit=emit,
-        jitter_seed=config.settings.seed + number,
-    )
+    def make(number: int, emit: ClientEmit) -> Client:
+        try:
+            return system.client(config.target, config.policy, emit, config.settings.seed + number)
+        except ImportError as error:
+            raise LabError(
+                f"the {config.target.system} client cannot be loaded on {config.source}: {error}; "
+                "provision the load generator with playbooks/up.yml"
+            ) from error
+
+    return make
 
 
 def director_maker(config: RunnerConfig, key: bytes) -> MakeDirector | None:
@@ -95,36 +78,6 @@ def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_i
     )
 
 
-class LeaderFinder(Protocol):
-    """Tells the progress thread who leads; closed at the end."""
-
-    def ask(self) -> str | None:
-        """Return the leader's name, None where nobody is known to lead."""
-
-    def close(self) -> None:
-        """Close its connections."""
-
-
-class _OnlyServer:
-    """A single server, which has nobody to lose its lead to."""
-
-    def __init__(self, members: Mapping[str, Mapping[str, Any]]) -> None:
-        self._name = next(iter(members), None)
-
-    def ask(self) -> str | None:
-        return self._name
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def leader_finder(config: RunnerConfig) -> LeaderFinder:
     """Return what finds the leader of the config's system."""
-    if config.target.system == "etcd":
-        return EtcdLeader(config.target.members)
-    if config.target.system == "mysql":
-        return _OnlyServer(config.target.members)
-    # Imported here for the same reason as in client_maker.
-    from ..mysql_client import GroupLeader
-
-    return GroupLeader(config.target.members, config.target.account, LEADER_TIMEOUT_S)
+    return SYSTEMS[config.target.system].leader(config.target, LEADER_TIMEOUT_S)

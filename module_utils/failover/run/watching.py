@@ -9,104 +9,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from ..clock import CLOCK
-from ..etcd_http import EtcdHttp, EtcdUnreachableError, compare_data, why_different
-from ..group_replication import GroupMember, addresses_of, compare_tables, describe, is_online
-from ..key_dump import TABLE
-from ..mysql_observe import MySQLAddress, greeting_version
-from ..shapes import Event, LabError, Target
+from ..shapes import Event, Target
+from ..systems.comparison import why_different
+from ..systems.registry import SYSTEMS
 
 # A member that does not answer a sample within this time is sampled as unreachable, in s.
 SAMPLE_TIMEOUT_S = 0.5
 # Hashing all data is work for the members: where it differed, it is done again after this time, in s.
 HASH_RETRY_S = 0.1
-
-
-def is_whole(state: Mapping[str, Any]) -> bool:
-    """Whether a sampled member of a group is a full one that knows its primary; a silent one is another matter."""
-    return not state["reachable"] or (is_online(state) and state["leader_id"] is not None)
-
-
-class Watched(Protocol):
-    """One member as the watch sees it."""
-
-    def sample(self) -> dict[str, Any]:
-        """Return its state now; ``reachable`` and ``error`` are always there."""
-
-    def close(self) -> None:
-        """Give up the connection."""
-
-
-class EtcdWatched:
-    """An etcd member, by its status."""
-
-    def __init__(self, url: str) -> None:
-        self.client = EtcdHttp(url, SAMPLE_TIMEOUT_S)
-
-    def sample(self) -> dict[str, Any]:
-        """Return revision, indexes, term and leader."""
-        try:
-            status = self.client.status()
-        except EtcdUnreachableError as error:
-            return {"reachable": False, "error": str(error)}
-        return {
-            "reachable": True,
-            "error": None,
-            "id": status.member_id,
-            "leader_id": status.leader_id,
-            "term": status.term,
-            "revision": status.revision,
-            "raft_index": status.raft_index,
-            "applied_index": status.applied_index,
-        }
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.client.close()
-
-
-class MySQLWatched:
-    """A MySQL server, by its greeting, which is asked for only until it comes once."""
-
-    def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise LabError(f"{address!r} is not an address of a MySQL server. It should look like 10.0.0.21:3306.")
-        self._host, self._port = host, int(port)
-        self._last: dict[str, Any] = {"reachable": False, "error": "not asked yet"}
-
-    def sample(self) -> dict[str, Any]:
-        """Return whether it accepts connections, and its version."""
-        if not self._last["reachable"]:
-            try:
-                version = greeting_version(self._host, self._port, SAMPLE_TIMEOUT_S)
-                self._last = {"reachable": True, "error": None, "version": version}
-            except OSError as error:
-                self._last = {"reachable": False, "error": (error.strerror or str(error)).lower()}
-        return self._last
-
-    def close(self) -> None:
-        """Nothing is kept open."""
-
-
-class GroupWatched:
-    """A member of Group Replication, by its own view of the group."""
-
-    def __init__(self, address: MySQLAddress) -> None:
-        self._member = GroupMember(address)
-
-    def sample(self) -> dict[str, Any]:
-        """Return its state, role and term, the primary it follows, and the number of its transactions as revision."""
-        return describe(self._member.view())
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._member.close()
 
 
 class Watch:
@@ -125,26 +39,9 @@ class Watch:
         :param timeout_s: how long it may take to compare all data
         :param source: who stamps the samples
         """
-        self.in_group = target.system == "mysql_cluster"
-        endpoints = target.addresses
-        self._members: dict[str, Watched] = {}
-        self._hashers: dict[str, EtcdHttp] = {}
-        # How the members' data are compared at a revision that all have reached; a single server has no other.
-        self._compare: Callable[[int], dict[str, Any]] | None = None
-        try:
-            if target.system == "etcd":
-                self._members = {member: EtcdWatched(url) for member, url in endpoints.items()}
-                self._hashers = {member: EtcdHttp(url, timeout_s) for member, url in endpoints.items()}
-                self._compare = partial(compare_data, self._hashers)
-            elif self.in_group:
-                addresses = addresses_of(endpoints, target.account["user"], target.account["password"])
-                self._members = {member: GroupWatched(address) for member, address in addresses.items()}
-                slower = {member: replace(address, timeout_s=timeout_s) for member, address in addresses.items()}
-                self._compare = partial(compare_tables, slower, f"{target.database}.{TABLE}")
-            else:
-                self._members = {member: MySQLWatched(address) for member, address in endpoints.items()}
-        except ValueError as error:
-            raise LabError(str(error)) from None
+        self._system = SYSTEMS[target.system]
+        self._watched = self._system.watch(target, sample_timeout_s=SAMPLE_TIMEOUT_S, compare_timeout_s=timeout_s)
+        self._members = self._watched.samplers
         self._interval_s = sample_interval_ms / 1000
         self._source = source
         self._latest: dict[str, tuple[int, dict[str, Any]]] = {}  # member -> (monotonic_ns asked, state)
@@ -167,9 +64,18 @@ class Watch:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        connections: list[Watched | EtcdHttp] = [*self._members.values(), *self._hashers.values()]
-        for connection in connections:
-            connection.close()
+        for sampler in self._members.values():
+            sampler.close()
+        self._watched.close()
+
+    @property
+    def rejoins(self) -> bool:
+        """Whether a member whose server runs again may need to be brought back into its group."""
+        return self._system.rejoins
+
+    def is_whole(self, state: Mapping[str, Any]) -> bool:
+        """Whether a sampled member is a full one that knows its leader; a silent one is another matter."""
+        return not state["reachable"] or (self._system.why_not_whole(state) is None and state["leader_id"] is not None)
 
     def note_equal(self, wall_ns: int, duration_ms: float) -> None:
         """Say that the members became equal."""
@@ -183,8 +89,8 @@ class Watch:
         :param since_ns: samples from before this time show nothing
         """
         reasons = self._why_unequal(states, since_ns)
-        if not reasons and self._compare is not None:
-            self.compared = self._compare(states[next(iter(states))]["revision"])
+        if not reasons and self._watched.compare is not None:
+            self.compared = self._watched.compare(states[next(iter(states))]["revision"])
             reasons = why_different(self.compared)
             if reasons:
                 time.sleep(HASH_RETRY_S)
@@ -219,7 +125,8 @@ class Watch:
         reasons = [f"{m} does not answer: {state['error']}" for m, state in states.items() if not state["reachable"]]
         if reasons:
             return reasons
-        reasons = [f"{m} is {state['state'].lower()}" for m, state in states.items() if not is_online(state)]
+        lacks = {member: self._system.why_not_whole(state) for member, state in states.items()}
+        reasons = [f"{member} is {lack}" for member, lack in lacks.items() if lack is not None]
         for name, words in (("leader", "follow different leaders"), ("revision", "are at different revisions")):
             values = {member: state[name] for member, state in states.items() if name in state}
             if len(set(values.values())) > 1:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..systems.registry import SYSTEMS
+
 # Groups of members, one a system; each experiment's system has the group of its name.
-SYSTEM_GROUPS = ("etcd", "mysql", "mysql_cluster")
 CLIENT_GROUP = "load_generators"
 ALL_GROUP = "lab_hosts"
 EXAMPLE = "inventory/ssh/hosts.yml.example"
@@ -48,7 +49,7 @@ class Given:
         catalog = self.values.get("experiment_catalog")
         definitions = [catalog.get(name) for name in self.experiments] if isinstance(catalog, Mapping) else []
         wanted = [definition.get("system") for definition in definitions if isinstance(definition, Mapping)]
-        return [system for system in SYSTEM_GROUPS if system in wanted and system in self.groups]
+        return [system for system in SYSTEMS if system in wanted and system in self.groups]
 
     def pairs(self) -> Iterator[tuple[str, str, str]]:
         """Yield the hosts that take part by twos, those of a repeated address, with it."""

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from .base import ALL_GROUP, CLIENT_GROUP, EXAMPLE, SYSTEM_GROUPS, Given
+from ..systems.registry import SYSTEMS
+from .base import ALL_GROUP, CLIENT_GROUP, EXAMPLE, Given
 
 
 def labs_own(given: Given) -> list[str]:
@@ -64,7 +65,7 @@ def _clients(given: Given) -> list[str]:
 
 def _members(given: Given) -> list[str]:
     lines = []
-    outside = [host for host in given.hosts(*SYSTEM_GROUPS, CLIENT_GROUP) if host not in given.hosts(ALL_GROUP)]
+    outside = [host for host in given.hosts(*SYSTEMS, CLIENT_GROUP) if host not in given.hosts(ALL_GROUP)]
     if outside:
         lines.append(
             f"{', '.join(outside)}: not in the inventory's group {ALL_GROUP}, which has to hold every host of the lab. "
@@ -82,11 +83,11 @@ def _members(given: Given) -> list[str]:
 
 def _counts(given: Given) -> list[str]:
     lines = []
-    for system, some in (("etcd", "1, 3 or 5"), ("mysql_cluster", "3 or 5")):
-        count = len(given.hosts(system))
-        if count and count % 2 == 0:
+    for system in SYSTEMS.values():
+        count = len(given.hosts(system.name))
+        if system.several and count and count % 2 == 0:
             lines.append(
-                f"The inventory's group {system} has {count} members: an even number tolerates no more failures than "
-                f"one member fewer. Use {some} hosts in the group {system}."
+                f"The inventory's group {system.name} has {count} members: an even number tolerates no more failures "
+                f"than one member fewer. Use {system.member_counts} hosts in the group {system.name}."
             )
     return lines

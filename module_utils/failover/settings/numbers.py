@@ -8,7 +8,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from .base import SYSTEM_GROUPS, Given, whole
+from ..systems.registry import SYSTEMS
+from .base import Given, whole
 
 MOST_CLIENTS = 64
 OWN_RULE = ("iterations", "seed", "clients", "rate", "repeats")
@@ -41,13 +42,14 @@ def _workload(given: Given) -> list[str]:
 
 def _repeats(given: Given) -> list[str]:
     repeats = given.values.get("repeats", 1)
-    unknown = [name for name in repeats if name not in SYSTEM_GROUPS] if isinstance(repeats, Mapping) else []
+    unknown = [name for name in repeats if name not in SYSTEMS] if isinstance(repeats, Mapping) else []
     counts = list(repeats.values()) if isinstance(repeats, Mapping) else [repeats]
     if not unknown and all((whole(count) or 0) >= 1 for count in counts):
         return []
+    example = json.dumps({"repeats": dict.fromkeys(SYSTEMS, 10)})
     return [
         f"repeats is {json.dumps(repeats, default=str)}: it must be a whole number of at least 1, or one for each "
-        """system. Try -e repeats=10, or -e '{"repeats": {"etcd": 10, "mysql_cluster": 4}}'."""
+        f"system. Try -e repeats=10, or -e '{example}'."
     ]
 
 

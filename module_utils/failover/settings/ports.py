@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from .base import Given, whole
 
-# What listens on a host of each system. 22 is where Ansible reaches it, unless the inventory says otherwise.
-LISTENING = {
-    "an etcd host": ("etcd_client_port", "etcd_peer_port", "fault_agent_port"),
-    "a MySQL host": ("mysql_port", "mysql_group_port", "fault_agent_port"),
-}
+# Listens on every member's host.
+AGENT_PORT = "fault_agent_port"
+# Where Ansible reaches a host, unless the inventory says otherwise.
 SSH_PORT = 22
 HIGHEST = 65535
 
@@ -27,15 +25,19 @@ def ports(given: Given) -> list[str]:
             )
     if lines:
         return lines
-    for place, names in LISTENING.items():
+    told: set[tuple[str, str]] = set()
+    for system, row in (given.values.get("lab_systems") or {}).items():
+        names = (*row["ports"], AGENT_PORT)
         taken: dict[int, str] = {}
         for name in names:
             number = _port(given, name)
             if number is None:
                 continue
-            if number in taken:
+            # Systems of one kind have the same ports.
+            if number in taken and (taken[number], name) not in told:
+                told.add((taken[number], name))
                 lines.append(
-                    f"{taken[number]} and {name} are both {number}, and {place} listens on both. "
+                    f"{taken[number]} and {name} are both {number}, and a host of {system} listens on both. "
                     f"Try {_instead(given, taken[number], name, names)}."
                 )
             taken.setdefault(number, name)

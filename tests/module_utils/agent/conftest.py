@@ -42,7 +42,7 @@ def start(
     """Start the agent of etcd2, which leads, and connect to it."""
 
     def make(**settings: Any) -> AgentClient:
-        defaults = {"client_url": cluster.members["etcd2"].url}
+        defaults = {"address": cluster.members["etcd2"].url}
         agents.append(AgentProcess(tmp_path, manager, "etcd2", **(defaults | settings)))
         agents[-1].await_ready()
         return AgentClient("etcd2", agents[-1].address, KEY, timeout_s=20)

@@ -261,7 +261,7 @@ def test_a_fault_that_cannot_be_put_on_record_is_not_done(
 
 
 def test_a_server_without_replicas_leads_while_it_runs(start: MakeAgent, manager: FakeManager) -> None:
-    client = start(system="mysql", client_url="127.0.0.1:3306")
+    client = start(system="mysql", address="127.0.0.1:3306")
     status = client.request("status")
     assert (status["role"], status["term"], status["member_id"]) == ("leader", None, None)
     assert fire(client, "kill", role="leader")["fired"]
@@ -391,7 +391,7 @@ def inside(
             "member": "etcd2",
             "unit": UNIT,
             "system": "etcd",
-            "client_url": cluster.members["etcd2"].url,
+            "address": cluster.members["etcd2"].url,
             "listen": "127.0.0.1",
             "port": 7470,
             "key_file": "",

@@ -13,7 +13,7 @@ GOOD = {
     "member": "etcd1",
     "unit": "etcd.service",
     "system": "etcd",
-    "client_url": "http://10.0.0.11:2379",
+    "address": "http://10.0.0.11:2379",
     "listen": "10.0.0.11",
     "port": 7470,
     "key_file": "/etc/failover-lab/agent.key",

@@ -20,7 +20,7 @@ NO_SPACE = "memberID:6536347635391062242 alarm:NOSPACE "
 
 
 def check(outcomes: list[str | None], before: dict[str, Any] = WELL, after: dict[str, Any] = WELL) -> Check:
-    return check_evidence(KINDS, outcomes, {"before": before, "after": after})
+    return check_evidence(KINDS, outcomes, {"system": "etcd", "before": before, "after": after})
 
 
 def cluster(*errors: str) -> dict[str, Any]:
@@ -47,7 +47,8 @@ def test_a_kind_that_was_never_acknowledged_is_no_evidence(ended: str | None) ->
 
 
 def test_a_kind_that_the_stream_does_not_have_is_not_missed() -> None:
-    assert check_evidence(["CREATE"], ["ok"], {"before": WELL, "after": WELL}).verdict is Verdict.VALID
+    info = {"system": "etcd", "before": WELL, "after": WELL}
+    assert check_evidence(["CREATE"], ["ok"], info).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_a_kind_that_the_stream_does_not_have_is_not_missed() -> None:
     ],
 )
 def test_what_a_system_reports_of_itself_counts(observed: dict[str, Any], told: list[str]) -> None:
-    assert reported(observed) == told
+    assert reported("etcd", observed) == told
     for when in ("before", "after"):
         found = check(["ok"] * 4, **{when: observed})
         assert found.verdict is (Verdict.UNKNOWN if told else Verdict.VALID)

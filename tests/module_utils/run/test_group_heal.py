@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import group_replication
 from failover.agent import agent as agent_module
 from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
@@ -19,6 +18,7 @@ from failover.agent.server import _Server
 from failover.run import healing
 from failover.run.healing import Healer
 from failover.shapes import Target
+from failover.systems.mysql_cluster import deciding
 from fault_doubles import KEY, FakeManager
 from group_doubles import MEMBERS, FakeGroup
 
@@ -32,7 +32,7 @@ def group(monkeypatch: pytest.MonkeyPatch) -> FakeGroup:
     made.form()
     for server in made.servers.values():
         server.gtids = "g:1-9"
-    monkeypatch.setattr(group_replication, "REJOIN_PATIENCE_S", 0.3)
+    monkeypatch.setattr(deciding, "REJOIN_PATIENCE_S", 0.3)
     monkeypatch.setattr(healing, "WHOLE_AGAIN_S", 0.3)
     return made
 
@@ -50,14 +50,14 @@ def agent(tmp_path: Path, group: FakeGroup, monkeypatch: pytest.MonkeyPatch) -> 
         member="group3",
         unit=UNIT,
         system="mysql_cluster",
-        client_url="",
+        address="",
         listen="127.0.0.1",
         port=0,
         key_file="",
         state_dir=str(tmp_path / "state"),
         hold_ttl_s=60,
         use_dbus=False,
-        group_file=str(tmp_path / "group.json"),
+        member_file=str(tmp_path / "group.json"),
     )
     made = Agent(config)
     yield made

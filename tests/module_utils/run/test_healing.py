@@ -237,7 +237,7 @@ def test_a_mysql_server_is_back_when_it_greets() -> None:
 
 def test_addresses_that_are_none_are_named() -> None:
     settings: dict[str, Any] = {"timeout_s": 1, "sample_interval_ms": 20, "source": "c"}
-    with pytest.raises(LabError, match="'mysql1' is not an address of a MySQL server"):
+    with pytest.raises(LabError, match="'mysql1' is not the address of a member"):
         Healer(Target("mysql", {"mysql1": {"address": "mysql1"}}), KEY, **settings)
     with pytest.raises(LabError, match="'etcd1' is not an etcd client URL"):
         Healer(Target("etcd", {"etcd1": {"client_url": "etcd1"}}), KEY, **settings)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import mysql_client
 from failover.actions.record import FaultRecord
 from failover.results.history import HistoryWriter, read_jsonl
 from failover.results.read import read_events
@@ -24,6 +23,7 @@ from failover.run.events import describe_fault
 from failover.run.makers import client_maker, director_maker, healer_maker
 from failover.run.runner import run_workload
 from failover.shapes import Event, FaultSpec, HistoryRow, LabError, RunSettings, Target
+from failover.systems.registry import SYSTEMS
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import assign_clients, stream_digest, summarize
 from fake_gateway import closed_endpoint
@@ -425,13 +425,16 @@ def test_summary_of_an_earlier_run_does_not_survive(tmp_path: Path) -> None:
         ({"rate": float("nan")}, "rate is nan"),
         ({"endpoints": []}, "endpoints of E1-mysql is empty"),
         ({"endpoints": ["h"]}, "'h' is not the address"),
-        ({"password": "", "database": None}, "lacks the MySQL password, database"),
+        (
+            {"password": "", "database": None},
+            "E1-mysql: system is mysql, and password, database of its account is missing",
+        ),
         ({"system": "redis"}, "system is 'redis'"),
         ({"system": "etcd"}, "each needs a client_url"),
         ({"system": "mysql_cluster", "members": {"group1": {}}}, "each needs an address"),
         (
             {"system": "mysql_cluster", "user": None, "password": None, "database": None},
-            "lacks the MySQL user, password, database",
+            "user, password, database of its account is missing",
         ),
         ({"iterations": 0}, "iterations is 0"),
     ],
@@ -466,31 +469,27 @@ def test_real_clients_say_who_does_not_answer(tmp_path: Path) -> None:
 
 def test_a_group_is_known_by_all_its_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    monkeypatch.setattr(mysql_client, "MySQLClient", lambda *where, **how: given.append((where, how)))
+    monkeypatch.setattr(
+        "failover.systems.mysql_cluster.client.GroupClient", lambda *where, **how: given.append((where, how))
+    )
     group = config(tmp_path, system="mysql_cluster", endpoints=["h1:1", "h2:2", "h3:3"])
-    for each in (group, config(tmp_path, endpoints=["h1:1"])):
-        client_maker(each)(2, lambda _name, _data: None)
-    (where, how), (_, single) = given
-    assert where == ("h1", 1, "lab", "secret", "db")
-    assert (how["seeds"], how["in_group"], how["jitter_seed"]) == (("h2:2", "h3:3"), True, group.settings.seed + 2)
-    assert (single["seeds"], single["in_group"]) == ((), False)
+    client_maker(group)(2, lambda _name, _data: None)
+    ((where, how),) = given
+    assert (*where, how["user"], how["password"], how["database"]) == ("h1", 1, "lab", "secret", "db")
+    assert (how["seeds"], how["jitter_seed"]) == (["h2:2", "h3:3"], group.settings.seed + 2)
 
 
-def test_the_primary_of_a_group_stands_in_the_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_leader_stands_in_the_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
 
     class Leader:
-        def __init__(self, members: Any, account: Any, timeout_s: float) -> None:
-            assert (list(members), account["user"]) == (["group1", "group2"], "lab")
-            assert timeout_s > 0
-
         def ask(self) -> str:
             return "group2"
 
         def close(self) -> None:
             closed.append(True)
 
-    monkeypatch.setattr(mysql_client, "GroupLeader", Leader)
+    monkeypatch.setattr(SYSTEMS["mysql_cluster"], "leader", lambda _target, _timeout_s: Leader())
     members = {"group1": {"address": "h:1"}, "group2": {"address": "h:2"}}
     run_workload(config(tmp_path, system="mysql_cluster", members=members), make_client=FakeSystem().make_client)
     assert progress_of(tmp_path)["leader"] in (None, "group2")

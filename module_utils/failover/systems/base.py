@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the lab asks of a system, and what a system answers.
+
+A system's wing has a :class:`System` (``systems/NAME/system.py``) for who drives, watches and judges it, and an
+:class:`~.on_host.OnHost` (``systems/NAME/member.py``) for the fault agent beside each of its members. Importing neither
+loads a driver: only the load generator has those, and only when a client is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..shapes import ClientEmit, Event, LabError, Target
+from .loop import FailoverPolicy, OperationResult
+
+
+class Client(Protocol):
+    """What the workload needs of a system's client; one thread uses it."""
+
+    @property
+    def endpoint(self) -> str:
+        """The member that the next request goes to, as "host:port"."""
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Set a key."""
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Look a key up."""
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Remove a key."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+class LeaderFinder(Protocol):
+    """Tells again and again, at little cost, who leads; closed at the end."""
+
+    def ask(self) -> str | None:
+        """Return the leader's name, None where nobody is known to lead."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+class Sampler(Protocol):
+    """One member as a watch sees it."""
+
+    def sample(self) -> dict[str, Any]:
+        """Return its state now.
+
+        ``reachable`` and ``error`` are always there. Where they mean something to the system: ``id``, ``leader_id``,
+        ``term``, ``revision`` (grows with every write, and is equal where the data are), ``state``.
+        """
+
+    def close(self) -> None:
+        """Give up the connection."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """All members as a watch sees them."""
+
+    samplers: Mapping[str, Sampler]  # by member
+    # Compares all data at a revision that every member has reached: {"equal", "revision", "hashes": {member: int or
+    # None}, "errors": {member: text}}. None where there is nothing to compare.
+    compare: Callable[[int], dict[str, Any]] | None = None
+    close: Callable[[], None] = lambda: None  # what ``compare`` had opened
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A system as its members describe it."""
+
+    # What experiment.json keeps of it: "healthy", "reasons" (what is wrong, one sentence each), "elapsed_s" and what
+    # is the system's own; of one that replicates also "observation" and "leader".
+    facts: dict[str, Any]
+    reached: bool  # whether it is as it was waited for
+    look_at: str  # where a person finds more
+
+
+# What to wait for: nothing, until the system is whole, or until its members have equal data as well.
+WAIT_FOR = ("none", "healthy", "converged")
+
+
+class System(Protocol):
+    """One system: its facts, and what is done with it.
+
+    Members that are unreachable, late or broken are data; what cannot be used as it is given is a LabError.
+    """
+
+    name: str  # in YAML, in results, and of the inventory's group
+    title: str  # in texts and figures
+    several: bool  # replicates: members can be counted, compared, and lose a majority
+    member_counts: str  # how many members make sense, for people
+    uses_prefix: bool  # keys stand under the experiment's prefix, which may not be empty
+    has_account: bool  # its clients log in, into a database
+    rejoins: bool  # a member whose server runs again may need to be brought back into its group
+    cover_settings: tuple[str, ...]  # effective settings that decide durability and failover, for the report's cover
+
+    def check(self, target: Target) -> None:
+        """Raise LabError where the target lacks what clients need."""
+
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+        """Connect a client; LabError where its driver is missing or the system cannot be used."""
+
+    def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
+        """Return what finds the leader; a member has ``timeout_s`` to answer."""
+
+    def watch(self, target: Target, *, sample_timeout_s: float, compare_timeout_s: float) -> Watched:
+        """Return what samples each member and compares all data."""
+
+    def why_not_whole(self, state: Mapping[str, Any]) -> str | None:
+        """Say why a member that answers a sample is no full one; None where it is."""
+        return None
+
+    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
+        """Remove what an experiment will write to: ``removed``, ``created`` (its table), ``endpoint``."""
+
+    def dump(self, target: Target, member: str, key_prefix: str, dest: Path, *, write: bool) -> dict[str, Any]:
+        """Write every key of one member to a file, as :mod:`.dump_file` says."""
+
+    def observe(self, target: Target, wait_for: str, timeout_s: float) -> Observation:
+        """Observe the system until it is as wanted (:data:`WAIT_FOR`) or the time is over."""
+
+    def alarms(self, members: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+        """Return the alarms that an observation's members report, each with the member that raised it."""
+        return []
+
+    def events(
+        self, logs: Mapping[str, Sequence[str]], members: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]
+    ) -> list[Event]:
+        """Return what the servers' logs tell.
+
+        :param logs: lines by member; :param members: as in Target; :param ids: member by the id it had when observed
+        """
+
+    def refused(self, error: str) -> bool:
+        """Say whether an attempt that ended with this error, as its client writes it, certainly had no effect."""
+
+
+def need_account(target: Target) -> None:
+    """Raise LabError where user, password or database is missing."""
+    if target.lacking:
+        raise LabError(
+            f"system is {target.system}, and {', '.join(target.lacking)} of its account is missing: give the account "
+            "of the workload"
+        )

@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The etcd client of the workload: discovers the members, sticks to one, fails over to the next."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from ...shapes import ClientEmit, Kind, LabError
+from ..endpoints import join_endpoint, split_endpoint
+from ..loop import (
+    Answer,
+    AttemptFailedError,
+    FailoverLoop,
+    FailoverPolicy,
+    OperationResult,
+    PassOver,
+    discard,
+    removed,
+)
+from .driver import EtcdMember, Membership, refused_to_connect
+
+# How long a member may take to say whom it follows, in s. It needs no other member for that.
+ASK_TIMEOUT_S = 0.1
+# How long an attempt may be silent before its member is asked for the leader, in s: some 50 times what an answer takes.
+SILENCE_S = 0.05
+# Between two looks at the attempts under way, in s.
+LOOK_INTERVAL_S = 0.025
+
+T = TypeVar("T")
+
+
+class _UnderWay(NamedTuple):
+    """A request that is waited for."""
+
+    member: EtcdMember
+    since_s: float  # monotonic clock
+    term: int  # raft's term in the member's last answer before it
+
+
+class SilenceWatch:
+    """Ends attempts whose answer will not come, on one thread for all clients of this process.
+
+    A member hands a request to the leader that it knows. Where that one goes away with it, the request is lost: the
+    member hears of the next leader within milliseconds, and goes on waiting for the answer of the former one. What was
+    lost may have been written all the same, so the attempt is ambiguous.
+    """
+
+    def __init__(self) -> None:
+        self._clients: set[ClientWithFailover] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, client: ClientWithFailover) -> None:
+        """Watch the attempts of a client, too."""
+        with self._lock:
+            self._clients.add(client)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="etcd-silence", daemon=True)
+                self._thread.start()
+
+    def remove(self, client: ClientWithFailover) -> None:
+        """Watch a client no more; without any the thread ends."""
+        with self._lock:
+            self._clients.discard(client)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(LOOK_INTERVAL_S)
+            with self._lock:
+                clients = list(self._clients)
+                if not clients:
+                    self._thread = None
+                    return
+            silent_since_s = time.monotonic() - SILENCE_S
+            silent: dict[str, list[tuple[ClientWithFailover, _UnderWay]]] = {}
+            for client in clients:
+                request = client.under_way
+                if request is not None and request.since_s < silent_since_s:
+                    silent.setdefault(request.member.endpoint, []).append((client, request))
+            for those in silent.values():
+                self._end_the_lost(those)
+
+    def _end_the_lost(self, silent: Sequence[tuple[ClientWithFailover, _UnderWay]]) -> None:
+        """End those of the silent requests to one member that it sent to the leader of an earlier term."""
+        # One speaks for all: many clients at a slow member would else flood it with questions.
+        asked = silent[0][1].member
+        try:
+            leader_id = asked.leader_id(ASK_TIMEOUT_S)
+        except AttemptFailedError:
+            return
+        # While there is no leader yet, the next member would not take the request either.
+        if leader_id == 0:
+            return
+        term = asked.term
+        for client, request in silent:
+            # It may have been answered meanwhile. Without a term to compare with, nothing is known.
+            if 0 < request.term < term and client.under_way is request:
+                request.member.give_up(f"no answer; its leader of term {request.term} is gone, it is term {term} now")
+
+
+_watch = SilenceWatch()
+
+
+class ClientWithFailover:
+    """A client of a whole etcd cluster that needs to be told of one member only. One thread at a time.
+
+    An attempt ends with its time limit, or as soon as its answer cannot come any more (:class:`SilenceWatch`).
+
+    A DELETE that removed nothing says so in ``affected``; after an ambiguous attempt, which may have removed the key,
+    it says nothing.
+
+    Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members}, ``client.connected``
+    {endpoint, member}.
+
+    :param host: a member to ask for the others, on ``port``
+    :param seeds: further members as "host:port", asked in this order where that one does not answer
+    :param emit: takes the events
+    :param jitter_seed: of the jitter of the pauses between rounds
+    :raises LabError: where no member answers, or none says how clients reach it
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 2379,
+        *,
+        seeds: Sequence[str] = (),
+        policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
+        emit: ClientEmit = discard,
+        jitter_seed: int = 0,
+    ) -> None:
+        self._connections: dict[str, EtcdMember] = {}
+        given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
+        asked, membership = _discover(list(given), policy)
+        emit("client.members_discovered", {"endpoint": asked, "members": membership.clients})
+        self.members = membership.clients
+        names = list(self.members)
+        first = names.index(membership.answered_by) if membership.answered_by in names else 0
+        endpoints = [self.members[name] for name in names[first:] + names[:first]]
+        for endpoint in endpoints:
+            member = EtcdMember(*split_endpoint(endpoint), policy)
+            # All at once and up front, so that a failover finds the other connections open.
+            member.connect()
+            self._connections[endpoint] = member
+        self._connection_of_id = {membership.ids[name]: self._connections[self.members[name]] for name in names}
+        self._loop = FailoverLoop(endpoints, policy, emit, jitter_seed, why_pass_over=self._why_pass_over)
+        emit("client.connected", {"endpoint": self.endpoint, "member": names[first]})
+        self.under_way: _UnderWay | None = None
+        _watch.add(self)
+
+    @property
+    def endpoint(self) -> str:
+        """The member that the client sticks to, as "host:port"."""
+        return self._loop.endpoint
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Set ``key`` to ``value``. A retry writes the same value again, which only the key's version shows."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            self._watched(endpoint, lambda member: member.put(key, value, timeout_s))
+            return Answer()
+
+        return self._loop.run(Kind.CREATE, attempt)
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Read ``key``, linearizably: the answering member asks the leader's quorum first."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            return Answer(read=self._watched(endpoint, lambda member: member.get(key, timeout_s)))
+
+        return self._loop.run(Kind.RETRIEVE, attempt)
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Remove ``key``; ``affected`` is the number of keys that this removed, None where that is not known."""
+
+        def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
+            return removed(self._watched(endpoint, lambda member: member.delete(key, timeout_s)), after_ambiguous)
+
+        return self._loop.run(Kind.DELETE, attempt)
+
+    def _watched(self, endpoint: str, request: Callable[[EtcdMember], T]) -> T:
+        """Make a request to a member, for no longer than an answer may still come."""
+        member = self._connections[endpoint]
+        self.under_way = _UnderWay(member, time.monotonic(), member.term)
+        try:
+            return request(member)
+        finally:
+            self.under_way = None
+
+    def _why_pass_over(self, endpoint: str) -> PassOver | None:
+        """Pass over a member that has no leader to hand a request to, or one whose process is gone.
+
+        A member sends requests to the leader that it knows, and learns of that leader's death only by an election
+        timeout: until then each request to it is lost and its outcome unknown. It says at once whom it follows, though.
+        The leader counts as gone only where its port refuses connections: one that is merely silent from here may
+        well lead.
+        """
+        try:
+            leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
+        except AttemptFailedError as failed:
+            return PassOver("nothing listens there") if refused_to_connect(failed) else None
+        if leader_id == 0:
+            return PassOver("it knows no leader")
+        leader = self._connection_of_id.get(leader_id)
+        if leader is None or leader.endpoint == endpoint:
+            return None
+        try:
+            leader.leader_id(ASK_TIMEOUT_S)
+        except AttemptFailedError as failed:
+            if refused_to_connect(failed):
+                return PassOver(f"it still follows {leader.endpoint}, where nothing listens")
+        return None
+
+    def close(self) -> None:
+        """Close the connections to all members."""
+        _watch.remove(self)
+        for member in self._connections.values():
+            member.close()
+
+
+def _discover(endpoints: Sequence[str], policy: FailoverPolicy) -> tuple[str, Membership]:
+    """Ask one member after the other who belongs to the cluster; return who answered, and what."""
+    refusals: list[str] = []
+    for endpoint in endpoints:
+        member = EtcdMember(*split_endpoint(endpoint), policy)
+        try:
+            membership = member.members()
+        except AttemptFailedError as failed:
+            refusals.append(f"{endpoint} ({failed.reason})")
+            continue
+        finally:
+            member.close()
+        if membership.clients:
+            return endpoint, membership
+        refusals.append(f"{endpoint} (knows no member that serves clients)")
+    raise LabError(f"no etcd member answers: {', '.join(refusals)}; is etcd running there, on that client port?")

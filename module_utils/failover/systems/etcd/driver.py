@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The package etcd3, and the only file that knows it: one connection to one etcd member.
+
+etcd3 sets the channel up; requests go to its generated stubs directly, because its own methods take no time limit a
+request and drop the details of an error, which decide whether a write may have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from ...shapes import LabError
+from ..endpoints import join_endpoint, split_endpoint
+from ..loop import AttemptFailedError, FailoverPolicy
+from ..refusals import NOT_SENT
+from .refusals import NO_SPACE, refusal_of
+
+try:
+    import etcd3
+    import etcd3.etcdrpc as rpc
+    import grpc
+except (ImportError, TypeError) as error:  # TypeError: etcd3's generated code meets protobuf 4 or newer
+    _import_problem: str | None = str(error).partition("\n")[0]
+else:
+    _import_problem = None
+
+# Between two attempts to connect to a member that is down. gRPC's own defaults (1 s, growing to 120 s) would leave a
+# member that is back unused for seconds, and that would be measured as etcd's unavailability.
+RECONNECT_FIRST_MS = 100
+RECONNECT_MOST_MS = 200
+# etcd closes connections that ping more often than every 5 s or without a request under way
+# (--grpc-keepalive-min-time); the twofold distance leaves room for late timers.
+KEEPALIVE_TIME_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 2_000
+
+# Makes a member without a leader refuse a request at once. It would hold it until its time is over, and whether a
+# leader elected meanwhile still gets it could not be known.
+_REQUIRE_LEADER = (("hasleader", "true"),)
+_REFUSED_CONNECTION = "Connection refused"
+
+
+class Membership(NamedTuple):
+    """What a member says of its cluster."""
+
+    clients: dict[str, str]  # member name -> "host:port" for clients; started members only
+    answered_by: str  # name of the member that said it
+    ids: dict[str, int]  # member name -> id; started members only
+
+
+def failure_of(code: str, details: str) -> AttemptFailedError:
+    """Classify a failed request by its details; the name of its gRPC status code is only told.
+
+    Whatever is not known to be definite is ambiguous (:mod:`.etcd_refusals`): taking a write for failed that may take
+    effect would be a lie, the other way round is only less precise.
+    """
+    refusal = refusal_of(details)
+    return AttemptFailedError(
+        f"{code}: {details}",
+        ambiguous=refusal is None,
+        final=details == NO_SPACE if refusal is None else refusal.final,
+    )
+
+
+class EtcdMember:
+    """One etcd member over one channel of its own; the methods raise AttemptFailedError. Values are UTF-8 text.
+
+    :param host: name or address, IPv6 without brackets
+    :raises LabError: where the package etcd3 cannot be imported
+    """
+
+    def __init__(self, host: str, port: int, policy: FailoverPolicy) -> None:
+        if _import_problem is not None:
+            raise LabError(
+                f"the Python package etcd3 cannot be imported ({_import_problem}); "
+                "install etcd3==0.12.0 with protobuf==3.20.3 and grpcio"
+            )
+        self.endpoint = join_endpoint(host, port)
+        # Raft's term in the last answer; 0 before the first one.
+        self.term = 0
+        self._given_up: str | None = None  # why the request under way was given up by another thread
+        self._policy = policy
+        self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
+        self._client = self._open()
+
+    def _open(self) -> Any:
+        """Make a channel; it connects with its first request."""
+        host, port = split_endpoint(self.endpoint)
+        return etcd3.client(
+            host=f"[{host}]" if ":" in host else host,
+            port=port,
+            grpc_options=[
+                ("grpc.initial_reconnect_backoff_ms", RECONNECT_FIRST_MS),
+                ("grpc.max_reconnect_backoff_ms", RECONNECT_MOST_MS),
+                # In spite of its name the time that setting a connection up may take.
+                ("grpc.min_reconnect_backoff_ms", self._policy.connect_timeout_ms),
+                ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
+                ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+                ("grpc.keepalive_permit_without_calls", 0),
+                # An attempt is one request: gRPC must not send it again behind our back.
+                ("grpc.enable_retries", 0),
+                # Clients in one process would else share one connection a member.
+                ("grpc.use_local_subchannel_pool", 1),
+                # A proxy of the environment has no place between the lab's hosts.
+                ("grpc.enable_http_proxy", 0),
+            ],
+        )
+
+    def put(self, key: str, value: str, timeout_s: float | None = None) -> None:
+        """Set ``key``; etcd reports no number of keys changed."""
+        self._call(self._client.kvstub.Put, rpc.PutRequest(key=key.encode(), value=value.encode()), timeout_s)
+
+    def get(self, key: str, timeout_s: float | None = None) -> str | None:
+        """Read ``key``, linearizably; None where it is absent."""
+        found = self._call(self._client.kvstub.Range, rpc.RangeRequest(key=key.encode()), timeout_s).kvs
+        return found[0].value.decode() if found else None
+
+    def delete(self, key: str, timeout_s: float | None = None) -> int:
+        """Remove ``key``; return how many keys that removed: 0 or 1."""
+        request = rpc.DeleteRangeRequest(key=key.encode())
+        return int(self._call(self._client.kvstub.DeleteRange, request, timeout_s).deleted)
+
+    def members(self, timeout_s: float | None = None) -> Membership:
+        """Ask for the cluster's members and their client URLs; raises LabError where those cannot be used."""
+        answer = self._call(self._client.clusterstub.MemberList, rpc.MemberListRequest(), timeout_s, metadata=None)
+        clients: dict[str, str] = {}
+        ids: dict[str, int] = {}
+        answered_by = ""
+        for member in sorted(answer.members, key=lambda each: each.name):
+            if not member.clientURLs:  # added to the cluster, but not started yet
+                continue
+            clients[member.name] = self._usable(member.name, list(member.clientURLs))
+            ids[member.name] = member.ID
+            if answer.header.member_id == member.ID:
+                answered_by = member.name
+        return Membership(clients, answered_by, ids)
+
+    def leader_id(self, timeout_s: float) -> int:
+        """Ask whom this member follows, itself where it leads; 0 where it knows no leader."""
+        answer = self._call(self._client.maintenancestub.Status, rpc.StatusRequest(), timeout_s, metadata=None)
+        return int(answer.leader)
+
+    def give_up(self, reason: str) -> None:
+        """End the request that another thread waits for, as an ambiguous failure; later ones go over a new channel.
+
+        gRPC has no way to cancel a request that is waited for, and one that can be cancelled (``method.future``) takes
+        half as long again, because its answer comes by way of a further thread. Closing the channel ends it as well.
+        """
+        self._given_up = reason
+        former, self._client = self._client, self._open()
+        self.connect()
+        former.close()
+
+    def connect(self) -> None:
+        """Start opening the connection; does not wait for it."""
+        # The cheapest request that needs no leader. Its answer is of no use, and whether there is one either: the
+        # first real request finds out.
+        self._client.clusterstub.MemberList.future(rpc.MemberListRequest(), timeout=self._attempt_timeout_s)
+
+    def close(self) -> None:
+        """Close the channel; requests under way are cancelled."""
+        self._client.close()
+
+    def _call(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        timeout_s: float | None,
+        metadata: tuple[tuple[str, str], ...] | None = _REQUIRE_LEADER,
+    ) -> Any:
+        limit_s = self._attempt_timeout_s if timeout_s is None else timeout_s
+        try:
+            answer = method(request, timeout=limit_s, metadata=metadata)
+        except grpc.RpcError as error:
+            if self._given_up is not None and error.code() == grpc.StatusCode.CANCELLED:
+                reason, self._given_up = self._given_up, None
+                raise AttemptFailedError(reason, ambiguous=True) from error
+            # Every error of a stub's call is a grpc.Call as well, which carries these two.
+            raise failure_of(error.code().name, error.details() or "no details given") from error
+        except ValueError as error:
+            # The channel was closed by give_up between its choice and its use.
+            raise AttemptFailedError(f"{NOT_SENT}{error}", ambiguous=False) from error
+        self.term = answer.header.raft_term
+        return answer
+
+    def _usable(self, name: str, urls: list[str]) -> str:
+        """Return the "host:port" of the first advertised client URL that can be reached from here, or LabError."""
+        asked_from_outside = not _is_loopback(split_endpoint(self.endpoint)[0])
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme != "http":  # the lab's clients speak no TLS
+                continue
+            host, port = split_endpoint(parts.netloc)
+            if not (asked_from_outside and _is_loopback(host)):
+                return join_endpoint(host, port)
+        raise LabError(
+            f"etcd member {name}, asked at {self.endpoint}, advertises only {' '.join(urls)}; set its "
+            "advertise-client-urls to a plain http address that this host reaches"
+        )
+
+
+def refused_to_connect(failed: AttemptFailedError) -> bool:
+    """Say whether nothing listens at the member's port: its process is gone. Being silent is not refusing."""
+    return _REFUSED_CONNECTION in failed.reason
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

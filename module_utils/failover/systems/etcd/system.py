@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""etcd, as the lab drives, watches and judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...shapes import ClientEmit, Event, LabError, Target
+from ..base import Client, LeaderFinder, Observation, System, Watched
+from ..endpoints import split_endpoint
+from ..loop import FailoverPolicy
+from . import keys, log, refusals
+from .http import EtcdHttp
+from .observe import alarms_of, await_cluster, compare_data
+from .watch import EtcdLeader, EtcdSampler
+
+
+class Etcd(System):
+    """A cluster of etcd members, reached through any of them."""
+
+    name = "etcd"
+    title = "etcd"
+    several = True
+    member_counts = "1, 3 or 5"
+    uses_prefix = True
+    has_account = False
+    rejoins = False
+    cover_settings = ("heartbeat_interval", "election_timeout", "unsafe_no_fsync", "pre_vote", "snapshot_count")
+
+    def check(self, target: Target) -> None:
+        """Refuse members without a client URL."""
+        if not all("client_url" in member for member in target.members.values()):
+            raise LabError("members: each needs a client_url like http://10.0.0.11:2379")
+
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+        """Connect a client to the first member that answers; it finds the others itself."""
+        from .client import ClientWithFailover
+
+        host, port = split_endpoint(target.endpoints[0])
+        return ClientWithFailover(
+            host, port, seeds=target.endpoints[1:], policy=policy, emit=emit, jitter_seed=jitter_seed
+        )
+
+    def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
+        """Ask the members who leads."""
+        return EtcdLeader(target.addresses, timeout_s)
+
+    def watch(self, target: Target, *, sample_timeout_s: float, compare_timeout_s: float) -> Watched:
+        """Look at each member's status; compare their data by etcd's own hash."""
+        try:
+            samplers = {member: EtcdSampler(url, sample_timeout_s) for member, url in target.addresses.items()}
+            hashers = {member: EtcdHttp(url, compare_timeout_s) for member, url in target.addresses.items()}
+        except ValueError as error:
+            raise LabError(str(error)) from None
+
+        def close() -> None:
+            for hasher in hashers.values():
+                hasher.close()
+
+        return Watched(samplers, partial(compare_data, hashers), close)
+
+    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
+        """Remove all keys under the prefix."""
+        return keys.empty(target.endpoints, key_prefix, dry_run=dry_run)
+
+    def dump(self, target: Target, member: str, key_prefix: str, dest: Path, *, write: bool) -> dict[str, Any]:
+        """Write the keys under the prefix, as one member has them."""
+        return keys.dump(member, target.addresses[member], key_prefix, dest, write=write)
+
+    def observe(self, target: Target, wait_for: str, timeout_s: float) -> Observation:
+        """Ask all members for their views, and compare these."""
+        try:
+            found = await_cluster(list(target.addresses.values()), list(target.members), wait_for, timeout_s)
+        except ValueError as error:
+            raise LabError(str(error)) from None
+        reached = found.pop("reached")
+        return Observation({"leader": found["observation"]["leader"], **found}, reached, "journalctl -u etcd")
+
+    def alarms(self, members: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+        """Return NOSPACE and CORRUPT, each with the member that raised it."""
+        return alarms_of(members)
+
+    def events(
+        self, logs: Mapping[str, Sequence[str]], members: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]
+    ) -> list[Event]:
+        """Read etcd's journal."""
+        return log.parse_logs(logs, ids)
+
+    def refused(self, error: str) -> bool:
+        """Look the answer up among those that come before anything is proposed."""
+        return refusals.refused(error)

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The MySQL client of the workload, with the same methods, rules and events as the one of etcd."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ...shapes import ClientEmit, Kind, LabError
+from ..endpoints import join_endpoint
+from ..loop import (
+    Answer,
+    AttemptFailedError,
+    FailoverLoop,
+    FailoverPolicy,
+    OperationResult,
+    PassOver,
+    discard,
+    removed,
+)
+from ..refusals import NOT_SENT
+from .connect import MySQLAddress, connect
+from .refusals import ANSWERS
+
+try:
+    from pymysql import err
+except ImportError as error:
+    _import_problem: str | None = str(error)
+else:
+    _import_problem = None
+
+# A table of the name ips: device CHAR(200) PRIMARY KEY, ip CHAR(20).
+INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
+SELECT = "SELECT ip FROM ips WHERE device = %s"
+DELETE = "DELETE FROM ips WHERE device = %s"
+
+# Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
+LIMIT_STEPS_PER_S = 100
+
+DUPLICATE_KEY = 1062
+
+# Runs a statement with its values: the number of rows affected, and the first row if it has any.
+Execute = Callable[[str, tuple[str, ...]], tuple[int, tuple[Any, ...] | None]]
+
+
+class MySQLClient:
+    """A client of a MySQL server that reconnects. One thread at a time.
+
+    Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An INSERT that
+    finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that the
+    earlier attempt took effect. An attempt ends with its time limit, reconnecting and looking at the row included.
+
+    Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members} once, ``client.connected``
+    {endpoint} for each connection.
+
+    :param emit: takes the events
+    :param jitter_seed: of the jitter of the pauses between attempts
+    :raises LabError: where the server cannot be used as it is, now or in the middle of a run
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        database: str,
+        *,
+        policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
+        emit: ClientEmit = discard,
+        jitter_seed: int = 0,
+    ) -> None:
+        if _import_problem is not None:
+            raise LabError(f"the Python package PyMySQL cannot be imported ({_import_problem}); install PyMySQL[rsa]")
+        self._account = {"user": user, "password": password, "database": database}
+        self._policy = policy
+        self._emit = emit
+        self._connections: dict[str, Any] = {}
+        self._loop = FailoverLoop(
+            self._discover(join_endpoint(host, port)),
+            policy,
+            emit,
+            jitter_seed,
+            why_pass_over=self._why_pass_over,
+            # What servers say of themselves is no guess, and holds for as long as they say it.
+            pass_over_s=math.inf,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The server that the client talks to, as "host:port"."""
+        return self._loop.endpoint
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Insert the row of ``key``; a key that is already there is an error of the request, and not retried."""
+
+        def statements(execute: Execute, after_ambiguous: bool) -> Answer:
+            try:
+                return Answer(affected=execute(INSERT, (key, value))[0])
+            except err.IntegrityError as error:
+                if not (error.args and error.args[0] == DUPLICATE_KEY and after_ambiguous):
+                    raise
+            return _settle_duplicate(key, value, execute(SELECT, (key,))[1])
+
+        return self._run(Kind.CREATE, statements)
+
+    def get_with_retry(self, key: str) -> OperationResult:
+        """Read the row of ``key``."""
+
+        def statements(execute: Execute, _after_ambiguous: bool) -> Answer:
+            row = execute(SELECT, (key,))[1]
+            return Answer(read=None if row is None else str(row[0]))
+
+        return self._run(Kind.RETRIEVE, statements)
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Delete the row of ``key``; ``affected`` is the number of rows that this deleted, None where not known."""
+
+        def statements(execute: Execute, after_ambiguous: bool) -> Answer:
+            return removed(execute(DELETE, (key,))[0], after_ambiguous)
+
+        return self._run(Kind.DELETE, statements)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for endpoint in list(self._connections):
+            self._drop(endpoint)
+
+    def _run(self, kind: Kind, statements: Callable[[Execute, bool], Answer]) -> OperationResult:
+        """Run ``statements`` (what runs one, after an ambiguous attempt) in the loop, on a connection that is sound."""
+
+        def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
+            until = time.monotonic() + timeout_s
+            try:
+                connection = self._usable(endpoint, until)
+            except AttemptFailedError as why:
+                raise AttemptFailedError(f"{NOT_SENT}{why.reason}", ambiguous=False, final=why.final) from why
+            try:
+                return statements(
+                    lambda statement, values: execute(connection, statement, values, until), after_ambiguous
+                )
+            except err.MySQLError as error:
+                failed = failure_of(error)
+                if not failed.final:
+                    self._drop(endpoint)  # whatever may still come over it belongs to the attempt that failed
+                raise failed from error
+            except AttemptFailedError as failed:
+                if not failed.final:
+                    self._drop(endpoint)
+                raise
+
+        return self._loop.run(kind, attempt)
+
+    def _discover(self, endpoint: str) -> list[str]:
+        """Connect to the server; return it as the only one there is."""
+        self.members = {endpoint: endpoint}
+        self._emit("client.members_discovered", {"endpoint": endpoint, "members": self.members})
+        try:
+            self._usable(endpoint, self._one_attempt_from_now())
+        except AttemptFailedError as failed:
+            raise LabError(
+                f"MySQL at {endpoint} does not let user {self._account['user']} into database "
+                f"{self._account['database']}: {failed.reason}; is it running, and do account and database exist?"
+            ) from failed
+        return [endpoint]
+
+    def _why_pass_over(self, endpoint: str) -> PassOver | None:
+        """Say why a request to a server would be lost now; of a single one nobody else would take it."""
+        return None
+
+    def _one_attempt_from_now(self) -> float:
+        return time.monotonic() + self._policy.attempt_timeout_ms / 1000
+
+    def _usable(self, endpoint: str, until: float) -> Any:
+        """Return a connection to ``endpoint`` that may get operations; whatever is against that is definite.
+
+        :param until: end of the time for it, on the monotonic clock
+        """
+        return self._connect(endpoint, until)
+
+    def _connect(self, endpoint: str, until: float) -> Any:
+        """Return the open connection to ``endpoint``, or a new one.
+
+        Whatever goes wrong in making one is definite: no statement of the operation has been sent.
+        """
+        connection = self._connections.get(endpoint)
+        if connection is not None:
+            return connection
+        try:
+            connection = log_in(endpoint, self._account, min(self._policy.connect_timeout_ms / 1000, left_s(until)))
+        except err.MySQLError as error:
+            raise self._not_connected(failure_of(error)) from error
+        self._connections[endpoint] = connection
+        self._emit("client.connected", {"endpoint": endpoint})
+        return connection
+
+    def _not_connected(self, failed: AttemptFailedError) -> AttemptFailedError:
+        """Return what a connection that could not be made means for an attempt."""
+        return AttemptFailedError(failed.reason, ambiguous=False, final=failed.final)
+
+    def _drop(self, endpoint: str) -> None:
+        """Close a connection."""
+        connection = self._connections.pop(endpoint, None)
+        if connection is not None:
+            with contextlib.suppress(err.MySQLError):  # it is already closed
+                connection.close()
+
+
+def log_in(endpoint: str, account: Mapping[str, str], timeout_s: float) -> Any:
+    """Open a connection to "host:port"; PyMySQL's errors come through.
+
+    :param account: user, password, database
+    :param timeout_s: for the connection, and for each answer of the login
+    """
+    try:
+        # The etcd side of the comparison is plain, too; TLS on one side would be measured as the system's own.
+        return connect(replace(MySQLAddress.of(endpoint, account, timeout_s), plain=True))
+    except RuntimeError as error:
+        # PyMySQL without the package cryptography, at a server that wants the password encrypted.
+        raise LabError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error
+
+
+def failure_of(error: Exception) -> AttemptFailedError:
+    """Classify an error of PyMySQL for a statement that was sent; what is not known to be definite is ambiguous."""
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    text = str(error.args[1]) if len(error.args) > 1 and error.args[1] else str(error)
+    reason = f"{type(error).__name__} {number}: {text}" if number else f"{type(error).__name__}: {text}"
+    refusal = ANSWERS.get(number) if number is not None else None
+    if refusal is not None:
+        return AttemptFailedError(reason, ambiguous=False, final=refusal.final)
+    if isinstance(error, err.InterfaceError) and not number:  # the connection was known to be closed
+        return AttemptFailedError(f"{NOT_SENT}{reason}", ambiguous=False)
+    return AttemptFailedError(reason, ambiguous=True)
+
+
+def _settle_duplicate(key: str, value: str, row: tuple[Any, ...] | None) -> Answer:
+    """Decide what a duplicate key after an ambiguous attempt means, from the row that is there now."""
+    if row is not None and row[0] == value:
+        return Answer()
+    if row is None:
+        raise AttemptFailedError(f"{key} was a duplicate, and is gone again", ambiguous=True)
+    raise AttemptFailedError(f"{key} is already there with another value: {row[0]}", ambiguous=False, final=True)
+
+
+def left_s(until: float) -> float:
+    """Return the time left, rounded up to whole steps: the socket is told only where the limit is another one."""
+    return max(1, math.ceil((until - time.monotonic()) * LIMIT_STEPS_PER_S)) / LIMIT_STEPS_PER_S
+
+
+def limit(connection: Any, until: float) -> None:
+    """Have the next answer of ``connection`` come by ``until`` (monotonic clock), or end in error 2013.
+
+    PyMySQL takes its time limits for a whole connection only. It reads these two before each use of the socket.
+    """
+    connection._read_timeout = connection._write_timeout = left_s(until)
+
+
+def execute(
+    connection: Any, statement: str, values: tuple[str, ...], until: float
+) -> tuple[int, tuple[Any, ...] | None]:
+    """Run one statement; return the number of rows affected and the first row, if it has any."""
+    limit(connection, until)
+    with connection.cursor() as cursor:
+        affected = cursor.execute(statement, values)
+        return affected, cursor.fetchone()

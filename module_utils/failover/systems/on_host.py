@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the fault agent beside a member asks of its system. No client goes along to a member's host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# A member that does not tell its role within this time is of unknown role, in s.
+PROBE_TIMEOUT_S = 0.5
+
+
+class Probe(Protocol):
+    """Tells a member's role at a moment; quick, so that a fault is not late for the look before it."""
+
+    def read(self) -> dict[str, Any]:
+        """Return ``role`` (leader, follower, unknown), ``member_id``, ``leader_id``, ``term`` and ``error``.
+
+        And what :class:`..director.quorum.MajorityKept` asks for, where the system tells it: ``votes`` (whether it is a
+        voting member), ``committed`` (newest entry that it knows to be) and ``sees`` (state of each member by its id).
+        """
+
+
+class Keeper(Protocol):
+    """Brings a member back into its group, once its server runs again."""
+
+    steps: list[dict[str, Any]]  # what was done: act, why, wall_ns
+
+    def ensure(self, timeout_s: float) -> Any:
+        """Act until the member is a full one; LabError with the reason where the time is over before."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a fault agent tells of the member beside it."""
+
+    member: str
+    address: str  # where it serves clients: its client URL, or "host:port"
+    member_file: str  # what the system's role wrote for it beside the agent's own configuration; empty for nothing
+    is_alive: Callable[[], bool]  # whether its process lives
+
+
+class OnHost(Protocol):
+    """A member as the fault agent beside it knows it. Standard library only; a driver is imported when it is used."""
+
+    def probe(self, home: Home) -> Probe:
+        """Return a probe with connections of its own."""
+
+    def keeper(self, home: Home) -> Keeper | None:
+        """Return what brings the member back into its group; None for a system that does that by itself."""
+        return None

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A system of three small files goes the whole way: planned, run, healed, read back, assembled, judged.
+
+What keeps it is found valid; a dictionary that forgets acknowledged writes is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failover.assemble import assemble
+from failover.checks.verdict import verify_experiment
+from failover.plan.experiments import resolve_experiments
+from failover.results.files import EXPERIMENT_FILE
+from failover.results.read import read_events
+from failover.run.config import RunnerConfig
+from failover.run.healing import Healer
+from failover.run.makers import client_maker
+from failover.run.runner import run_workload
+from failover.shapes import LabError, RunSettings, Target, Verdict, worst
+from failover.systems.members import MEMBERS
+from failover.systems.on_host import Home
+from failover.systems.registry import SYSTEMS
+from toy.member import ToyOnHost
+from toy.server import ToyServer
+from toy.system import Toy
+
+SETTINGS = RunSettings(iterations=600, seed=7, clients=2)
+CATALOG = {"E1-toy": {"title": "Toy, healthy", "system": "toy", "key_prefix": "EXP1-", "faults": []}}
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SYSTEMS, "toy", Toy())
+    monkeypatch.setitem(MEMBERS, "toy", ToyOnHost())
+
+
+@pytest.fixture
+def servers() -> Iterator[list[ToyServer]]:
+    made: list[ToyServer] = []
+    yield made
+    for server in made:
+        server.stop()
+
+
+def target_of(server: ToyServer) -> Target:
+    return Target("toy", {"toy1": {"address": server.endpoint}}, [server.endpoint])
+
+
+def run_experiment(folder: Path, server: ToyServer) -> dict[str, Any]:
+    """Do what roles/experiment does; return experiment.json."""
+    (definition,) = resolve_experiments(["E1-toy"], CATALOG, SETTINGS, {"toy": ["toy1"]})["experiments"]
+    target, system, prefix = target_of(server), SYSTEMS["toy"], definition["key_prefix"]
+    system.empty(target, prefix, dry_run=False)
+    before = system.observe(target, "converged", 1.0)
+    config = RunnerConfig(definition["name"], prefix, SETTINGS, target, folder, source="client1")
+    summary = run_workload(config, make_client=client_maker(config))
+    heal = Healer(target, b"k" * 32, timeout_s=5, sample_interval_ms=5, source="client1").run(None)
+    after = system.observe(target, "none", 1.0)
+    assert system.dump(target, "toy1", prefix, folder / "nodes" / "toy1.jsonl", write=True)["available"]
+    (folder / "logs").mkdir()
+    (folder / "logs" / "toy1.log").write_text("".join(f"{line}\n" for line in server.log))
+    return assemble(
+        folder,
+        definition=definition,
+        settings=SETTINGS,
+        members=target.members,
+        workload=summary,
+        heal=heal,
+        before=before.facts,
+        after=after.facts,
+    )
+
+
+def test_what_keeps_every_write_is_valid(tmp_path: Path, servers: list[ToyServer]) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer())
+    servers[0].data = {"EXP1-old": "1", "EXP2-old": "2"}
+    info = run_experiment(folder, servers[0])
+    assert "EXP2-old" in servers[0].data
+    assert (folder / EXPERIMENT_FILE).exists()
+    assert info["workload"]["outcomes"]["unknown"] == 0
+    checks = verify_experiment(folder)
+    assert worst([check.verdict for check in checks]) is Verdict.VALID, [c for c in checks if c.verdict != "valid"]
+    started = [event for event in read_events(folder / "events.jsonl") if event.event == "server.started"]
+    assert [event.source for event in started] == ["toy1"]
+
+
+def test_what_forgets_an_acknowledged_write_is_invalid(tmp_path: Path, servers: list[ToyServer]) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer(forgets=50))
+    run_experiment(folder, servers[0])
+    invalid = {check.name for check in verify_experiment(folder) if check.verdict is Verdict.INVALID}
+    assert invalid == {"keys on toy1", "reads"}
+
+
+def test_a_server_that_is_gone_is_data(tmp_path: Path) -> None:
+    server = ToyServer()
+    target = target_of(server)
+    server.stop()
+    system = SYSTEMS["toy"]
+    assert system.observe(target, "healthy", 0.2).reached is False
+    assert system.dump(target, "toy1", "", tmp_path / "d.jsonl", write=True)["available"] is False
+    with pytest.raises(LabError, match="could not be emptied"):
+        system.empty(target, "EXP1-", dry_run=False)
+    healer = Healer(target, b"k" * 32, timeout_s=0.3, sample_interval_ms=5, source="client1")
+    assert "toy1 does not answer" in healer.run(None)["reasons"][0]
+    config = RunnerConfig("E1-toy", "EXP1-", replace(SETTINGS, operation_budget_ms=50), target, tmp_path)
+    client = client_maker(config)(0, lambda _name, _data: None)
+    assert client.put_with_retry("EXP1-a", "1").outcome == "fail"
+
+
+def test_a_second_member_of_a_single_server_is_refused() -> None:
+    with pytest.raises(LabError, match="of the system toy, which is one server"):
+        resolve_experiments(["E1-toy"], CATALOG, SETTINGS, {"toy": ["toy1", "toy2"]})
+
+
+@pytest.mark.parametrize(("alive", "role"), [(True, "leader"), (False, "unknown")])
+def test_the_agent_beside_it_knows_its_role(alive: bool, role: str) -> None:
+    home = Home("toy1", "127.0.0.1:1", "", lambda: alive)
+    assert MEMBERS["toy"].probe(home).read()["role"] == role
+    assert MEMBERS["toy"].keeper(home) is None

@@ -178,6 +178,24 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
             "Unknown experiment E99-etcd in the variable experiments: experiment_catalog has E1-etcd, E1-mysql, ",
         ),
         (
+            {"systems": "etcd,mysq"},
+            "Unknown name mysq in the variable systems: known are etcd, mysql, mysql_cluster. Did you mean mysql?",
+        ),
+        (
+            {"faults": ["kill", "pauze"]},
+            "Unknown name pauze in the variable faults: known are none, stop, kill, restart, pause, partition, ",
+        ),
+        (
+            {"faults": "kill", "experiments": "E1-etcd"},
+            "experiments names E1-etcd, and there are faults kill beside it: leave out experiments, or systems and "
+            "faults.",
+        ),
+        (
+            {"fault_catalog": {"gone": {"number": 12}}},
+            "experiment_catalog cannot be resolved: fault_catalog: gone: no title, faults. Its keys are number, title, "
+            "faults, takes_away. Look at what it refers to, in the inventory and in -e.",
+        ),
+        (
             {"experiments": "E1-etcd, E1-etcd"},
             'experiments is "E1-etcd, E1-etcd": it must name at least one experiment, each once. '
             "Try -e experiments=E1-etcd,E2-etcd.",

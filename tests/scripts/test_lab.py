@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-VERBS = ("run", "up", "check", "verify", "verdict", "report", "heal", "down")
+VERBS = ("run", "campaign", "experiments", "up", "check", "verify", "verdict", "report", "heal", "down")
 
 # In place of ansible-playbook: notes how it was called, then does what the scenario says for that playbook.
 ANSIBLE = f"""#!{sys.executable}
@@ -226,6 +226,7 @@ def test_a_start_with_nothing_to_install_is_quick_and_says_nothing(ready: Tree) 
         ("report", (), {"libpango-1.0-0", "libharfbuzz-subset0"}, {"podman", "openssh-client"}),
         ("verify", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
         ("check", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
+        ("experiments", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
         ("down", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
     ],
 )
@@ -274,6 +275,14 @@ def test_without_root_containers_are_refused(ready: Tree) -> None:
             rf"lab: containers .* need root: sudo .*scripts/lab {verb}, or -i inventory/ssh", one_line(done)
         )
     assert ready.calls == []
+
+
+def test_experiments_are_listed_without_root(ready: Tree) -> None:
+    ready.program("id", "echo 1000")
+    ready.plays(experiments={"record": {"phases": [phase("Catalog")], "failures": []}})
+    done = ready.lab("experiments", "-e", "faults=kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ready.calls == [["experiments", ["-e", "faults=kill"]]]
 
 
 def test_without_root_missing_packages_are_a_command_to_run(ready: Tree) -> None:

@@ -16,7 +16,7 @@ from .drawn import RANDOM
 
 # How wide a line of the table of experiments is, in columns.
 TABLE_COLUMNS = 98
-TABLE_HEADER = ("", "name", "system", "fault", "what happens")
+TABLE_HEADER = ("runs", "name", "system", "fault", "what happens")
 WOULD_RUN = "*"
 NO_FAULT = "none"
 

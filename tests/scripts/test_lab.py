@@ -75,7 +75,13 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("scripts/lab", "scripts/bootstrap.sh", "scripts/_front.py", "scripts/_bootstrap.py"):
+        for name in (
+            "scripts/lab",
+            "scripts/bootstrap.sh",
+            "scripts/_front.py",
+            "scripts/_options.py",
+            "scripts/_bootstrap.py",
+        ):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
         (root / "module_utils").symlink_to(ROOT / "module_utils")
@@ -595,7 +601,7 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
         "lab: an experiment did not finish: healing the members",
         "lab: healed: no workload is running, and every member is up",
         "lab: finished experiments are kept; to run the rest: ./scripts/lab run "
-        "-e lab_name=two --extra-vars=seed=7 -i inventory/x --tags experiments -v -e resume=latest",
+        "-e lab_name=two --extra-vars=seed=7 -i inventory/x --tags=experiments -v -e resume=latest",
         "lab: run failed in phase Experiments: client1: Start etcd: lost",
     ]
     assert ready.calls[1] == ["heal", ["-e", "lab_name=two", "--extra-vars=seed=7", "-i", "inventory/x"]]
@@ -604,7 +610,7 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
 def test_the_heal_reaches_the_hosts_as_the_run_did(ready: Tree) -> None:
     record = {"phases": [phase("Hosts"), phase("Experiments", "failed")], "failures": [failure("Experiments")]}
     ready.plays(site={"record": record, "status": 2}, heal={"record": {"phases": [phase("Heal")], "failures": []}})
-    kept = ["--ssh-common-args", "-o ProxyJump=door", "--become-method=su", "-c", "ssh", "-T", "30"]
+    kept = ["--ssh-common-args=-o ProxyJump=door", "--become-method=su", "-c", "ssh", "-T", "30"]
     ready.lab("run", *kept, "-t", "all", "-lclient1", "--limit=x", "--skip-tags", "y", "-vv", "-Kv", "--diff")
     assert ready.calls[1] == ["heal", [*kept, "-K"]]
 
@@ -658,10 +664,20 @@ def test_a_verb_that_did_nothing_says_so(ready: Tree, verb: str) -> None:
     [
         (("-e", "iteration=2000"), ["iteration, did you mean iterations?"]),
         (("-eiteration=2000",), ["iteration, did you mean iterations?"]),
-        (("--extra-vars=seed=7 'repeat=3 '",), ["repeat, did you mean repeats?"]),
+        (("--extra-vars=seed=7 repeat='3 '",), ["repeat, did you mean repeats?"]),
         (("-e", '{"iterations": 2000, "quux": {"seed": 7}}'), ["quux, all variables: roles/*/defaults/main.yml"]),
         (("-e", "iterations=2000 seed=7", "-e", "ansible_user=me", "-e", "@more.yml", "-v"), []),
+        # As ansible-playbook takes them: abbreviated, glued to other letters, more than once.
+        (
+            ("--extra=iteration=1", "--extra-v", "sed=2"),
+            ["iteration, did you mean iterations?", "sed, did you mean seed?"],
+        ),
+        (("-Kve", "iteration=1"), ["iteration, did you mean iterations?"]),
+        (("-e", "iterations='2 000' seeds=7"), ["seeds, did you mean seed?"]),
+        # What it refuses is its own to say.
         (("-e", "{broken", "-e"), []),
+        (("-e", "iteration=1", "--no-such-option"), []),
+        (("-e", "iteration=1", "--ssh"), []),
         # No argument spec has these: it would generate them.
         (("-e", "mysql_password=x mysql_group_password=y", "-e", "fault_agent_key=z", "-e", "lab_subnet=q"), []),
     ],

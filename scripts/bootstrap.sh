@@ -38,7 +38,7 @@ packages_for_containers() {
 }
 
 # Tells whether -i names only inventories whose hosts exist already; without -i it is the containers' inventory. Other
-# options are read by Ansible's own parser (_options.py); here nothing is installed yet, so -i has to be written in full.
+# options are read by Ansible's own parser (_options.py); here nothing is installed yet, so -i stands in full.
 hosts_exist_already() {
     local argument previous='' inventory named=false
     for argument in "$@"; do

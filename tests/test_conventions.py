@@ -226,6 +226,14 @@ def test_a_fault_agent_brings_no_client_along() -> None:
     assert "agent/server.py" not in needed_files("agent.agent", "failover")
 
 
+@pytest.mark.parametrize(
+    "program",
+    ["agent.server", "agent.wire", "host_loan", "listeners", "plan.faults", "prepare", "run.healing", "run.runner"],
+)
+def test_what_runs_on_a_host_does_without_the_controllers_packages(program: str) -> None:
+    assert "typed.py" not in needed_files(program, "failover")
+
+
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
 SHORT = ("actions", "agent", "checks", "director", "host", "plan", "results", "run", "workloads")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60

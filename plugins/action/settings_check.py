@@ -39,7 +39,7 @@ OTHERS = ("lab_subnet", "lab_systems")
 # What a module that runs on localhost imports beyond the standard library, and the oldest Python of the core.
 PROBE = """
 import importlib.util, sys
-missing = [name for name in ("pyarrow",) if importlib.util.find_spec(name) is None]
+missing = [name for name in ("msgspec", "pyarrow") if importlib.util.find_spec(name) is None]
 version = "{}.{}".format(*sys.version_info)
 print("it is Python " + version + ", and 3.11 is needed" if sys.version_info < (3, 11)
       else "it lacks the Python package " + ", ".join(missing) if missing else "")

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
-import itertools
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -27,6 +25,7 @@ from typing import Any
 
 import yaml
 from _bootstrap import PROJECT, run
+from _options import Option, list_only, naming_the_lab, read_options, variables_given, without_resume, words_of
 from failover.results.files import REPORT_PDF_FILE, VERDICT_FILE
 from failover.results.judged import compare_judged
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
@@ -42,26 +41,6 @@ VERDICT_PLAY = "Verdict"
 VERDICT_TASK = "Say the verdict"
 # The terminal's Ctrl-C reaches ansible-playbook, too. One sent to this process alone is passed on after so many s.
 PASS_ON_AFTER_S = 2.0
-# Options of ansible-playbook that choose a part of the work or another kind of it; all others say which lab is meant
-# and how it is reached. With a value, without, and the letters of those without that may stand together ("-Kv").
-PART_OPTIONS = ("-t", "--tags", "--skip-tags", "-l", "--limit", "--start-at-task")
-PART_OPTION_WITH_VALUE = re.compile("-[tl].|(--tags|--skip-tags|--limit|--start-at-task)=")
-LISTING_FLAGS = ("--syntax-check", "--list-hosts", "--list-tags", "--list-tasks")  # tell only, and run nothing
-PART_FLAGS = (
-    *("-C", "--check", "-D", "--diff", "--step", "--verbose", "--force-handlers", "--flush-cache"),
-    *LISTING_FLAGS,
-)
-PART_LETTERS = "vCD"
-LETTERS = re.compile("-[bkKJvCD]+")
-# Of those that are kept, whose value is an argument of its own.
-VALUE_OPTIONS = (
-    *("-i", "--inventory", "--inventory-file", "-e", "--extra-vars", "-u", "--user", "--private-key", "--key-file"),
-    *("--vault-id", "--vault-password-file", "--vault-pass-file", "--become-password-file", "--become-pass-file"),
-    *("--connection-password-file", "--conn-pass-file", "--become-method", "--become-user", "-c", "--connection"),
-    *("-T", "--timeout", "--ssh-common-args", "--ssh-extra-args", "--scp-extra-args", "--sftp-extra-args"),
-    *("-f", "--forks", "-M", "--module-path"),
-)
-EXTRA_VARS_OPTION = re.compile("(-e|--extra-vars(=|$))(.*)", re.DOTALL)
 # The oldest release of ansible-core that its authors still maintain (2.19 ended in November 2026).
 OLDEST_MAINTAINED_CORE = (2, 20)
 # Checks that are not valid are named up to this number; verdict.json has them all.
@@ -143,54 +122,7 @@ class Playbook:
         return Path(told) if told else None
 
 
-def options_that_name_the_lab(options: list[str]) -> list[str]:
-    """Return ansible-playbook's options without those that choose a part of the work."""
-    kept: list[str] = []
-    rest = iter(options)
-    for option in rest:
-        if option in PART_OPTIONS:
-            next(rest, None)
-        elif option in VALUE_OPTIONS:
-            kept += [option, *itertools.islice(rest, 1)]
-        elif LETTERS.fullmatch(option):
-            letters = "".join(letter for letter in option[1:] if letter not in PART_LETTERS)
-            kept += [f"-{letters}"] if letters else []
-        elif option not in PART_FLAGS and not PART_OPTION_WITH_VALUE.match(option):
-            kept.append(option)
-    return kept
-
-
-def options_without_resume(options: list[str]) -> list[str]:
-    """Return ansible-playbook's options without the one that names a run to go on with."""
-    kept: list[str] = []
-    for option in options:
-        if option.startswith("resume=") and kept and kept[-1] in ("-e", "--extra-vars"):
-            kept.pop()
-        else:
-            kept.append(option)
-    return kept
-
-
-def variables_given(options: list[str]) -> list[str]:
-    """Return the names of the variables that -e gives, but for those in files and in what Ansible will refuse."""
-    names: list[str] = []
-    rest = iter(options)
-    for option in rest:
-        found = EXTRA_VARS_OPTION.fullmatch(option)
-        if not found:
-            continue
-        given = found[3] or next(rest, "")
-        try:
-            if given.startswith(("{", "[")):
-                names += list(yaml.safe_load(given))
-            elif not given.startswith("@"):
-                names += [word.partition("=")[0] for word in shlex.split(given)]
-        except (ValueError, TypeError, yaml.YAMLError):
-            continue
-    return names
-
-
-def warn_of_unknown_variables(options: list[str]) -> None:
+def warn_of_unknown_variables(options: list[Option]) -> None:
     """Name the variables that no role has: Ansible takes any, and one that is misspelt would change nothing."""
     given = [name for name in variables_given(options) if not name.startswith("ansible_")]
     if not given:
@@ -219,11 +151,11 @@ def warn_of_an_old_core() -> None:
         )
 
 
-def heal(options: list[str]) -> bool:
+def heal(options: list[Option]) -> bool:
     """Heal what an experiment that did not come to its end left; say how that went."""
     complain("an experiment did not finish: healing the members")
     healing = Playbook()
-    healed = healing.run("heal", options_that_name_the_lab(options)) == 0 and healing.interrupted_by is None
+    healed = healing.run("heal", words_of(naming_the_lab(options))) == 0 and healing.interrupted_by is None
     if healed:
         complain("healed: no workload is running, and every member is up")
     else:
@@ -291,17 +223,17 @@ def explain_failure(verb: str, playbook: Playbook) -> None:
         complain(f"{verb} could not start; the lines above say why")
 
 
-def explain_resume(verb: str, options: list[str], playbook: Playbook) -> bool:
+def explain_resume(verb: str, options: list[Option], playbook: Playbook) -> bool:
     """Say how a run goes on of which some experiments were not run to their end; return whether this is one."""
     folder = playbook.results_run()
     if verb not in MEASURING_VERBS or not playbook.left_faults or folder is None:
         return False
-    again = shlex.join([*options_without_resume(options), "-e", f"resume={folder.name}"])
+    again = shlex.join([*words_of(without_resume(options)), "-e", f"resume={folder.name}"])
     complain(f"finished experiments are kept; to run the rest: ./scripts/lab {verb} {again}")
     return True
 
 
-def explain_interruption(verb: str, options: list[str], playbook: Playbook) -> None:
+def explain_interruption(verb: str, options: list[Option], playbook: Playbook) -> None:
     """Put right what an interruption left; say what there is now and how to go on."""
     phase = playbook.phases[-1]["name"] if playbook.phases else "its start"
     complain(f"{verb} was interrupted in phase {phase}" if playbook.phases else f"{verb} was interrupted at its start")
@@ -315,7 +247,7 @@ def explain_interruption(verb: str, options: list[str], playbook: Playbook) -> N
         complain(f"./scripts/lab {verb} finishes it")
 
 
-def conclude(verb: str, options: list[str], playbook: Playbook, status: int, began: float) -> int:
+def conclude(verb: str, options: list[Option], playbook: Playbook, status: int, began: float) -> int:
     """Say how it went; return the exit status of docs/architecture.md."""
     if playbook.interrupted_by is not None:
         explain_interruption(verb, options, playbook)
@@ -329,7 +261,7 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
         explain_resume(verb, options, playbook)
         explain_failure(verb, playbook)
         return EXIT_LAB_FAILED
-    if playbook.record and not playbook.phases and not any(option in LISTING_FLAGS for option in options):
+    if playbook.record and not playbook.phases and not list_only(options):
         complain(f"{verb} did nothing: --limit or --tags left no host or task for it; leave them out and try again")
         return EXIT_LAB_FAILED
     folder = playbook.results_run()
@@ -351,16 +283,17 @@ def conclude(verb: str, options: list[str], playbook: Playbook, status: int, beg
 
 def main(arguments: list[str]) -> int:
     """Run a verb; return its exit status."""
-    verb, *options = arguments
+    verb, *words = arguments
     # The file system's clock may be a tick behind.
     began = time.time() - 1
     playbook = Playbook()
+    options = read_options(words) or []
     warn_of_unknown_variables(options)
     if verb == "check":
-        status = playbook.run("site", [*options, "--syntax-check"], quiet=True)
+        status = playbook.run("site", [*words, "--syntax-check"], quiet=True)
         if status != 0 or playbook.interrupted_by is not None:
             return conclude(verb, options, playbook, status, began)
-    status = playbook.run(PLAYBOOKS.get(verb, verb), options)
+    status = playbook.run(PLAYBOOKS.get(verb, verb), words)
     concluded = conclude(verb, options, playbook, status, began)
     if verb == "check" and concluded == 0:
         warn_of_an_old_core()

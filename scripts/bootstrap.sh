@@ -37,7 +37,8 @@ packages_for_containers() {
     fi
 }
 
-# Tells whether -i names only inventories whose hosts exist already; without -i it is the containers' inventory.
+# Tells whether -i names only inventories whose hosts exist already; without -i it is the containers' inventory. Other
+# options are read by Ansible's own parser (_options.py); here nothing is installed yet, so -i stands in full.
 hosts_exist_already() {
     local argument previous='' inventory named=false
     for argument in "$@"; do

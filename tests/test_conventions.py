@@ -265,6 +265,23 @@ def test_a_fault_agent_brings_no_client_along() -> None:
     assert "agent/server.py" not in needed_files("agent.agent", "failover")
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "agent.server",
+        "agent.wire",
+        "host_loan",
+        "listeners",
+        "plan.faults",
+        "systems.registry",
+        "run.healing",
+        "run.runner",
+    ],
+)
+def test_what_runs_on_a_host_does_without_the_controllers_packages(program: str) -> None:
+    assert "typed.py" not in needed_files(program, "failover")
+
+
 # Rooms of the core in which files and functions stay short enough to be read in one sitting.
 SHORT = ("actions", "agent", "checks", "director", "host", "plan", "results", "run", "systems", "workloads")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
@@ -298,7 +315,7 @@ def test_every_part_of_the_core_has_a_test() -> None:
     rooms = {room: {path.stem for path in (CORE / room).glob("*.py")} - {"__init__"} for room in named_rooms}
     rooms["checks"] -= {type(checker).__module__.rpartition(".")[2] for checker in CHECKERS}
     # A thin module's test is one of the core that it wires.
-    users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py")]
+    users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py"), *(ROOT / "tests/toy").glob("*.py")]
     tests = [path.read_text(encoding="utf-8") for path in users]
     # The registries lead to these, and tests come to them through a registry.
     registered = {"system", "member", "watch"}

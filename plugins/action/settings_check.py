@@ -8,6 +8,7 @@ could say so.
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -33,12 +34,14 @@ OTHERS = ("lab_subnet", "lab_systems")
 # What a module that runs on localhost imports beyond the standard library, and the oldest Python of the core.
 PROBE = """
 import importlib.util, sys
-missing = [name for name in ("pyarrow",) if importlib.util.find_spec(name) is None]
+missing = [name for name in ("msgspec", "pyarrow") if importlib.util.find_spec(name) is None]
 version = "{}.{}".format(*sys.version_info)
 print("it is Python " + version + ", and 3.11 is needed" if sys.version_info < (3, 11)
       else "it lacks the Python package " + ", ".join(missing) if missing else "")
 """
 PROBE_TIMEOUT_S = 30
+# Ansible's wrapping around what a filter says.
+FILTER = re.compile("^The filter plugin '[^']*' failed: ")
 # Values of ansible_python_interpreter with which Ansible looks for one by itself.
 DISCOVERY = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 
@@ -140,4 +143,6 @@ def why(error: AnsibleError) -> str:
     while isinstance(error.__cause__, AnsibleError):
         error = error.__cause__
     text = " ".join(str(error.message if hasattr(error, "message") else error).split())
+    if said := FILTER.match(text):
+        return text[said.end() :].rstrip(".")
     return text.rpartition("': ")[2].rstrip(".") or text

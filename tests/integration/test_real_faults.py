@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from catalog import CATALOG
 from failover.checks.model import LATE_DUPLICATE
 from failover.plan.drawn import draw_faults
 from failover.plan.faults import resolve_repeats
 from failover.workloads.registry import create_simulation
-from real_lab import ETCD, FRONT, ROOT, RealLab, wait_until
+from real_lab import ETCD, FRONT, RealLab, wait_until
 
 SEED = 7
 ONLY_E2 = {"experiments": ["E2-etcd"], "seed": SEED}
@@ -60,7 +60,6 @@ ACTIONS = {
     "E10-etcd": "slow_network",
     "E3-mysql": "kill",
 }
-CATALOG = yaml.safe_load((ROOT / "roles/settings/defaults/main.yml").read_text())["experiment_catalog"]
 DRAWN = {"random": {"count": 1}}
 # A rate and no delay: every kernel has a token bucket, and netem is often missing.
 SLOW = {"action": "slow_network", "target": "leader", "at": "12%", "rate_kbit": 2000}

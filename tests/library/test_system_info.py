@@ -158,7 +158,7 @@ def test_waiting_for_a_group_in_vain_fails_with_one_line(run_module: Run, monkey
     result = run_module("system_info", {**GROUP, "wait_for": "converged"})
     assert result["rc"] == 1
     assert result["msg"].startswith(
-        "the MySQL cluster was not converged within 0.3 s: the members have different transactions"
+        "MySQL Group Replication was not converged within 0.3 s: the members have different transactions"
     )
     assert "hidden-secret" not in str(result)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from failover.sentences import listing
+from failover.sentences import did_you_mean, listing
 
 
 @pytest.mark.parametrize(
@@ -11,3 +11,8 @@ from failover.sentences import listing
 )
 def test_words_are_joined_as_a_sentence_does(words: list[str], sentence: str) -> None:
     assert listing(words) == sentence
+
+
+def test_what_is_most_like_a_name_is_asked_for() -> None:
+    assert did_you_mean(["Kil", "pauze", "kils"], ["kill", "pause"]) == " Did you mean kill and pause?"
+    assert did_you_mean(["quux"], ["kill"]) == ""

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from catalog import CATALOG, FAULTS, SYSTEMS
 from failover.settings import Given, wrong_settings
 from failover.settings.controller import Controller, Folder, look, wrong_controller
 
-ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = {
     "iterations": 100000,
     "seed": 123,
@@ -29,8 +28,6 @@ DEFAULTS = {
     "mysql_group_unreachable_majority_timeout_s": 0,
     "container_hosts_data_mb": 1024,
 }
-SYSTEMS = yaml.safe_load((ROOT / "roles/settings/vars/main.yml").read_text(encoding="utf-8"))["lab_systems"]
-CATALOG = {f"E1-{system}": {"system": system} for system in ("etcd", "mysql", "mysql_cluster")}
 GROUPS = {
     "lab_hosts": ["etcd1", "etcd2", "etcd3", "mysql1", "client1"],
     "etcd": ["etcd1", "etcd2", "etcd3"],
@@ -47,8 +44,8 @@ def given(**values: Any) -> Given:
         for name in ("groups", "addresses", "unresolved", "connection", "interpreter", "interpreter_problem")
         if name in values
     }
-    lab = {"lab_name": "mine", "lab_state_dir": "/state", "results_dir": "/results", "experiment_catalog": CATALOG}
-    lab |= {"lab_systems": SYSTEMS}
+    lab = {"lab_name": "mine", "lab_state_dir": "/state", "results_dir": "/results"}
+    lab |= {"experiment_catalog": CATALOG, "fault_catalog": FAULTS, "lab_systems": SYSTEMS, "usual_faults": ["kill"]}
     everything = {**DEFAULTS, **lab, "experiments": ["E1-etcd", "E1-mysql"], **values}
     defaults: dict[str, Any] = {"groups": GROUPS, "addresses": ADDRESSES, "interpreter": "/usr/bin/python3"}
     return Given(everything, DEFAULTS, **{**defaults, **parts})
@@ -217,3 +214,60 @@ def test_folders_have_to_be_written_to(tmp_path: Path) -> None:
     )
     (line,) = wrong_controller(given(), look([("results_dir", "/proc/sys/results")]))
     assert line.startswith("results_dir: /proc/sys/results cannot be written to: ")
+
+
+def chosen(*names: str, **choice: Any) -> list[str]:
+    """Return what is wrong with a choice that Ansible made these experiments of."""
+    return wrong_settings(given(experiments=list(names), **choice))
+
+
+def test_experiments_may_be_chosen_by_system_and_fault() -> None:
+    assert chosen("E3-etcd", "E3-mysql", systems="etcd, mysql", faults=["kill"]) == []
+    # One alone: the usual faults, the systems of the inventory.
+    assert chosen("E3-etcd", systems=["etcd"]) == []
+    assert chosen("E6-etcd", "E6-mysql", faults="partition") == []
+    assert chosen("E1-etcd", systems="", faults=[]) == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (
+            {"systems": "etc,mysql"},
+            "Unknown name etc in the variable systems: known are etcd, mysql, mysql_cluster. Did you mean etcd?",
+        ),
+        (
+            {"faults": ["Kil", "pauze"]},
+            f"Unknown name Kil, pauze in the variable faults: known are {', '.join(FAULTS)}. "
+            "Did you mean kill and pause?",
+        ),
+        (
+            {"usual_faults": ["quux"]},
+            f"Unknown name quux in the variable usual_faults: known are {', '.join(FAULTS)}.",
+        ),
+        (
+            {"systems": {"etcd": 1}},
+            'systems is {"etcd": 1}: it must be names, as a list or with commas. Try -e systems=etcd,mysql.',
+        ),
+        (
+            {"systems": "etcd", "faults": "kill"},
+            "experiments names E1-etcd, and there are systems etcd and faults kill beside it: leave out experiments, "
+            "or systems and faults.",
+        ),
+    ],
+)
+def test_a_choice_that_is_none_is_one_line(choice: dict[str, Any], said: str) -> None:
+    assert chosen("E1-etcd", **choice) == [said]
+
+
+def test_what_was_most_likely_meant_is_asked() -> None:
+    assert chosen("e3_etcd")[0].endswith("E11-mysql_cluster. Did you mean E3-etcd?")
+    assert chosen("quux")[0].endswith("E11-mysql_cluster.")
+
+
+def test_a_choice_that_ones_own_catalog_does_not_have_is_named() -> None:
+    (line,) = chosen("E3-etcd", systems="etcd", faults="kill", experiment_catalog={"mine": CATALOG["E3-etcd"]})
+    assert line == (
+        "systems and faults choose E3-etcd, which your own experiment_catalog does not have: name experiments of it "
+        "with -e experiments=..., or leave it out."
+    )

@@ -108,6 +108,35 @@ def test_a_run_without_a_verdict_is_to_be_verified_first(tmp_path: Path) -> None
     ), output
 
 
+def listed(folder: Path, *options: str) -> tuple[list[str], list[str]]:
+    """Return the names that the playbook experiments lists, and those of them that it marks."""
+    status, output, _ = ansible_playbook(folder, str(ROOT / "playbooks/experiments.yml"), *options)
+    assert status == 0, output
+    assert "WARNING" not in output
+    lines = output.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.split()[:2] == ["runs", "name"])
+    table = lines[begin + 1 : lines.index("  ", begin)]
+    assert max(map(len, table)) <= 100
+    assert len({line.index(line.replace("*", " ").split()[0]) for line in table}) == 1
+    return [line.replace("*", " ").split()[0] for line in table], [line.split()[1] for line in table if "*" in line]
+
+
+def test_the_experiments_are_listed_with_those_that_would_run(tmp_path: Path) -> None:
+    nowhere = ("-e", f"lab_state_dir={tmp_path}/state")
+    names, marked = listed(tmp_path, *nowhere)
+    assert len(names) == 33
+    assert marked == ["E1-etcd", "E1-mysql", "E2-etcd"]
+    assert listed(tmp_path, *nowhere, "-e", "systems=etcd,mysql", "-e", "faults=pause")[1] == ["E5-etcd", "E5-mysql"]
+    (tmp_path / "mine.yml").write_text(yaml.safe_dump(experiment()))
+    assert listed(tmp_path, *nowhere, "-e", f"@{tmp_path}/mine.yml") == (["mine"], ["mine"])
+    assert not (tmp_path / "state").exists()
+
+
+def test_faults_alone_are_for_the_systems_of_the_inventory(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(machines()))
+    assert listed(tmp_path, "-i", f"{tmp_path}/hosts.yml", "-e", "faults=kill,none")[1] == ["E1-etcd", "E3-etcd"]
+
+
 def test_a_run_without_its_experiments_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, "run", {"iterations": 10, "lab_subnet": None}, "--tags", "etcd", *the_example(tmp_path))
     assert message.startswith("--tags etcd leaves the experiments out, and a run without them has no results.")
@@ -176,6 +205,24 @@ def test_plays_say_what_they_are_and_gather_no_facts_unasked(playbook: str) -> N
         (
             {"experiments": ["E99-etcd", "E1-etcd"]},
             "Unknown experiment E99-etcd in the variable experiments: experiment_catalog has E1-etcd, E1-mysql, ",
+        ),
+        (
+            {"systems": "etcd,mysq"},
+            "Unknown name mysq in the variable systems: known are etcd, mysql, mysql_cluster. Did you mean mysql?",
+        ),
+        (
+            {"faults": ["kill", "pauze"]},
+            "Unknown name pauze in the variable faults: known are none, stop, kill, restart, pause, partition, ",
+        ),
+        (
+            {"faults": "kill", "experiments": "E1-etcd"},
+            "experiments names E1-etcd, and there are faults kill beside it: leave out experiments, or systems and "
+            "faults.",
+        ),
+        (
+            {"fault_catalog": {"gone": {"number": 12}}},
+            "experiment_catalog cannot be resolved: fault_catalog: gone: no title, faults. Its keys are number, title, "
+            "faults, takes_away. Look at what it refers to, in the inventory and in -e.",
         ),
         (
             {"experiments": "E1-etcd, E1-etcd"},

@@ -44,7 +44,7 @@ def test_a_python_without_the_packages_is_told_which(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n', encoding="utf-8")
     python.chmod(stat.S_IRWXU)
-    assert settings_check.problem_of(str(python)) == "it lacks the Python package pyarrow"
+    assert settings_check.problem_of(str(python)) == "it lacks the Python package msgspec, pyarrow"
 
 
 def test_the_defaults_are_those_of_the_roles() -> None:

@@ -4,45 +4,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from catalog import value_of
 
-ROOT = Path(__file__).resolve().parents[2]
-FILES = [f"roles/{role}/{part}/main.yml" for role in ("settings", "container_hosts") for part in ("defaults", "vars")]
 MYSQL = {"title": "a text with disk_full", "system": "mysql", "key_prefix": "", "faults": [{"action": "kill"}]}
 DRAWN = {"title": "x", "system": "mysql_cluster", "key_prefix": "", "faults": {"random": {"actions": ["disk_full"]}}}
-
-
-def value_of(name: str, **variables: Any) -> Any:
-    """Return a variable of the role, as Ansible resolves it for the lab's own inventory."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "debug", "-a", f"var={name}"),
-            *("-i", str(ROOT / "inventory/containers"), "-e", json.dumps({"playbook_dir": str(ROOT / "playbooks")})),
-            *(word for file in FILES for word in ("-e", f"@{ROOT / file}")),
-            *("-e", json.dumps({"lab_name": "here", **variables})),
-        ],
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (play,) = json.loads(done.stdout)["plays"]
-    return play["tasks"][0]["hosts"]["localhost"][name]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-VERBS = ("run", "up", "check", "verify", "verdict", "report", "heal", "down")
+VERBS = ("run", "campaign", "experiments", "up", "check", "verify", "verdict", "report", "heal", "down")
 
 # In place of ansible-playbook: notes how it was called, then does what the scenario says for that playbook.
 ANSIBLE = f"""#!{sys.executable}
@@ -75,7 +75,13 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("scripts/lab", "scripts/bootstrap.sh", "scripts/_front.py", "scripts/_bootstrap.py"):
+        for name in (
+            "scripts/lab",
+            "scripts/bootstrap.sh",
+            "scripts/_front.py",
+            "scripts/_options.py",
+            "scripts/_bootstrap.py",
+        ):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
         (root / "module_utils").symlink_to(ROOT / "module_utils")
@@ -226,6 +232,7 @@ def test_a_start_with_nothing_to_install_is_quick_and_says_nothing(ready: Tree) 
         ("report", (), {"libpango-1.0-0", "libharfbuzz-subset0"}, {"podman", "openssh-client"}),
         ("verify", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
         ("check", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
+        ("experiments", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
         ("down", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
     ],
 )
@@ -274,6 +281,14 @@ def test_without_root_containers_are_refused(ready: Tree) -> None:
             rf"lab: containers .* need root: sudo .*scripts/lab {verb}, or -i inventory/ssh", one_line(done)
         )
     assert ready.calls == []
+
+
+def test_experiments_are_listed_without_root(ready: Tree) -> None:
+    ready.program("id", "echo 1000")
+    ready.plays(experiments={"record": {"phases": [phase("Catalog")], "failures": []}})
+    done = ready.lab("experiments", "-e", "faults=kill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ready.calls == [["experiments", ["-e", "faults=kill"]]]
 
 
 def test_without_root_missing_packages_are_a_command_to_run(ready: Tree) -> None:
@@ -586,7 +601,7 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
         "lab: an experiment did not finish: healing the members",
         "lab: healed: no workload is running, and every member is up",
         "lab: finished experiments are kept; to run the rest: ./scripts/lab run "
-        "-e lab_name=two --extra-vars=seed=7 -i inventory/x --tags experiments -v -e resume=latest",
+        "-e lab_name=two --extra-vars=seed=7 -i inventory/x --tags=experiments -v -e resume=latest",
         "lab: run failed in phase Experiments: client1: Start etcd: lost",
     ]
     assert ready.calls[1] == ["heal", ["-e", "lab_name=two", "--extra-vars=seed=7", "-i", "inventory/x"]]
@@ -595,7 +610,7 @@ def test_an_experiment_that_fails_is_healed(ready: Tree) -> None:
 def test_the_heal_reaches_the_hosts_as_the_run_did(ready: Tree) -> None:
     record = {"phases": [phase("Hosts"), phase("Experiments", "failed")], "failures": [failure("Experiments")]}
     ready.plays(site={"record": record, "status": 2}, heal={"record": {"phases": [phase("Heal")], "failures": []}})
-    kept = ["--ssh-common-args", "-o ProxyJump=door", "--become-method=su", "-c", "ssh", "-T", "30"]
+    kept = ["--ssh-common-args=-o ProxyJump=door", "--become-method=su", "-c", "ssh", "-T", "30"]
     ready.lab("run", *kept, "-t", "all", "-lclient1", "--limit=x", "--skip-tags", "y", "-vv", "-Kv", "--diff")
     assert ready.calls[1] == ["heal", [*kept, "-K"]]
 
@@ -649,10 +664,20 @@ def test_a_verb_that_did_nothing_says_so(ready: Tree, verb: str) -> None:
     [
         (("-e", "iteration=2000"), ["iteration, did you mean iterations?"]),
         (("-eiteration=2000",), ["iteration, did you mean iterations?"]),
-        (("--extra-vars=seed=7 'repeat=3 '",), ["repeat, did you mean repeats?"]),
+        (("--extra-vars=seed=7 repeat='3 '",), ["repeat, did you mean repeats?"]),
         (("-e", '{"iterations": 2000, "quux": {"seed": 7}}'), ["quux, all variables: roles/*/defaults/main.yml"]),
         (("-e", "iterations=2000 seed=7", "-e", "ansible_user=me", "-e", "@more.yml", "-v"), []),
+        # As ansible-playbook takes them: abbreviated, glued to other letters, more than once.
+        (
+            ("--extra=iteration=1", "--extra-v", "sed=2"),
+            ["iteration, did you mean iterations?", "sed, did you mean seed?"],
+        ),
+        (("-Kve", "iteration=1"), ["iteration, did you mean iterations?"]),
+        (("-e", "iterations='2 000' seeds=7"), ["seeds, did you mean seed?"]),
+        # What it refuses is its own to say.
         (("-e", "{broken", "-e"), []),
+        (("-e", "iteration=1", "--no-such-option"), []),
+        (("-e", "iteration=1", "--ssh"), []),
         # No argument spec has these: it would generate them.
         (("-e", "mysql_password=x mysql_group_password=y", "-e", "fault_agent_key=z", "-e", "lab_subnet=q"), []),
     ],

@@ -55,7 +55,8 @@ class Toy(System):
     """One dictionary."""
 
     name = "toy"
-    title = "Toy"
+    title = phrase = "Toy"
+    leader_word = "server"
     several = False
     member_counts = "1"
     uses_prefix = True

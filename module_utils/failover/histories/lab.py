@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..checks.failures import proves_nothing
 from ..checks.linearizability import Action, Call, History
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, HISTORY_LINES_FILE, RUN_FILE
 from ..results.history import read_jsonl
-from ..results.read import Dump, load_experiment
 from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
+
+if TYPE_CHECKING:
+    from ..results.read import Dump
 
 NAME = "lab"
 PARQUET = b"PAR1"
@@ -49,6 +51,9 @@ def load_folder(folder: Path) -> History:
         raise LabError(
             f"{folder} is no experiment's folder: it has no {EXPERIMENT_FILE}; give one, or a history's file"
         )
+    # Here and not above: the rest works where there is no msgspec.
+    from ..results.read import load_experiment
+
     experiment = load_experiment(folder, need_verdict=False)
     fetched = folder / HISTORY_LINES_FILE
     history = load(fetched, is_parquet=False) if fetched.is_file() else load(folder / HISTORY_FILE, is_parquet=True)

@@ -10,21 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from ..actions.registry import ACTIONS
 from ..shapes import LabError
+from ..typed import convert
 
 # What an experiment's ``faults`` say to have them drawn: the word alone, or as a key with settings.
 RANDOM = "random"
-# Settings and their defaults. seed: that of the run. actions: those that every machine can do.
-DEFAULTS: dict[str, Any] = {
-    "seed": None,
-    "count": 4,
-    "actions": [action.name for action in ACTIONS.values() if action.drawable],
-    "keep_majority": True,
-}
 MOST_FAULTS = 50
+
+
+class Draw(msgspec.Struct, forbid_unknown_fields=True):
+    """How faults are drawn."""
+
+    seed: int | None = None  # None: that of the run
+    count: Annotated[int, msgspec.Meta(ge=1, le=MOST_FAULTS)] = 4
+    # Those that every machine can do.
+    actions: Annotated[list[str], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: [action.name for action in ACTIONS.values() if action.drawable]
+    )
+    keep_majority: bool = True
+
+
 # A part of the stream that is shorter has no room for a fault, its heal, and the member's return.
 SHORTEST_PART = 20
 
@@ -43,26 +53,26 @@ def draw_faults(given: str | Mapping[str, Any], seed: int, members: Sequence[str
     With ``keep_majority`` one member is struck at a time, and only while a majority is left without it (the key of
     each fault says so, and the director looks when it strikes); without, several may be, and faults may overlap.
 
-    :param given: ``random``, or ``{random: settings}`` with the keys of DEFAULTS
+    :param given: ``random``, or ``{random: settings}`` with those of Draw
     :param seed: the run's
     :param repeat: from 1; each draws faults of its own
     """
     settings = _settings(given)
-    source = Random(f"{seed if settings['seed'] is None else settings['seed']}/{repeat}")
+    source = Random(f"{seed if settings.seed is None else settings.seed}/{repeat}")
     faults = []
-    for number in range(settings["count"]):
-        fault: dict[str, Any] = {"action": source.choice(settings["actions"])}
+    for number in range(settings.count):
+        fault: dict[str, Any] = {"action": source.choice(settings.actions)}
         if len(members) == 1:
             fault["target"] = "leader"
-        elif settings["keep_majority"]:
+        elif settings.keep_majority:
             fault |= {"target": source.choice(("leader", "follower")), "keep_majority": True}
         else:
             fault["target"] = source.choice(("leader", "follower", "majority", "all"))
-        fault["at"] = _share(number, settings["count"], source.uniform(*STRIKES_WITHIN))
+        fault["at"] = _share(number, settings.count, source.uniform(*STRIKES_WITHIN))
         action = ACTIONS[fault["action"]]
         fault |= action.draw(source, len(members))
         if not action.comes_back:
-            in_time = len(members) == 1 or not settings["keep_majority"] or action.blocks_clients(fault)
+            in_time = len(members) == 1 or not settings.keep_majority or action.blocks_clients(fault)
             fault["heal"] = _heal(number, settings, source, in_time=in_time)
         faults.append(fault)
     return faults
@@ -74,22 +84,22 @@ def check_draw(given: str | Mapping[str, Any], operations: int, members: Sequenc
     :param operations: length of a repeat
     """
     settings = _settings(given)
-    if operations < settings["count"] * SHORTEST_PART:
+    if operations < settings.count * SHORTEST_PART:
         raise LabError(
-            f"faults: {RANDOM}: {settings['count']} faults in {operations:,} operations have fewer than "
+            f"faults: {RANDOM}: {settings.count} faults in {operations:,} operations have fewer than "
             f"{SHORTEST_PART} each. Try a smaller count, or more iterations."
         )
-    if repeats > 1 and len(members) > 1 and not settings["keep_majority"]:
+    if repeats > 1 and len(members) > 1 and not settings.keep_majority:
         raise LabError(
             f"faults: {RANDOM}: with keep_majority false all members may be taken away, and with repeats no quorum is "
             "left that they could come back to. Leave repeats or keep_majority out."
         )
 
 
-def _heal(number: int, settings: Mapping[str, Any], source: Random, *, in_time: bool) -> str:
+def _heal(number: int, settings: Draw, source: Random, *, in_time: bool) -> str:
     if in_time:
         return f"{source.uniform(*HEALS_AFTER_S):.1f}s"
-    return _share(number, settings["count"], source.uniform(*HEALS_WITHIN))
+    return _share(number, settings.count, source.uniform(*HEALS_WITHIN))
 
 
 def _share(number: int, count: int, within: float) -> str:
@@ -97,36 +107,19 @@ def _share(number: int, count: int, within: float) -> str:
     return f"{100 * (number + within) / count:.2f}%"
 
 
-def _settings(given: str | Mapping[str, Any]) -> dict[str, Any]:
+def _settings(given: str | Mapping[str, Any]) -> Draw:
     """Return the settings, checked; LabError names what is wrong."""
-    example = f"Try faults: {RANDOM}, or faults: {{{RANDOM}: {{count: 3, actions: [kill, pause]}}}}."
     if isinstance(given, str):
-        return dict(DEFAULTS)
-    wanted = given.get(RANDOM)
-    if list(given) != [RANDOM] or not isinstance(wanted, Mapping):
-        raise LabError(f"faults is {dict(given)!r}: as an object it has the one key {RANDOM}. {example}")
-    unknown = [str(key) for key in wanted if key not in DEFAULTS]
-    if unknown:
-        raise LabError(f"faults: {RANDOM} has the unknown key {', '.join(unknown)}. Known are {', '.join(DEFAULTS)}.")
-    settings = {**DEFAULTS, **wanted}
-    count, actions, seed = settings["count"], settings["actions"], settings["seed"]
-    if not _is_whole(count) or not 1 <= count <= MOST_FAULTS:
-        raise LabError(f"faults: {RANDOM}: count is {count!r}, and has to be from 1 to {MOST_FAULTS}. {example}")
-    if seed is not None and not _is_whole(seed):
-        raise LabError(f"faults: {RANDOM}: seed is {seed!r}, and has to be a whole number. Leave it out for the run's.")
-    if not isinstance(actions, list | tuple) or not actions:
-        raise LabError(f"faults: {RANDOM}: actions is {actions!r}, and has to be a list of them. {example}")
-    strange = [str(action) for action in actions if action not in ACTIONS]
+        return Draw()
+    if list(given) != [RANDOM]:
+        raise LabError(
+            f"faults is {dict(given)!r}: as an object it has the one key {RANDOM}. "
+            f"Try faults: {RANDOM}, or faults: {{{RANDOM}: {{count: 3, actions: [kill, pause]}}}}."
+        )
+    settings = convert(given[RANDOM], Draw, f"faults: {RANDOM}")
+    strange = [action for action in settings.actions if action not in ACTIONS]
     if strange:
         raise LabError(
             f"faults: {RANDOM}: actions has the unknown {', '.join(strange)}. Known are {', '.join(ACTIONS)}."
         )
-    if not isinstance(settings["keep_majority"], bool):
-        raise LabError(
-            f"faults: {RANDOM}: keep_majority is {settings['keep_majority']!r}, and has to be true or false."
-        )
     return settings
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -10,15 +10,27 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from ..shapes import LabError, RunSettings
 from ..stall import check_stall_timeout
 from ..systems.registry import SYSTEMS
+from ..typed import convert
 from ..workloads.registry import create_simulation
 from ..workloads.stream import summarize
 from .drawn import RANDOM, check_draw, draw_faults
 from .faults import resolve_repeats
 
-DEFINITION_KEYS = ("title", "system", "key_prefix", "faults")
+
+class Definition(msgspec.Struct, forbid_unknown_fields=True):
+    """An experiment of the catalog."""
+
+    title: str
+    system: str  # one of shapes.SYSTEMS
+    key_prefix: str  # in front of every key of etcd, empty for the others
+    faults: Any  # a list of them, or what drawn.py takes; each is told by its own number
+
+
 # A repeat that is shorter has nothing to measure: the fault strikes, and it is over before anything is as before.
 SHORTEST_REPEAT = 100
 
@@ -51,8 +63,8 @@ def resolve_experiments(
     return {"experiments": plan, "stream": summarize(operations), "operations": len(operations)}
 
 
-def _defined(name: str, catalog: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return an experiment's definition, with all of its keys and no others."""
+def _defined(name: str, catalog: Mapping[str, Mapping[str, Any]]) -> Definition:
+    """Return an experiment's definition."""
     if name not in catalog:
         raise LabError(f"Unknown experiment {name}. experiment_catalog has {', '.join(catalog)}.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
@@ -60,23 +72,12 @@ def _defined(name: str, catalog: Mapping[str, Mapping[str, Any]]) -> Mapping[str
             f"Experiment {name}: its name is also that of its results folder: letters, digits, hyphens, "
             "underscores and dots, beginning with a letter or digit. Try another name, like E12-mine."
         )
-    definition = catalog[name]
-    if not isinstance(definition, Mapping):
-        raise LabError(f"Experiment {name} is {definition!r}: it must have the keys {', '.join(DEFINITION_KEYS)}.")
-    unknown = [key for key in definition if key not in DEFINITION_KEYS]
-    missing = [key for key in DEFINITION_KEYS if key not in definition]
-    if unknown or missing:
-        raise LabError(
-            f"Experiment {name}: "
-            + (f"unknown key {', '.join(unknown)}" if unknown else f"no {', '.join(missing)}")
-            + f". Its keys are {', '.join(DEFINITION_KEYS)}."
-        )
-    return definition
+    return convert(catalog[name], Definition, f"Experiment {name}")
 
 
-def _members_of(name: str, definition: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:
+def _members_of(name: str, definition: Definition, groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the members of an experiment's system; LabError where it cannot be run on them."""
-    system = definition["system"]
+    system = definition.system
     if system not in SYSTEMS:
         raise LabError(f"Experiment {name}: unknown system {system!r}. Known are {', '.join(SYSTEMS)}.")
     members = list(groups.get(system, []))
@@ -91,14 +92,14 @@ def _members_of(name: str, definition: Mapping[str, Any], groups: Mapping[str, S
             f"{', '.join(members)}. Leave one; servers that replicate belong in a group of another system: "
             f"{', '.join(other.name for other in SYSTEMS.values() if other.several)}."
         )
-    if SYSTEMS[system].uses_prefix and not definition["key_prefix"]:
+    if SYSTEMS[system].uses_prefix and not definition.key_prefix:
         raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
     return members
 
 
 def _resolve(
     name: str,
-    definition: Mapping[str, Any],
+    definition: Definition,
     operations: int,
     settings: RunSettings,
     groups: Mapping[str, Sequence[str]],
@@ -107,9 +108,9 @@ def _resolve(
 
     :param operations: length of the stream
     """
-    members, system, repeats = _members_of(name, definition, groups), definition["system"], settings.repeats
+    members, system, repeats = _members_of(name, definition, groups), definition.system, settings.repeats
     times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
-    if not definition["faults"]:
+    if not definition.faults:
         times = 1  # it is faults that repeat
     if times > 1 and operations < times * SHORTEST_REPEAT:
         raise LabError(
@@ -117,18 +118,18 @@ def _resolve(
             f"{SHORTEST_REPEAT} each. Try -e iterations={times * SHORTEST_REPEAT * 2}, or fewer repeats."
         )
     try:
-        if _is_drawn(definition["faults"]):
-            check_draw(definition["faults"], operations // times, members, times)
-        faults_of = partial(_faults_of, definition["faults"], settings.seed, members)
+        if _is_drawn(definition.faults):
+            check_draw(definition.faults, operations // times, members, times)
+        faults_of = partial(_faults_of, definition.faults, settings.seed, members)
         faults = resolve_repeats(faults_of, operations, members, times)
         check_stall_timeout(faults, settings.stall_timeout_s, settings.operation_budget_ms)
     except LabError as error:
         raise LabError(f"Experiment {name}: {error}") from error
     return {
         "name": name,
-        "title": definition["title"],
+        "title": definition.title,
         "system": system,
-        "key_prefix": definition["key_prefix"],
+        "key_prefix": definition.key_prefix,
         "members": members,
         "repeats": times,
         "faults": [asdict(fault) for fault in faults],

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from ..shapes import EXPERIMENT_KEYS, RUN_KEYS, SCHEMA_VERSION, Event, LabError, Verdict
+from ..typed import misfit
 from .files import (
     EVENTS_FILE,
     EXPERIMENT_FILE,
@@ -32,20 +35,20 @@ if TYPE_CHECKING:
 _FETCH_AGAIN = "copy the results folder again, or repeat the run"
 
 # What a value of run.json or experiment.json has to be where the readers rely on it.
-_RUN_TYPES: dict[str, type | tuple[type, ...]] = {
+_RUN_TYPES: dict[str, Any] = {
     "run_id": str,
     "seed": int,
     "iterations": int,
     "clients": int,
-    "repeats": dict,
-    "resumed_at": list,
-    "experiments": list,
-    "hosts": dict,
-    "settings": dict,
-    "versions": dict,
-    "controller": dict,
+    "repeats": dict[str, Any],
+    "resumed_at": list[str],
+    "experiments": list[str],
+    "hosts": dict[str, Any],
+    "settings": dict[str, Any],
+    "versions": dict[str, Any],
+    "controller": dict[str, Any],
 }
-_EXPERIMENT_TYPES: dict[str, type | tuple[type, ...]] = {
+_EXPERIMENT_TYPES: dict[str, Any] = {
     "name": str,
     "title": str,
     "system": str,
@@ -53,15 +56,29 @@ _EXPERIMENT_TYPES: dict[str, type | tuple[type, ...]] = {
     "seed": int,
     "clients": int,
     "key_prefix": str,
-    "members": dict,
-    "faults": list,
-    "repeats": list,
+    "members": dict[str, dict[str, Any]],
+    "faults": list[dict[str, Any]],
+    "repeats": list[dict[str, Any]],
     "origin_wall_ns": int,
-    "workload": dict,
-    "before": dict,
-    "after": dict,
-    "convergence": (dict, type(None)),
+    "workload": dict[str, Any],
+    "before": dict[str, Any],
+    "after": dict[str, Any],
+    "convergence": dict[str, Any] | None,
 }
+_RunFile = msgspec.defstruct("_RunFile", [(key, _RUN_TYPES.get(key, Any)) for key in RUN_KEYS])
+_ExperimentFile = msgspec.defstruct(
+    "_ExperimentFile", [(key, _EXPERIMENT_TYPES.get(key, Any)) for key in EXPERIMENT_KEYS]
+)
+
+
+class _JudgedCheck(msgspec.Struct):
+    verdict: Verdict
+
+
+class _VerdictFile(msgspec.Struct):
+    verdict: Verdict
+    checks: list[_JudgedCheck]
+    judged: dict[str, str] = {}  # older verdicts say nothing of it
 
 
 class Entry(NamedTuple):
@@ -148,9 +165,9 @@ def read_run(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise LabError(f"results folder {path} does not exist; give a folder under results/, or run the lab first")
     info = read_json(path / RUN_FILE, "the run's description")
-    _check_keys(path / RUN_FILE, info, RUN_KEYS, _RUN_TYPES)
+    _check_keys(path / RUN_FILE, info, _RunFile)
     names = info["experiments"]
-    if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
+    if not names or not all(name == Path(name).name for name in names):
         raise LabError(f"{path / RUN_FILE}: experiments has to list folder names, it is {names!r}; {_FETCH_AGAIN}")
     if len(set(names)) != len(names):
         raise LabError(f"{path / RUN_FILE}: experiments names one of {names!r} twice; {_FETCH_AGAIN}")
@@ -163,7 +180,7 @@ def load_experiment(path: str | Path, *, need_verdict: bool = True) -> Experimen
     if not path.is_dir():
         raise LabError(f"experiment folder {path} is missing; {_FETCH_AGAIN}")
     info = read_json(path / EXPERIMENT_FILE, "the experiment's description")
-    _check_keys(path / EXPERIMENT_FILE, info, EXPERIMENT_KEYS, _EXPERIMENT_TYPES)
+    _check_keys(path / EXPERIMENT_FILE, info, _ExperimentFile)
     if info["name"] != path.name:
         raise LabError(f"{path / EXPERIMENT_FILE} is for experiment {info['name']}, not {path.name}; {_FETCH_AGAIN}")
     if not any((path / name).is_file() for name in (HISTORY_FILE, HISTORY_LINES_FILE)):
@@ -251,34 +268,18 @@ def read_verdict(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise LabError(f"{path} is missing; verify the run first: ansible-playbook playbooks/verify.yml")
     verdict = read_json(path, "the verdict")
-    known = {member.value for member in Verdict}
-    checks = verdict.get("checks")
-    if (
-        verdict.get("verdict") not in known
-        or not isinstance(checks, list)
-        or not all(isinstance(check, dict) and check.get("verdict") in known for check in checks)
-        or not _are_digests(verdict.get("judged", {}))
-    ):
+    if misfit(verdict, _VerdictFile):
         raise LabError(f"{path} is not a verdict of this lab; verify again: ansible-playbook playbooks/verify.yml")
     return verdict
 
 
-def _are_digests(judged: Any) -> bool:
-    """Whether this can be what a verdict says that it judged; older verdicts say nothing of it."""
-    return isinstance(judged, dict) and all(isinstance(digest, str) for digest in judged.values())
-
-
-def _check_keys(
-    path: Path, value: dict[str, Any], keys: tuple[str, ...], types: dict[str, type | tuple[type, ...]]
-) -> None:
+def _check_keys(path: Path, value: dict[str, Any], kind: type[msgspec.Struct]) -> None:
     if value.get("schema_version") != SCHEMA_VERSION:
         raise LabError(
             f"{path} has schema {value.get('schema_version')!r}, this version of the lab reads {SCHEMA_VERSION}; "
             "use the version that wrote it, or repeat the run"
         )
-    missing = [key for key in keys if key not in value]
-    if missing:
-        raise LabError(f"{path} lacks {', '.join(missing)}; {_FETCH_AGAIN}")
-    for key, wanted in types.items():
-        if not isinstance(value[key], wanted):
-            raise LabError(f"{path}: {key} is {value[key]!r}, which is of the wrong type; {_FETCH_AGAIN}")
+    found = misfit(value, kind)
+    if found:
+        wrong = f" lacks {', '.join(found.missing)}" if found.missing else f": {found.value}"
+        raise LabError(f"{path}{wrong}; {_FETCH_AGAIN}")

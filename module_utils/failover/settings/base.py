@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..plan.catalog import names_given
 from ..systems.registry import SYSTEMS
 
 # Groups of members, one a system; each experiment's system has the group of its name.
@@ -38,10 +39,7 @@ class Given:
     @property
     def experiments(self) -> list[str]:
         """The experiments' names, also where they were given as text with commas."""
-        given = self.values.get("experiments") or []
-        if isinstance(given, str):
-            given = [name.strip() for name in given.split(",") if name.strip()]
-        return [str(name) for name in given] if isinstance(given, list | tuple) else []
+        return names_given(self.values.get("experiments"))
 
     @property
     def active_systems(self) -> list[str]:

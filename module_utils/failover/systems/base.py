@@ -95,7 +95,9 @@ class System(Protocol):
     """
 
     name: str  # in YAML, in results, and of the inventory's group
-    title: str  # in texts and figures
+    title: str  # in titles and figures
+    phrase: str  # in a sentence
+    leader_word: str  # what its leader is called
     several: bool  # replicates: members can be counted, compared, and lose a majority
     member_counts: str  # how many members make sense, for people
     uses_prefix: bool  # keys stand under the experiment's prefix, which may not be empty

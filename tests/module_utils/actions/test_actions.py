@@ -15,7 +15,7 @@ from failover import actions
 from failover.actions.base import Action, Choice
 from failover.actions.record import FaultRecord
 from failover.actions.registry import ACTIONS, takes_away
-from failover.plan.drawn import DEFAULTS
+from failover.plan.drawn import Draw
 from failover.shapes import FaultSpec
 
 NO_ACTIONS = {"__init__", "base", "record", "registry"}
@@ -61,8 +61,8 @@ def test_what_is_drawn_is_its_own(action: Action) -> None:
 
 def test_what_a_seed_draws_from_never_changes() -> None:
     """Another order would have an old seed draw other faults."""
-    assert DEFAULTS["actions"] == ["stop", "kill", "restart", "pause", "partition"]
-    assert list(ACTIONS)[:5] == DEFAULTS["actions"]
+    assert Draw().actions == ["stop", "kill", "restart", "pause", "partition"]
+    assert list(ACTIONS)[:5] == Draw().actions
 
 
 @pytest.mark.parametrize(

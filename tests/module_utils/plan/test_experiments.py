@@ -6,21 +6,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from catalog import CATALOG
 from failover.plan.experiments import resolve_experiments
 from failover.shapes import FaultSpec, LabError, RunSettings
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import stream_digest
 
-ROOT = Path(__file__).resolve().parents[3]
-# The catalog that a user gets, not one made for the test.
-CATALOG: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "roles/settings/defaults/main.yml").read_text())[
-    "experiment_catalog"
-]
 GROUPS = {"etcd": ["etcd1", "etcd2", "etcd3"], "mysql": ["mysql1"], "load_generators": ["client1"]}
 
 

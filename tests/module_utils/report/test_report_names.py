@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
+from catalog import CATALOG
 from failover.actions.registry import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -16,8 +16,7 @@ OTHER_NAMES = re.compile(r"\bfr[eo]ez|\bfrozen\b|\bthaw|\bcuts? off\b|\bcutting 
 
 
 def test_the_catalog_names_faults_as_the_report_does() -> None:
-    defaults = yaml.safe_load((ROOT / "roles" / "settings" / "defaults" / "main.yml").read_text(encoding="utf-8"))
-    titles = [experiment["title"] for experiment in defaults["experiment_catalog"].values()]
+    titles = [experiment["title"] for experiment in CATALOG.values()]
     assert [title for title in titles if OTHER_NAMES.search(title)] == []
     for action, past in (("pause", "paused"), ("partition", "partitioned")):
         assert ACTIONS[action].past == past

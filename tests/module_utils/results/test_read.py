@@ -112,15 +112,25 @@ def test_a_missing_key_is_named(run_dir: Path, name: str, key: str) -> None:
         ("run.json", "iterations", "many"),
         ("E1-etcd/experiment.json", "origin_wall_ns", None),
         ("E1-etcd/experiment.json", "faults", {}),
+        ("E1-etcd/experiment.json", "faults", ["F1"]),
         ("E1-etcd/experiment.json", "name", "E9"),
         ("E1-etcd/verdict.json", "verdict", "fine"),
         ("verdict.json", "checks", [{"name": "x"}]),
         ("verdict.json", "checks", 3),
+        ("verdict.json", "judged", {"run.json": 3}),
     ],
 )
 def test_a_value_of_another_kind_is_named(run_dir: Path, name: str, key: str, value: object) -> None:
     edit(run_dir / name, lambda whole: whole.update({key: value}))
     assert str(run_dir / name) in complaint(run_dir)
+
+
+def test_what_a_value_has_to_be_is_said(run_dir: Path) -> None:
+    edit(run_dir / "run.json", lambda whole: whole.update(iterations="many"))
+    assert complaint(run_dir) == (
+        f"{run_dir}/run.json: iterations is 'many', and has to be a whole number; copy the results folder again, or "
+        "repeat the run"
+    )
 
 
 def test_not_json_objects_and_not_text(run_dir: Path) -> None:

@@ -23,7 +23,8 @@ class Etcd(System):
     """A cluster of etcd members, reached through any of them."""
 
     name = "etcd"
-    title = "etcd"
+    title = phrase = "etcd"
+    leader_word = "leader"
     several = True
     member_counts = "1, 3 or 5"
     uses_prefix = True

@@ -25,7 +25,8 @@ class MySQL(System):
     """One server without replicas."""
 
     name = "mysql"
-    title = "MySQL"
+    title = phrase = "MySQL"
+    leader_word = "server"
     several = False
     member_counts = "1"
     uses_prefix = False

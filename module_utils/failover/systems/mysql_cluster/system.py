@@ -27,7 +27,9 @@ class MySQLCluster(MySQL):
     """A group of servers with one primary, which takes all operations."""
 
     name = "mysql_cluster"
-    title = "the MySQL cluster"
+    title = "MySQL Group Replication"
+    phrase = "the MySQL cluster"
+    leader_word = "primary"
     several = True
     member_counts = "3 or 5"
     rejoins = True

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters over the catalog of experiments: what module_utils/failover/plan/catalog.py does, for YAML.
+
+Each is documented in a file of its name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from failover.plan import catalog
+from failover.shapes import LabError
+
+
+def of_core(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of the core as a filter."""
+
+    def filtered(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except LabError as error:
+            # Ansible would say the cause once more.
+            raise AnsibleFilterError(str(error)) from None
+
+    return filtered
+
+
+class FilterModule:
+    """What Ansible asks for the filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return them by name."""
+        return {
+            "chosen_experiments": of_core(catalog.chosen_experiments),
+            "experiment_table": of_core(catalog.experiment_table),
+            "experiments_of_faults": of_core(catalog.experiments_of_faults),
+            "names_given": of_core(catalog.names_given),
+        }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..moments import MOMENTS, Moment
 from ..shapes import Event, Kind, Outcome
 
 if TYPE_CHECKING:
@@ -448,69 +449,12 @@ def longest_gap(completions_ns: Ints, start_ns: int, end_ns: int, within: tuple[
 class Mark:
     """One moment of a failover on the experiment's time line."""
 
-    name: str  # short identifier, a key of report.json
+    name: str  # of MOMENTS
     label: str  # what a reader is told
     at_ns: int
     source: str  # who stamped it: a host, or "history"
     detail: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)  # of the event behind it
-
-
-# In the order in which a reader expects them; ties in time keep it.
-MARK_EVENTS: tuple[tuple[str, str, str], ...] = (
-    ("requested", "fault.requested", "fault requested"),
-    ("role_checked", "fault.role_checked", "role of the target checked"),
-    ("signal_sent", "fault.signal_sent", "the fault"),
-    ("stopping", "server.stopping", "signal received by the server"),
-    ("process_gone", "fault.process_gone", "process gone"),
-    ("quorum_lost", "server.quorum_lost", "member without a majority"),
-    ("leader_lost", "server.leader_lost", "loss of the leader noticed"),
-    ("member_unreachable", "server.member_unreachable", "silence of the member noticed"),
-    ("member_removed", "server.member_removed", "member removed from the group"),
-    ("election_started", "server.election_started", "election started"),
-    ("leader_elected", "server.leader_elected", "leader elected"),
-    ("leader_seen", "fault.leader_after", "new leader seen by polling"),
-    ("leader_ready", "server.leader_ready", "new leader takes writes"),
-    ("first_attempt_failed", "client.attempt_failed", "first error seen by a client"),
-    ("failover_started", "client.failover_started", "client failover started"),
-    ("member_passed_over", "client.member_passed_over", "client passes over a member"),
-    ("heal_requested", "fault.heal_requested", "heal requested"),
-    ("server_starting", "server.starting", "process started again"),
-    ("server_started", "server.started", "server serves clients again"),
-    ("healed", "fault.healed", "healed"),
-    ("heal_failed", "fault.heal_failed", "heal failed"),
-    ("member_reachable", "server.member_reachable", "member reachable again"),
-    ("quorum_regained", "server.quorum_regained", "majority in reach again"),
-    ("recovery", "server.recovery", "member begins to fetch what it missed"),
-    ("member_online", "server.member_online", "member online in its group"),
-    ("failover_completed", "client.failover_completed", "client failover completed"),
-)
-# Of these nothing is missed where they are absent: not every failover has them.
-OPTIONAL_MARKS = (
-    "stopping",
-    "quorum_lost",
-    "member_unreachable",
-    "member_removed",
-    "leader_seen",
-    "leader_ready",
-    "member_passed_over",
-    "server_starting",
-    "server_started",
-    "heal_failed",
-    "member_reachable",
-    "quorum_regained",
-    "recovery",
-    "member_online",
-)
-# Only a server of several elects a leader, and only where the fault hit the one it had.
-ELECTION_MARKS = ("leader_lost", "election_started", "leader_elected")
-# These count from the member that was hit alone: others may start and stop for reasons of their own.
-OWN_MARKS = ("stopping", "server_starting", "server_started", "recovery", "member_online")
-# And of these those that the heal is followed by.
-RETURN_MARKS = ("recovery", "member_online")
-# What bounds the time in which a gap may be blamed on the fault: that service can go on, by whoever says so. A process
-# may live on for a second after that, busy with closing, so its end counts only where nobody said anything.
-EFFECTS = ("leader_elected", "failover_completed")
 
 
 def fault_id_of(event: Event) -> str | None:
@@ -580,7 +524,6 @@ def fault_marks(
     fault_id: str,
     origin_wall_ns: int,
     until_wall_ns: int,
-    describe: Mapping[str, Any],
     member: str | None = None,
     return_wall_ns: int | None = None,
 ) -> list[Mark]:
@@ -589,7 +532,6 @@ def fault_marks(
     Of server and client events the first one after the fault counts.
 
     :param until_wall_ns: events from here on belong to something else (the next fault, the heal).
-    :param describe: event name -> callable(Event) -> str, a detail to show beside the mark.
     :param member: the one that was hit, where it is known.
     :param return_wall_ns: until when the member may return, which its heal is followed by; None: without end.
     """
@@ -597,27 +539,32 @@ def fault_marks(
     if moment is None:
         return []
     marks: list[Mark] = []
-    for name, event_name, label in MARK_EVENTS:
-        own = event_name.startswith("fault.")
+    for kind in MOMENTS.values():
         until: float = until_wall_ns
-        if name in RETURN_MARKS:
+        if kind.returns:
             until = return_wall_ns if return_wall_ns is not None else math.inf
         candidates = [
             event
             for event in events
-            if event.event == event_name
+            if event.event == kind.event
             and not is_joining(event)
-            and (name not in OWN_MARKS or event.source == member)
-            and (fault_id_of(event) == fault_id if own else moment <= event.wall_ns < until)
+            and (not kind.own or event.source == member)
+            and (
+                fault_id_of(event) == fault_id if event.event.startswith("fault.") else moment <= event.wall_ns < until
+            )
         ]
-        if not candidates:
-            continue
-        chosen = min(candidates, key=lambda event: event.wall_ns)
-        detail = describe[event_name](chosen) if event_name in describe else ""
-        if name == "signal_sent" and chosen.data.get("signal"):
-            label = f"{chosen.data['signal']} sent (the fault)"
-        marks.append(Mark(name, label, chosen.wall_ns - origin_wall_ns, chosen.source, detail, chosen.data))
+        if candidates:
+            first = min(candidates, key=lambda event: event.wall_ns)
+            marks.append(_mark_of_event(kind, first, origin_wall_ns))
     return sorted(marks, key=lambda mark: mark.at_ns)
+
+
+def _mark_of_event(kind: Moment, event: Event, origin_wall_ns: int) -> Mark:
+    label = kind.label
+    if kind.name == "signal_sent" and event.data.get("signal"):
+        label = f"{event.data['signal']} sent (the fault)"
+    detail = kind.detail(event) if kind.detail is not None else ""
+    return Mark(kind.name, label, event.wall_ns - origin_wall_ns, event.source, detail, event.data)
 
 
 def mark_of(marks: Iterable[Mark], name: str) -> Mark | None:
@@ -628,7 +575,7 @@ def mark_of(marks: Iterable[Mark], name: str) -> Mark | None:
 def attribution(moment_ns: int, marks: Iterable[Mark], until_ns: int) -> tuple[int, int]:
     """Return the interval in which a gap counts as the fault's: from the fault to its last recorded effect."""
     at = {mark.name: mark.at_ns for mark in marks}
-    effects = [at[name] for name in EFFECTS if name in at]
+    effects = [at_ns for name, at_ns in at.items() if MOMENTS[name].effect]
     end = max(effects) if effects else at.get("process_gone", moment_ns + ATTRIBUTION_LIMIT_NS)
     return moment_ns, max(min(end, until_ns), moment_ns + 1)
 

@@ -9,88 +9,22 @@ well, at the phase's beginning or before: else nothing shows what the time went 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..moments import CLIENTS, MOMENTS
 from . import analysis
 from .analysis import MS, Clock, Columns, Gap, Mark
 
-# Whose time a phase is; "before" is what had begun when the fault had not struck yet.
-BEFORE, SERVERS, CLIENTS, HEAL, UNEXPLAINED = "before", "servers", "clients", "heal", "unexplained"
+# Whose time a phase is, beside those who are waited for: what had begun when the fault had not struck yet, and what
+# nothing recorded explains.
+BEFORE, UNEXPLAINED = "before", "unexplained"
 
 # The moment that ends an outage, under a name of its own: it is the first ok read or the first ok write.
 OUTAGE_END = "first_ok"
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What was waited for in a phase that one kind of moment ends."""
-
-    part: str
-    begins: tuple[str, ...]  # of these moments any that was recorded began the wait; without any it needs no beginning
-    text: str | Mapping[str, str]  # what was waited for; by the moment that began it where that makes a difference
-
-
-def _by_cause(mark: Mark) -> str:
-    """Say what was waited for until an election began."""
-    cause = mark.data.get("cause")
-    return {
-        "election timeout": "an election timeout: the members heard nothing from the leader",
-        "leadership transfer": "the leader to hand over leadership",
-        "the primary left the group": "the group to agree that the primary is gone",
-    }.get(str(cause), "the members to begin an election")
-
-
-def _answer(mark: Mark) -> str:
-    """Name the attempt that was waited for until it failed."""
-    index, endpoint = mark.data.get("index"), mark.data.get("endpoint")
-    operation = f"operation {index:,}" if isinstance(index, int) else "an operation"
-    return f"an answer to {operation}{f' from {endpoint}' if endpoint else ''}"
-
-
-STRUCK = ("signal_sent",)
-WAITS: dict[str, Wait] = {
-    "process_gone": Wait(SERVERS, STRUCK, "the process to end"),
-    "stopping": Wait(SERVERS, STRUCK, "the process to take the signal"),
-    "member_unreachable": Wait(SERVERS, STRUCK, "the other members to notice the silence"),
-    # Group Replication says so when it has expelled the leader; etcd's members as soon as they miss it.
-    "leader_lost": Wait(
-        SERVERS,
-        ("member_unreachable", "signal_sent"),
-        {"signal_sent": "the other members to notice that the leader is gone"},
-    ),
-    "quorum_lost": Wait(SERVERS, STRUCK, "the members to notice that they have no majority"),
-    "member_removed": Wait(
-        SERVERS,
-        ("leader_lost", "member_unreachable", "signal_sent"),
-        {"signal_sent": "the member to leave the group"},
-    ),
-    "election_started": Wait(SERVERS, STRUCK, "the members to begin an election"),
-    "leader_elected": Wait(SERVERS, ("election_started",), "the members to agree on a leader"),
-    "leader_ready": Wait(SERVERS, ("leader_elected",), "the new leader to take writes"),
-    "leader_seen": Wait(SERVERS, STRUCK, "polling to see a new leader; no log tells when it was elected"),
-    "attempt_sent": Wait(CLIENTS, (), "the client to send its next operation"),
-    "first_attempt_failed": Wait(CLIENTS, ("attempt_sent",), "an answer"),
-    "failover_started": Wait(CLIENTS, ("first_attempt_failed",), "the client to turn to the other members"),
-    "member_passed_over": Wait(CLIENTS, ("failover_started",), "the client to ask the next member"),
-    "failover_completed": Wait(CLIENTS, ("failover_started",), "attempts, until a member acknowledged one"),
-    "heal_requested": Wait(HEAL, STRUCK, "the heal to be due"),
-    "healed": Wait(HEAL, ("heal_requested",), "the heal to be done"),
-    "member_reachable": Wait(SERVERS, ("healed", "heal_requested"), "the members to hear each other again"),
-    "quorum_regained": Wait(SERVERS, ("healed", "heal_requested"), "the members to have a majority again"),
-    "server_starting": Wait(
-        SERVERS, ("heal_requested", "process_gone", "signal_sent"), "the service manager to start the process"
-    ),
-    "server_started": Wait(SERVERS, ("server_starting",), "the server to read its data and to listen"),
-    "recovery": Wait(SERVERS, ("server_started", "healed", "heal_requested"), "the member to join its group"),
-    "member_online": Wait(SERVERS, ("recovery",), "the member to fetch what it missed"),
-}
-SILENT = "the group to expel the silent member"
-# Where the text depends on the event that ends the phase.
-TEXTS: dict[str, Callable[[Mark], str]] = {"election_started": _by_cause, "first_attempt_failed": _answer}
 
 
 @dataclass(frozen=True)
@@ -128,7 +62,7 @@ def divide(
         if gap.start_ns < mark.at_ns < gap.end_ns
         # Until the fault struck nobody waited for anything of it.
         and mark.at_ns >= moment_ns
-        and (mark.name in WAITS or mark.name == "signal_sent")
+        and (MOMENTS[mark.name].wait is not None or mark.name == "signal_sent")
     ]
     rows: list[dict[str, Any]] = []
     begin, source = gap.start_ns, "history"
@@ -170,7 +104,8 @@ def _explain(mark: Mark, begin_ns: int, marks: Sequence[Mark], usual: Usual) -> 
         if usual.longest_pause_ns is not None and mark.at_ns - begin_ns <= usual.longest_pause_ns:
             return BEFORE, "nothing: no longer than pauses between two operations were before the fault"
         return UNEXPLAINED, "longer than any pause before the fault, which had not struck yet"
-    wait = WAITS[mark.name]
+    wait = MOMENTS[mark.name].wait
+    assert wait is not None
     begun = [
         other
         for name in wait.begins
@@ -178,11 +113,9 @@ def _explain(mark: Mark, begin_ns: int, marks: Sequence[Mark], usual: Usual) -> 
     ]
     if wait.begins and not begun:
         return UNEXPLAINED, f"nothing recorded shows what went before “{mark.label}”"
-    if mark.name in TEXTS:
-        return wait.part, TEXTS[mark.name](mark)
     if isinstance(wait.text, str):
         return wait.part, wait.text
-    return wait.part, wait.text.get(begun[0].name, SILENT)
+    return wait.part, wait.text(mark.data) if callable(wait.text) else wait.text[begun[0].name]
 
 
 def _explain_end(begin_ns: int, gap: Gap, marks: Sequence[Mark], last: Mark | None, usual: Usual) -> tuple[str, str]:
@@ -211,7 +144,7 @@ def with_attempt(columns: Columns, marks: Iterable[Mark]) -> list[Mark]:
     if len(rows):
         at = int(columns.invoke_ns[rows[0]])
         detail = f"operation {int(failed.data['index']):,}, {analysis.KINDS[columns.kind[rows[0]]]}"
-        found.append(Mark("attempt_sent", "operation sent that fails first", at, "history", detail))
+        found.append(Mark("attempt_sent", MOMENTS["attempt_sent"].label, at, "history", detail))
     return sorted(found, key=lambda mark: mark.at_ns)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
 from ..fault_names import FaultId
+from ..moments import LEADER_OF_SEVERAL, MOMENTS, OUTAGE, PROCESS_ENDS, RETURN_STEPS, SEVERAL
 from ..shapes import Event
 from . import analysis, anatomy
 from .analysis import MS, Clock, Columns, Ints, Mark, S
@@ -28,71 +29,8 @@ MARGIN_MS = (15.0, 120.0)
 MOST_OPERATIONS_DRAWN = 5_000
 # The share of its former median at which the throughput counts as back.
 BASELINE_SHARE = 0.9
-
-# The steps of a member's return as the heal records them, in the order in which they come. That the host has the
-# request and that it has done it are left out: the host's own stamps are the moments "heal requested" and "healed".
-RETURN_STEPS = (
-    ("process_started", "process started again"),
-    ("first_answer", "member back (answers)"),
-    ("leader_known", "member knows the leader"),
-    ("caught_up", "member caught up"),
-    ("converged", "all members proven equal"),
-)
 # What heals a fault just as its members begin to be watched; anything else heals it sooner.
 WATCHED_HEAL = "request"
-# Moments of the service, from the history.
-SERVICE_MARKS = (
-    ("first_ok_write", "first ok write"),
-    ("first_ok_read", "first ok read"),
-    ("throughput_back", "throughput back"),
-    ("latency_back", "latency back in its band"),
-)
-
-
-def _values(*names: str) -> Callable[[Event], str]:
-    """Return a description that names those of an event's data that are there."""
-
-    def describe(event: Event) -> str:
-        found = [(name, event.data[name]) for name in names if event.data.get(name) not in (None, [])]
-        return ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in found)
-
-    return describe
-
-
-def _plain(value: Any) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _elected(event: Event) -> str:
-    """Describe an election's result: who leads now, in which term."""
-    leader = event.data.get("leader") or event.data.get("member") or event.source
-    term = event.data.get("term")
-    return f"{leader}, term {term}" if term is not None else str(leader)
-
-
-DESCRIPTIONS: dict[str, Callable[[Event], str]] = {
-    "fault.requested": _values("index"),
-    "fault.role_checked": _values("role", "term"),
-    "fault.signal_sent": _values("signal", "pid"),
-    "fault.process_gone": _values("pid"),
-    "fault.leader_after": _values("leader", "term"),
-    "fault.heal_requested": _values("by"),
-    "fault.healed": _values("by"),
-    "fault.heal_failed": _values("reason"),
-    "server.stopping": _values("signal"),
-    "server.member_unreachable": _values("members"),
-    "server.member_reachable": _values("members"),
-    "server.member_removed": _values("members"),
-    "server.leader_ready": _values("leader"),
-    "server.recovery": _values("method"),
-    "server.leader_lost": _values("leader", "term"),
-    "server.election_started": _values("term", "cause"),
-    "server.leader_elected": _elected,
-    "client.attempt_failed": lambda event: str(event.data.get("error", "")),
-    "client.failover_started": _values("endpoint"),
-    "client.member_passed_over": _values("endpoint", "reason"),
-    "client.failover_completed": _values("endpoint"),
-}
 
 
 def events_of_records(faults: Sequence[Mapping[str, Any]]) -> list[Event]:
@@ -242,9 +180,7 @@ def _describe_fault(
     columns = repeat.columns
 
     def recorded_marks(end_wall: int) -> list[Mark]:
-        found = analysis.fault_marks(
-            events, fault["id"], origin, end_wall, DESCRIPTIONS, member=member, return_wall_ns=limits.return_ns
-        )
+        found = analysis.fault_marks(events, fault["id"], origin, end_wall, member, limits.return_ns)
         return anatomy.with_attempt(columns, anatomy.without_echoes(found))
 
     marks = recorded_marks(until_wall)
@@ -451,34 +387,32 @@ def _absent(
     record = FaultRecord.of(fault)
     role = (record.role if record is not None else None) or fault["target"]
     ends_process = fault["action"] not in ACTIONS or ACTIONS[fault["action"]].ends_process
-    possible = [
-        (name, label)
-        for name, _, label in analysis.MARK_EVENTS
-        if name not in analysis.OPTIONAL_MARKS
-        and (name not in analysis.ELECTION_MARKS or (several and role != "follower"))
-        and (name != "process_gone" or ends_process)
+    holds = {
+        LEADER_OF_SEVERAL: several and role != "follower",
+        PROCESS_ENDS: ends_process,
+        SEVERAL: several,
+        OUTAGE: gap is not None,
+    }
+    return [
+        kind.label
+        for kind in MOMENTS.values()
+        if kind.name not in present and kind.missed is not None and all(holds[needed] for needed in kind.missed)
     ]
-    if gap is not None:
-        possible += SERVICE_MARKS
-    if several:
-        possible += [(name, label) for name, label in RETURN_STEPS if name != "process_started" or ends_process]
-    return [label for name, label in possible if name not in present]
 
 
 def _back_marks(recovery: Mapping[str, Any] | None, moment: int) -> list[Mark]:
     """Return the moments at which throughput and latency were what they had been."""
     if recovery is None:
         return []
-    words = dict(SERVICE_MARKS)
     marks = []
     if recovery["back_ms"] is not None:
         detail = f"{recovery['window_ms']:g} ms with at least {BASELINE_SHARE * 100:.0f} % of the former median"
         at = moment + round(recovery["back_ms"] * MS)
-        marks.append(Mark("throughput_back", words["throughput_back"], at, "history", detail))
+        marks.append(Mark("throughput_back", MOMENTS["throughput_back"].label, at, "history", detail))
     if recovery["latency_back_ms"] is not None:
         detail = f"medians of {recovery['window_ms']:g} ms stay at or below {recovery['latency_band_ms']:,.2f} ms"
         at = moment + round(recovery["latency_back_ms"] * MS)
-        marks.append(Mark("latency_back", words["latency_back"], at, "history", detail))
+        marks.append(Mark("latency_back", MOMENTS["latency_back"].label, at, "history", detail))
     return marks
 
 
@@ -495,7 +429,7 @@ def _return_marks(fault_id: str, watched: Mapping[str, Any] | None, origin: int)
         phases, record = healed.get("phases_ms") or {}, FaultRecord.from_dict(healed)
         if record.fault != fault_id:
             continue
-        for name, label in RETURN_STEPS:
+        for name in RETURN_STEPS:
             stamped = name == "process_started"
             if phases.get(name) is None or not (stamped or record.healed_by == WATCHED_HEAL):
                 continue
@@ -505,7 +439,7 @@ def _return_marks(fault_id: str, watched: Mapping[str, Any] | None, origin: int)
                 continue  # a process that the fault did not end
             source = str(record.member) if stamped else "sampling"
             detail = f"{milliseconds(phases[name])} ms after the heal was requested"
-            marks.append(Mark(name, label, at, source, detail, {"since_heal_ms": phases[name]}))
+            marks.append(Mark(name, MOMENTS[name].label, at, source, detail, {"since_heal_ms": phases[name]}))
     return marks
 
 
@@ -613,22 +547,19 @@ def _service_marks(columns: Columns, gap: analysis.Gap | None) -> list[Mark]:
     marks = []
     before = np.flatnonzero(columns.ok & (columns.complete_ns == gap.start_ns))
     if len(before):
-        marks.append(_operation_mark(columns, int(before[0]), "last_ok", "last ok operation"))
-    masks = {"first_ok_write": columns.is_write, "first_ok_read": columns.kind == analysis.READ}
-    for name, label in SERVICE_MARKS:
-        if name not in masks:
-            continue
-        mask = columns.ok & masks[name]
-        row = analysis.first_completion(columns, mask, gap.end_ns)
+        marks.append(_operation_mark(columns, int(before[0]), "last_ok"))
+    for name, kind in (("first_ok_write", columns.is_write), ("first_ok_read", columns.kind == analysis.READ)):
+        row = analysis.first_completion(columns, columns.ok & kind, gap.end_ns)
         if row is not None:
-            marks.append(_operation_mark(columns, row, name, label))
+            marks.append(_operation_mark(columns, row, name))
     return marks
 
 
-def _operation_mark(columns: Columns, row: int, name: str, label: str) -> Mark:
+def _operation_mark(columns: Columns, row: int, name: str) -> Mark:
     kind, index = analysis.KINDS[columns.kind[row]], int(columns.index[row])
     data = {"index": index, "invoke_ns": int(columns.invoke_ns[row])}
-    return Mark(name, label, int(columns.complete_ns[row]), "history", f"operation {index:,}, {kind}", data)
+    detail = f"operation {index:,}, {kind}"
+    return Mark(name, MOMENTS[name].label, int(columns.complete_ns[row]), "history", detail, data)
 
 
 def _count(events: Sequence[Event], name: str, start: int, end: int) -> int:

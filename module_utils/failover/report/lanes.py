@@ -17,9 +17,10 @@ from itertools import pairwise
 from typing import Any
 
 from ..actions.registry import ACTIONS
+from ..moments import CLIENTS, MOMENTS, SERVERS
 from .repetition import spread
 
-BEFORE, SERVERS, CLIENTS, LAB = "before", "servers", "clients", "lab"
+BEFORE, LAB = "before", "lab"
 
 # Names that this module gives to the ends of a wait that no moment stands for.
 OUTAGE_END, LAST_SENT = "outage_end", "last_sent"
@@ -60,14 +61,6 @@ KINDS = (
     Kind("retries", CLIENTS, "more attempts, backoff", ("failover_started",), (OUTAGE_END,)),
     Kind("answer", CLIENTS, "attempt under way", (LAST_SENT,), (OUTAGE_END,)),
 )
-# What shows that the service could answer again, and how it is told; the last of them within the outage counts.
-ABLE = {
-    "leader_elected": "the new leader was there",
-    "leader_ready": "the new leader took writes",
-    "leader_seen": "the new leader was seen",
-    "quorum_regained": "the majority was there again",
-    "server_started": "the server was there again",
-}
 # Of a fault that only held the service up, as a pause does, the heal is that moment.
 ABLE_BY_HEAL = ("healed", "the fault was healed")
 
@@ -136,13 +129,14 @@ def _lane(
 
 
 def _able(at: Mapping[str, Any], end: float) -> dict[str, Any] | None:
-    """Return the moment from which the service could answer."""
-    seen = {name: at[name] for name in ABLE if at.get(name) is not None and 0 < at[name] <= end}
+    """Return the moment from which the service could answer: the last one within the outage that shows it."""
+    shows = [kind.name for kind in MOMENTS.values() if kind.able]
+    seen = {name: at[name] for name in shows if at.get(name) is not None and 0 < at[name] <= end}
     if "leader_elected" in seen:
         seen.pop("leader_seen", None)
     if seen:
         name = max(seen, key=lambda one: (seen[one], one))
-        return {"name": name, "label": ABLE[name], "ms": seen[name]}
+        return {"name": name, "label": MOMENTS[name].able, "ms": seen[name]}
     name, label = ABLE_BY_HEAL
     return {"name": name, "label": label, "ms": at[name]} if name in at and 0 < at[name] <= end else None
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..actions.record import FaultRecord
 from ..checks.faults import outside_bound
+from ..moments import MOMENTS
 from .analysis import Ints
 from .heals import heals
 from .healthy import background_of_repeats
@@ -112,17 +113,25 @@ def _length(name: str) -> Callable[[Mapping[str, Any]], float | None]:
     return lambda fault: fault[name]["duration_ms"] if fault[name] else None
 
 
-def _at(name: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """Return the time of a moment since the fault."""
-    return lambda fault: moment_ms(fault, name)
+def _since_fault(name: str) -> Measure:
+    """Measure the time of a moment since the fault."""
+    return Measure(name, _called(name), FAULT, lambda fault: moment_ms(fault, name))
 
 
-def _returned(name: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """Return how long after the heal was requested a moment of the member's return was, as the heal itself measured it.
+def _since_heal(name: str) -> Measure:
+    """Measure how long after the heal was requested a step of the member's return was, as the heal itself measured it.
 
     Its zero is the request, not its arrival at the host: the same as in the check of convergence.
     """
-    return lambda fault: next((mark["since_heal_ms"] for mark in fault["marks"] if mark["name"] == name), None)
+
+    def since(fault: Mapping[str, Any]) -> float | None:
+        return next((mark["since_heal_ms"] for mark in fault["marks"] if mark["name"] == name), None)
+
+    return Measure(name, _called(name), HEAL, since)
+
+
+def _called(name: str) -> str:
+    return MOMENTS[name].measured or MOMENTS[name].label
 
 
 def moment_ms(fault: Mapping[str, Any], name: str) -> float | None:
@@ -134,19 +143,9 @@ FAULT, HEAL, DUE = "the fault", "the heal", "it was due"
 MEASURES = (
     Measure("gap", "service gap (no ok operation)", "", _length("gap")),
     Measure("write_gap", "no ok write", "", _length("write_gap")),
-    Measure("process_gone", "process gone", FAULT, _at("process_gone")),
-    Measure("first_attempt_failed", "first error seen by a client", FAULT, _at("first_attempt_failed")),
-    Measure("leader_lost", "loss of the leader noticed", FAULT, _at("leader_lost")),
-    Measure("election_started", "election started", FAULT, _at("election_started")),
-    Measure("leader_elected", "leader elected", FAULT, _at("leader_elected")),
-    Measure("failover_completed", "client reconnected", FAULT, _at("failover_completed")),
-    Measure("first_ok_read", "first ok read", FAULT, _at("first_ok_read")),
-    Measure("first_ok_write", "first ok write", FAULT, _at("first_ok_write")),
-    Measure("throughput_back", "throughput back", FAULT, _at("throughput_back")),
-    Measure("latency_back", "latency back in its band", FAULT, _at("latency_back")),
-    Measure("first_answer", "member back (answers)", HEAL, _returned("first_answer")),
-    Measure("caught_up", "member caught up", HEAL, _returned("caught_up")),
-    Measure("converged", "all members equal", HEAL, _returned("converged")),
+    *map(_since_fault, ("process_gone", "first_attempt_failed", "leader_lost", "election_started", "leader_elected")),
+    *map(_since_fault, ("failover_completed", "first_ok_read", "first_ok_write", "throughput_back", "latency_back")),
+    *map(_since_heal, ("first_answer", "caught_up", "converged")),
     Measure("delay", "placement delay of the fault", DUE, lambda fault: fault["delay_ms"]),
     Measure("worst", "worst single operation", "", lambda fault: (fault["meanwhile"] or {}).get("worst_ms")),
 )

@@ -2,8 +2,6 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-import ast
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,7 +184,7 @@ def test_marks_are_placed_since_the_origin_and_the_first_of_a_kind_counts() -> N
         event(30, "fault.process_gone", fault="F2"),  # of another fault
         event(90, "client.failover_completed"),  # after the next fault began
     ]
-    marks = analysis.fault_marks(events, "F1", 1000 * S, 1000 * S + 80 * MS, {})
+    marks = analysis.fault_marks(events, "F1", 1000 * S, 1000 * S + 80 * MS)
     assert [(mark.name, mark.at_ns / MS, mark.source) for mark in marks] == [
         ("requested", 10, "etcd1"),
         ("signal_sent", 12, "etcd1"),
@@ -194,27 +192,10 @@ def test_marks_are_placed_since_the_origin_and_the_first_of_a_kind_counts() -> N
     ]
 
 
-def test_every_event_that_becomes_a_mark_is_emitted_somewhere() -> None:
-    core = Path(analysis.__file__).resolve().parents[1]
-    said = {
-        node.value
-        for path in core.rglob("*.py")
-        if path.relative_to(core).parts[0] != "report"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    assert {event_name for _, event_name, _ in analysis.MARK_EVENTS} <= said
-
-
-def test_only_marks_that_exist_may_be_absent() -> None:
-    groups = {*analysis.OPTIONAL_MARKS, *analysis.ELECTION_MARKS, *analysis.OWN_MARKS}
-    assert groups <= {name for name, _, _ in analysis.MARK_EVENTS}
-
-
 def test_a_fault_without_a_signal_has_no_marks() -> None:
     events = [event(10, "fault.requested", fault="F1"), event(11, "fault.missed", fault="F1")]
     assert analysis.fault_moment_ns(events, "F1") is None
-    assert analysis.fault_marks(events, "F1", 1000 * S, 2000 * S, {}) == []
+    assert analysis.fault_marks(events, "F1", 1000 * S, 2000 * S) == []
 
 
 def test_a_gap_is_blamed_until_the_last_effect_of_the_fault() -> None:
@@ -323,7 +304,7 @@ def test_moments_of_the_own_member_do_not_come_from_another() -> None:
         event(15, "server.started", source="etcd3"),
         event(40, "server.started", source="etcd2"),
     ]
-    marks = analysis.fault_marks(events, "F1", 1000 * S, 1000 * S + 80 * MS, {}, "etcd2")
+    marks = analysis.fault_marks(events, "F1", 1000 * S, 1000 * S + 80 * MS, "etcd2")
     assert [(mark.name, mark.source) for mark in marks] == [("signal_sent", "etcd1"), ("server_started", "etcd2")]
 
 

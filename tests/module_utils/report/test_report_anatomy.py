@@ -8,8 +8,9 @@ import random
 from typing import Any
 
 import pytest
+from failover.moments import MOMENTS
 from failover.report import anatomy
-from failover.report.analysis import MARK_EVENTS, MS, Clock, Gap, Mark
+from failover.report.analysis import MS, Clock, Gap, Mark
 from test_report_analysis import columns
 
 GAP = Gap(-2 * MS, 1000 * MS)
@@ -57,7 +58,7 @@ def test_the_phases_of_a_failover_are_those_between_its_moments() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_was_recorded_the_phases_follow_each_other_and_sum_to_the_outage(seed: int) -> None:
     draw = random.Random(seed)
-    names = ["signal_sent", "attempt_sent", *anatomy.WAITS, "throughput_back"]
+    names = [*(name for name, moment in MOMENTS.items() if moment.wait), "signal_sent", "throughput_back"]
     marks = [mark(name, draw.uniform(-50, 1100)) for name in names if draw.random() < 0.6]
     rows = divided(*marks)
     assert [row["start_ns"] for row in rows] == [GAP.start_ns, *(row["end_ns"] for row in rows[:-1])]
@@ -184,11 +185,3 @@ def test_a_leader_is_lost_when_its_silence_is_noticed_or_when_it_is_expelled(sil
     if silent:
         marks.append(mark("member_unreachable", 500))
     assert next(row for row in divided(*marks) if row["name"] == "leader_lost")["waited_for"] == words
-
-
-def test_every_wait_ends_and_begins_with_a_moment_that_can_be_recorded() -> None:
-    names = {name for name, _, _ in MARK_EVENTS} | {"attempt_sent"}
-    assert set(anatomy.WAITS) <= names
-    assert {begin for wait in anatomy.WAITS.values() for begin in wait.begins} <= names
-    # What stands before the fault, and what only says that something failed, ends no phase.
-    assert names - set(anatomy.WAITS) == {"requested", "role_checked", "signal_sent", "heal_failed"}

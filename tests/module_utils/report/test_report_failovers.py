@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from failover.report import analysis
-from failover.report.analysis import MARK_EVENTS, MS, Clock, S
+from failover.report.analysis import MS, Clock, S
 from failover.report.failovers import (
-    DESCRIPTIONS,
     MOST_OPERATIONS_DRAWN,
     _letters,
     describe_faults,
@@ -125,10 +124,6 @@ def test_a_member_that_was_passed_over_is_a_moment_with_its_reason() -> None:
     mark = next(mark for mark in fault["marks"] if mark["name"] == "member_passed_over")
     assert (mark["since_fault_ms"], mark["label"]) == (10, "client passes over a member")
     assert mark["detail"] == f"endpoint etcd1:2379, reason {reason}"
-
-
-def test_only_events_that_become_marks_are_described() -> None:
-    assert set(DESCRIPTIONS) <= {event_name for _, event_name, _ in MARK_EVENTS}
 
 
 def test_what_was_not_recorded_is_said(outage: tuple[dict[str, Any], Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from ...moments import MOMENTS
 from ..wording import milliseconds
 from .style import (
     BLUE,
@@ -182,7 +183,7 @@ def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], e
     lines = [(fault["headline"], VERMILLION)]
     for axes in (rate_axes, latency_axes):
         _mark_away(axes, fault, experiment)
-    for mark_name, wording in (("leader_elected", "leader elected"), ("first_ok_write", "first ok write")):
+    for mark_name in ("leader_elected", "first_ok_write"):
         mark = marks.get(mark_name)
         if mark is None:
             continue
@@ -190,7 +191,7 @@ def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], e
         for axes in (rate_axes, latency_axes):
             axes.axvline(mark["since_start_s"], color=colour, linestyle=style, linewidth=0.9, zorder=2.5)
         detail = f": {mark['detail']}" if mark["detail"] and mark_name == "leader_elected" else ""
-        lines.append((f"{mark['since_fault_ms']:+,.1f} ms  {wording}{detail}", colour))
+        lines.append((f"{mark['since_fault_ms']:+,.1f} ms  {MOMENTS[mark_name].label}{detail}", colour))
     right_half = struck > (experiment["start_s"] + experiment["end_s"]) / 2
     for number, (text, colour) in enumerate(lines):
         rate_axes.annotate(

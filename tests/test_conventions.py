@@ -140,7 +140,7 @@ SAME_WORDS = {
     "module_utils/failover/host/service.py": {"stop", "restart"},
     "module_utils/failover/host_loan.py": {"stop"},
     # A kind of wait, as report.json names it: that for a server's start.
-    "module_utils/failover/report/lanes.py": {"restart"},
+    "module_utils/failover/report/outage/lanes.py": {"restart"},
     # What somebody else's notebook did, once.
     "module_utils/failover/report/notebook.py": {"stop"},
     # A module of Ansible's.

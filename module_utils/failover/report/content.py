@@ -25,19 +25,26 @@ from ..fault_names import FaultId
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, RUN_FILE, keys_file
 from ..results.read import Experiment, Run
 from ..shapes import SCHEMA_VERSION, Kind, LabError, Verdict
-from . import analysis, figures, healthy, lanes
-from .analysis import KINDS, MS, OUTCOMES, Columns, S
+from . import figures
 from .caveats import caveats
+from .chapters import latency as latency_chapter
+from .chapters import time as time_chapter
+from .columns import KINDS, MS, OUTCOMES, Columns, Ints, S, columns_of_table
 from .commands import command, experiments_option
-from .comparison import compared, lost_writes, outages
-from .duplicates import duplicates, duplicates_told
-from .failovers import describe_faults, unprovoked_elections
-from .findings import covered, findings_of
+from .findings.cards import covered, findings_of
+from .gaps import longest_gap_of
 from .incidents import incidents
-from .length import length_of_one, length_of_repeats
 from .notebook import compare
+from .outage import healthy, lanes
+from .outage.clocks import measured_clocks, on_one_clock
+from .outage.comparison import compared, lost_writes, outages
+from .outage.duplicates import duplicates, duplicates_told
+from .outage.elections import unprovoked_elections
+from .outage.faults import describe_faults
+from .outage.length import length_of_one, length_of_repeats
+from .outage.repetition import repeated
 from .provenance import headline, note_of, provenance, verdict_of
-from .repetition import repeated
+from .repeats import Repeat, repeats_of, without_idle
 from .steady import without_steps
 from .threats import threats
 from .wording import at_least, milliseconds, plural
@@ -174,22 +181,22 @@ def _experiment(
     """Compute one experiment's part, and draw its outages (their operations are too many to keep)."""
     info = experiment.info
     meta, table = experiment.history()
-    columns = analysis.columns_of_table(table)
+    columns = columns_of_table(table)
     notes = [] if len(columns) else ["no operation was recorded: its history is empty"]
     recorded_events = _unless_damaged(experiment.events, experiment, notes)
     steady = without_steps(experiment, columns) if recorded_events is not None else None
     if steady is not None:
         recorded_events = None
         notes.append(steady.note)
-    clocks = analysis.measured_clocks(recorded_events or [])
-    events = None if recorded_events is None else analysis.on_one_clock(recorded_events, clocks)
-    repeats = analysis.repeats_of(info, columns)
+    clocks = measured_clocks(recorded_events or [])
+    events = None if recorded_events is None else on_one_clock(recorded_events, clocks)
+    repeats = repeats_of(info, columns)
     # The same operations on a time line without the idle time between repeats: that is no outage, and nobody worked.
-    worked = analysis.without_idle(repeats) or columns
+    worked = without_idle(repeats) or columns
     start = repeats[0].start_ns if repeats else 0
     end = repeats[-1].end_ns - repeats[-1].idle_ns if repeats else 0
     duration_s = (end - start) / S if repeats else None
-    gap = analysis.longest_gap_of(repeats)
+    gap = longest_gap_of(repeats)
     faults, zoomed = describe_faults(steady.info if steady else info, columns, events, clocks)
     assert experiment.verdict is not None
     healthy_gaps = healthy.healthy_gaps_ns(repeats, faults)
@@ -222,7 +229,7 @@ def _experiment(
             drawings[group["anchor"]] = figures.spreads.draw([(None, group["measures"])], group["anchor"])
     workload = info["workload"]
     cpu = workload.get("client_cpu_s")
-    width = analysis.window_ms(end - start)
+    width = time_chapter.window_ms(end - start)
     buckets = max(1, min(LATENCY_BUCKETS, len(columns) // OPERATIONS_PER_BUCKET))
     elections = None if events is None else unprovoked_elections(info, events, repeats)
     notes += _election_notes(elections) + incidents(info)
@@ -254,9 +261,9 @@ def _experiment(
         "endpoints": _endpoints(table),
         "latency": _latency(columns, columns.latency_ns),
         "intended_latency": _latency(columns, columns.intended_latency_ns) if info["rate"] else None,
-        "throughput": {"window_ms": width, **analysis.throughput(worked, start, end, width)},
-        "operations_scale": analysis.operations_scale(worked),
-        "latency_over_time": analysis.latency_over_time(worked, start, end, buckets),
+        "throughput": {"window_ms": width, **time_chapter.throughput(worked, start, end, width)},
+        "operations_scale": time_chapter.operations_scale(worked),
+        "latency_over_time": time_chapter.latency_over_time(worked, start, end, buckets),
         "not_ok_s": _spaced(worked.complete_ns[~worked.ok] / S, MOST_NOT_OK_SHOWN),
         "gap": gap.as_dict() if gap else None,
         # Of the time before the faults struck; without faults, of all of it.
@@ -350,13 +357,13 @@ def _endpoints(table: Any) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def _latency(columns: Columns, latency: analysis.Ints) -> dict[str, Any]:
+def _latency(columns: Columns, latency: Ints) -> dict[str, Any]:
     """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
     by_kind = {kind: latency[columns.kind == code] for code, kind in enumerate(KINDS)}
     return {
-        "all": analysis.latency_summary(latency),
-        "by_kind": {kind: analysis.latency_summary(values) for kind, values in by_kind.items()},
-        "curves": {kind: analysis.survival_curve(values) for kind, values in by_kind.items()},
+        "all": latency_chapter.latency_summary(latency),
+        "by_kind": {kind: latency_chapter.latency_summary(values) for kind, values in by_kind.items()},
+        "curves": {kind: latency_chapter.survival_curve(values) for kind, values in by_kind.items()},
     }
 
 
@@ -476,7 +483,7 @@ def _repetition(
     return repetition
 
 
-def _curve_with(faults: Sequence[Mapping[str, Any]], repeats: Sequence[analysis.Repeat]) -> str | None:
+def _curve_with(faults: Sequence[Mapping[str, Any]], repeats: Sequence[Repeat]) -> str | None:
     """Return the id of the fault beside which it is shown how the members became equal: the last one of those shown.
 
     They are watched after all faults of a repeat. None where no fault is shown with its outage.

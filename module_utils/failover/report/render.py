@@ -18,11 +18,11 @@ from markupsafe import Markup
 from ..checks.faults import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
 from ..results.files import REPORT_PDF_FILE
 from ..shapes import LabError
-from .analysis import LEAST_DECIDING
-from .comparison import SUMS
 from .figures.style import without_variables
 from .fonts import font_css
-from .repetition import RESAMPLES, SEED
+from .outage.comparison import SUMS
+from .outage.repetition import RESAMPLES, SEED
+from .percentiles import LEAST_DECIDING
 from .wording import ABSENT, at_least, milliseconds, plural
 
 TEMPLATES = Path(__file__).parent / "templates"

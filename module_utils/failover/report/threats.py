@@ -9,7 +9,7 @@ from typing import Any
 
 from ..actions.registry import ACTIONS
 from .caveats import SYSTEMS
-from .repetition import LEAST_REPEATS
+from .outage.repetition import LEAST_REPEATS
 from .wording import plural
 
 # From here on the client's own CPU time is likely to bound the throughput.

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from failover.moments import MOMENTS
-from failover.report import anatomy
-from failover.report.analysis import MS, Clock, Gap, Mark
-from test_report_analysis import columns
+from failover.report.columns import MS
+from failover.report.gaps import Gap
+from failover.report.outage import anatomy
+from failover.report.outage.clocks import Clock
+from failover.report.outage.marks import Mark, with_attempt, without_echoes
+from test_report_columns import columns
 
 GAP = Gap(-2 * MS, 1000 * MS)
 USUAL = anatomy.Usual(longest_pause_ns=5 * MS, latency_ns=4 * MS)
@@ -164,16 +167,16 @@ def test_what_was_usual_is_measured_before_the_fault_alone() -> None:
 
 def test_the_operation_whose_attempt_fails_was_sent_at_a_moment_of_its_own() -> None:
     history = columns([{"invoke": 0, "complete": 2}, {"invoke": 3, "complete": 900}])
-    found = anatomy.with_attempt(history, [mark("first_attempt_failed", 503, index=1)])
+    found = with_attempt(history, [mark("first_attempt_failed", 503, index=1)])
     assert [(item.name, item.at_ns / MS) for item in found] == [("attempt_sent", 3), ("first_attempt_failed", 503)]
-    assert len(anatomy.with_attempt(history, [mark("first_attempt_failed", 503)])) == 1
+    assert len(with_attempt(history, [mark("first_attempt_failed", 503)])) == 1
 
 
 def test_a_new_leader_seen_by_polling_is_left_out_where_a_log_tells_of_it() -> None:
     marks = [mark("leader_lost", 5), mark("leader_elected", 6), mark("leader_seen", 9)]
-    assert [item.name for item in anatomy.without_echoes(marks)] == ["leader_lost", "leader_elected"]
+    assert [item.name for item in without_echoes(marks)] == ["leader_lost", "leader_elected"]
     alone = [mark("leader_lost", 5), mark("leader_seen", 9)]
-    assert anatomy.without_echoes(alone) == alone
+    assert without_echoes(alone) == alone
 
 
 @pytest.mark.parametrize(

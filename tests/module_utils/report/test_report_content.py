@@ -21,8 +21,8 @@ from failover.report.content import (
     digest_of,
     verdict_sentence,
 )
-from failover.report.healthy import in_brief
-from failover.report.repetition import repeated
+from failover.report.outage.healthy import in_brief
+from failover.report.outage.repetition import repeated
 from failover.report.threats import _durability, threats
 from failover.report.wording import milliseconds
 from failover.results.parquet import read_parquet, write_parquet

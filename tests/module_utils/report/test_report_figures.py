@@ -9,11 +9,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from failover.report import figures
-from failover.report.analysis import MS, latency_summary, survival_curve
+from failover.report.chapters.latency import latency_summary, survival_curve
+from failover.report.columns import MS
 from failover.report.content import build
 from failover.report.figures import style
+from failover.report.outage.repetition import repeated
 from failover.report.render import TEMPLATES
-from failover.report.repetition import repeated
 from failover.report.wording import milliseconds
 from failover.results.read import load_run
 from printed import Content

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from ...moments import CLIENTS, SERVERS
-from ..lanes import LAB, critical_spans
+from ..outage.lanes import LAB, critical_spans
 from ..wording import milliseconds
 from .style import BLUE, GREEN, GREY, INK, ORANGE, as_svg, new_figure
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from ..wording import milliseconds, plural
 from .anatomy import BEFORE, UNEXPLAINED
-from .wording import milliseconds, plural
 
 # What the server's log gives as the cause of an election that began because nothing was heard from the leader.
 ELECTION_TIMEOUT = "election timeout"

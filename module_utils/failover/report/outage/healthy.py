@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from . import analysis
-from .analysis import MS, Ints, Repeat, S
-from .wording import milliseconds, plural
+from ..columns import MS, Ints, S
+from ..percentiles import quantile
+from ..repeats import Repeat
+from ..wording import milliseconds, plural
 
 
 def healthy_until_ns(repeat: Repeat, faults: Iterable[Mapping[str, Any]]) -> int:
@@ -44,7 +45,7 @@ def healthy_gaps_ns(repeats: Iterable[Repeat], faults: Sequence[Mapping[str, Any
 
 def healthy_gap_ms(gaps_ns: Ints) -> dict[str, float | int] | None:
     """Return ``median``, ``p99`` and ``longest`` of the healthy gaps in ms, and their ``count``; None without any."""
-    median, p99 = analysis.quantile(gaps_ns, 500), analysis.quantile(gaps_ns, 990)
+    median, p99 = quantile(gaps_ns, 500), quantile(gaps_ns, 990)
     if median is None or p99 is None:
         return None
     return {"median": median / MS, "p99": p99 / MS, "longest": int(gaps_ns[-1]) / MS, "count": len(gaps_ns)}

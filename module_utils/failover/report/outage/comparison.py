@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..checks.model import LOST, RESURRECTED, STALE
-from ..shapes import Verdict
+from ...checks.model import LOST, RESURRECTED, STALE
+from ...shapes import Verdict
 from .repetition import MEASURES, SAME_FAULT
 
 # A key in one of these states has lost an acknowledged write: it is not there, it is there again, or it is older.

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..checks.model import LATE_DUPLICATE, LOST, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
+from ...checks.model import LATE_DUPLICATE, LOST, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
+from ..wording import plural
 from .timeline import NO_ANSWER
-from .wording import plural
 
 DIFFER = "members differ"
 TWICE = "applied twice"
@@ -62,7 +62,7 @@ _WHOSE = {
 def judge(card: Mapping[str, Any], history_whole: bool) -> dict[str, Any]:
     """Return ``owner``, ``whose``, ``proof`` and ``todo`` of a card.
 
-    :param card: ``class``, and its ``keys`` as :mod:`.findings` tells them
+    :param card: ``class``, and its ``keys`` as :mod:`.cards` tells them
     :param history_whole: whether the check of the history is valid
     """
     kind, keys = card["class"], card["keys"]

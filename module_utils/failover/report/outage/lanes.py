@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ..actions.registry import ACTIONS
-from ..moments import CLIENTS, MOMENTS, SERVERS
+from ...actions.registry import ACTIONS
+from ...moments import CLIENTS, MOMENTS, SERVERS
 from .repetition import spread
 
 BEFORE, LAB = "before", "lab"

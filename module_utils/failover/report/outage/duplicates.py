@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..checks.model import LATE_DUPLICATE
-from ..shapes import Verdict
+from ...checks.model import LATE_DUPLICATE
+from ...shapes import Verdict
 
 # What a key is counted as, in this order: the first that applies.
 LATE, MORE_THAN_SENT, SAME_VALUE = "late", "more_than_sent", "same_value"

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ..actions.record import FaultRecord
-from ..checks.faults import outside_bound
-from ..moments import MOMENTS
-from .analysis import Ints
+from ...actions.record import FaultRecord
+from ...checks.faults import outside_bound
+from ...moments import MOMENTS
+from ..columns import Ints
 from .heals import heals
 from .healthy import background_of_repeats
 

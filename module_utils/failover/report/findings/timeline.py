@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..actions.record import FaultRecord
-from ..results.read import Dump
-from ..shapes import Event, Kind, Outcome
+from ...actions.record import FaultRecord
+from ...results.read import Dump
+from ...shapes import Event, Kind, Outcome
+from ..columns import MS
 
-MS = 1_000_000
 ACKNOWLEDGED, NO_ANSWER, REFUSED = "acknowledged", "no answer", "refused"
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..checks.model import LATE_DUPLICATE
-from ..results.read import Dump, Entry, Experiment
-from ..shapes import Event, Kind, LabError, Outcome, Verdict
+from ...checks.model import LATE_DUPLICATE
+from ...results.read import Dump, Entry, Experiment
+from ...shapes import Event, Kind, LabError, Outcome, Verdict
 from . import blame
 from .timeline import Revisions, faults_of, idle_spans, member_names, operations_of, under_way
 

@@ -9,15 +9,18 @@ well, at the phase's beginning or before: else nothing shows what the time went 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..moments import CLIENTS, MOMENTS
-from . import analysis
-from .analysis import MS, Clock, Columns, Gap, Mark
+from ...moments import CLIENTS, MOMENTS
+from ..columns import MS, Columns
+from ..gaps import Gap
+from ..percentiles import quantile
+from .clocks import Clock
+from .marks import Mark, mark_of
 
 # Whose time a phase is, beside those who are waited for: what had begun when the fault had not struck yet, and what
 # nothing recorded explains.
@@ -40,7 +43,7 @@ def usual_before(columns: Columns, moment_ns: int) -> Usual:
     done = columns.complete_ns < moment_ns
     completions = np.sort(columns.complete_ns[done & columns.ok])
     pauses = np.diff(completions)
-    latency = analysis.quantile(columns.latency_ns[done], 999)
+    latency = quantile(columns.latency_ns[done], 999)
     return Usual(int(pauses.max()) if len(pauses) else None, latency)
 
 
@@ -106,11 +109,7 @@ def _explain(mark: Mark, begin_ns: int, marks: Sequence[Mark], usual: Usual) -> 
         return UNEXPLAINED, "longer than any pause before the fault, which had not struck yet"
     wait = MOMENTS[mark.name].wait
     assert wait is not None
-    begun = [
-        other
-        for name in wait.begins
-        if (other := analysis.mark_of(marks, name)) is not None and other.at_ns <= begin_ns
-    ]
+    begun = [other for name in wait.begins if (other := mark_of(marks, name)) is not None and other.at_ns <= begin_ns]
     if wait.begins and not begun:
         return UNEXPLAINED, f"nothing recorded shows what went before “{mark.label}”"
     if isinstance(wait.text, str):
@@ -124,7 +123,7 @@ def _explain_end(begin_ns: int, gap: Gap, marks: Sequence[Mark], last: Mark | No
         return UNEXPLAINED, "an operation to be acknowledged; none was until the workload ended"
     operation = f"operation {last.data['index']:,}"
     length_ns = gap.end_ns - begin_ns
-    completed = analysis.mark_of(marks, "failover_completed")
+    completed = mark_of(marks, "failover_completed")
     if completed is not None and completed.at_ns == begin_ns and completed.data.get("index") == last.data["index"]:
         return CLIENTS, f"the client to take the answer to {operation}"
     if usual.latency_ns is not None and length_ns <= usual.latency_ns:
@@ -132,27 +131,6 @@ def _explain_end(begin_ns: int, gap: Gap, marks: Sequence[Mark], last: Mark | No
     sent_ms = (last.data["invoke_ns"] - gap.start_ns) / MS
     when = f"sent {sent_ms:,.1f} ms into the outage" if sent_ms >= 0 else "sent before the outage"
     return UNEXPLAINED, f"the answer to {operation}, {when}; nothing recorded shows what held it up"
-
-
-def with_attempt(columns: Columns, marks: Iterable[Mark]) -> list[Mark]:
-    """Add the moment at which the operation whose attempt failed first was sent: what its client waited since."""
-    found = list(marks)
-    failed = analysis.mark_of(found, "first_attempt_failed")
-    if failed is None or failed.data.get("index") is None:
-        return found
-    rows = np.flatnonzero(columns.index == failed.data["index"])
-    if len(rows):
-        at = int(columns.invoke_ns[rows[0]])
-        detail = f"operation {int(failed.data['index']):,}, {analysis.KINDS[columns.kind[rows[0]]]}"
-        found.append(Mark("attempt_sent", MOMENTS["attempt_sent"].label, at, "history", detail))
-    return sorted(found, key=lambda mark: mark.at_ns)
-
-
-def without_echoes(marks: Iterable[Mark]) -> list[Mark]:
-    """Leave out the new leader that polling saw where a log tells of it: polling sees it up to one interval later."""
-    found = list(marks)
-    told_by_log = analysis.mark_of(found, "leader_elected") is not None
-    return [mark for mark in found if not (mark.name == "leader_seen" and told_by_log)]
 
 
 def told(rows: Sequence[Mapping[str, Any]], gap: Gap, moment_ns: int) -> dict[str, Any]:
@@ -189,3 +167,20 @@ def told(rows: Sequence[Mapping[str, Any]], gap: Gap, moment_ns: int) -> dict[st
         "unexplained_share": unexplained_ns / (gap.end_ns - gap.start_ns) if gap.end_ns > gap.start_ns else 0.0,
         "phases": phases,
     }
+
+
+def anatomy_of(
+    columns: Columns, marks: Sequence[Mark], moment: int, gap: Gap | None, clocks: Mapping[str, Clock]
+) -> dict[str, Any] | None:
+    """Divide the outage into phases; None without one."""
+    if gap is None:
+        return None
+    last = min(
+        (mark for mark in marks if mark.name in ("first_ok_write", "first_ok_read")),
+        key=lambda mark: mark.at_ns,
+        default=None,
+    )
+    if not gap.ended:
+        last = None
+    rows = divide(gap, marks, moment, last, usual_before(columns, moment), clocks)
+    return told(rows, gap, moment)

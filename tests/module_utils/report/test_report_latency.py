@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from failover.report.chapters.latency import latency_summary, survival_curve
 from failover.report.columns import MS
+from failover.report.percentiles import decided_by, quantile
 
 
 def test_percentiles_are_observed_values() -> None:
@@ -67,3 +68,14 @@ def test_survival_curve_is_thinned_but_keeps_both_ends() -> None:
     assert curve["latency_ms"][0] == 1 / MS
     assert curve["latency_ms"][-1] == 100_000 / MS
     assert curve["longer"] == sorted(curve["longer"], reverse=True)
+
+
+def test_a_quantile_is_the_smallest_value_that_its_share_does_not_exceed() -> None:
+    values = np.asarray([30, 10, 20], dtype=np.int64)
+    assert [quantile(values, thousandths) for thousandths in (1, 333, 334, 667, 1000)] == [10, 10, 20, 30, 30]
+    assert quantile(values[:0], 500) is None
+
+
+def test_no_binary_fraction_decides_how_many_operations_decide_a_percentile() -> None:
+    assert decided_by(1000, 1 - 990 / 1000) == 10
+    assert decided_by(1000, np.asarray([0.01, 0.0005])).tolist() == [10, 0]

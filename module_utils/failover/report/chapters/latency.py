@@ -1,25 +1,84 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The chapter on the distribution of latency."""
+"""How latency is distributed, the service gap, and the worst operation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ..columns import MS, Ints
+from ..columns import KINDS, MS, Columns, Ints, S
+from ..examined import Examined
+from ..figures import latency
+from ..gaps import longest_gap_of
 from ..percentiles import LEAST_DECIDING, QUANTILES, decided_by, rank
+from .base import Chapter
+
+
+class Latency(Chapter):
+    """Percentiles and curves by kind, from the invocation and, where there is a rate, from the intended start."""
+
+    anchor = "latency"
+    title = "Latency distribution"
+
+    def of_experiment(self, examined: Examined) -> dict[str, Any]:
+        """Summarise latencies, and find the longest gap and the worst operation."""
+        columns = examined.columns
+        gap = longest_gap_of(examined.repeats)
+        return {
+            "latency": _latency(columns, columns.latency_ns),
+            "intended_latency": _latency(columns, columns.intended_latency_ns) if examined.info["rate"] else None,
+            "gap": gap.as_dict() if gap else None,
+            "worst": _worst(examined.worked, examined.table),
+        }
+
+    def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Draw the curves of all experiments, one panel a kind."""
+        drawings = {}
+        drawn = [experiment for experiment in content["experiments"] if experiment["operations"]]
+        if drawn:
+            drawings["latency"] = latency.draw(drawn, KINDS, "latency", "latency")
+        rated = [experiment for experiment in drawn if experiment["intended_latency"]]
+        if rated:
+            drawings["intended"] = latency.draw(rated, KINDS, "intended_latency", "intended")
+        return drawings
+
+
+def _latency(columns: Columns, latency: Ints) -> dict[str, Any]:
+    """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
+    by_kind = {kind: latency[columns.kind == code] for code, kind in enumerate(KINDS)}
+    return {
+        "all": latency_summary(latency),
+        "by_kind": {kind: latency_summary(values) for kind, values in by_kind.items()},
+        "curves": {kind: survival_curve(values) for kind, values in by_kind.items()},
+    }
+
+
+def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
+    """Describe the operation that took longest."""
+    if not len(columns):
+        return None
+    row = int(np.argmax(columns.latency_ns))
+    operation = table.slice(row, 1).to_pylist()[0]
+    return {
+        "index": operation["index"],
+        "kind": operation["kind"],
+        "key": operation["key"],
+        "latency_ms": int(columns.latency_ns[row]) / MS,
+        "at_s": int(columns.invoke_ns[row]) / S,
+        "outcome": operation["outcome"],
+        "attempts": operation["attempts"],
+        "endpoint": operation["endpoint"],
+        "error": operation["error"],
+    }
 
 
 def latency_summary(latency_ns: Ints) -> dict[str, Any]:
     """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
 
     ``thin`` names the percentiles above which fewer than LEAST_DECIDING lie: those few decide them.
-
-    Percentiles are observed values, never values between two operations: the smallest latency that at least
-    that share of the operations did not exceed (the inverse of the empirical distribution function; definition 1
-    of Hyndman & Fan, "Sample Quantiles in Statistical Packages", 1996).
     """
     summary: dict[str, Any] = {"count": len(latency_ns)}
     if len(latency_ns) == 0:

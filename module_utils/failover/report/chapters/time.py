@@ -1,17 +1,68 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The chapter on throughput and latency over time."""
+"""Throughput and latency over time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from ..columns import MS, Columns, S
+from ..examined import Examined
+from ..figures import over_time
 from ..percentiles import rank
+from .base import Chapter
 
+# As many columns as the figure has points (72 an inch): a finer grid could not be seen in print.
+LATENCY_BUCKETS = 420
+
+# Fewer where a column would hold fewer operations than this: a percentile of two or three says nothing.
+OPERATIONS_PER_BUCKET = 16
+
+# Crosses on the throughput figure's lower edge; more could not be told apart.
+MOST_NOT_OK_SHOWN = 400
 # The smallest window that still holds enough operations of one serial client (about 1 ms each) to be a rate.
 WINDOW_LADDER_MS = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 PREFERRED_WINDOW_MS = 100
+
+
+class Time(Chapter):
+    """Each experiment on its own time line, all of them on the same scales."""
+
+    anchor = "time"
+    title = "Throughput and latency over time"
+
+    def of_experiment(self, examined: Examined) -> dict[str, Any]:
+        """Compute what is drawn over time, without the idle time between repeats."""
+        worked, start, end = examined.worked, examined.start_ns, examined.end_ns
+        width = window_ms(end - start)
+        buckets = max(1, min(LATENCY_BUCKETS, len(worked) // OPERATIONS_PER_BUCKET))
+        return {
+            "throughput": {"window_ms": width, **throughput(worked, start, end, width)},
+            "operations_scale": operations_scale(worked),
+            "latency_over_time": latency_over_time(worked, start, end, buckets),
+            "not_ok_s": _spaced(worked.complete_ns[~worked.ok] / S, MOST_NOT_OK_SHOWN),
+        }
+
+    def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Draw each experiment that has operations."""
+        experiments = content["experiments"]
+        rates = [rate for experiment in experiments for rate in experiment["throughput"]["ops_per_s"]]
+        lows = [low for experiment in experiments for low in experiment["latency_over_time"]["min_ms"]]
+        highs = [high for experiment in experiments for high in experiment["latency_over_time"]["max_ms"]]
+        limits = {
+            "ops_per_s": max(rates, default=1.0) or 1.0,
+            "latency_low_ms": min(lows, default=0.1) * 0.8 or 0.001,
+            "latency_high_ms": max(highs, default=10.0) * 3 or 1.0,
+        }
+        return {
+            f"{experiment['anchor']}-time": over_time.draw(experiment, limits, f"{experiment['anchor']}-time")
+            for experiment in experiments
+            if experiment["operations"]
+        }
 
 
 def latency_over_time(columns: Columns, start_ns: int, end_ns: int, buckets: int) -> dict[str, list[float]]:
@@ -87,3 +138,9 @@ def operations_scale(columns: Columns, ticks: int = 5) -> list[tuple[int, float]
     step = int(next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw))
     completions = np.sort(columns.complete_ns)
     return [(n, float(completions[n - 1]) / S) for n in range(step, count + 1, step)]
+
+
+def _spaced(values: npt.NDArray[np.float64], most: int) -> list[float]:
+    """Return the values in order, thinned evenly where there are more than ``most``."""
+    ordered = np.sort(values)
+    return [float(value) for value in ordered[:: max(1, -(-len(ordered) // most))]]

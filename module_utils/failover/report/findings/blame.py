@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...checks.model import LATE_DUPLICATE, LOST, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
+from ..system_facts import VERSION_ONE
 from ..wording import plural
 from .timeline import NO_ANSWER
 
@@ -108,9 +109,8 @@ def _proof(kind: str, keys: Sequence[Mapping[str, Any]]) -> list[str]:
     if deleted and kind in (LATE_DUPLICATE, RESURRECTED):
         tell(len(deleted), "was deleted, and the DELETE was acknowledged", "were deleted, by acknowledged DELETEs")
         anew = sum(key["version"] == 1 for key in deleted)
-        counted = "version 1: etcd counts from a key's creation, so this is one write after the DELETE"
         if anew:
-            tell(anew, f"has {counted}", f"have {counted}")
+            tell(anew, f"has {VERSION_ONE}", f"have {VERSION_ONE}")
     placed = sum(bool(key["stray"]) and key["stray"]["idle_repeat"] is not None for key in keys)
     given = "a revision assigned during the heal, while no client sent anything: the write had been sent before"
     if placed:

@@ -15,8 +15,11 @@ from ..columns import (
 )
 from ..gaps import Gap
 from ..repeats import Repeat
+from ..wording import plural
 from .marks import Mark, fault_id_of, fault_moment_ns, is_joining, mark_of
 
+# Elections without a fault that are told one by one on the cover; report.json has all.
+MOST_ELECTIONS_TOLD = 3
 # Elections that follow a fault's heal up to this long later are still its doing.
 ELECTION_AFTER_HEAL_NS = 10 * S
 
@@ -137,3 +140,22 @@ def _is_of_election(event: Event, row: Mapping[str, Any]) -> bool:
     if term is not None and row["term"] is not None:
         return bool(term == row["term"])
     return bool(event.wall_ns - row["last_ns"] <= ONE_ELECTION_NS)
+
+
+def election_notes(elections: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Warn of elections that no fault caused."""
+    if not elections:
+        return []
+    told = [_election_told(row) for row in elections[:MOST_ELECTIONS_TOLD]]
+    more = len(elections) - len(told)
+    return [
+        f"{plural(len(elections), 'election')} that no fault caused: {'; '.join(told)}"
+        f"{f'; {more} more' if more else ''}. A slow disk or a starved CPU does that; the figures of this "
+        "experiment include it"
+    ]
+
+
+def _election_told(row: Mapping[str, Any]) -> str:
+    what = "an election was started and not won" if row["leader"] is None else f"{row['leader']} was elected"
+    term = "" if row["term"] is None else f" (term {row['term']})"
+    return f"{what} at {row['at_s']:,.2f} s{term}"

@@ -10,14 +10,13 @@ Until the service could answer again that chain is the servers'; from then on it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ...actions.registry import ACTIONS
 from ...moments import CLIENTS, MOMENTS, SERVERS
+from .. import system_facts
 from .repetition import spread
 
 BEFORE, LAB = "before", "lab"
@@ -63,8 +62,6 @@ KINDS = (
 )
 # Of a fault that only held the service up, as a pause does, the heal is that moment.
 ABLE_BY_HEAL = ("healed", "the fault was healed")
-
-GROUP_SILENCE_S = 5  # after which a group of MySQL calls a member unreachable; no setting changes it
 
 
 def lanes_of(
@@ -163,44 +160,14 @@ def _critical(rows: Sequence[Mapping[str, Any]], start: float, end: float, able:
     return path[::-1]
 
 
-# ---------------------------------------------------------------- what bounds a wait
-
-
 def _bounds(fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapping[str, Any]) -> dict[str, str]:
     """Name the recorded settings that bound waits, by wait."""
-    settings = {name.lower().replace("-", "_"): value for name, value in effective.items()}
-    found = {}
-    election = as_ms(settings.get("election_timeout"))
-    if election is not None and fault["election_cause"] == "election timeout":
-        # Each etcd member draws its own timeout from one to two times the setting (raft's randomizedElectionTimeout).
-        found["detection"] = f"election timeout {_seconds(election)} to {_seconds(2 * election)} s"
-    expel = settings.get("group_replication_member_expel_timeout")
-    if expel is not None:
-        found["expulsion"] = f"expel timeout {expel} s"
-        if any(mark["name"] == "member_unreachable" for mark in fault["marks"]):
-            found["detection"] = f"silence noticed after {GROUP_SILENCE_S} s"
-        elif not ACTIONS[fault["action"]].says_goodbye:
-            found["detection"] = f"silence {GROUP_SILENCE_S} s, expel timeout {expel} s"
+    found = system_facts.bounds(fault, effective)
     attempt = client.get("attempt_timeout_ms")
     if attempt is not None:
         found["attempt"] = found["answer"] = f"attempt timeout {attempt:,} ms"
         found["retries"] = f"each at most {attempt:,} ms"
     return found
-
-
-def as_ms(value: Any) -> float | None:
-    """Read a duration as etcd prints it (100ms, 1s, 1m0s; a bare number is ms) in ms; None where it is none."""
-    text = str(value)
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit] for number, unit in parts)
-
-
-def _seconds(value_ms: float) -> str:
-    return f"{value_ms / 1000:g}"
 
 
 # ---------------------------------------------------------------- repeats

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .wording import plural
+from ..wording import plural
+from .base import Chapter, Told
 
 # As published (docs/measuring.md): 100,000 iterations, seed 123, one client, three etcd nodes, one MySQL server.
 ITERATIONS = 100_000
@@ -22,6 +23,17 @@ ETCD_FAULT_INDEX = 11_973
 MYSQL_DURABILITY = ("innodb_flush_log_at_trx_commit", "sync_binlog")
 
 Experiment = Mapping[str, Any]
+
+
+class Notebook(Chapter):
+    """Quantities of the notebook and of the run, row by row."""
+
+    anchor = "notebook"
+    title = "The notebook\u2019s table beside this run\u2019s"
+
+    def compute(self, told: Told) -> dict[str, Any]:
+        """Compare them."""
+        return {"notebook": compare(told.run.info, told.experiments, told.run.info["settings"])}
 
 
 def pick(experiments: Sequence[Experiment], system: str, actions: Sequence[str]) -> Experiment | None:

@@ -7,16 +7,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..actions.registry import ACTIONS
-from .caveats import SYSTEMS
-from .outage.repetition import LEAST_REPEATS
-from .wording import plural
+from ...actions.registry import ACTIONS
+from ..outage.repetition import LEAST_REPEATS
+from ..system_facts import acknowledged, title_of
+from ..wording import plural
+from .base import Chapter, Told
 
 # From here on the client's own CPU time is likely to bound the throughput.
 CPU_BOUND_SHARE = 0.7
 
 # Outages that are told one by one; of more the section on them has the figures.
 MOST_EXAMPLES = 3
+
+
+class Threats(Chapter):
+    """What may make the report's figures mean less than they seem to."""
+
+    anchor = "threats"
+    title = "Threats to validity"
+
+    def compute(self, told: Told) -> dict[str, Any]:
+        """Return those that apply to this run."""
+        info = told.run.info
+        return {"threats": threats(info["controller"], info["hosts"], info, told.experiments)}
 
 
 def threats(
@@ -204,16 +217,8 @@ def _tails(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
 
 def _durability(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
     """Say what an acknowledgement means, where that is not the same for the systems that are compared."""
-    systems = {experiment["system"] for experiment in experiments}
-    if "mysql_cluster" not in systems or len(systems) < 2:
-        return None
-    return (
-        "What an acknowledgement means",
-        "Every system acknowledges a write when it is on a disk. etcd has it on the disks of a majority then. A single "
-        "MySQL server has it on its own. The MySQL cluster has it on the disk of its primary and in the memory of a "
-        "majority, from where the others write and apply it later: a primary that is lost for ever together with the "
-        "memory of the others would take acknowledged writes with it. This run does not test that.",
-    )
+    text = acknowledged({experiment["system"] for experiment in experiments})
+    return ("What an acknowledgement means", text) if text else None
 
 
 def _clocks(
@@ -257,7 +262,7 @@ def _scope(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     text = f"The faults of this run: {', '.join(actions) if actions else 'none'}. "
     text += "".join(f"{caveat} " for action in actions if (caveat := ACTIONS[action].caveat))
     if healthy:
-        names = " and ".join(SYSTEMS.get(system, system) for system in healthy)
+        names = " and ".join(title_of(system) for system in healthy)
         text += f"{names} had no fault here, so the run says nothing about its failover. "
     return (
         "Scope",

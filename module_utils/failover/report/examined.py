@@ -85,7 +85,6 @@ def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[
     repeats = repeats_of(info, columns)
     elections = None if events is None else unprovoked_elections(info, events, repeats)
     notes += election_notes(elections) + incidents(info)
-    assert experiment.verdict is not None
     return Examined(
         experiment=experiment,
         anchor=anchor,
@@ -96,17 +95,7 @@ def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[
         clocks=clocks,
         repeats=repeats,
         worked=without_idle(repeats) or columns,
-        outages=explain(
-            experiment.name,
-            steady.info if steady else info,
-            columns,
-            events,
-            clocks,
-            repeats,
-            experiment.verdict["checks"],
-            settings,
-            anchor,
-        ),
+        outages=explain(experiment, steady.info if steady else info, columns, events, clocks, settings, anchor),
         elections=elections,
         notes=notes,
     )

@@ -111,7 +111,7 @@ def faults_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 class Revisions:
-    """Places revisions of etcd in time, by the writes whose revision and whose time are both known.
+    """Places revisions in time, by the writes whose revision and whose time are both known.
 
     A revision is given when a write is applied: after the invocation of each write with a smaller one, and before the
     completion of each acknowledged write with a larger one. Samples of the members' revisions bound it as well.

@@ -38,6 +38,24 @@ class Usual:
     latency_ns: int | None  # p99.9 of the operations
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A piece of an outage."""
+
+    name: str  # of the moment that ends it
+    start_ns: int
+    end_ns: int
+    part: str  # whose time it is
+    waited_for: str
+    uncertainty_ns: int  # of its length, by the clocks that stamped its two ends
+    mark: Mark | None  # that ends it; None: the workload ended
+
+    @property
+    def length_ns(self) -> int:
+        """How long it took."""
+        return self.end_ns - self.start_ns
+
+
 def usual_before(columns: Columns, moment_ns: int) -> Usual:
     """Measure what was usual among the operations that were done when the fault struck."""
     done = columns.complete_ns < moment_ns
@@ -49,15 +67,13 @@ def usual_before(columns: Columns, moment_ns: int) -> Usual:
 
 def divide(
     gap: Gap, marks: Sequence[Mark], moment_ns: int, last: Mark | None, usual: Usual, clocks: Mapping[str, Clock]
-) -> list[dict[str, Any]]:
-    """Divide an outage into phases.
+) -> list[Phase]:
+    """Divide an outage into phases, in order of time and without a hole between them.
 
     :param marks: the fault's moments in order of time; those that are no moments of the outage are passed over
     :param moment_ns: when the fault struck
     :param last: the operation that ended the outage, None where none did
     :param clocks: of the hosts that stamped moments, by name; the client's own is not among them
-    :returns: rows of ``name`` (of the moment that ends the phase), ``start_ns``, ``end_ns``, ``part``,
-        ``waited_for``, ``uncertainty_ns`` and ``mark``; in order of time, without a hole between them
     """
     ends = [
         mark
@@ -67,18 +83,18 @@ def divide(
         and mark.at_ns >= moment_ns
         and (MOMENTS[mark.name].wait is not None or mark.name == "signal_sent")
     ]
-    rows: list[dict[str, Any]] = []
+    phases = []
     begin, source = gap.start_ns, "history"
     for mark in ends:
         part, text = _explain(mark, begin, marks, usual)
-        rows.append(_row(mark.name, begin, mark.at_ns, part, text, (source, mark.source), clocks, mark))
+        phases.append(_phase(mark.name, begin, mark.at_ns, part, text, (source, mark.source), clocks, mark))
         begin, source = mark.at_ns, mark.source
     part, text = _explain_end(begin, gap, marks, last, usual)
-    rows.append(_row(OUTAGE_END, begin, gap.end_ns, part, text, (source, "history"), clocks, last))
-    return rows
+    phases.append(_phase(OUTAGE_END, begin, gap.end_ns, part, text, (source, "history"), clocks, last))
+    return phases
 
 
-def _row(
+def _phase(
     name: str,
     start_ns: int,
     end_ns: int,
@@ -87,18 +103,11 @@ def _row(
     sources: tuple[str, str],
     clocks: Mapping[str, Clock],
     mark: Mark | None,
-) -> dict[str, Any]:
+) -> Phase:
     # Two stamps of one clock are off by the same: their difference is exact.
     different = {clocks[source].host for source in sources if source in clocks} if sources[0] != sources[1] else set()
-    return {
-        "name": name,
-        "start_ns": start_ns,
-        "end_ns": end_ns,
-        "part": part,
-        "waited_for": waited_for,
-        "uncertainty_ns": sum(clocks[host].uncertainty_ns for host in different),
-        "mark": mark,
-    }
+    uncertainty_ns = sum(clocks[host].uncertainty_ns for host in different)
+    return Phase(name, start_ns, end_ns, part, waited_for, uncertainty_ns, mark)
 
 
 def _explain(mark: Mark, begin_ns: int, marks: Sequence[Mark], usual: Usual) -> tuple[str, str]:
@@ -133,39 +142,36 @@ def _explain_end(begin_ns: int, gap: Gap, marks: Sequence[Mark], last: Mark | No
     return UNEXPLAINED, f"the answer to {operation}, {when}; nothing recorded shows what held it up"
 
 
-def told(rows: Sequence[Mapping[str, Any]], gap: Gap, moment_ns: int) -> dict[str, Any]:
+def told(phases: Sequence[Phase], gap: Gap, moment_ns: int) -> dict[str, Any]:
     """Turn the phases into plain values: times in ms since the fault, and each one's share of the outage.
 
     ``name`` is the moment's that ends the phase; ``mark`` is first_ok_read or first_ok_write for the last one.
     """
-    phases = []
-    for row in rows:
-        mark = row["mark"]
-        length_ns = row["end_ns"] - row["start_ns"]
-        phases.append(
-            {
-                "name": row["name"],
-                "mark": mark.name if mark is not None else None,
-                "letter": None,
-                "label": mark.label if mark is not None else "end of the workload",
-                "start_ms": (row["start_ns"] - moment_ns) / MS,
-                "end_ms": (row["end_ns"] - moment_ns) / MS,
-                "duration_ms": length_ns / MS,
-                "share": length_ns / (gap.end_ns - gap.start_ns) if gap.end_ns > gap.start_ns else 0.0,
-                "uncertainty_ms": row["uncertainty_ns"] / MS,
-                "part": row["part"],
-                "waited_for": row["waited_for"],
-            }
-        )
-    unexplained_ns = sum(row["end_ns"] - row["start_ns"] for row in rows if row["part"] == UNEXPLAINED)
+    length_ns = gap.end_ns - gap.start_ns
+    unexplained_ns = sum(phase.length_ns for phase in phases if phase.part == UNEXPLAINED)
     return {
         "start_ms": (gap.start_ns - moment_ns) / MS,
         "end_ms": (gap.end_ns - moment_ns) / MS,
         "duration_ms": gap.duration_ms,
         "ended": gap.ended,
         "unexplained_ms": unexplained_ns / MS,
-        "unexplained_share": unexplained_ns / (gap.end_ns - gap.start_ns) if gap.end_ns > gap.start_ns else 0.0,
-        "phases": phases,
+        "unexplained_share": unexplained_ns / length_ns if length_ns > 0 else 0.0,
+        "phases": [
+            {
+                "name": phase.name,
+                "mark": phase.mark.name if phase.mark is not None else None,
+                "letter": None,
+                "label": phase.mark.label if phase.mark is not None else "end of the workload",
+                "start_ms": (phase.start_ns - moment_ns) / MS,
+                "end_ms": (phase.end_ns - moment_ns) / MS,
+                "duration_ms": phase.length_ns / MS,
+                "share": phase.length_ns / length_ns if length_ns > 0 else 0.0,
+                "uncertainty_ms": phase.uncertainty_ns / MS,
+                "part": phase.part,
+                "waited_for": phase.waited_for,
+            }
+            for phase in phases
+        ],
     }
 
 
@@ -182,5 +188,5 @@ def anatomy_of(
     )
     if not gap.ended:
         last = None
-    rows = divide(gap, marks, moment, last, usual_before(columns, moment), clocks)
-    return told(rows, gap, moment)
+    phases = divide(gap, marks, moment, last, usual_before(columns, moment), clocks)
+    return told(phases, gap, moment)

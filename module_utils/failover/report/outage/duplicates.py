@@ -22,8 +22,8 @@ TOLD = {
 def duplicates(checks: Iterable[Mapping[str, Any]]) -> dict[str, int] | None:
     """Count the keys on which a write took effect twice, by how; None where no check looked for it.
 
-    etcd's own count of a key's writes tells it (check "applied once"), and on any system a key whose state only a late
-    attempt explains (checks "keys on ..."). A key that several of them name is one key. The checks list the first
+    A system's own count of a key's writes tells it (check "applied once"), and on any system a key whose state only a
+    late attempt explains (checks "keys on ..."). A key that several of them name is one key. The checks list the first
     hundred by name; of those beyond, a member's own number of keys is all that is known, and the largest is taken.
     """
     names: dict[str, set[str]] = {how: set() for how in TOLD}

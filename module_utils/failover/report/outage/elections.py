@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...actions.record import FaultRecord
@@ -114,32 +115,52 @@ def unprovoked_elections(
         and first <= event.wall_ns <= last
         and not any(low <= event.wall_ns <= high for low, high in spans)
     ]
-    found: list[dict[str, Any]] = []
+    found: list[Election] = []
     for event in said:
-        row = next((row for row in reversed(found) if _is_of_election(event, row)), None)
-        if row is None:
-            row = {"wall_ns": event.wall_ns, "term": None, "leader": None, "cause": None, "members": []}
-            found.append(row)
-        row["last_ns"] = event.wall_ns
-        row["term"] = event.data.get("term") if row["term"] is None else row["term"]
-        row["cause"] = row["cause"] or event.data.get("cause")
-        row["members"] = sorted({*row["members"], event.source})
-        if event.event == "server.leader_elected":
-            row["leader"] = event.data.get("leader") or event.source
-    for row in found:
-        del row["last_ns"]
-        at_ns = row.pop("wall_ns") - origin
+        election = next((election for election in reversed(found) if election.is_told_by(event)), None)
+        if election is None:
+            election = Election(event.wall_ns, event.wall_ns)
+            found.append(election)
+        election.take(event)
+    told = []
+    for election in found:
+        at_ns = election.began_wall_ns - origin
         within = next(repeat for repeat in reversed(repeats) if repeat.start_ns <= at_ns)
-        row["at_s"] = within.worked_s(at_ns)
-    return found
+        told.append(election.as_dict() | {"at_s": within.worked_s(at_ns)})
+    return told
 
 
-def _is_of_election(event: Event, row: Mapping[str, Any]) -> bool:
-    """Tell whether an event is of the election that a row is about: by its term, else by its time."""
-    term = event.data.get("term")
-    if term is not None and row["term"] is not None:
-        return bool(term == row["term"])
-    return bool(event.wall_ns - row["last_ns"] <= ONE_ELECTION_NS)
+@dataclass
+class Election:
+    """One election, as several members tell of it."""
+
+    began_wall_ns: int
+    last_wall_ns: int  # the latest stamp of it so far
+    term: int | None = None
+    leader: str | None = None  # None: nobody won
+    cause: str | None = None
+    members: set[str] = field(default_factory=set)  # that told of it
+
+    def is_told_by(self, event: Event) -> bool:
+        """Tell whether an event is of this election: by its term, else by its time."""
+        term = event.data.get("term")
+        if term is not None and self.term is not None:
+            return bool(term == self.term)
+        return event.wall_ns - self.last_wall_ns <= ONE_ELECTION_NS
+
+    def take(self, event: Event) -> None:
+        """Take what an event says of it."""
+        self.last_wall_ns = event.wall_ns
+        if self.term is None:
+            self.term = event.data.get("term")
+        self.cause = self.cause or event.data.get("cause")
+        self.members.add(event.source)
+        if event.event == "server.leader_elected":
+            self.leader = event.data.get("leader") or event.source
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, without its times."""
+        return {"term": self.term, "leader": self.leader, "cause": self.cause, "members": sorted(self.members)}
 
 
 def election_notes(elections: Sequence[Mapping[str, Any]] | None) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...results.read import Experiment
 from ...shapes import Event
 from ..columns import Columns
-from ..repeats import Repeat
+from ..repeats import repeats_of
 from .clocks import Clock
 from .comparison import lost_writes
 from .duplicates import duplicates, duplicates_told
@@ -38,36 +39,34 @@ class Explained:
 
 
 def explain(
-    experiment: str,
+    experiment: Experiment,
     definition: Mapping[str, Any],
     columns: Columns,
     events: Sequence[Event] | None,
     clocks: Sequence[Clock],
-    repeats: Sequence[Repeat],
-    checks: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Mapping[str, Any]],
     anchor: str,
 ) -> Explained:
     """Tell every fault of an experiment, and hold its outage against what was usual, configured and repeated.
 
-    :param experiment: its name
-    :param definition: experiment.json
+    :param experiment: with its verdict
+    :param definition: its experiment.json, of which the faults may have been placed anew
     :param events: in order of time, on one clock; None where they cannot be read
-    :param checks: of its verdict
     :param settings: effective settings by system, and the clients' as ``client``
     :param anchor: under which the page has the experiment
     """
     faults, zoomed = describe_faults(definition, columns, events, clocks)
-    healthy_gaps = healthy_gaps_ns(repeats, faults)
+    assert experiment.verdict is not None
+    healthy_gaps = healthy_gaps_ns(repeats_of(definition, columns), faults)
     healthy_gap = healthy_gap_ms(healthy_gaps)
     attempt_ms = attempt_timeout_ms(settings)
     for fault in faults:
         fault["background"] = background(fault["gap"], healthy_gaps)
         fault["lanes"] = lanes_of(fault, settings.get(definition["system"], {}), settings.get("client", {}))
         fault["background_told"] = background_told(fault["background"], healthy_gap)
-        outage = f"{fault['id']} of {experiment}"
+        outage = f"{fault['id']} of {experiment.name}"
         fault["length"] = length_of_one(outage, fault, attempt_ms) if fault["gap"] else ""
-    repetition = _repetition(faults, checks, anchor)
+    repetition = _repetition(faults, experiment.verdict["checks"], anchor)
     for group in repetition:
         own = [fault for fault in faults if fault["id"] in group["faults"]]
         struck = [fault for fault in own if fault["fired"]]

@@ -318,5 +318,7 @@ _ROWS = (
     Moment("converged", "all members proven equal", missed=frozenset({SEVERAL}), measured="all members equal"),
 )
 MOMENTS: dict[str, Moment] = {moment.name: moment for moment in _ROWS}
+# What ends an outage: whichever first ok operation comes first. Under this name it is one moment over all repeats.
+OUTAGE_END, OUTAGE_END_LABEL = "first_ok", "first ok operation"
 # The steps of a member's return, in the order in which they come.
 RETURN_STEPS = ("process_started", "first_answer", "leader_known", "caught_up", "converged")

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The report of a run: report.json, report.html and report.pdf from a results folder and nothing else.
 
-``analysis`` and ``failovers`` compute numbers from a history and its events, ``content`` puts every number that is
-shown into one JSON-able object, ``figures`` draws, ``render`` makes the page and the PDF of that object.
+``chapters`` compute numbers and draw figures, each those of its own, of what ``examined``, ``outage`` and ``findings``
+make of an experiment's history and events. ``content`` puts every number that is shown into one JSON-able object,
+``render`` makes the page and the PDF of that object.
 """
 
 from __future__ import annotations

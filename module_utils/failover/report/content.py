@@ -33,7 +33,7 @@ RUN_TOLD = ("run_id", "lab_name", "seed", "iterations", "clients", "rate", "star
 
 # The order in which report.json has always had its keys, of the run and of an experiment. What a chapter adds besides
 # stands behind them.
-ORDER = [
+ORDER = (
     "schema_version",
     "run",
     "verdict",
@@ -53,8 +53,8 @@ ORDER = [
     "how_checked",
     "threats",
     "reproduce",
-]
-ORDER_OF_EXPERIMENT = [
+)
+ORDER_OF_EXPERIMENT = (
     "anchor",
     "name",
     "title",
@@ -99,7 +99,7 @@ ORDER_OF_EXPERIMENT = [
     "members",
     "convergence",
     "elections_unexplained",
-]
+)
 
 
 def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:

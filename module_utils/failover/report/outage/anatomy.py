@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...moments import CLIENTS, MOMENTS
+from ...moments import CLIENTS, MOMENTS, OUTAGE_END
 from ..columns import MS, Columns
 from ..gaps import Gap
 from ..percentiles import quantile
@@ -25,9 +25,6 @@ from .marks import Mark, mark_of
 # Whose time a phase is, beside those who are waited for: what had begun when the fault had not struck yet, and what
 # nothing recorded explains.
 BEFORE, UNEXPLAINED = "before", "unexplained"
-
-# The moment that ends an outage, under a name of its own: it is the first ok read or the first ok write.
-OUTAGE_END = "first_ok"
 
 
 @dataclass(frozen=True)

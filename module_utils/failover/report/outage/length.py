@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from ...moments import OUTAGE_END, OUTAGE_END_LABEL
 from ..wording import milliseconds, plural
 from .anatomy import BEFORE, UNEXPLAINED
 
@@ -90,7 +91,7 @@ def _same_longest(phases: Sequence[Mapping[str, Any]], times: int, ended: int, *
     why = "" if not waited else f"; waited for: {_without_operation(waited[0][0])}"
     if unexplained:
         why += "; unexplained" if unexplained == len(phases) else f"; unexplained in {unexplained}"
-    label = phases[0]["label"] if phases[0]["name"] != "first_ok" else "first ok operation"
+    label = phases[0]["label"] if phases[0]["name"] != OUTAGE_END else OUTAGE_END_LABEL
     what = "the longest phase after the fault" if first else "it was the one that"
     return (
         f"{_in_repeats(times, ended)} {what} ended with “{label}” ({took}, {about}{share * 100:.0f} % of its outage)"

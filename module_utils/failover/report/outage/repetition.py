@@ -20,8 +20,9 @@ import numpy as np
 
 from ...actions.record import FaultRecord
 from ...checks.faults import outside_bound
-from ...moments import MOMENTS
+from ...moments import MOMENTS, OUTAGE_END, OUTAGE_END_LABEL
 from ..columns import Ints
+from .anatomy import UNEXPLAINED
 from .heals import heals
 from .healthy import background_of_repeats
 
@@ -237,8 +238,8 @@ def _phases(struck: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "label": seen[0]["label"] if name != "first_ok" else "first ok operation",
-                "unexplained_in": sum(phase["part"] == "unexplained" for phase in seen),
+                "label": seen[0]["label"] if name != OUTAGE_END else OUTAGE_END_LABEL,
+                "unexplained_in": sum(phase["part"] == UNEXPLAINED for phase in seen),
                 # Of all outages together: the shares of the phases sum to one, as the phases of each outage sum to it.
                 "share": sum(phase["duration_ms"] for phase in seen) / total_ms if total_ms else 0.0,
                 "usual_end_ms": median(phase["end_ms"] for phase in seen),
@@ -246,7 +247,7 @@ def _phases(struck: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     # The first ok operation ends every outage, whenever that is.
-    return sorted(rows, key=lambda row: (row["name"] == "first_ok", row["usual_end_ms"]))
+    return sorted(rows, key=lambda row: (row["name"] == OUTAGE_END, row["usual_end_ms"]))
 
 
 def _sums(faults: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -13,14 +13,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..results.files import (
-    PLAN_FILE,
-    REPORT_HTML_FILE,
-    REPORT_JSON_FILE,
-    REPORT_PDF_FILE,
-    RUN_FILE,
-    VERDICT_FILE,
-)
+from ..results.files import PLAN_FILE, REPORT_HTML_FILE, REPORT_JSON_FILE, REPORT_PDF_FILE, RUN_FILE, VERDICT_FILE
 from ..results.read import load_run
 from ..results.write import discard, write_json_atomic
 from ..shapes import LabError

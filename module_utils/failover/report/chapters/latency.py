@@ -46,11 +46,11 @@ class Latency(Chapter):
         return drawings
 
 
-def _latency(columns: Columns, latency: Ints) -> dict[str, Any]:
+def _latency(columns: Columns, latency_ns: Ints) -> dict[str, Any]:
     """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
-    by_kind = {kind: latency[columns.kind == code] for code, kind in enumerate(KINDS)}
+    by_kind = {kind: latency_ns[columns.kind == code] for code, kind in enumerate(KINDS)}
     return {
-        "all": latency_summary(latency),
+        "all": latency_summary(latency_ns),
         "by_kind": {kind: latency_summary(values) for kind, values in by_kind.items()},
         "curves": {kind: survival_curve(values) for kind, values in by_kind.items()},
     }

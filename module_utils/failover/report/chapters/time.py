@@ -18,10 +18,8 @@ from .base import Chapter
 
 # As many columns as the figure has points (72 an inch): a finer grid could not be seen in print.
 LATENCY_BUCKETS = 420
-
 # Fewer where a column would hold fewer operations than this: a percentile of two or three says nothing.
 OPERATIONS_PER_BUCKET = 16
-
 # Crosses on the throughput figure's lower edge; more could not be told apart.
 MOST_NOT_OK_SHOWN = 400
 # The smallest window that still holds enough operations of one serial client (about 1 ms each) to be a rate.

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...shapes import Event
-from ..columns import (
-    MS,
-)
+from ..columns import MS
 
 
 @dataclass(frozen=True)

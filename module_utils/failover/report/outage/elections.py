@@ -11,9 +11,7 @@ from typing import Any
 
 from ...actions.record import FaultRecord
 from ...shapes import Event
-from ..columns import (
-    S,
-)
+from ..columns import S
 from ..gaps import Gap
 from ..repeats import Repeat
 from ..wording import plural

@@ -16,13 +16,7 @@ from .clocks import Clock
 from .comparison import lost_writes
 from .duplicates import duplicates, duplicates_told
 from .faults import describe_faults
-from .healthy import (
-    background,
-    background_of_repeats_told,
-    background_told,
-    healthy_gap_ms,
-    healthy_gaps_ns,
-)
+from .healthy import background, background_of_repeats_told, background_told, healthy_gap_ms, healthy_gaps_ns
 from .lanes import lanes_of, lanes_of_repeats
 from .length import length_of_one, length_of_repeats
 from .repetition import repeated

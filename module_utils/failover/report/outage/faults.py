@@ -17,14 +17,7 @@ from ...actions.registry import ACTIONS
 from ...fault_names import FaultId
 from ...moments import LEADER_OF_SEVERAL, MOMENTS, OUTAGE, PROCESS_ENDS, SEVERAL
 from ...shapes import Event
-from ..columns import (
-    MS,
-    OUTCOMES,
-    Columns,
-    S,
-    operations_overlapping,
-    rate_between,
-)
+from ..columns import MS, OUTCOMES, Columns, S, operations_overlapping, rate_between
 from ..gaps import Gap, longest_gap
 from ..repeats import Repeat, repeats_of
 from .anatomy import anatomy_of
@@ -66,21 +59,23 @@ class Struck:
     limits: Limits
     clocks: Mapping[str, Clock]  # by host
     member: str | None
-    moment_wall: int  # ns
+    moment_wall_ns: int
 
     @property
-    def origin(self) -> int:
-        """Wall time (ns) from which the history counts."""
+    def origin_wall_ns(self) -> int:
+        """Return the wall time from which the history counts."""
         return int(self.definition["origin_wall_ns"])
 
     @property
-    def moment(self) -> int:
-        """When it struck, in ns since the origin."""
-        return self.moment_wall - self.origin
+    def moment_ns(self) -> int:
+        """Return when it struck, since the origin."""
+        return self.moment_wall_ns - self.origin_wall_ns
 
-    def marks(self, end_wall: int) -> list[Mark]:
-        """Return its moments by the events before a wall time (ns)."""
-        found = fault_marks(self.events, self.fault["id"], self.origin, end_wall, self.member, self.limits.return_ns)
+    def marks(self, end_wall_ns: int) -> list[Mark]:
+        """Return its moments by the events before a wall time."""
+        found = fault_marks(
+            self.events, self.fault["id"], self.origin_wall_ns, end_wall_ns, self.member, self.limits.return_ns
+        )
         return with_attempt(self.repeat.columns, without_echoes(found))
 
 
@@ -104,7 +99,7 @@ def describe_faults(
     events = events_of_records(planned) if recorded_events is None else recorded_events
     moments = {fault["id"]: fault_moment_ns(events, fault["id"]) for fault in planned}
     repeats = {repeat.number: repeat for repeat in repeats_of(definition, columns)}
-    told, zoomed = [], []
+    told, zooms = [], []
     for fault in planned:
         moment = moments[fault["id"]]
         # What strikes several members at once is one fault in the data, and one outage.
@@ -130,8 +125,8 @@ def describe_faults(
         if recorded_events is None:
             content["client_failovers"] = None
         told.append(content)
-        zoomed.append(operations)
-    return told, zoomed
+        zooms.append(operations)
+    return told, zooms
 
 
 def _id(fault: Mapping[str, Any]) -> FaultId:
@@ -219,14 +214,14 @@ def _planned(
 
 def _describe_outage(struck: Struck) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell what followed a fault: its content, and the operations of its zoomed figure."""
-    repeat, columns, moment = struck.repeat, struck.repeat.columns, struck.moment
-    until = struck.limits.effect_ns - struck.origin
+    repeat, columns, moment = struck.repeat, struck.repeat.columns, struck.moment_ns
+    until = struck.limits.effect_ns - struck.origin_wall_ns
     marks, gap, write_gap = _marks_and_gaps(struck, until)
     recovered = recovery(
-        columns, repeat.start_ns, moment, gap, min(repeat.end_ns, struck.limits.next_ns - struck.origin)
+        columns, repeat.start_ns, moment, gap, min(repeat.end_ns, struck.limits.next_ns - struck.origin_wall_ns)
     )
     marks += service_marks(columns, gap) + back_marks(recovered, moment)
-    marks += return_marks(struck.fault["id"], repeat.convergence, struck.origin)
+    marks += return_marks(struck.fault["id"], repeat.convergence, struck.origin_wall_ns)
     marks.sort(key=lambda mark: mark.at_ns)
     anatomy = anatomy_of(columns, marks, moment, gap, struck.clocks)
     before = rate_between(columns, repeat.start_ns, moment)
@@ -259,12 +254,12 @@ def _marks_and_gaps(struck: Struck, until: int) -> tuple[list[Mark], Gap | None,
     """Return the moments that events tell, and the longest times without an ok operation and without an ok write."""
     columns, start, end = struck.repeat.columns, struck.repeat.start_ns, struck.repeat.end_ns
     marks = struck.marks(struck.limits.effect_ns)
-    blame = attribution(struck.moment, marks, until)
+    blame = attribution(struck.moment_ns, marks, until)
     gap = longest_gap(columns.complete_ns[columns.ok], start, end, blame)
     write_gap = longest_gap(columns.complete_ns[columns.ok & columns.is_write], start, end, blame)
     if gap is not None and gap.end_ns > until:
         # An outage that its heal ended: what members and clients did after the heal was requested is part of it.
-        marks = struck.marks(struck.origin + gap.end_ns + 1)
+        marks = struck.marks(struck.origin_wall_ns + gap.end_ns + 1)
     return marks, gap, write_gap
 
 
@@ -318,7 +313,7 @@ def _marks_content(
 
     ``place`` is before, within or after the outage; without one all are "after". Writes the letters into the phases.
     """
-    moment = struck.moment
+    moment = struck.moment_ns
     phases = list(found["phases"]) if found is not None else []
     rows = []
     for mark, letter in zip(marks, _letters(), strict=False):
@@ -388,5 +383,5 @@ def _slowest(columns: Columns, gap: Gap | None) -> dict[str, Any] | None:
 
 def _count(struck: Struck, name: str) -> int:
     """Count the events of that name from the fault to its heal or the next fault."""
-    span = range(struck.moment_wall, struck.limits.effect_ns)
+    span = range(struck.moment_wall_ns, struck.limits.effect_ns)
     return sum(1 for event in struck.events if event.event == name and event.wall_ns in span)

@@ -17,14 +17,7 @@ import numpy as np
 from ...actions.record import FaultRecord
 from ...moments import MOMENTS, RETURN_STEPS, Moment
 from ...shapes import Event
-from ..columns import (
-    KINDS,
-    MS,
-    READ,
-    Columns,
-    S,
-    first_completion,
-)
+from ..columns import KINDS, MS, READ, Columns, S, first_completion
 from ..gaps import Gap
 from ..wording import milliseconds
 from .clocks import Clock

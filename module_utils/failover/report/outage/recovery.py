@@ -11,12 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...moments import MOMENTS
-from ..columns import (
-    MS,
-    Columns,
-    S,
-    rate_between,
-)
+from ..columns import MS, Columns, S, rate_between
 from ..gaps import Gap
 from ..percentiles import quantile
 from .marks import Mark
@@ -26,7 +21,6 @@ from .marks import Mark
 WINDOWS_NS = (100 * MS, 50 * MS, 20 * MS, 10 * MS)
 ENOUGH_WINDOWS, LEAST_WINDOWS = 10, 3
 LEAST_OPERATIONS = 5
-
 # The latency is back when it stays in its band for so many windows; see latency_band.
 STAYS_WINDOWS, STAYS_LEAST = 10, 9
 # The share of its former median at which the throughput counts as back.

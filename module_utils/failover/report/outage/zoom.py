@@ -9,14 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import (
-    KINDS,
-    MS,
-    OUTCOMES,
-    Columns,
-    Ints,
-    operations_overlapping,
-)
+from ..columns import KINDS, MS, OUTCOMES, Columns, Ints, operations_overlapping
 from ..gaps import Gap
 from .marks import Mark
 

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The report of a run: report.json, report.html and report.pdf from a results folder and nothing else.
 
-``analysis`` and ``failovers`` compute numbers from a history and its events, ``content`` puts every number that is
-shown into one JSON-able object, ``figures`` draws, ``render`` makes the page and the PDF of that object.
+``chapters`` compute numbers and draw figures, each those of its own, of what ``examined``, ``outage`` and ``findings``
+make of an experiment's history and events. ``content`` puts every number that is shown into one JSON-able object,
+``render`` makes the page and the PDF of that object.
 """
 
 from __future__ import annotations
@@ -12,14 +13,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..results.files import (
-    PLAN_FILE,
-    REPORT_HTML_FILE,
-    REPORT_JSON_FILE,
-    REPORT_PDF_FILE,
-    RUN_FILE,
-    VERDICT_FILE,
-)
+from ..results.files import PLAN_FILE, REPORT_HTML_FILE, REPORT_JSON_FILE, REPORT_PDF_FILE, RUN_FILE, VERDICT_FILE
 from ..results.read import load_run
 from ..results.write import discard, write_json_atomic
 from ..shapes import LabError

@@ -9,9 +9,8 @@ from typing import Any
 
 from ..actions.registry import ACTIONS
 from ..sentences import listing
+from .system_facts import is_replicated, title_of
 from .wording import plural
-
-SYSTEMS = {"etcd": "etcd", "mysql": "MySQL", "mysql_cluster": "the MySQL cluster"}
 
 # From this share on a system's healthy throughput is said to differ between two experiments.
 STEADY_SHARE = 0.02
@@ -34,8 +33,8 @@ def caveats(controller: Mapping[str, Any], experiments: Sequence[Mapping[str, An
 def _replicas(one_machine: bool, experiments: Sequence[Mapping[str, Any]]) -> str:
     """Say so where a server without replicas stands beside systems that keep several."""
     members = {experiment["system"]: len(experiment["members"]) for experiment in experiments}
-    alone = [SYSTEMS.get(system, system) for system, count in members.items() if count == 1]
-    several = [(SYSTEMS.get(system, system), count) for system, count in members.items() if count > 1]
+    alone = [title_of(system) for system, count in members.items() if count == 1]
+    several = [(title_of(system), count) for system, count in members.items() if count > 1]
     if not alone or not several:
         return ""
     replicated = listing([f"{plural(count, 'replica')} of {name}" for name, count in several])
@@ -62,9 +61,7 @@ def _drift(experiments: Sequence[Mapping[str, Any]]) -> str:
         means = [(rate["mean"], name) for name, own, rate in rates if own == system]
         (low, low_name), (high, high_name) = min(means), max(means)
         if len(means) > 1 and high - low > STEADY_SHARE * high:
-            between.append(
-                f"healthy {SYSTEMS.get(system, system)} had {low:,.0f} op/s in {low_name}, {high:,.0f} in {high_name}"
-            )
+            between.append(f"healthy {title_of(system)} had {low:,.0f} op/s in {low_name}, {high:,.0f} in {high_name}")
     return f"{'; '.join([text, *between])}. Smaller differences mean nothing."
 
 
@@ -74,5 +71,5 @@ def _compared(experiments: Sequence[Mapping[str, Any]]) -> str:
     for action in ACTIONS.values():
         struck = {e["system"] for e in experiments for fault in e["faults"] if fault["action"] == action.name}
         if struck:
-            told.append(action.compared(replicated=struck != {"mysql"}))
+            told.append(action.compared(replicated=any(map(is_replicated, struck))))
     return " ".join(text for text in told if text)

@@ -18,11 +18,13 @@ from markupsafe import Markup
 from ..checks.faults import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
 from ..results.files import REPORT_PDF_FILE
 from ..shapes import LabError
-from .analysis import LEAST_DECIDING
-from .comparison import SUMS
+from .chapters.registry import CHAPTERS
 from .figures.style import without_variables
 from .fonts import font_css
-from .repetition import RESAMPLES, SEED
+from .outage.comparison import SUMS
+from .outage.repetition import RESAMPLES, SEED
+from .percentiles import LEAST_DECIDING
+from .system_facts import SERVER_HASH
 from .wording import ABSENT, at_least, milliseconds, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -196,6 +198,7 @@ def _environment() -> Environment:
     environment.tests.update(table=is_table, listing=is_listing)
     environment.globals.update(
         SYMBOLS=SYMBOLS,
+        SERVER_HASH=SERVER_HASH,
         ABSENT=ABSENT,
         SUMS=SUMS,
         LEAST_DECIDING=LEAST_DECIDING,
@@ -220,14 +223,16 @@ def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     page = environment.get_template("page.html.j2").render(
         **content,
         drawings={name: Markup(svg) for name, svg in drawings.items()},
+        chapters=CHAPTERS,
+        standing={chapter.anchor for chapter in CHAPTERS if chapter.stands(content)},
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         fonts=Markup("/*FONTS*/"),
     )
     return page.replace("/*FONTS*/", font_css(page), 1)
 
 
-# The cover's end of its page, and the chapters after it.
-COVER_PAGE, CHAPTERS = ' class="page"', "content"
+# The cover's end of its page, and the part after it.
+COVER_PAGE, MAIN = ' class="page"', "content"
 # A figure's title and its text, as the drawings have them.
 TOLD = re.compile(r'<title id="[^"]*">([^<]*)</title><desc id="[^"]*">([^<]*)</desc>')
 
@@ -252,7 +257,7 @@ def render_pdf(page: str, path: Path) -> int:
     # WeasyPrint takes a figure's alternative text from its <title> alone.
     titled = TOLD.sub(r"<title>\1. \2</title>", without_variables(page))
     document = HTML(string=titled).render(pdf_variant=PDF_VARIANT)
-    if not any(CHAPTERS in sheet.anchors for sheet in document.pages[:2]):
+    if not any(MAIN in sheet.anchors for sheet in document.pages[:2]):
         # What a cover has too much for one page would stand alone on the next.
         document = HTML(string=titled.replace(COVER_PAGE, "", 1)).render(pdf_variant=PDF_VARIANT)
     document.write_pdf(path, pdf_identifier=hashlib.sha256(page.encode()).digest()[:16], pdf_variant=PDF_VARIANT)

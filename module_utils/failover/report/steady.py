@@ -9,7 +9,7 @@ from typing import Any
 
 from ..clock_steps import find_steps, placed_faults, told
 from ..results.read import Experiment
-from .analysis import Columns
+from .columns import Columns
 
 UNTOLD = "a wall clock was set during the run, so nobody knows which operations the fault held up"
 

@@ -8,9 +8,13 @@ import random
 from typing import Any
 
 import pytest
-from failover.report import anatomy
-from failover.report.analysis import MARK_EVENTS, MS, Clock, Gap, Mark
-from test_report_analysis import columns
+from failover.moments import MOMENTS
+from failover.report.columns import MS
+from failover.report.gaps import Gap
+from failover.report.outage import anatomy
+from failover.report.outage.clocks import Clock
+from failover.report.outage.marks import Mark, with_attempt, without_echoes
+from test_report_columns import columns
 
 GAP = Gap(-2 * MS, 1000 * MS)
 USUAL = anatomy.Usual(longest_pause_ns=5 * MS, latency_ns=4 * MS)
@@ -21,14 +25,14 @@ def mark(name: str, at_ms: float, source: str = "etcd2", **data: Any) -> Mark:
     return Mark(name, name.replace("_", " "), int(at_ms * MS), source, "", data)
 
 
-def divided(*marks: Mark, gap: Gap = GAP, last: Mark | None = LAST, **clocks: Clock) -> list[dict[str, Any]]:
+def divided(*marks: Mark, gap: Gap = GAP, last: Mark | None = LAST, **clocks: Clock) -> list[anatomy.Phase]:
     ordered = sorted(marks, key=lambda item: item.at_ns)
     return anatomy.divide(gap, ordered, 0, last, USUAL, clocks)
 
 
 def parts(*marks: Mark, **given: Any) -> list[tuple[str, float, str]]:
     rows = divided(*marks, **given)
-    return [(row["name"], (row["end_ns"] - row["start_ns"]) / MS, row["part"]) for row in rows]
+    return [(row.name, (row.end_ns - row.start_ns) / MS, row.part) for row in rows]
 
 
 def test_the_phases_of_a_failover_are_those_between_its_moments() -> None:
@@ -57,12 +61,12 @@ def test_the_phases_of_a_failover_are_those_between_its_moments() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_was_recorded_the_phases_follow_each_other_and_sum_to_the_outage(seed: int) -> None:
     draw = random.Random(seed)
-    names = ["signal_sent", "attempt_sent", *anatomy.WAITS, "throughput_back"]
+    names = [*(name for name, moment in MOMENTS.items() if moment.wait), "signal_sent", "throughput_back"]
     marks = [mark(name, draw.uniform(-50, 1100)) for name in names if draw.random() < 0.6]
     rows = divided(*marks)
-    assert [row["start_ns"] for row in rows] == [GAP.start_ns, *(row["end_ns"] for row in rows[:-1])]
-    assert rows[-1]["end_ns"] == GAP.end_ns
-    assert sum(row["end_ns"] - row["start_ns"] for row in rows) == GAP.end_ns - GAP.start_ns
+    assert [row.start_ns for row in rows] == [GAP.start_ns, *(row.end_ns for row in rows[:-1])]
+    assert rows[-1].end_ns == GAP.end_ns
+    assert sum(row.end_ns - row.start_ns for row in rows) == GAP.end_ns - GAP.start_ns
     told = anatomy.told(rows, GAP, 0)
     assert sum(phase["share"] for phase in told["phases"]) == pytest.approx(1)
     assert 0 <= told["unexplained_ms"] <= told["duration_ms"] + 1e-9
@@ -74,8 +78,8 @@ def test_without_any_moment_the_outage_is_unexplained() -> None:
 
 def test_an_election_whose_beginning_was_not_recorded_is_unexplained() -> None:
     found = divided(mark("signal_sent", 0), mark("leader_elected", 300))
-    assert [(row["name"], row["part"]) for row in found][1] == ("leader_elected", "unexplained")
-    assert found[1]["waited_for"] == "nothing recorded shows what went before “leader elected”"
+    assert [(row.name, row.part) for row in found][1] == ("leader_elected", "unexplained")
+    assert found[1].waited_for == "nothing recorded shows what went before “leader elected”"
 
 
 def test_a_wait_that_began_within_the_phase_does_not_explain_it() -> None:
@@ -87,8 +91,8 @@ def test_a_wait_that_began_within_the_phase_does_not_explain_it() -> None:
 def test_the_time_before_the_fault_is_explained_only_where_it_is_usual() -> None:
     long_before = Gap(-50 * MS, 1000 * MS)
     found = divided(mark("signal_sent", 0), gap=long_before)
-    assert (found[0]["name"], found[0]["part"]) == ("signal_sent", "unexplained")
-    assert "had not struck yet" in found[0]["waited_for"]
+    assert (found[0].name, found[0].part) == ("signal_sent", "unexplained")
+    assert "had not struck yet" in found[0].waited_for
 
 
 def test_nothing_is_said_to_have_waited_for_the_fault_before_it_struck() -> None:
@@ -105,14 +109,14 @@ def test_an_answer_that_took_as_long_as_usual_needs_no_other_reason() -> None:
 
 def test_another_operations_failover_does_not_explain_the_last_phase() -> None:
     marks = [mark("failover_started", 100), mark("failover_completed", 200, index=6)]
-    assert divided(*marks)[-1]["part"] == "unexplained"
+    assert divided(*marks)[-1].part == "unexplained"
 
 
 def test_an_outage_without_an_end_is_unexplained_after_the_last_moment() -> None:
     found = divided(
         mark("signal_sent", 0), mark("process_gone", 4), gap=Gap(-2 * MS, 1000 * MS, ended=False), last=None
     )
-    assert found[-1]["part"] == "unexplained"
+    assert found[-1].part == "unexplained"
     assert anatomy.told(found, GAP, 0)["phases"][-1]["label"] == "end of the workload"
 
 
@@ -124,7 +128,7 @@ def test_a_removal_was_waited_for_in_silence_or_while_the_member_left(before: st
     marks = [mark("signal_sent", 0), mark("member_removed", 400)]
     if before:
         marks.append(mark(before, 200))
-    assert next(row for row in divided(*marks) if row["name"] == "member_removed")["waited_for"] == words
+    assert next(row for row in divided(*marks) if row.name == "member_removed").waited_for == words
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_a_removal_was_waited_for_in_silence_or_while_the_member_left(before: st
 )
 def test_the_cause_of_an_election_says_what_was_waited_for(cause: str | None, words: str) -> None:
     found = divided(mark("signal_sent", 0), mark("election_started", 300, cause=cause))
-    assert words in found[1]["waited_for"]
+    assert words in found[1].waited_for
 
 
 def test_a_phase_is_as_uncertain_as_its_two_clocks_together() -> None:
@@ -150,7 +154,7 @@ def test_a_phase_is_as_uncertain_as_its_two_clocks_together() -> None:
         mark("failover_started", 400, "client1"),
         **clocks,
     )
-    assert [row["uncertainty_ns"] for row in found] == [10, 0, 17, 7, 0]
+    assert [row.uncertainty_ns for row in found] == [10, 0, 17, 7, 0]
 
 
 def test_what_was_usual_is_measured_before_the_fault_alone() -> None:
@@ -163,16 +167,16 @@ def test_what_was_usual_is_measured_before_the_fault_alone() -> None:
 
 def test_the_operation_whose_attempt_fails_was_sent_at_a_moment_of_its_own() -> None:
     history = columns([{"invoke": 0, "complete": 2}, {"invoke": 3, "complete": 900}])
-    found = anatomy.with_attempt(history, [mark("first_attempt_failed", 503, index=1)])
+    found = with_attempt(history, [mark("first_attempt_failed", 503, index=1)])
     assert [(item.name, item.at_ns / MS) for item in found] == [("attempt_sent", 3), ("first_attempt_failed", 503)]
-    assert len(anatomy.with_attempt(history, [mark("first_attempt_failed", 503)])) == 1
+    assert len(with_attempt(history, [mark("first_attempt_failed", 503)])) == 1
 
 
 def test_a_new_leader_seen_by_polling_is_left_out_where_a_log_tells_of_it() -> None:
     marks = [mark("leader_lost", 5), mark("leader_elected", 6), mark("leader_seen", 9)]
-    assert [item.name for item in anatomy.without_echoes(marks)] == ["leader_lost", "leader_elected"]
+    assert [item.name for item in without_echoes(marks)] == ["leader_lost", "leader_elected"]
     alone = [mark("leader_lost", 5), mark("leader_seen", 9)]
-    assert anatomy.without_echoes(alone) == alone
+    assert without_echoes(alone) == alone
 
 
 @pytest.mark.parametrize(
@@ -183,12 +187,4 @@ def test_a_leader_is_lost_when_its_silence_is_noticed_or_when_it_is_expelled(sil
     marks = [mark("signal_sent", 0), mark("leader_lost", 600)]
     if silent:
         marks.append(mark("member_unreachable", 500))
-    assert next(row for row in divided(*marks) if row["name"] == "leader_lost")["waited_for"] == words
-
-
-def test_every_wait_ends_and_begins_with_a_moment_that_can_be_recorded() -> None:
-    names = {name for name, _, _ in MARK_EVENTS} | {"attempt_sent"}
-    assert set(anatomy.WAITS) <= names
-    assert {begin for wait in anatomy.WAITS.values() for begin in wait.begins} <= names
-    # What stands before the fault, and what only says that something failed, ends no phase.
-    assert names - set(anatomy.WAITS) == {"requested", "role_checked", "signal_sent", "heal_failed"}
+    assert next(row for row in divided(*marks) if row.name == "leader_lost").waited_for == words

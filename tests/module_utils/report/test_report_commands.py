@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from _front import PLAYBOOKS, warn_of_unknown_variables
+from failover.report.chapters.reproduce import commands
 from failover.report.commands import LINE, command, experiments_option
-from failover.report.content import _reproduce
 from failover.report.provenance import provenance
 from failover.report.render import render_html
 from failover.results.read import load_run
@@ -132,7 +132,7 @@ def test_the_report_says_from_which_commit_to_begin(
     single: Printed, valid_content: Content, checkout: dict[str, Any] | None, clone: str | None, words: str
 ) -> None:
     run = load_run(single.folder)
-    told = _reproduce(replace(run, info={**run.info, "checkout": checkout}))
+    told = commands(replace(run, info={**run.info, "checkout": checkout}))
     assert told["clone"] == clone
     page = render_html({**valid_content[0], "reproduce": told}, valid_content[1])
     assert words in page
@@ -142,7 +142,7 @@ def test_the_report_says_from_which_commit_to_begin(
 def test_a_folder_of_before_commits_were_recorded_is_like_one_that_is_no_checkout(single: Printed) -> None:
     run = load_run(single.folder)
     old = replace(run, info={name: value for name, value in run.info.items() if name != "checkout"})
-    assert _reproduce(old) == _reproduce(replace(run, info={**run.info, "checkout": None}))
+    assert commands(old) == commands(replace(run, info={**run.info, "checkout": None}))
 
 
 @pytest.mark.parametrize("names", [NAMES[:1], NAMES])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.comparison import compared, lost_writes, outages
-from failover.report.repetition import repeated
+from failover.report.outage.comparison import compared, lost_writes, outages
+from failover.report.outage.repetition import repeated
 from test_report_repetition import fault
 
 

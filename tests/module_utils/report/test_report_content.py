@@ -12,18 +12,12 @@ from typing import Any
 import pytest
 from failover.checks.registry import CHECKERS
 from failover.checks.verdict import verify_experiment
-from failover.report import notebook
-from failover.report.content import (
-    attempt_timeout_ms,
-    build,
-    cover_settings,
-    cover_versions,
-    digest_of,
-    verdict_sentence,
-)
-from failover.report.healthy import in_brief
-from failover.report.repetition import repeated
-from failover.report.threats import _durability, threats
+from failover.report.chapters.cover import cover_settings, cover_versions
+from failover.report.chapters.keys import digest_of
+from failover.report.content import build
+from failover.report.outage.explained import attempt_timeout_ms
+from failover.report.outage.healthy import in_brief
+from failover.report.verdict import verdict_sentence
 from failover.report.wording import milliseconds
 from failover.results.parquet import read_parquet, write_parquet
 from failover.results.read import load_run
@@ -76,23 +70,6 @@ def test_an_invalid_run_says_what_failed_first(invalid: Printed) -> None:
     assert [check["verdict"] for check in content["verdict"]["open"]] == ["invalid"] * len(content["verdict"]["open"])
 
 
-def test_an_unknown_run_does_not_claim_to_be_valid() -> None:
-    checks = [
-        {"experiment": "E1-etcd", "verdict": "valid", "summary": "All right."},
-        {"experiment": "E2-etcd", "verdict": "unknown", "summary": "The keys of etcd3 are missing, and not compared."},
-    ]
-    said = "".join(str(piece["text"]) for piece in verdict_sentence("unknown", checks, []))
-    assert said == (
-        "Unknown: no check failed, but 1 of 2 checks could not be decided; in E2-etcd: "
-        "The keys of etcd3 are missing, and not compared."
-    )
-
-
-def test_a_run_without_checks_is_not_called_checked() -> None:
-    said = "".join(str(piece["text"]) for piece in verdict_sentence("unknown", [], []))
-    assert said == "Unknown: no check failed, but no check is recorded."
-
-
 def test_failing_checks_come_before_undecided_ones(tmp_path: Path) -> None:
     path = verified_run(
         tmp_path / "run", iterations=600, experiments=["E1-etcd", "E2-etcd"], plant="lost_key", plant_in="E2-etcd"
@@ -113,94 +90,6 @@ def test_a_fault_that_did_not_strike_is_in_the_sentence(tmp_path: Path) -> None:
         str(piece["text"]) for piece in verdict_sentence("valid", [], content["experiments"])
     )
     assert "e1-outage1" not in drawings
-
-
-def valid_sentence(*experiments: dict[str, Any]) -> str:
-    return "".join(str(piece["text"]) for piece in verdict_sentence("valid", [{"verdict": "valid"}], experiments))
-
-
-def told(**changed: Any) -> dict[str, Any]:
-    """Return what the sentence needs of an experiment."""
-    groups = [{"repeats": 1, "struck": 1} for _ in changed.get("faults", [])]
-    return {
-        "repetition": groups,
-        "name": "E1-etcd",
-        "anchor": "e1",
-        "operations": 100,
-        "not_ok": 0,
-        "members": [{"keys": 40}, {"keys": 40}],
-        "checks": [{"name": "outcomes", "evidence": {"expected_keys": {"least": 40, "most": 40}}}],
-        "faults": [],
-        "gap": {"duration_ms": 812.4, "ended": True},
-        "healthy_gap_ms": {"median": 1.0, "p99": 2.0, "longest": 3.0, "count": 50},
-    } | changed
-
-
-HEALTHY = "healthy gaps: 1.00/2.00/3.00 ms, median/p99/longest"
-
-
-def outage_of(duration_ms: float, **changed: Any) -> dict[str, Any]:
-    return {
-        "id": "F1",
-        "anchor": "e1-outage1",
-        "fired": True,
-        "target": "leader",
-        "member": "etcd2",
-        "past": "stopped",
-        "at_index": 12,
-        "gap": {"duration_ms": duration_ms, "ended": True},
-        "background": None,
-    } | changed
-
-
-def test_counts_of_one_have_the_singular() -> None:
-    said = valid_sentence(told(operations=1, not_ok=1, members=[{"keys": 1}]))
-    assert said.startswith("Valid: 1 check passed over 1 operation in 1 experiment; 1 operation was not ok; every")
-    assert "ends with 1 key," in said
-
-
-def test_operations_that_were_not_ok_are_in_the_sentence() -> None:
-    assert "; 1,203 operations were not ok; every member" in valid_sentence(told(not_ok=1200), told(not_ok=3))
-    assert "not ok" not in valid_sentence(told())
-
-
-@pytest.mark.parametrize(
-    ("members", "least", "most", "words"),
-    [
-        ([40, 40], 40, 40, "ends with the expected 40 keys."),
-        ([40, 40], 39, 41, "ends with 40 keys, where 39 to 41 may remain."),
-        ([39, 41], 39, 41, "ends with 39 to 41 keys, where 39 to 41 may remain."),
-    ],
-)
-def test_keys_are_called_expected_only_where_their_number_is_certain(
-    members: list[int], least: int, most: int, words: str
-) -> None:
-    checks = [{"name": "outcomes", "evidence": {"expected_keys": {"least": least, "most": most}}}]
-    assert words in valid_sentence(told(members=[{"keys": keys} for keys in members], checks=checks))
-
-
-def test_without_the_number_of_keys_of_a_member_the_sentence_says_nothing_of_keys() -> None:
-    assert "keys" not in valid_sentence(told(members=[{"keys": 40}, {"keys": None}]))
-
-
-def test_a_longer_gap_than_that_of_the_fault_is_in_the_sentence() -> None:
-    said = valid_sentence(told(faults=[outage_of(45.2)]))
-    assert said.endswith(
-        "when the leader etcd2 was stopped at operation 12 of E1-etcd, no operation was acknowledged for 45.2 ms "
-        f"({HEALTHY}); "
-        "outside that outage, no operation of E1-etcd was acknowledged for 812.4 ms."
-    )
-    assert "outside those outages" in valid_sentence(told(faults=[outage_of(45.2), outage_of(46.2)]))
-    assert "outside" not in valid_sentence(told(faults=[outage_of(45.2), outage_of(812.4)]))
-    assert "outside" not in valid_sentence(told(faults=[]))
-
-
-def test_a_service_that_did_not_come_back_is_told_in_the_sentence() -> None:
-    endless = {"duration_ms": 812.4, "ended": False}
-    words = "no operation was acknowledged for at least 812.4 ms, the service did not come back ("
-    assert words in valid_sentence(told(gap=endless, faults=[outage_of(0, gap=endless)]))
-    outside = "no operation of E1-etcd was acknowledged for at least 812.4 ms, the service did not come back."
-    assert outside in valid_sentence(told(gap=endless, faults=[outage_of(45.2)]))
 
 
 def test_an_outage_to_the_end_of_the_run_is_not_told_as_one_that_ended(tmp_path: Path) -> None:
@@ -359,226 +248,10 @@ def test_convergence_is_the_lag_behind_the_most_advanced_member(tmp_path: Path) 
     assert "e1-convergence" in drawings
 
 
-def test_an_election_without_a_fault_is_a_threat(tmp_path: Path) -> None:
-    path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-etcd"])
-    info = json.loads((path / "E1-etcd" / "experiment.json").read_text())
-    filed = path / "E1-etcd" / "events.jsonl"
-    events = [json.loads(line) for line in filed.read_text().splitlines()]
-    for member in ("etcd1", "etcd2"):
-        data = {"leader": "etcd1", "term": 9}
-        wall_ns = info["origin_wall_ns"] + 100_000_000
-        events.append({"wall_ns": wall_ns, "source": member, "event": "server.leader_elected", "data": data})
-    events.sort(key=lambda event: event["wall_ns"])
-    filed.write_text("".join(json.dumps(event) + "\n" for event in events))
-    content, _ = content_of(path)
-    (election,) = content["experiments"][0]["elections_unexplained"]
-    assert (election["at_s"], election["leader"], election["members"]) == (0.1, "etcd1", ["etcd1", "etcd2"])
-    note, judged = content["experiments"][0]["notes"]
-    assert judged == "its verdict (valid) was made from other files: E1-etcd/events.jsonl"
-    assert note.startswith("1 election that no fault caused: etcd1 was elected at 0.10 s (term 9). ")
-    assert any("1 in E1-etcd" in threat["text"] for threat in content["threats"])
-
-
-def test_the_election_of_the_fault_is_no_threat(valid_content: Content) -> None:
-    assert [experiment["elections_unexplained"] for experiment in valid_content[0]["experiments"]] == [[], [], []]
-
-
-def test_threats_have_the_figures_of_this_run(valid_content: Content) -> None:
-    content, _ = valid_content
-    texts = {threat["title"]: threat["text"] for threat in content["threats"]}
-    assert "2 cores" in texts["One machine"]
-    assert "36 % in E1-etcd" in texts["The client's share"]
-    missed = content["experiments"][2]["faults"][0]["operations_not_sent"]
-    assert f"about {missed:,.0f} operations" in texts["Closed loop"]
-
-
-def text_of(title: str, content: dict[str, Any], experiments: list[dict[str, Any]]) -> str:
-    """Return one threat of a run of these experiments."""
-    found = threats(content["controller"], content["hosts"], content["run"], experiments)
-    return next(threat["text"] for threat in found if threat["title"] == title)
-
-
-def with_outage(content: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
-    """Return the run's experiments, the outage of the last one changed."""
-    *healthy, faulted = content["experiments"]
-    faults = [{**faulted["faults"][0], **changed}]
-    return [*healthy, {**faulted, "faults": faults, "repetition": repeated(faults)}]
-
-
-def test_what_determined_the_length_stands_among_the_threats(valid_content: Content) -> None:
-    content, _ = valid_content
-    length = content["experiments"][2]["faults"][0]["length"]
-    assert "ms of F1 of E2-etcd, the longest phase after the fault took" in length
-    assert length in text_of("One run of each", content, content["experiments"])
-
-
 @pytest.mark.parametrize(("recorded", "used"), [(500, 500.0), ("500", 500.0), (None, None)])
 def test_the_attempt_timeout_may_be_text(recorded: float | str | None, used: float | None) -> None:
     assert attempt_timeout_ms({"client": {"attempt_timeout_ms": recorded}}) == used
     assert attempt_timeout_ms({}) is None
-
-
-def test_a_run_of_mysql_alone_says_nothing_of_elections(tmp_path: Path) -> None:
-    path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-mysql"])
-    content, _ = content_of(path)
-    text = next(threat["text"] for threat in content["threats"] if threat["title"] == "One run of each")
-    assert text == (
-        "The experiment ran once. There is no spread of repeated runs, so a difference of a few percent from another "
-        "run means nothing."
-    )
-
-
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [
-        (1, "has 1 operation, so its p99 and its p99.9 are its maximum, a single operation."),
-        (99, "has 99 operations, so its p99 and its p99.9 are its maximum, a single operation."),
-        (100, "has 100 operations, so its p99.9 is its maximum, a single operation."),
-        (999, "has 999 operations, so its p99.9 is its maximum, a single operation."),
-        (1000, "has 1,000 operations, so 1 lies above its p99.9; its maximum is a single operation."),
-        (2000, "has 2,000 operations, so 2 lie above its p99.9; its maximum is a single operation."),
-    ],
-)
-def test_tails_of_few_operations_are_called_what_they_are(valid_content: Content, count: int, words: str) -> None:
-    content, _ = valid_content
-    experiment = {**content["experiments"][0], "latency": {"by_kind": {"DELETE": {"count": count}}}}
-    assert words in text_of("Thin tails", content, [experiment])
-
-
-def test_one_operation_not_sent_has_the_singular(valid_content: Content) -> None:
-    content, _ = valid_content
-    text = text_of("Closed loop", content, with_outage(content, operations_not_sent=1.2))
-    assert "about 1 operation would have been due during" in text
-
-
-def test_without_containers_clocks_are_not_called_shared(valid_content: Content) -> None:
-    content, _ = valid_content
-    unmeasured = [{**experiment, "clocks": []} for experiment in content["experiments"]]
-    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured)
-    texts = {threat["title"]: threat["text"] for threat in found}
-    assert "One machine" not in texts
-    assert "not recorded" in texts["Times of events"]
-
-
-def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Content) -> None:
-    content, _ = valid_content
-    struck = [
-        {**experiment, "faults": [{**fault, "action": "poweroff"} for fault in experiment["faults"]]}
-        for experiment in content["experiments"]
-    ]
-    assert any(experiment["faults"] for experiment in struck)
-    texts = []
-    for experiments in (content["experiments"], struck):
-        found = threats(content["controller"], content["hosts"], content["run"], experiments)
-        texts.append(next(threat["text"] for threat in found if threat["title"] == "Scope"))
-    assert ["not a power cut" in text for text in texts] == [False, True]
-
-
-def test_a_clock_that_was_corrected_is_told(valid_content: Content) -> None:
-    content, _ = valid_content
-    clock = {"host": "etcd2", "offset_ms": -7.5, "uncertainty_ms": 0.2, "corrected": True}
-    skewed = [{**experiment, "clocks": [clock]} for experiment in content["experiments"]]
-    found = threats(content["controller"], content["hosts"], content["run"], skewed)
-    text = next(threat["text"] for threat in found if threat["title"] == "Times of events")
-    assert "etcd2, was -7.500 ms away" in text
-    assert "are subtracted" in text
-
-
-def test_the_notebook_is_not_compared_with_another_stream(valid_content: Content) -> None:
-    table = valid_content[0]["notebook"]
-    assert not table["comparable"]
-    assert table["reasons"] == ["this run has 2,000 iterations, the notebook 100,000"]
-
-
-def test_the_notebook_stands_beside_the_experiment_of_the_same_kind(valid_content: Content) -> None:
-    content, _ = valid_content
-    groups = {group["title"]: group for group in content["notebook"]["groups"]}
-    healthy = {row["label"]: (row["notebook"], row["ours"]) for row in groups["etcd, healthy"]["rows"]}
-    assert groups["etcd, healthy"]["experiment"] == "E1-etcd"
-    assert healthy["operations per s"] == (1396.94, content["experiments"][0]["ops_per_s"])
-    assert groups["etcd, one node stopped"]["experiment"] == "E2-etcd"
-    ratios = {row["label"]: row["ours"] for row in groups["Ratios of operations per s"]["rows"]}
-    rates = [experiment["ops_per_s"] for experiment in content["experiments"]]
-    assert ratios["etcd to MySQL, healthy"] == pytest.approx(rates[0] / rates[1], rel=1e-4)
-    assert "innodb_flush_log_at_trx_commit = 1" in groups["MySQL, healthy"]["why"]
-
-
-NOTEBOOK_RUN = {"iterations": 100_000, "seed": 123, "clients": 1, "rate": 0.0}
-
-
-def test_iterations_and_seed_of_the_notebook_are_comparable() -> None:
-    table = notebook.compare(NOTEBOOK_RUN, [], {})
-    assert table["comparable"]
-    assert all(
-        group["why"] == "No experiment of this run measures it." for group in (table["groups"][1], table["groups"][2])
-    )
-
-
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [
-        ({"clients": 4}, "this run has 4 clients, the notebook one"),
-        (
-            {"rate": 500.0},
-            "this run has a rate of 500 op/s, the notebook sent each operation when the last was done",
-        ),
-    ],
-)
-def test_the_notebook_is_not_compared_with_another_load(changed: dict[str, Any], reason: str) -> None:
-    table = notebook.compare({**NOTEBOOK_RUN, **changed}, [], {})
-    assert table["same_stream"]
-    assert not table["comparable"]
-    assert table["reasons"] == [reason]
-
-
-STOP_GROUP = "etcd, one node stopped"
-
-
-def stop_rows(content: dict[str, Any], experiments: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the notebook's group of the stop, and this run's values in it by label."""
-    groups = {group["title"]: group for group in notebook.compare(content["run"], experiments, {})["groups"]}
-    return groups[STOP_GROUP], {row["label"]: row["ours"] for row in groups[STOP_GROUP]["rows"]}
-
-
-def test_the_row_of_the_stop_is_filled_by_a_stop(valid_content: Content) -> None:
-    content, _ = valid_content
-    group, rows = stop_rows(content, content["experiments"])
-    assert group["experiment"] == "E2-etcd"
-    assert rows["stopped at operation"] == 240
-    gap = content["experiments"][2]["faults"][0]["gap"]["duration_ms"]
-    assert rows["time without an acknowledged operation"] == gap
-
-
-@pytest.mark.parametrize("action", ["kill", "restart", "partition"])
-def test_other_actions_do_not_fill_the_row_of_the_stop(valid_content: Content, action: str) -> None:
-    content, _ = valid_content
-    group, rows = stop_rows(content, with_outage(content, action=action))
-    assert (group["experiment"], group["why"]) == (
-        None,
-        "No experiment of this run stops one etcd node and does nothing else.",
-    )
-    assert set(rows.values()) == {None}
-
-
-def test_a_stop_that_did_not_strike_stopped_nothing(valid_content: Content) -> None:
-    content, _ = valid_content
-    group, rows = stop_rows(content, with_outage(content, fired=False))
-    assert (group["experiment"], group["why"]) == ("E2-etcd", "The fault did not strike: no node was stopped.")
-    assert set(rows.values()) == {None}
-
-
-def test_a_stop_that_did_not_end_is_at_least_as_long(valid_content: Content) -> None:
-    content, _ = valid_content
-    _, rows = stop_rows(content, with_outage(content, gap={"duration_ms": 812.4, "ended": False}))
-    assert rows["time without an acknowledged operation, at least"] == 812.4
-
-
-def test_a_run_without_mysql_says_so(tmp_path: Path) -> None:
-    path = verified_run(tmp_path / "run", iterations=600, experiments=["E1-etcd", "E2-etcd"], clients=4)
-    groups = {group["title"]: group for group in content_of(path)[0]["notebook"]["groups"]}
-    assert groups["MySQL, healthy"]["why"] == "No experiment of this run measures it."
-    assert [row["ours"] for row in groups["MySQL, healthy"]["rows"]] == [None, None, None]
-    assert "4 clients instead of one" in groups["etcd, healthy"]["why"]
 
 
 def test_a_rate_adds_latency_from_the_intended_start(tmp_path: Path) -> None:
@@ -734,32 +407,3 @@ def test_repeats_are_a_threat_of_another_kind(repeated_content: Content) -> None
 
 def test_a_repeated_run_is_reproduced_with_its_repeats(repeated_content: Content) -> None:
     assert " -e repeats=6 " in repeated_content[0]["reproduce"]["run"]
-
-
-def test_many_outages_are_told_as_a_range() -> None:
-    def group(what: str, gap_ms: float, struck: int = 1) -> dict[str, Any]:
-        measures = [{"name": "gap", "n": struck, "median_ms": gap_ms}]
-        background = {"compared": struck, "like": 0}
-        return {
-            "what": what,
-            "repeats": 1,
-            "struck": struck,
-            "anchor": what,
-            "measures": measures,
-            "background": background,
-        }
-
-    groups = [group("stop", 10.0), group("kill", 90.0), group("pause", 40.0), group("restart", 0.0, struck=0)]
-    said = valid_sentence(told(repetition=groups))
-    outages = f"10.0 ms (stop in E1-etcd; {HEALTHY}) to 90.0 ms (kill in E1-etcd; {HEALTHY})"
-    assert f"; of 4 faults 1 did not strike; no operation was acknowledged for {outages}" in said
-
-
-def test_what_acknowledgements_mean_is_said_where_it_is_not_the_same() -> None:
-    def told(*systems: str) -> str | None:
-        found = _durability([{"system": system} for system in systems])
-        return found and found[1]
-
-    assert "in the memory of a majority" in (told("etcd", "mysql_cluster") or "")
-    assert told("etcd", "mysql") is None
-    assert told("mysql_cluster") is None

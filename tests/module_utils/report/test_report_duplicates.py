@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.duplicates import duplicates, duplicates_told
+from failover.report.outage.duplicates import duplicates, duplicates_told
 
 
 def once(verdict: str = "valid", **keys: list[str]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from failover.report import figures
-from failover.report.analysis import MS, latency_summary, survival_curve
+from failover.report.chapters.latency import latency_summary, survival_curve
+from failover.report.columns import MS
 from failover.report.content import build
-from failover.report.figures import style
+from failover.report.figures import convergence, finding, lanes, latency, outage, outages, over_time, spreads, style
+from failover.report.outage.repetition import repeated
 from failover.report.render import TEMPLATES
-from failover.report.repetition import repeated
 from failover.report.wording import milliseconds
 from failover.results.read import load_run
 from printed import Content
@@ -52,7 +52,7 @@ def test_the_lanes_name_every_wait_its_length_and_what_bounds_it(valid_content: 
     words = text_of(drawings["e3-outage1-lanes"])
     assert told["lanes"]
     for lane in told["lanes"]:
-        assert f"{figures.lanes.SIDES[lane['side']][1]}: {lane['label']}" in words
+        assert f"{lanes.SIDES[lane['side']][1]}: {lane['label']}" in words
         assert f"{milliseconds(lane['duration_ms'])} ms" in words
         assert (lane["bound"] or "") in words
     assert f"{milliseconds(told['after_able_ms'])} ms of it after the new leader was there" in words
@@ -62,9 +62,9 @@ def test_the_lanes_name_every_wait_its_length_and_what_bounds_it(valid_content: 
 def test_what_no_wait_covers_is_drawn_as_unexplained(valid_content: Content) -> None:
     told = valid_content[0]["experiments"][2]["faults"][0]["lanes"]
     whole = {**told, "critical": [piece for piece in told["critical"] if piece["lane"] is not None]}
-    assert "unexplained" not in text_of(figures.lanes.draw(whole, "F1", "x"))
+    assert "unexplained" not in text_of(lanes.draw(whole, "F1", "x"))
     hole = {**told, "critical": [{**told["critical"][-1], "lane": None}]}
-    assert "unexplained" in text_of(figures.lanes.draw(hole, "F1", "x"))
+    assert "unexplained" in text_of(lanes.draw(hole, "F1", "x"))
 
 
 def test_the_lanes_of_repeats_have_a_bar_for_each(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_cover_has_every_outage_with_its_background(valid_content: Content) 
 def test_an_outage_that_did_not_end_is_a_lower_bound(valid_content: Content) -> None:
     row = valid_content[0]["outages"][0]
     gap = {**row["gap"], "endless": 1, "points": [{**row["gap"]["points"][0], "ended": False}]}
-    words = text_of(figures.outages.draw([{**row, "gap": gap}], "x"))
+    words = text_of(outages.draw([{**row, "gap": gap}], "x"))
     assert "did not end" in words
     assert "≥ " in words
 
@@ -107,16 +107,16 @@ def test_times_that_cannot_be_told_are_not_drawn_as_if_they_were(valid_content: 
     told = {"gap": None, "marks": [], "healed_s": None, "lanes": None, "untold": "a clock was set"}
     unknown = {**experiment, "faults": [{**experiment["faults"][0], **told}]}
     limits = {"ops_per_s": 1000.0, "latency_low_ms": 0.1, "latency_high_ms": 1000.0}
-    drawn = figures.over_time.draw(unknown, limits, "x")
+    drawn = over_time.draw(unknown, limits, "x")
     assert "the length of its outage is unknown" in text_of(drawn)
     assert "leader elected" not in text_of(drawn)
     assert "opacity: 0.05" not in drawn  # no band of the time that a member was away
-    assert "opacity: 0.05" in figures.over_time.draw(experiment, limits, "x")
+    assert "opacity: 0.05" in over_time.draw(experiment, limits, "x")
     assert "the length of the outage is unknown" in description_of(drawn)
     row = next(row for row in content["outages"] if row["struck"])
     nothing = {**row["gap"], "n": 0, "points": []}
-    assert "unknown" in text_of(figures.outages.draw([{**row, "gap": nothing, "untold": 1}], "x"))
-    assert "none seen" in text_of(figures.outages.draw([{**row, "gap": nothing, "untold": 0}], "x"))
+    assert "unknown" in text_of(outages.draw([{**row, "gap": nothing, "untold": 1}], "x"))
+    assert "none seen" in text_of(outages.draw([{**row, "gap": nothing, "untold": 0}], "x"))
 
 
 def test_every_figure_says_what_it_shows_with_its_numbers(valid_content: Content) -> None:
@@ -157,14 +157,14 @@ def test_a_dark_page_has_a_colour_for_every_variable_that_stands_out() -> None:
 def test_a_percentile_that_few_operations_decide_is_dotted() -> None:
     few, many = (np.arange(1, count + 1) * MS for count in (400, 30_000))
     drawn = {}
-    for name, latency in (("few", few), ("many", many)):
-        curve, summary = survival_curve(latency), latency_summary(latency)
+    for name, latency_ns in (("few", few), ("many", many)):
+        curve, summary = survival_curve(latency_ns), latency_summary(latency_ns)
         experiment = {"name": name, "latency": {"curves": {"CREATE": curve}, "by_kind": {"CREATE": summary}}}
-        drawn[name] = figures.latency.draw([experiment], ["CREATE"], "latency", "x")
+        drawn[name] = latency.draw([experiment], ["CREATE"], "latency", "x")
     assert f"longest {milliseconds(400.0)} ms" in description_of(drawn["few"])
     assert milliseconds(400.0) in text_of(drawn["few"]).split()
     assert "fewer than 10 operations decide" in text_of(drawn["few"])
-    small = re.compile(rf"<use[^>]*stroke-width: {figures.latency.SMALL_EDGE}\b")
+    small = re.compile(rf"<use[^>]*stroke-width: {latency.SMALL_EDGE}\b")
     # Of 400 operations p99, p99.9 and the maximum; of 30,000 the maximum alone.
     assert len(small.findall(drawn["few"])) == 3
     assert len(small.findall(drawn["many"])) == 1
@@ -182,7 +182,7 @@ def test_throughput_marks_fault_election_and_recovery_in_words(valid_content: Co
 
 def test_labels_of_operations_that_an_outage_crowds_do_not_run_into_each_other() -> None:
     ticks = [(1000, 1.0), (2000, 9.7), (3000, 9.8), (4000, 10.5)]
-    assert figures.over_time._apart(ticks, 10.0) == [(1000, 1.0), (2000, 9.7), (4000, 10.5)]
+    assert over_time._apart(ticks, 10.0) == [(1000, 1.0), (2000, 9.7), (4000, 10.5)]
 
 
 def test_a_healthy_experiment_has_no_marks(valid_content: Content) -> None:
@@ -207,11 +207,11 @@ def test_only_operations_that_were_ok_in_the_end_get_the_ring_of_those_retried(v
         "outcome": ["ok", "unknown"],
         "attempts": [1, 3],
     }
-    words = text_of(figures.outage.draw(fault, operations, "x"))
+    words = text_of(outage.draw(fault, operations, "x"))
     assert "fail or unknown" in words
     assert "ok after more than one attempt" not in words
     retried = {**operations, "outcome": ["ok", "ok"]}
-    assert "ok after more than one attempt" in text_of(figures.outage.draw(fault, retried, "x"))
+    assert "ok after more than one attempt" in text_of(outage.draw(fault, retried, "x"))
 
 
 def test_the_line_of_the_fault_is_drawn_in_its_colour(valid_content: Content) -> None:
@@ -222,7 +222,7 @@ def test_the_line_of_the_fault_is_drawn_in_its_colour(valid_content: Content) ->
 def test_every_repeat_is_a_point_of_the_figure() -> None:
     """Each point is one use of its marker; a measure that nobody has takes no room."""
     (group,) = repeated([fault(number, 100.0 * number) for number in range(1, 8)])
-    drawn = figures.spreads.draw([(None, group["measures"])], "x")
+    drawn = spreads.draw([(None, group["measures"])], "x")
     words = text_of(drawn)
     assert "service gap (no ok operation)" in words
     assert "member caught up, since the heal" in words
@@ -234,13 +234,13 @@ def test_every_repeat_is_a_point_of_the_figure() -> None:
 
 def test_systems_are_told_apart_by_name_and_marker() -> None:
     (group,) = repeated([fault(number) for number in (1, 2)])
-    words = text_of(figures.spreads.draw([("etcd", group["measures"]), ("mysql", group["measures"])], "x"))
+    words = text_of(spreads.draw([("etcd", group["measures"]), ("mysql", group["measures"])], "x"))
     assert {"etcd", "mysql"} <= set(words.split())
 
 
 def test_measures_of_zero_have_a_place() -> None:
     (group,) = repeated([fault(1, delay_ms=0.0), fault(2, delay_ms=-0.1)])
-    assert "<svg" in figures.spreads.draw([(None, group["measures"])], "x")
+    assert "<svg" in spreads.draw([(None, group["measures"])], "x")
 
 
 def test_ids_are_unique_over_all_figures(valid_content: Content) -> None:
@@ -282,6 +282,13 @@ def test_styles_differ_in_colour_and_in_line() -> None:
 
 def test_a_member_that_does_not_answer_is_shown_until_it_does() -> None:
     series = {"t_ms": [2.0, 10.0, 300.0, 400.0], "lag": [None, None, 7, 0]}
-    assert figures.convergence._silences(series, 450.0) == [(2.0, 300.0)]
-    assert figures.convergence._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
-    assert figures.convergence._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []
+    assert convergence._silences(series, 450.0) == [(2.0, 300.0)]
+    assert convergence._silences({"t_ms": [2.0], "lag": [None]}, 450.0) == [(2.0, 450.0)]
+    assert convergence._silences({"t_ms": [2.0, 5.0], "lag": [0, 0]}, 450.0) == []
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "text"), [(0.0, "0"), (3.25, "+3.2 ms"), (-999.0, "-999.0 ms"), (2500.0, "+2.50 s")]
+)
+def test_moments_of_a_finding_are_told_since_its_first_operation(since_ms: float, text: str) -> None:
+    assert finding._since(since_ms) == text

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.heals import heals
+from failover.report.outage.heals import heals
 
 
 def healed(*after_ms: float | None) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from failover.report.analysis import MS, Columns, Repeat, S
-from failover.report.healthy import (
+from failover.report.columns import MS, Columns, S
+from failover.report.outage.healthy import (
     NOT_DISTINGUISHABLE,
     background,
     background_of_repeats,
@@ -19,6 +19,7 @@ from failover.report.healthy import (
     healthy_gaps_ns,
     healthy_ops_per_s,
 )
+from failover.report.repeats import Repeat
 
 
 def repeat_of(number: int, completions_ms: list[float], *, failed: int | None = None, idle_ms: int = 0) -> Repeat:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.lanes import BEFORE, as_ms, critical_spans, lanes_of, lanes_of_repeats
+from failover.report.outage.lanes import BEFORE, critical_spans, lanes_of, lanes_of_repeats
+from failover.report.system_facts import as_ms
 
 ETCD = {"election-timeout": "1s", "heartbeat-interval": "100ms"}
 CLIENT = {"attempt_timeout_ms": 500}

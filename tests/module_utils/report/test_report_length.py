@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.length import length_of_one, length_of_repeats
+from failover.report.outage.length import length_of_one, length_of_repeats
 
 
 def outage(

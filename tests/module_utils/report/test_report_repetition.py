@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from failover.report import repetition
-from failover.report.repetition import MEASURES, RESAMPLES, SEED, draws, middle, repeated, spread
+from failover.report.outage import repetition
+from failover.report.outage.repetition import MEASURES, RESAMPLES, SEED, draws, middle, repeated, spread
 
 
 def exact_interval(n: int) -> tuple[int, int]:

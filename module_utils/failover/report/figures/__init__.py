@@ -5,7 +5,3 @@
 Every distinction is made twice: by a colour of Okabe and Ito's palette (told apart by colour-blind readers)
 and by line style or marker (told apart in a grey print). The same input gives the same bytes.
 """
-
-from . import convergence, finding, lanes, latency, outage, outages, over_time, spreads
-
-__all__ = ["convergence", "finding", "lanes", "latency", "outage", "outages", "over_time", "spreads"]

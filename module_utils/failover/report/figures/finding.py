@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from ..timeline import ACKNOWLEDGED, NO_ANSWER
+from ..findings.timeline import ACKNOWLEDGED, NO_ANSWER
 from .style import BLUE, GREY, LIGHT, ORANGE, VERMILLION, as_svg, new_figure
 
 # Height of one key's panel, and of the legend.

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from ..lanes import CLIENTS, LAB, SERVERS, critical_spans
+from ...moments import CLIENTS, SERVERS
+from ..outage.lanes import LAB, critical_spans
 from ..wording import milliseconds
 from .style import BLUE, GREEN, GREY, INK, ORANGE, as_svg, new_figure
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ..analysis import LEAST_DECIDING, QUANTILES, decided_by
+from ..percentiles import LEAST_DECIDING, QUANTILES, decided_by
 from ..wording import milliseconds
 from .style import INK, SERIES, as_svg, legend_of, log_ms_axis, new_figure
 

@@ -40,43 +40,8 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
                 linewidth=0,
             )
         rows = operations["row"]
-        # As thick as the room between two rows allows, so that one kind does not cover the others.
-        scale = min(1.0, max(60 / (max(rows, default=0) + 1), 0.2))
-        handles: list[tuple[Any, str]] = []
-        for kind, (colour, width) in KIND_STYLES.items():
-            chosen = [i for i, value in enumerate(operations["kind"]) if value == kind]
-            if chosen:
-                x, y = _segments(operations, chosen)
-                (line,) = axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt")
-                handles.append(((line,), kind))
-                if kind == HOLLOW and width * scale >= THICK:
-                    (core,) = axes.plot(x, y, color="white", linewidth=width * scale * CORE, solid_capstyle="butt")
-                    handles[-1] = ((line, core), kind)
-        outcomes = operations["outcome"]
-        retried = [i for i, value in enumerate(operations["attempts"]) if value > 1 and outcomes[i] == "ok"]
-        if retried:
-            axes.plot(
-                [operations["complete_ms"][i] for i in retried],
-                [operations["row"][i] for i in retried],
-                linestyle="none",
-                marker="o",
-                markersize=3.5,
-                markerfacecolor="white",
-                markeredgecolor=INK,
-                markeredgewidth=0.8,
-                label="ok after more than one attempt",
-            )
-        failed = [i for i, value in enumerate(outcomes) if value != "ok"]
-        if failed:
-            axes.plot(
-                [operations["complete_ms"][i] for i in failed],
-                [operations["row"][i] for i in failed],
-                linestyle="none",
-                marker="x",
-                markersize=4,
-                color=VERMILLION,
-                label="fail or unknown",
-            )
+        handles = _operation_lines(axes, operations)
+        _outcome_marks(axes, operations)
         axes.set_xlim(low, high)
         axes.set_ylim(max(rows, default=1) + 1, min(rows, default=0) - 1)
         axes.yaxis.set_major_formatter(FuncFormatter(as_count))
@@ -96,6 +61,38 @@ def draw(fault: Mapping[str, Any], operations: Mapping[str, Any], name: str) -> 
             handlelength=1.6,
         )
         return as_svg(figure, name, f"Every operation around the fault {fault['id']}", _described(fault))
+
+
+def _operation_lines(axes: Axes, operations: Mapping[str, Any]) -> list[tuple[Any, str]]:
+    """Draw the operations, kind by kind; return the handles and labels of the legend."""
+    # As thick as the room between two rows allows, so that one kind does not cover the others.
+    scale = min(1.0, max(60 / (max(operations["row"], default=0) + 1), 0.2))
+    handles: list[tuple[Any, str]] = []
+    for kind, (colour, width) in KIND_STYLES.items():
+        chosen = [i for i, value in enumerate(operations["kind"]) if value == kind]
+        if not chosen:
+            continue
+        x, y = _segments(operations, chosen)
+        (line,) = axes.plot(x, y, color=colour, linewidth=width * scale, solid_capstyle="butt")
+        handles.append(((line,), kind))
+        if kind == HOLLOW and width * scale >= THICK:
+            (core,) = axes.plot(x, y, color="white", linewidth=width * scale * CORE, solid_capstyle="butt")
+            handles[-1] = ((line, core), kind)
+    return handles
+
+
+def _outcome_marks(axes: Axes, operations: Mapping[str, Any]) -> None:
+    """Mark the ends of the operations that were retried, and of those that were not ok."""
+    outcomes = operations["outcome"]
+    retried = [i for i, value in enumerate(operations["attempts"]) if value > 1 and outcomes[i] == "ok"]
+    failed = [i for i, value in enumerate(outcomes) if value != "ok"]
+    ring: Any = {"marker": "o", "markersize": 3.5, "markerfacecolor": "white", "markeredgecolor": INK,
+                 "markeredgewidth": 0.8, "label": "ok after more than one attempt"}  # fmt: skip
+    cross: Any = {"marker": "x", "markersize": 4, "color": VERMILLION, "label": "fail or unknown"}
+    for chosen, style in ((retried, ring), (failed, cross)):
+        if chosen:
+            ends = [operations["complete_ms"][i] for i in chosen]
+            axes.plot(ends, [operations["row"][i] for i in chosen], linestyle="none", **style)
 
 
 def _described(fault: Mapping[str, Any]) -> str:

@@ -11,20 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from ...moments import MOMENTS
 from ..wording import milliseconds
-from .style import (
-    BLUE,
-    GREY,
-    INK,
-    MARK_STYLES,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    as_count,
-    as_svg,
-    log_ms_axis,
-    new_figure,
-)
+from .style import BLUE, GREY, INK, MARK_STYLES, PURPLE, SKY, VERMILLION, as_count, as_svg, log_ms_axis, new_figure
 
 # More numbers of repeats than this would not be told apart above a figure.
 MOST_REPEATS_NUMBERED = 15
@@ -42,32 +31,8 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
     """
     with new_figure(2.5) as figure:
         rate_axes, latency_axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
-        series = experiment["throughput"]
-        edges = [*series["start_s"], *series["end_s"][-1:]]
-        rate_axes.stairs(series["ops_per_s"], edges, color=BLUE, linewidth=0.8, fill=False, baseline=None)
-        rate_axes.set_ylim(0, limits["ops_per_s"] * 1.3)
-        rate_axes.set_ylabel("ok operations per s")
-        rate_axes.yaxis.set_major_formatter(FuncFormatter(as_count))
-        rate_axes.grid(axis="y")
-
-        spread = experiment["latency_over_time"]
-        bars = np.full((3, len(spread["t_s"])), np.nan)
-        bars[0], bars[1] = spread["min_ms"], spread["max_ms"]
-        columns = np.repeat(spread["t_s"], 3)
-        latency_axes.plot(columns, bars.T.ravel(), color=SKY, linewidth=0.9, solid_capstyle="butt", label="min to max")
-        times, p99, p50 = _broken_where_empty(spread)
-        latency_axes.plot(times, p99, color=VERMILLION, linewidth=0.6, label="p99")
-        latency_axes.plot(times, p50, color=INK, linewidth=0.8, label="p50")
-        latency_axes.set_yscale("log")
-        latency_axes.set_ylim(limits["latency_low_ms"], limits["latency_high_ms"])
-        log_ms_axis(latency_axes.yaxis, limits["latency_low_ms"], limits["latency_high_ms"], 5)
-        latency_axes.set_ylabel("latency (ms)")
-        cut = ", without the idle time between repeats" if experiment["repeats"] > 1 else ""
-        latency_axes.set_xlabel(f"time since the first operation{cut} (s)")
-        latency_axes.grid(axis="y")
-        latency_axes.legend(loc="upper right", ncols=4, borderaxespad=0.1, handlelength=1.4, columnspacing=1.0)
-        latency_axes.set_xlim(min(experiment["start_s"], 0), experiment["end_s"])
-
+        _rates(rate_axes, experiment, limits)
+        _latencies(latency_axes, experiment, limits)
         if any(fault.get("untold") for fault in experiment["faults"]):
             note = "loosely dotted: a fault, placed by its operation; the length of its outage is unknown"
             rate_axes.set_title(note, loc="right", fontsize=6)
@@ -81,15 +46,7 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
                 markersize=3,
                 color=VERMILLION,
             )
-        for fault in experiment["faults"]:
-            if fault.get("untold"):
-                for axes in (rate_axes, latency_axes):
-                    _mark_untold(axes, fault)
-            elif fault["fired"] and experiment["repeats"] == 1:
-                _mark_fault(rate_axes, latency_axes, fault, experiment)
-            elif fault["fired"]:
-                for axes in (rate_axes, latency_axes):
-                    _mark_away(axes, fault, experiment)
+        _mark_faults(rate_axes, latency_axes, experiment)
         if experiment["repeats"] > 1:
             _mark_repeats(rate_axes, latency_axes, experiment["repeats_s"])
         for election in experiment["elections_unexplained"] or []:
@@ -102,6 +59,38 @@ def draw(experiment: Mapping[str, Any], limits: Mapping[str, float], name: str) 
             top.set_xlabel("operations completed so far", fontsize=6.5, color=GREY)
             top.tick_params(labelsize=6, length=2)
         return as_svg(figure, name, f"Throughput and latency over time of {experiment['name']}", _described(experiment))
+
+
+def _rates(axes: Axes, experiment: Mapping[str, Any], limits: Mapping[str, float]) -> None:
+    """Draw the throughput, window by window."""
+    series = experiment["throughput"]
+    edges = [*series["start_s"], *series["end_s"][-1:]]
+    axes.stairs(series["ops_per_s"], edges, color=BLUE, linewidth=0.8, fill=False, baseline=None)
+    axes.set_ylim(0, limits["ops_per_s"] * 1.3)
+    axes.set_ylabel("ok operations per s")
+    axes.yaxis.set_major_formatter(FuncFormatter(as_count))
+    axes.grid(axis="y")
+
+
+def _latencies(axes: Axes, experiment: Mapping[str, Any], limits: Mapping[str, float]) -> None:
+    """Draw the latency: its range, p99 and p50 in each column of the picture."""
+    spread = experiment["latency_over_time"]
+    bars = np.full((3, len(spread["t_s"])), np.nan)
+    bars[0], bars[1] = spread["min_ms"], spread["max_ms"]
+    columns = np.repeat(spread["t_s"], 3)
+    axes.plot(columns, bars.T.ravel(), color=SKY, linewidth=0.9, solid_capstyle="butt", label="min to max")
+    times, p99, p50 = _broken_where_empty(spread)
+    axes.plot(times, p99, color=VERMILLION, linewidth=0.6, label="p99")
+    axes.plot(times, p50, color=INK, linewidth=0.8, label="p50")
+    axes.set_yscale("log")
+    axes.set_ylim(limits["latency_low_ms"], limits["latency_high_ms"])
+    log_ms_axis(axes.yaxis, limits["latency_low_ms"], limits["latency_high_ms"], 5)
+    axes.set_ylabel("latency (ms)")
+    cut = ", without the idle time between repeats" if experiment["repeats"] > 1 else ""
+    axes.set_xlabel(f"time since the first operation{cut} (s)")
+    axes.grid(axis="y")
+    axes.legend(loc="upper right", ncols=4, borderaxespad=0.1, handlelength=1.4, columnspacing=1.0)
+    axes.set_xlim(min(experiment["start_s"], 0), experiment["end_s"])
 
 
 def _described(experiment: Mapping[str, Any]) -> str:
@@ -175,6 +164,19 @@ def _mark_untold(axes: Axes, fault: Mapping[str, Any]) -> None:
         axes.axvline(fault["at_s"], color=GREY, linestyle=UNTOLD, linewidth=1.6, alpha=0.7, zorder=2.5)
 
 
+def _mark_faults(rate_axes: Axes, latency_axes: Axes, experiment: Mapping[str, Any]) -> None:
+    """Mark every fault that struck: in words where there is one, else by its time alone."""
+    for fault in experiment["faults"]:
+        if fault.get("untold"):
+            for axes in (rate_axes, latency_axes):
+                _mark_untold(axes, fault)
+        elif fault["fired"] and experiment["repeats"] == 1:
+            _mark_fault(rate_axes, latency_axes, fault, experiment)
+        elif fault["fired"]:
+            for axes in (rate_axes, latency_axes):
+                _mark_away(axes, fault, experiment)
+
+
 def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], experiment: Mapping[str, Any]) -> None:
     """Mark one fault on the whole run: the time the member was away, and its moments as lines, in words."""
     struck = fault["at_s"]
@@ -182,7 +184,7 @@ def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], e
     lines = [(fault["headline"], VERMILLION)]
     for axes in (rate_axes, latency_axes):
         _mark_away(axes, fault, experiment)
-    for mark_name, wording in (("leader_elected", "leader elected"), ("first_ok_write", "first ok write")):
+    for mark_name in ("leader_elected", "first_ok_write"):
         mark = marks.get(mark_name)
         if mark is None:
             continue
@@ -190,7 +192,7 @@ def _mark_fault(rate_axes: Axes, latency_axes: Axes, fault: Mapping[str, Any], e
         for axes in (rate_axes, latency_axes):
             axes.axvline(mark["since_start_s"], color=colour, linestyle=style, linewidth=0.9, zorder=2.5)
         detail = f": {mark['detail']}" if mark["detail"] and mark_name == "leader_elected" else ""
-        lines.append((f"{mark['since_fault_ms']:+,.1f} ms  {wording}{detail}", colour))
+        lines.append((f"{mark['since_fault_ms']:+,.1f} ms  {MOMENTS[mark_name].label}{detail}", colour))
     right_half = struck > (experiment["start_s"] + experiment["end_s"]) / 2
     for number, (text, colour) in enumerate(lines):
         rate_axes.annotate(

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cover: the verdict in one sentence, the numbers and what has to be known before they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import system_facts
+from ..caveats import caveats
+from ..figures import outages
+from ..verdict import verdict_told
+from .base import Chapter, Told
+
+MOST_COVER_VERSIONS = 12
+
+
+class Cover(Chapter):
+    """All of the run on one page; every number leads to its evidence."""
+
+    anchor = "cover"
+    title = "Cover"
+
+    def compute(self, told: Told) -> dict[str, Any]:
+        """Return the verdict, the caveats, and the settings and versions that matter most."""
+        info = told.run.info
+        return {
+            "verdict": verdict_told(told.run, told.experiments, told.judged, told.cards),
+            "cover_settings": cover_settings(info["settings"]),
+            "cover_versions": cover_versions(info["versions"]),
+            "caveats": caveats(info["controller"], told.experiments),
+        }
+
+    def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Draw the outages of all faults that struck."""
+        struck = [row for row in content["outages"] if row["struck"]]
+        return {"outages": outages.draw(struck, "outages")} if struck else {}
+
+
+def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Pick the settings that decide durability and failover, by system."""
+    return [
+        {"system": system, "name": name, "value": value}
+        for system, effective in settings.items()
+        for name, value in effective.items()
+        if system_facts.setting_name(name) in system_facts.COVER_SETTINGS
+    ]
+
+
+def cover_versions(versions: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the versions that matter most; all of them where there are few."""
+    if len(versions) <= MOST_COVER_VERSIONS:
+        return dict(versions)
+    return {name: version for name, version in versions.items() if name.lower() in system_facts.COVER_VERSIONS}

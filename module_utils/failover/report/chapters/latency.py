@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How latency is distributed, the service gap, and the worst operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..columns import KINDS, MS, Columns, Ints, S
+from ..examined import Examined
+from ..figures import latency
+from ..gaps import longest_gap_of
+from ..percentiles import LEAST_DECIDING, QUANTILES, decided_by, rank
+from .base import Chapter
+
+
+class Latency(Chapter):
+    """Percentiles and curves by kind, from the invocation and, where there is a rate, from the intended start."""
+
+    anchor = "latency"
+    title = "Latency distribution"
+
+    def of_experiment(self, examined: Examined) -> dict[str, Any]:
+        """Summarise latencies, and find the longest gap and the worst operation."""
+        columns = examined.columns
+        gap = longest_gap_of(examined.repeats)
+        return {
+            "latency": _latency(columns, columns.latency_ns),
+            "intended_latency": _latency(columns, columns.intended_latency_ns) if examined.info["rate"] else None,
+            "gap": gap.as_dict() if gap else None,
+            "worst": _worst(examined.worked, examined.table),
+        }
+
+    def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Draw the curves of all experiments, one panel a kind."""
+        drawings = {}
+        drawn = [experiment for experiment in content["experiments"] if experiment["operations"]]
+        if drawn:
+            drawings["latency"] = latency.draw(drawn, KINDS, "latency", "latency")
+        rated = [experiment for experiment in drawn if experiment["intended_latency"]]
+        if rated:
+            drawings["intended"] = latency.draw(rated, KINDS, "intended_latency", "intended")
+        return drawings
+
+
+def _latency(columns: Columns, latency_ns: Ints) -> dict[str, Any]:
+    """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
+    by_kind = {kind: latency_ns[columns.kind == code] for code, kind in enumerate(KINDS)}
+    return {
+        "all": latency_summary(latency_ns),
+        "by_kind": {kind: latency_summary(values) for kind, values in by_kind.items()},
+        "curves": {kind: survival_curve(values) for kind, values in by_kind.items()},
+    }
+
+
+def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
+    """Describe the operation that took longest."""
+    if not len(columns):
+        return None
+    row = int(np.argmax(columns.latency_ns))
+    operation = table.slice(row, 1).to_pylist()[0]
+    return {
+        "index": operation["index"],
+        "kind": operation["kind"],
+        "key": operation["key"],
+        "latency_ms": int(columns.latency_ns[row]) / MS,
+        "at_s": int(columns.invoke_ns[row]) / S,
+        "outcome": operation["outcome"],
+        "attempts": operation["attempts"],
+        "endpoint": operation["endpoint"],
+        "error": operation["error"],
+    }
+
+
+def latency_summary(latency_ns: Ints) -> dict[str, Any]:
+    """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
+
+    ``thin`` names the percentiles above which fewer than LEAST_DECIDING lie: those few decide them.
+    """
+    summary: dict[str, Any] = {"count": len(latency_ns)}
+    if len(latency_ns) == 0:
+        return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None, "thin": []}
+    ordered = np.sort(latency_ns)
+    for name, thousandths in QUANTILES:
+        summary[f"{name}_ms"] = int(ordered[rank(len(ordered), thousandths)]) / MS
+    summary["max_ms"] = int(ordered[-1]) / MS
+    summary["thin"] = [
+        f"{name}_ms"
+        for name, thousandths in QUANTILES
+        if decided_by(len(ordered), 1 - thousandths / 1000) < LEAST_DECIDING
+    ]
+    return summary
+
+
+def survival_curve(latency_ns: Ints, points_per_decade: int = 60) -> dict[str, list[float]]:
+    """Return the share of operations that took longer than a latency, thinned evenly on a logarithmic scale.
+
+    :returns: ``latency_ms`` (rising) and ``longer`` (the share, falling). The first and the last operation are
+        always in it; the slowest is drawn at half of one operation's share, as a logarithmic scale has no zero.
+    """
+    count = len(latency_ns)
+    if count == 0:
+        return {"latency_ms": [], "longer": []}
+    ordered = np.sort(latency_ns)
+    decades = max(np.log10(count), 1.0)
+    from_the_end = np.unique(np.round(np.geomspace(1, count, int(points_per_decade * decades))).astype(np.int64))
+    ranks = np.sort(count - from_the_end)
+    longer = (count - 1 - ranks) / count
+    longer[longer == 0] = 0.5 / count
+    return {"latency_ms": (ordered[ranks] / MS).tolist(), "longer": longer.tolist()}

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How the operations ended, and who answered them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..columns import KINDS, OUTCOMES, Columns
+from ..examined import Examined
+from .base import Chapter
+
+
+class Outcomes(Chapter):
+    """Operations by kind, outcome and endpoint."""
+
+    anchor = "outcomes"
+    title = "Outcomes"
+
+    def of_experiment(self, examined: Examined) -> dict[str, Any]:
+        """Count the operations."""
+        return {
+            "history_cut": examined.cut,
+            "outcomes": _outcomes(examined.columns),
+            "endpoints": _endpoints(examined.table),
+        }
+
+
+def _outcomes(columns: Columns) -> list[dict[str, Any]]:
+    """Count operations by kind and outcome, and those that took more than one attempt; the last row is the sum."""
+    rows = []
+    for code, kind in [*enumerate(KINDS), (None, "all")]:
+        mask = np.ones(len(columns), dtype=bool) if code is None else columns.kind == code
+        row: dict[str, Any] = {"kind": kind, "operations": int(np.count_nonzero(mask))}
+        for number, outcome in enumerate(OUTCOMES):
+            row[outcome] = int(np.count_nonzero(mask & (columns.outcome == number)))
+        row["retried"] = int(np.count_nonzero(mask & (columns.attempts > 1)))
+        row["attempts"] = int(columns.attempts[mask].sum())
+        rows.append(row)
+    return rows
+
+
+def _endpoints(table: Any) -> dict[str, int]:
+    """Count operations by the endpoint that answered last, or was tried last."""
+    counted = {item["values"]: item["counts"] for item in table["endpoint"].value_counts().to_pylist()}
+    return dict(sorted(counted.items()))

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The columns of a history as arrays, and what is asked of them: which operations, how many, at what rate.
+
+All times are nanoseconds since the experiment's origin unless a name ends in another unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..shapes import Kind, Outcome
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
+
+KINDS: tuple[str, ...] = tuple(kind.value for kind in Kind)
+OUTCOMES: tuple[str, ...] = tuple(outcome.value for outcome in Outcome)
+WRITES = (KINDS.index(Kind.CREATE.value), KINDS.index(Kind.DELETE.value))
+READ = KINDS.index(Kind.RETRIEVE.value)
+OK = OUTCOMES.index(Outcome.OK.value)
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one history that the figures need; all of one length, in the order of the history.
+
+    ``kind`` and ``outcome`` are positions in KINDS and OUTCOMES.
+    """
+
+    index: Ints
+    client: Ints
+    kind: Codes
+    outcome: Codes
+    intended_ns: Ints
+    invoke_ns: Ints
+    complete_ns: Ints
+    attempts: Ints
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def latency_ns(self) -> Ints:
+        """Completion minus invocation: what the client waited for each operation."""
+        return self.complete_ns - self.invoke_ns
+
+    @property
+    def intended_latency_ns(self) -> Ints:
+        """Completion minus intended start: what a user waited who came at the planned time."""
+        return self.complete_ns - self.intended_ns
+
+    @property
+    def ok(self) -> Mask:
+        """Whether each operation took effect and was acknowledged."""
+        return np.asarray(self.outcome == OK, dtype=np.bool_)
+
+    def chosen(self, mask: Mask) -> Columns:
+        """Return the operations that are chosen, in their order."""
+        return Columns(**{item.name: getattr(self, item.name)[mask] for item in fields(Columns)})
+
+    @property
+    def is_write(self) -> Mask:
+        """Whether each operation is a CREATE or a DELETE."""
+        return np.isin(self.kind, WRITES)
+
+
+def columns_of_table(table: pyarrow.Table) -> Columns:
+    """Take the numeric columns out of a history's table (HISTORY_COLUMNS)."""
+
+    def numbers(name: str) -> Ints:
+        return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
+
+    def codes(name: str, words: Sequence[str]) -> Codes:
+        column = table.column(name).combine_chunks().dictionary_encode()
+        order = [words.index(word) for word in column.dictionary.to_pylist()]
+        return np.asarray(order, dtype=np.int8)[np.asarray(column.indices.to_numpy(), dtype=np.int64)]
+
+    return Columns(
+        index=numbers("index"),
+        client=numbers("client"),
+        kind=codes("kind", KINDS),
+        outcome=codes("outcome", OUTCOMES),
+        intended_ns=numbers("intended_ns"),
+        invoke_ns=numbers("invoke_ns"),
+        complete_ns=numbers("complete_ns"),
+        attempts=numbers("attempts"),
+    )
+
+
+def first_completion(columns: Columns, mask: Mask, from_ns: int) -> int | None:
+    """Return the position in the history of the first masked operation that completed at or after ``from_ns``."""
+    chosen = np.flatnonzero(mask & (columns.complete_ns >= from_ns))
+    if len(chosen) == 0:
+        return None
+    return int(chosen[np.argmin(columns.complete_ns[chosen])])
+
+
+def rate_between(columns: Columns, start_ns: int, end_ns: int) -> float | None:
+    """Return ok completions per second in [start, end), or None for an empty interval."""
+    if end_ns <= start_ns:
+        return None
+    completed = columns.complete_ns[columns.ok]
+    return float(np.count_nonzero((completed >= start_ns) & (completed < end_ns)) / ((end_ns - start_ns) / S))
+
+
+def operations_overlapping(columns: Columns, start_ns: int, end_ns: int) -> Ints:
+    """Return the positions of all operations that were in flight at some moment of [start, end]."""
+    return np.flatnonzero((columns.complete_ns >= start_ns) & (columns.invoke_ns <= end_ns))

@@ -1,0 +1,387 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The faults of an experiment as the report tells them: what was done, what followed, and how long each phase took."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ...actions.record import FaultRecord
+from ...actions.registry import ACTIONS
+from ...fault_names import FaultId
+from ...moments import LEADER_OF_SEVERAL, MOMENTS, OUTAGE, PROCESS_ENDS, SEVERAL
+from ...shapes import Event
+from ..columns import MS, OUTCOMES, Columns, S, operations_overlapping, rate_between
+from ..gaps import Gap, longest_gap
+from ..repeats import Repeat, repeats_of
+from .anatomy import anatomy_of
+from .clocks import Clock
+from .elections import election_cause, who_led
+from .marks import (
+    Mark,
+    attribution,
+    events_of_records,
+    fault_id_of,
+    fault_marks,
+    fault_moment_ns,
+    return_marks,
+    service_marks,
+    with_attempt,
+    without_echoes,
+)
+from .recovery import back_marks, recovery
+from .zoom import zoomed
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Until when (wall time, ns) something may be one fault's doing."""
+
+    effect_ns: int  # of clients and servers: to the heal or the next fault
+    next_ns: int  # of the service's recovery: to the next fault or the end of the workload
+    return_ns: int | None  # of the member's return, which may outlast the workload: to the next fault
+
+
+@dataclass(frozen=True)
+class Struck:
+    """A fault that struck while operations were sent, and what its outage is told from."""
+
+    fault: Mapping[str, Any]  # of experiment.json
+    definition: Mapping[str, Any]  # experiment.json
+    repeat: Repeat
+    events: Sequence[Event]
+    limits: Limits
+    clocks: Mapping[str, Clock]  # by host
+    member: str | None
+    moment_wall_ns: int
+
+    @property
+    def origin_wall_ns(self) -> int:
+        """Return the wall time from which the history counts."""
+        return int(self.definition["origin_wall_ns"])
+
+    @property
+    def moment_ns(self) -> int:
+        """Return when it struck, since the origin."""
+        return self.moment_wall_ns - self.origin_wall_ns
+
+    def marks(self, end_wall_ns: int) -> list[Mark]:
+        """Return its moments by the events before a wall time."""
+        found = fault_marks(
+            self.events, self.fault["id"], self.origin_wall_ns, end_wall_ns, self.member, self.limits.return_ns
+        )
+        return with_attempt(self.repeat.columns, without_echoes(found))
+
+
+def describe_faults(
+    definition: Mapping[str, Any],
+    columns: Columns,
+    recorded_events: Sequence[Event] | None,
+    clocks: Sequence[Clock] = (),
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Tell every fault of an experiment.
+
+    :param definition: experiment.json
+    :param recorded_events: in order of time; None where they cannot be read
+    :param clocks: of the members' hosts, as measured
+    :returns: one object a fault for report.json, and for each the operations of its zoomed figure (empty where
+        the fault did not strike, or no operation was recorded). A fault has to do with the operations, the other
+        faults and the heal of its own repeat alone.
+    """
+    origin = int(definition["origin_wall_ns"])
+    planned = definition["faults"]
+    events = events_of_records(planned) if recorded_events is None else recorded_events
+    moments = {fault["id"]: fault_moment_ns(events, fault["id"]) for fault in planned}
+    repeats = {repeat.number: repeat for repeat in repeats_of(definition, columns)}
+    told, zooms = [], []
+    for fault in planned:
+        moment = moments[fault["id"]]
+        # What strikes several members at once is one fault in the data, and one outage.
+        later = [
+            (moments[other["id"]], other["repeat"])
+            for other in planned
+            if not _id(fault).strikes_with(_id(other)) and moment is not None and (moments[other["id"]] or 0) > moment
+        ]
+        heal = [
+            event.wall_ns
+            for event in events
+            if event.event == "fault.heal_requested" and fault_id_of(event) == fault["id"]
+        ]
+        repeat = repeats.get(fault["repeat"])
+        end = origin + (repeat.end_ns if repeat is not None else 0) + 1
+        own_later = [at for at, number in later if at is not None and number == fault["repeat"]]
+        limits = Limits(
+            effect_ns=min([*own_later, *heal], default=end),
+            next_ns=min(own_later, default=end),
+            return_ns=min((at for at, _ in later if at is not None), default=None),
+        )
+        content, operations = _describe_fault(fault, definition, repeat, events, limits, clocks)
+        if recorded_events is None:
+            content["client_failovers"] = None
+        told.append(content)
+        zooms.append(operations)
+    return told, zooms
+
+
+def _id(fault: Mapping[str, Any]) -> FaultId:
+    return FaultId.parse(fault["id"])
+
+
+def _describe_fault(
+    fault: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    repeat: Repeat | None,
+    events: Sequence[Event],
+    limits: Limits,
+    clocks: Sequence[Clock],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell one fault; see :func:`describe_faults`."""
+    origin = int(definition["origin_wall_ns"])
+    moment_wall = fault_moment_ns(events, fault["id"])
+    own = [event for event in events if fault_id_of(event) == fault["id"]]
+    content = _planned(fault, own, events, moment_wall, limits)
+    if moment_wall is None:
+        return content, {}
+    if repeat is None:
+        return content | {"at_s": (moment_wall - origin) / S}, {}
+    content["at_s"] = repeat.worked_s(moment_wall - origin)
+    if content["untold"]:
+        return content, {}
+    healed = [event.wall_ns for event in own if event.event == "fault.healed"]
+    content["healed_s"] = repeat.worked_s(min(healed, default=origin + repeat.end_ns) - origin)
+    by_host = {clock.host: clock for clock in clocks}
+    struck = Struck(fault, definition, repeat, events, limits, by_host, content["member"], moment_wall)
+    told, operations = _describe_outage(struck)
+    return content | told, operations
+
+
+def _planned(
+    fault: Mapping[str, Any],
+    own: Sequence[Event],
+    events: Sequence[Event],
+    moment_wall: int | None,
+    limits: Limits,
+) -> dict[str, Any]:
+    """Return what is known of a fault without any operation; what only an outage has is None, empty or 0."""
+    record = FaultRecord.of(fault) or FaultRecord(fault["id"])
+    member = _member_of(record, own)
+    role = " (leader)" if fault["target"] == "leader" else ""
+    return {
+        "id": fault["id"],
+        "base": _id(fault).in_each_repeat,
+        "repeat": fault["repeat"],
+        "action": fault["action"],
+        "several": _id(fault).part is not None,
+        "past": ACTIONS[fault["action"]].past,
+        "target": fault["target"],
+        "member": member,
+        "at_index": fault["at_index"],
+        "heal": fault["heal"],
+        "plan": {name: value for name, value in fault.items() if name not in ("record", "untold")},
+        "record": fault.get("record"),
+        "fired": moment_wall is not None,
+        "untold": fault.get("untold"),
+        "missed": [event.data for event in own if event.event == "fault.missed"],
+        "proof": who_led(own, events, record, moment_wall, limits.effect_ns),
+        "index_hit": record.index_hit,
+        "delay_ms": record.delay_ms,
+        "at_s": None,
+        "healed_s": None,
+        "marks": [],
+        "anatomy": None,
+        "absent": [],
+        "election_cause": None,
+        "gap": None,
+        "write_gap": None,
+        "slowest": None,
+        "meanwhile": None,
+        "operations_not_sent": None,
+        "window_ms": None,
+        "in_window": 0,
+        "drawn": 0,
+        "recovery": None,
+        "client_failovers": None,
+        "headline": f"{fault['action'].replace('_', ' ')} {member or fault['target']}{role} at operation "
+        f"{fault['at_index']:,}",
+    }
+
+
+def _describe_outage(struck: Struck) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell what followed a fault: its content, and the operations of its zoomed figure."""
+    repeat, columns, moment = struck.repeat, struck.repeat.columns, struck.moment_ns
+    until = struck.limits.effect_ns - struck.origin_wall_ns
+    marks, gap, write_gap = _marks_and_gaps(struck, until)
+    recovered = recovery(
+        columns, repeat.start_ns, moment, gap, min(repeat.end_ns, struck.limits.next_ns - struck.origin_wall_ns)
+    )
+    marks += service_marks(columns, gap) + back_marks(recovered, moment)
+    marks += return_marks(struck.fault["id"], repeat.convergence, struck.origin_wall_ns)
+    marks.sort(key=lambda mark: mark.at_ns)
+    anatomy = anatomy_of(columns, marks, moment, gap, struck.clocks)
+    before = rate_between(columns, repeat.start_ns, moment)
+    window, operations = zoomed(columns, moment, marks, gap)
+    content: dict[str, Any] = {
+        "anatomy": anatomy,
+        "absent": _absent(struck.fault, struck.definition, marks, gap),
+        "election_cause": election_cause(marks, gap),
+        "gap": _gap_content(gap, moment),
+        "write_gap": _gap_content(write_gap, moment),
+        "slowest": _slowest(columns, gap),
+        "meanwhile": _meanwhile(columns, moment, max(until, gap.end_ns if gap is not None else until)),
+        "recovery": recovered,
+        "client_failovers": {
+            "started": _count(struck, "client.failover_started"),
+            "completed": _count(struck, "client.failover_completed"),
+            "attempts_failed": _count(struck, "client.attempt_failed"),
+        },
+        "marks": _marks_content(marks, gap, anatomy, struck),
+        **window,
+    }
+    if gap is not None and before is not None:
+        content["operations_not_sent"] = before * gap.duration_ms / 1000
+    for mark in content["marks"]:
+        mark["in_window"] = content["window_ms"][0] <= mark["since_fault_ms"] <= content["window_ms"][1]
+    return content, operations
+
+
+def _marks_and_gaps(struck: Struck, until: int) -> tuple[list[Mark], Gap | None, Gap | None]:
+    """Return the moments that events tell, and the longest times without an ok operation and without an ok write."""
+    columns, start, end = struck.repeat.columns, struck.repeat.start_ns, struck.repeat.end_ns
+    marks = struck.marks(struck.limits.effect_ns)
+    blame = attribution(struck.moment_ns, marks, until)
+    gap = longest_gap(columns.complete_ns[columns.ok], start, end, blame)
+    write_gap = longest_gap(columns.complete_ns[columns.ok & columns.is_write], start, end, blame)
+    if gap is not None and gap.end_ns > until:
+        # An outage that its heal ended: what members and clients did after the heal was requested is part of it.
+        marks = struck.marks(struck.origin_wall_ns + gap.end_ns + 1)
+    return marks, gap, write_gap
+
+
+def _member_of(record: FaultRecord, own: Sequence[Event]) -> str | None:
+    """Return the member that the fault went to, as its record or its events name it."""
+    if record.member:
+        return record.member
+    named = [str(event.data["member"]) for event in own if event.data.get("member")]
+    return named[0] if named else None
+
+
+def _absent(
+    fault: Mapping[str, Any], definition: Mapping[str, Any], marks: Iterable[Mark], gap: Gap | None
+) -> list[str]:
+    """Name the moments that were not recorded, of those that this system can have in this fault."""
+    present = {mark.name for mark in marks}
+    several = len(definition["members"]) > 1
+    record = FaultRecord.of(fault)
+    role = (record.role if record is not None else None) or fault["target"]
+    ends_process = fault["action"] not in ACTIONS or ACTIONS[fault["action"]].ends_process
+    holds = {
+        LEADER_OF_SEVERAL: several and role != "follower",
+        PROCESS_ENDS: ends_process,
+        SEVERAL: several,
+        OUTAGE: gap is not None,
+    }
+    return [
+        kind.label
+        for kind in MOMENTS.values()
+        if kind.name not in present and kind.missed is not None and all(holds[needed] for needed in kind.missed)
+    ]
+
+
+def _meanwhile(columns: Columns, moment: int, until: int) -> dict[str, Any]:
+    """Count what became of the operations that were in flight from the fault to its heal (or the next fault)."""
+    chosen = operations_overlapping(columns, moment, until)
+    outcomes = columns.outcome[chosen]
+    latency = columns.latency_ns[chosen]
+    return {
+        "operations": len(chosen),
+        **{name: int(np.count_nonzero(outcomes == number)) for number, name in enumerate(OUTCOMES) if name != "ok"},
+        "worst_ms": int(latency.max()) / MS if len(chosen) else None,
+        "worst_index": int(columns.index[chosen[np.argmax(latency)]]) if len(chosen) else None,
+    }
+
+
+def _marks_content(
+    marks: Sequence[Mark], gap: Gap | None, found: dict[str, Any] | None, struck: Struck
+) -> list[dict[str, Any]]:
+    """Return the moments in order of time, those within the outage with the phase that each of them ends.
+
+    ``place`` is before, within or after the outage; without one all are "after". Writes the letters into the phases.
+    """
+    moment = struck.moment_ns
+    phases = list(found["phases"]) if found is not None else []
+    rows = []
+    for mark, letter in zip(marks, _letters(), strict=False):
+        place = "after"
+        if gap is not None and (mark.at_ns <= gap.start_ns or mark.at_ns < moment):
+            place = "before"
+        elif gap is not None and mark.at_ns <= gap.end_ns and mark.name not in ("throughput_back", "latency_back"):
+            # What is back with the first operation already is back after the outage.
+            place = "within"
+        phase = None
+        if place == "within" and phases and mark.name in (phases[0]["name"], phases[0]["mark"]):
+            phase = phases.pop(0)
+            phase["letter"] = letter
+        clock = struck.clocks.get(mark.source)
+        rows.append(
+            {
+                "letter": letter,
+                "name": mark.name,
+                "label": mark.label,
+                "source": mark.source,
+                "detail": mark.detail,
+                "since_start_s": struck.repeat.worked_s(mark.at_ns),
+                "since_fault_ms": (mark.at_ns - moment) / MS,
+                # Of an operation: when it was sent.
+                "invoked_ms": (mark.data["invoke_ns"] - moment) / MS if "invoke_ns" in mark.data else None,
+                "place": place,
+                "phase": phase,
+                "since_heal_ms": mark.data.get("since_heal_ms"),
+                "since_outage_ms": (mark.at_ns - gap.end_ns) / MS if gap is not None and place == "after" else None,
+                "clock": None if clock is None else clock.as_dict(),
+            }
+        )
+    return rows
+
+
+def _letters() -> Iterator[str]:
+    """Yield a, b, ..., z, aa, ab, ...; the moments are many where several members take part."""
+    yield from string.ascii_lowercase
+    for pair in product(string.ascii_lowercase, repeat=2):
+        yield "".join(pair)
+
+
+def _gap_content(gap: Gap | None, moment: int) -> dict[str, float | bool] | None:
+    if gap is None:
+        return None
+    return gap.as_dict() | {
+        "since_fault_start_ms": (gap.start_ns - moment) / MS,
+        "since_fault_end_ms": (gap.end_ns - moment) / MS,
+    }
+
+
+def _slowest(columns: Columns, gap: Gap | None) -> dict[str, Any] | None:
+    """Return the operation with the largest latency of those in flight in the gap."""
+    if gap is None:
+        return None
+    chosen = np.flatnonzero((columns.invoke_ns < gap.end_ns) & (columns.complete_ns > gap.start_ns))
+    if len(chosen) == 0:
+        return None
+    row = int(chosen[np.argmax(columns.latency_ns[chosen])])
+    return {
+        "index": int(columns.index[row]),
+        "latency_ms": int(columns.latency_ns[row]) / MS,
+        "attempts": int(columns.attempts[row]),
+        "outcome": OUTCOMES[columns.outcome[row]],
+    }
+
+
+def _count(struck: Struck, name: str) -> int:
+    """Count the events of that name from the fault to its heal or the next fault."""
+    span = range(struck.moment_wall_ns, struck.limits.effect_ns)
+    return sum(1 for event in struck.events if event.event == name and event.wall_ns in span)

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The repeats of an experiment as slices of its history, and the time line without the idle time between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from .columns import Columns, S
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One repeat of an experiment's faults: a slice of the stream. Before the next one nobody sends anything."""
+
+    number: int
+    start_ns: int  # first invocation
+    end_ns: int  # last completion
+    idle_ns: int  # how long nobody sent anything before it, since the first operation of all
+    columns: Columns  # its own operations
+    convergence: Mapping[str, Any] | None  # the heal after it, and how the members became equal
+
+    def worked_s(self, at_ns: int) -> float:
+        """Return a moment of this repeat in s of the time in which operations were sent, up to the repeat's end."""
+        return (min(at_ns, self.end_ns) - self.idle_ns) / S
+
+
+def repeats_of(definition: Mapping[str, Any], columns: Columns) -> list[Repeat]:
+    """Divide a history into the repeats of its experiment; those of which nothing was recorded are left out.
+
+    :param definition: experiment.json
+    """
+    found: list[Repeat] = []
+    idle_ns = 0
+    for repeat in definition["repeats"]:
+        chosen = (columns.index >= repeat["first_index"]) & (columns.index < repeat["end_index"])
+        own = columns.chosen(chosen)
+        if not len(own):
+            continue
+        start_ns, end_ns = int(own.invoke_ns.min()), int(own.complete_ns.max())
+        if found:
+            idle_ns += start_ns - found[-1].end_ns
+        found.append(Repeat(int(repeat["repeat"]), start_ns, end_ns, idle_ns, own, repeat["convergence"]))
+    return found
+
+
+def without_idle(repeats: Sequence[Repeat]) -> Columns | None:
+    """Return all operations on a time line that goes on only while operations are sent; None without operations."""
+    if not repeats:
+        return None
+    moved = [
+        replace(
+            repeat.columns,
+            intended_ns=repeat.columns.intended_ns - repeat.idle_ns,
+            invoke_ns=repeat.columns.invoke_ns - repeat.idle_ns,
+            complete_ns=repeat.columns.complete_ns - repeat.idle_ns,
+        )
+        for repeat in repeats
+    ]
+    return Columns(
+        **{item.name: np.concatenate([getattr(own, item.name) for own in moved]) for item in fields(Columns)}
+    )

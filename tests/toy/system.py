@@ -62,7 +62,10 @@ class Toy(System):
     uses_prefix = True
     has_account = False
     rejoins = False
-    cover_settings = ()
+    acknowledges = "A toy has it in its memory."
+    in_memory = False
+    versions = cover_settings = ()
+    first_version = own_hash = ""
 
     def check(self, target: Target) -> None:
         """Nothing can be missing."""

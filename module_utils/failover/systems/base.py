@@ -103,7 +103,13 @@ class System(Protocol):
     uses_prefix: bool  # keys stand under the experiment's prefix, which may not be empty
     has_account: bool  # its clients log in, into a database
     rejoins: bool  # a member whose server runs again may need to be brought back into its group
-    cover_settings: tuple[str, ...]  # effective settings that decide durability and failover, for the report's cover
+    # For the report:
+    acknowledges: str  # where an acknowledged write is, as a sentence
+    in_memory: bool  # the majority that an acknowledgement rests on need not have the write on disk
+    versions: tuple[str, ...]  # what its version, and that of its client's driver, are recorded as
+    cover_settings: tuple[str, ...]  # effective settings that decide durability and failover
+    first_version: str  # what a key's version of 1 shows after a DELETE; empty where keys have no version
+    own_hash: str  # what it computes itself over its data; empty where that is nothing
 
     def check(self, target: Target) -> None:
         """Raise LabError where the target lacks what clients need."""
@@ -141,6 +147,14 @@ class System(Protocol):
 
         :param logs: lines by member; :param members: as in Target; :param ids: member by the id it had when observed
         """
+
+    def waits(self, fault: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+        """Name the settings that bound the servers' waits of an outage, by wait (see report/outage/lanes).
+
+        :param fault: as the report tells it
+        :param settings: the recorded ones of a system, names in lower case with underscores; not of this one, perhaps
+        """
+        return {}
 
     def refused(self, error: str) -> bool:
         """Say whether an attempt that ended with this error, as its client writes it, certainly had no effect."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from _front import PLAYBOOKS, warn_of_unknown_variables
+from _options import read_options
 from failover.report.chapters.reproduce import commands
 from failover.report.commands import LINE, command, experiments_option
 from failover.report.provenance import provenance
@@ -73,7 +74,7 @@ def test_the_commands_in_the_pdf_are_those_of_the_run(printed: Printed, capsys: 
     assert clone == ["git", "clone", told["checkout"]["origin"], cd[1]]
     assert checkout == ["git", "checkout", told["checkout"]["commit"]]
     assert run[:2] == ["./scripts/lab", "run"]
-    warn_of_unknown_variables(run[2:])
+    warn_of_unknown_variables(read_options(run[2:]) or [])
     assert capsys.readouterr().err == ""
     for words in (simulate, *histories):
         # From a folder whose "results" are the lab's.
@@ -97,7 +98,7 @@ def test_ansible_takes_the_command_that_repeats_the_run(repeated: Printed) -> No
 
 def test_what_is_wrong_would_be_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert "CLI option '-e'" in refuses(["./scripts/lab", "run", "-e", '{"experiments": ['])
-    warn_of_unknown_variables(["-e", "sead=1"])
+    warn_of_unknown_variables(read_options(["-e", "sead=1"]) or [])
     assert "did you mean seed?" in capsys.readouterr().err
 
 

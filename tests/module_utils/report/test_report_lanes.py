@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from failover.report.outage.lanes import BEFORE, critical_spans, lanes_of, lanes_of_repeats
-from failover.report.system_facts import as_ms
+from failover.systems.etcd.system import as_ms
 
 ETCD = {"election-timeout": "1s", "heartbeat-interval": "100ms"}
 CLIENT = {"attempt_timeout_ms": 500}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,11 @@ class Etcd(System):
     uses_prefix = True
     has_account = False
     rejoins = False
+    acknowledges = "etcd has it on the disks of a majority then."
+    in_memory = False
+    versions = ("etcd", "etcd3", "grpcio")
+    first_version = "version 1: etcd counts from a key's creation, so this is one write after the DELETE"
+    own_hash = "what etcd computes over its whole store at one revision, the same for all members"
     cover_settings = ("heartbeat_interval", "election_timeout", "unsafe_no_fsync", "pre_vote", "snapshot_count")
 
     def check(self, target: Target) -> None:
@@ -91,6 +97,25 @@ class Etcd(System):
         """Read etcd's journal."""
         return log.parse_logs(logs, ids)
 
+    def waits(self, fault: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+        """Name the election timeout where it was waited for."""
+        election = as_ms(settings.get("election_timeout"))
+        if election is None or fault["election_cause"] != "election timeout":
+            return {}
+        # Each member draws its own timeout from one to two times the setting (raft's randomizedElectionTimeout).
+        return {"detection": f"election timeout {election / 1000:g} to {2 * election / 1000:g} s"}
+
     def refused(self, error: str) -> bool:
         """Look the answer up among those that come before anything is proposed."""
         return refusals.refused(error)
+
+
+def as_ms(value: Any) -> float | None:
+    """Read a duration as etcd prints it (100ms, 1s, 1m0s; a bare number is ms) in ms; None where it is none."""
+    text = str(value)
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit] for number, unit in parts)

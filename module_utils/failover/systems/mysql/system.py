@@ -32,6 +32,10 @@ class MySQL(System):
     uses_prefix = False
     has_account = True
     rejoins = False
+    acknowledges = "A single MySQL server has it on its own."
+    in_memory = False
+    versions = ("mysql", "pymysql")
+    first_version = own_hash = ""
     cover_settings = (
         "innodb_flush_log_at_trx_commit",
         "sync_binlog",

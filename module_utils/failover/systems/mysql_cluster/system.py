@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...actions.registry import ACTIONS
 from ...shapes import ClientEmit, LabError, Target
 from ..base import Client, LeaderFinder, Observation, Watched, need_account
 from ..dump_file import PAGE_TIMEOUT_S
@@ -22,6 +23,9 @@ from .observe import await_group, compare_tables, look_at_modes
 from .views import addresses_of, is_online, read_members, why_not_primary
 from .watch import GroupLeader, GroupSampler
 
+# After which a group calls a member unreachable, in s; no setting changes it.
+SILENCE_S = 5
+
 
 class MySQLCluster(MySQL):
     """A group of servers with one primary, which takes all operations."""
@@ -33,6 +37,12 @@ class MySQLCluster(MySQL):
     several = True
     member_counts = "3 or 5"
     rejoins = True
+    acknowledges = (
+        "The MySQL cluster has it on the disk of its primary and in the memory of a majority, from where the others "
+        "write and apply it later: a primary that is lost for ever together with the memory of the others would take "
+        "acknowledged writes with it."
+    )
+    in_memory = True
 
     def check(self, target: Target) -> None:
         """Refuse members without an address, and a target without the workload's account."""
@@ -114,6 +124,18 @@ class MySQLCluster(MySQL):
         found["reasons"] += contradictions
         reached = found.pop("reached")
         return Observation(found, reached, "/var/log/mysql/error.log")
+
+    def waits(self, fault: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+        """Name how long a silent member is waited for before it is expelled."""
+        expel = settings.get("group_replication_member_expel_timeout")
+        if expel is None:
+            return {}
+        found = {"expulsion": f"expel timeout {expel} s"}
+        if any(mark["name"] == "member_unreachable" for mark in fault["marks"]):
+            found["detection"] = f"silence noticed after {SILENCE_S} s"
+        elif not ACTIONS[fault["action"]].says_goodbye:
+            found["detection"] = f"silence {SILENCE_S} s, expel timeout {expel} s"
+        return found
 
 
 def _addresses(target: Target) -> dict[str, MySQLAddress]:

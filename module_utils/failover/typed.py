@@ -28,6 +28,7 @@ _WORDS = {
     "str": "text",
 }
 _OF_A_FIELD = re.compile(r"(?P<what>.*) - at `\$\.?(?P<path>.*)`")
+_NO_KEY = re.compile("Object missing required field `(.*)`")
 _EXPECTED = re.compile(r"Expected `(?P<types>[^`]*)`(, got `[^`]*`)?(?P<bounds>.*)")
 
 
@@ -37,6 +38,11 @@ class Misfit(NamedTuple):
     unknown: list[str]
     missing: list[str]
     value: str  # the value, what it is, and what it has to be
+
+    @property
+    def of_a_file(self) -> str:
+        """Return what follows the path of a file that is not of its type. What it has beside is of no harm there."""
+        return f" lacks {', '.join(self.missing)}" if self.missing else f": {self.value}"
 
 
 def convert(value: Any, kind: type[Kind], what: str) -> Kind:
@@ -104,5 +110,8 @@ def _told(value: Mapping[str, Any], kind: type[msgspec.Struct], said: str) -> st
     bounds = _bounds_of(kind, path)
     if bounds:
         told = f"a whole number from {bounds[0]} to {bounds[1]}"
+    deeper = _NO_KEY.fullmatch(told)
+    if deeper:
+        return f"{path} has no {deeper[1]}"
     # Of what is deeper inside, the place says more than the whole value.
     return f"{path} is {value[path]!r}, and has to be {told}" if path in value else f"{path} has to be {told}"

@@ -14,10 +14,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..results.files import EXPERIMENT_FILE, PLAN_FILE
 from ..results.read import read_json
 from ..results.write import write_json_atomic
 from ..shapes import PLAN_SETTINGS, SCHEMA_VERSION, LabError
+from ..typed import misfit
+
+
+class _Planned(msgspec.Struct):
+    name: str
+
+
+class _PlanFile(msgspec.Struct):
+    """What resuming relies on in a plan.json, beside the settings that it compares."""
+
+    experiments: list[_Planned]
+    started_at: str
+    resumed_at: list[str]
 
 
 def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, dry_run: bool = False) -> dict[str, Any]:
@@ -78,6 +93,9 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
             "results_dir, or leave resume out for a new run."
         )
     record = read_json(folder / PLAN_FILE, "the run's plan")
+    found = misfit(record, _PlanFile)
+    if found:
+        raise LabError(f"resume: {folder / PLAN_FILE}{found.of_a_file}. Leave resume out for a new run.")
     other = [name for name in PLAN_SETTINGS if record.get(name) != plan[name]]
     if other:
         begun = " ".join(_option(name, record.get(name)) for name in other)

@@ -281,5 +281,4 @@ def _check_keys(path: Path, value: dict[str, Any], kind: type[msgspec.Struct]) -
         )
     found = misfit(value, kind)
     if found:
-        wrong = f" lacks {', '.join(found.missing)}" if found.missing else f": {found.value}"
-        raise LabError(f"{path}{wrong}; {_FETCH_AGAIN}")
+        raise LabError(f"{path}{found.of_a_file}; {_FETCH_AGAIN}")

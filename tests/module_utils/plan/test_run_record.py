@@ -122,6 +122,27 @@ def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
         open_run(tmp_path / "nothing", PLAN, now=LATER, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"experiments": None}, "experiments is None, and has to be a list"),
+        ({"experiments": [{}]}, "experiments[0] has no name"),
+        ({"resumed_at": "then"}, "resumed_at is 'then', and has to be a list"),
+    ],
+)
+def test_a_plan_that_is_damaged_is_said(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps({**PLAN, "started_at": BEGAN, "resumed_at": [], **changes}))
+    with pytest.raises(LabError) as raised:
+        open_run(tmp_path, PLAN, now=LATER, resume=True)
+    assert str(raised.value) == f"resume: {tmp_path}/plan.json: {said}. Leave resume out for a new run."
+
+
+def test_a_plan_without_its_experiments_is_said(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(LabError, match=r"plan\.json lacks experiments, started_at, resumed_at\. Leave resume out"):
+        open_run(tmp_path, PLAN, now=LATER, resume=True)
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LabError, match=r"results folder .*file.*: (not a directory|file exists)"):

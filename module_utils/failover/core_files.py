@@ -33,7 +33,9 @@ def needed_files(program: str, package: str) -> dict[str, str]:
         path = "/".join([*parts, "__init__.py"]) if is_package else "/".join(parts) + ".py"
         if path in found:
             continue
-        found[path] = spec.loader.get_source(name) or ""
+        source = spec.loader.get_source(name) or ""
+        # Ansible's loader of collections gives it as it is in the file.
+        found[path] = source.decode() if isinstance(source, bytes) else source
         # A module cannot be imported without the packages around it.
         todo += [parent for parent in [name.rpartition(".")[0]] if parent.startswith(package)]
         todo += _imports(found[path], name if is_package else name.rpartition(".")[0])

@@ -208,7 +208,7 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
     missing = [key for key in ("name", "key_prefix", "repeats", "faults") if key not in definition]
     if missing:
         raise LabError(f"definition lacks {', '.join(missing)}; give it as experiment_plan_info returns it")
-    operations = create_simulation(settings.iterations, settings.seed)
+    operations = create_simulation(settings.iterations, settings.seed, settings.workload)
     config = RunnerConfig(
         experiment=definition["name"],
         key_prefix=definition["key_prefix"],

@@ -73,6 +73,8 @@ def assemble(
         "after": _plain(after),
         "convergence": repeats[-1]["convergence"],
     }
+    if settings.workload:
+        info["stream"] = settings.workload
     _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), [*events, *late], set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     keep_as_parquet(folder)

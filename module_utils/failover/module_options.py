@@ -20,6 +20,8 @@ def settings_option() -> dict[str, Any]:
     suboptions = {}
     for entry in fields(RunSettings):
         given = {"required": True} if entry.default is MISSING else {"default": entry.default}
+        if entry.default_factory is not MISSING:
+            given = {"default": entry.default_factory()}
         suboptions[entry.name] = {"type": entry.type if entry.type in _TYPES else "raw", **given}
     return {"settings": {"type": "dict", "required": True, "options": suboptions}}
 

@@ -141,6 +141,9 @@ class RunSettings:
 
     iterations: int  # of the workload's generator
     seed: int
+    # Its name and, beside it, options of its own; empty for the usual one. Nobody between YAML and the workload's file
+    # looks into it.
+    workload: dict[str, Any] = field(default_factory=dict)
     clients: int = 1
     rate: float = 0.0  # operations per second of all clients together; 0 is a closed loop
     repeats: int | dict[str, int] = 1  # how often faults repeat; by system: 1 for one that is not named
@@ -158,7 +161,10 @@ class RunSettings:
             repeats = {system: int(number) for system, number in repeats.items()}
         else:
             repeats = int(repeats)
-        return cls(**{**given, "repeats": repeats})
+        workload = given.get("workload") or {}
+        if isinstance(workload, str):
+            workload = {"name": workload}
+        return cls(**{**given, "repeats": repeats, "workload": dict(workload)})
 
     def only(self, names: Sequence[str]) -> dict[str, Any]:
         """Return some of them, by name."""
@@ -168,7 +174,7 @@ class RunSettings:
 # Of a run's settings, what experiment.json and the history's header have,
 EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
 # and what plan.json has: with another value it would be another run.
-PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "repeats", "sole_server_heal")
+PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "workload", "repeats", "sole_server_heal")
 
 
 @dataclass(frozen=True)
@@ -255,7 +261,8 @@ RUN_KEYS = (
     "controller",  # os, kernel, cpu, cores, memory_mb, container runtime
 )
 
-# Top-level keys of experiment.json.
+# Top-level keys of experiment.json. Of another workload than the usual one also ``stream``: its name and options, as
+# RunSettings has them.
 EXPERIMENT_KEYS = (
     "schema_version",
     "name",

@@ -23,6 +23,12 @@ options:
         description: Seed of the workload.
         type: int
         required: true
+      workload:
+        description:
+          - The workload's C(name), and options of its own beside it. Its name alone may be text.
+          - Empty for the usual one, C(name_service).
+        type: raw
+        default: {}
       clients:
         description: Number of concurrent clients, each with connections of its own.
         type: int

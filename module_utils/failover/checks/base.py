@@ -77,7 +77,9 @@ def load_case(folder: str | Path) -> Case:
     damaged the case says, and the checks that need it are ``unknown``.
     """
     experiment = load_experiment(folder, need_verdict=False)
-    operations = create_simulation(experiment.info["iterations"], experiment.info["seed"])
+    operations = create_simulation(
+        experiment.info["iterations"], experiment.info["seed"], experiment.info.get("stream")
+    )
     events: list[Event] = []
     without_events: LabError | None = None
     try:

@@ -58,7 +58,7 @@ def resolve_experiments(
             f"experiments names {repeated[0]} more than once, and each experiment has one folder of results. "
             "Name it once, or copy it under another name in experiment_catalog."
         )
-    operations = create_simulation(settings.iterations, settings.seed)
+    operations = create_simulation(settings.iterations, settings.seed, settings.workload)
     plan = [_resolve(name, _defined(name, catalog), len(operations), settings, groups) for name in names]
     return {"experiments": plan, "stream": summarize(operations), "operations": len(operations)}
 

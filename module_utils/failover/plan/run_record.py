@@ -96,7 +96,8 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     found = misfit(record, _PlanFile)
     if found:
         raise LabError(f"resume: {folder / PLAN_FILE}{found.of_a_file}. Leave resume out for a new run.")
-    other = [name for name in PLAN_SETTINGS if record.get(name) != plan[name]]
+    # A plan of an earlier version knows the usual workload only.
+    other = [name for name in PLAN_SETTINGS if {"workload": {}, **record}.get(name) != plan[name]]
     if other:
         begun = " ".join(_option(name, record.get(name)) for name in other)
         raise LabError(

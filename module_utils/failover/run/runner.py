@@ -96,7 +96,8 @@ def run_workload(
         ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
     """
     check_config(config)
-    operations = create_simulation(config.settings.iterations, config.settings.seed)
+    settings = config.settings
+    operations = create_simulation(settings.iterations, settings.seed, settings.workload)
     try:
         config.work_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

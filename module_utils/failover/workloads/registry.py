@@ -16,10 +16,10 @@ WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in (NameS
 USUAL = NameService.name
 
 
-def create_simulation(
-    iterations: int, seed: int, workload: str = USUAL, options: Mapping[str, Any] | None = None
-) -> list[Operation]:
+def create_simulation(iterations: int, seed: int, workload: Mapping[str, Any] | None = None) -> list[Operation]:
     """Return the operations of a workload, in order.
+
+    :param workload: its name and its own options, as RunSettings has them; the usual one where nothing is given
 
     Raises :class:`LabError` unless ``iterations`` is a whole number above 0 and ``seed`` a whole number, and where the
     workload does not know one of the options.
@@ -28,13 +28,15 @@ def create_simulation(
         raise LabError(f"iterations is {iterations!r}: it has to be a whole number above 0, for example 1000")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise LabError(f"seed is {seed!r}: it has to be a whole number, for example 123")
-    if workload not in WORKLOADS:
-        raise LabError(f"Unknown workload {workload!r}. Known are {', '.join(WORKLOADS)}.")
-    chosen, given = WORKLOADS[workload], options or {}
-    unknown = [name for name in given if name not in chosen.options]
+    options = dict(workload or {})
+    name = options.pop("name", USUAL)
+    if name not in WORKLOADS:
+        raise LabError(f"Unknown workload {name!r}. Known are {', '.join(WORKLOADS)}.")
+    chosen = WORKLOADS[name]
+    unknown = [option for option in options if option not in chosen.options]
     if unknown:
         raise LabError(
-            f"The workload {workload} has no option {', '.join(unknown)}. Its options are "
+            f"The workload {name} has no option {', '.join(unknown)}. Its options are "
             f"{', '.join(chosen.options) or 'none'}."
         )
-    return chosen.operations(iterations, seed, given)
+    return chosen.operations(iterations, seed, options)

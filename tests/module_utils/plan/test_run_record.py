@@ -17,6 +17,7 @@ PLAN: dict[str, Any] = {
     "seed": 7,
     "clients": 1,
     "rate": 0.0,
+    "workload": {},
     "repeats": 10,
     "sole_server_heal": "3s",
     "checkout": {"commit": "8f95194", "dirty": False, "origin": None},

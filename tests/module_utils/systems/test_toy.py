@@ -7,7 +7,7 @@ What keeps it is found valid; a dictionary that forgets acknowledged writes is f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from failover.shapes import LabError, RunSettings, Target, Verdict, worst
 from failover.systems.members import MEMBERS
 from failover.systems.on_host import Home
 from failover.systems.registry import SYSTEMS
+from failover.workloads.base import Operation, Workload
+from failover.workloads.registry import WORKLOADS
 from toy.member import ToyOnHost
 from toy.server import ToyServer
 from toy.system import Toy
@@ -52,13 +54,13 @@ def target_of(server: ToyServer) -> Target:
     return Target("toy", {"toy1": {"address": server.endpoint}}, [server.endpoint])
 
 
-def run_experiment(folder: Path, server: ToyServer) -> dict[str, Any]:
+def run_experiment(folder: Path, server: ToyServer, settings: RunSettings = SETTINGS) -> dict[str, Any]:
     """Do what roles/experiment does; return experiment.json."""
-    (definition,) = resolve_experiments(["E1-toy"], CATALOG, SETTINGS, {"toy": ["toy1"]})["experiments"]
+    (definition,) = resolve_experiments(["E1-toy"], CATALOG, settings, {"toy": ["toy1"]})["experiments"]
     target, system, prefix = target_of(server), SYSTEMS["toy"], definition["key_prefix"]
     system.empty(target, prefix, dry_run=False)
     before = system.observe(target, "converged", 1.0)
-    config = RunnerConfig(definition["name"], prefix, SETTINGS, target, folder, source="client1")
+    config = RunnerConfig(definition["name"], prefix, settings, target, folder, source="client1")
     summary = run_workload(config, make_client=client_maker(config))
     heal = Healer(target, b"k" * 32, timeout_s=5, sample_interval_ms=5, source="client1").run(None)
     after = system.observe(target, "none", 1.0)
@@ -68,7 +70,7 @@ def run_experiment(folder: Path, server: ToyServer) -> dict[str, Any]:
     return assemble(
         folder,
         definition=definition,
-        settings=SETTINGS,
+        settings=settings,
         members=target.members,
         workload=summary,
         heal=heal,
@@ -125,3 +127,29 @@ def test_the_agent_beside_it_knows_its_role(alive: bool, role: str) -> None:
     home = Home("toy1", "127.0.0.1:1", "", lambda: alive)
     assert MEMBERS["toy"].probe(home).read()["role"] == role
     assert MEMBERS["toy"].keeper(home) is None
+
+
+class Pairs(Workload):
+    """Writes each of a few keys and reads it; how many keys is an option of its own."""
+
+    name = "pairs"
+    options = ("keys",)
+
+    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
+        stream: list[Operation] = []
+        for key in (f"k{number}" for number in range(options["keys"])):
+            stream += [("CREATE", key, str(seed)), ("RETRIEVE", key), ("DELETE", key)]
+        return stream
+
+
+def test_a_workloads_own_option_reaches_it_and_the_checks(
+    tmp_path: Path, servers: list[ToyServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WORKLOADS, "pairs", Pairs())
+    settings = RunSettings.from_dict({"iterations": 1, "seed": 7, "workload": {"name": "pairs", "keys": 5}})
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer())
+    info = run_experiment(folder, servers[0], settings)
+    assert (info["stream"], info["workload"]["operations"]) == ({"name": "pairs", "keys": 5}, 15)
+    checks = verify_experiment(folder)
+    assert worst([check.verdict for check in checks]) is Verdict.VALID, [c for c in checks if c.verdict != "valid"]

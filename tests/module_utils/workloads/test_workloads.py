@@ -34,27 +34,27 @@ def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_a_seed_decides_the_stream(name: str) -> None:
     assert WORKLOADS[name].name == name
-    assert create_simulation(50, 7, name) == create_simulation(50, 7, name)
-    assert create_simulation(50, 7, name) != create_simulation(50, 8, name)
+    assert create_simulation(50, 7, {"name": name}) == create_simulation(50, 7, {"name": name})
+    assert create_simulation(50, 7, {"name": name}) != create_simulation(50, 8, {"name": name})
 
 
 def test_the_notebooks_workload_is_the_usual_one() -> None:
-    assert create_simulation(50, 7) == create_simulation(50, 7, USUAL)
+    assert create_simulation(50, 7) == create_simulation(50, 7, {"name": USUAL}) == create_simulation(50, 7, {})
 
 
 @pytest.mark.usefixtures("one_key")
 def test_a_workload_gets_its_own_options() -> None:
-    assert create_simulation(2, 7, "one_key", {"value": 5}) == [("CREATE", "k", "5")] * 2
+    assert create_simulation(2, 7, {"name": "one_key", "value": 5}) == [("CREATE", "k", "5")] * 2
 
 
 @pytest.mark.usefixtures("one_key")
 def test_what_a_workload_does_not_know_is_named() -> None:
     with pytest.raises(LabError, match=r"one_key has no option size\. Its options are value\."):
-        create_simulation(2, 7, "one_key", {"size": 5})
+        create_simulation(2, 7, {"name": "one_key", "size": 5})
     with pytest.raises(LabError, match=r"name_service has no option value\. Its options are none\."):
-        create_simulation(2, 7, "name_service", {"value": 5})
+        create_simulation(2, 7, {"value": 5})
     with pytest.raises(LabError, match=r"Unknown workload 'other'\. Known are name_service, one_key\."):
-        create_simulation(2, 7, "other")
+        create_simulation(2, 7, {"name": "other"})
 
 
 def test_a_key_that_is_read_before_it_is_created_has_its_number() -> None:

@@ -34,6 +34,11 @@ def commands(run: Run) -> dict[str, Any]:
     """Give the commands that repeat the run with its seed, and those that recompute the report."""
     info = run.info
     options = [f"-e iterations={info['iterations']}", f"-e seed={info['seed']}"]
+    streams = [experiment.info["stream"] for experiment in run.experiments if "stream" in experiment.info]
+    simulate = f"./scripts/simulate --iterations {info['iterations']} --seed {info['seed']}"
+    if streams:
+        options.append(f"-e '{json.dumps({'workload': streams[0]})}'")
+        simulate += f" --workload '{json.dumps(streams[0])}'"
     if info["clients"] != 1:
         options.append(f"-e clients={info['clients']}")
     if info["rate"]:
@@ -51,7 +56,7 @@ def commands(run: Run) -> dict[str, Any]:
         "checkout": info.get("checkout"),
         "clone": _clone(info.get("checkout")),
         "run": command("./scripts/lab run", *options),
-        "stream": f"./scripts/simulate --iterations {info['iterations']} --seed {info['seed']}",
+        "stream": simulate,
         "report": command("./scripts/report", folder),
         "histories": [
             command("./scripts/check_history", f"{folder}/{name}/{HISTORY_FILE}") for name in info["experiments"]

@@ -81,6 +81,7 @@ class RealLab:
     results: Path
     variables: dict[str, Any] = field(default_factory=dict)
     inventory: Path = ROOT / "inventory/containers"
+    ssh_dir: Path | None = None  # where key and known hosts are, of machines that exist already
 
     @property
     def state_dir(self) -> Path:
@@ -215,4 +216,4 @@ def by_ssh(machines: RealLab, folder: Path, lab_name: str, groups: Mapping[str, 
     # JSON is YAML, too.
     (folder / "hosts.yml").write_text(json.dumps(inventory, indent=1))
     variables = {"lab_state_dir": str(folder / "state")}
-    return RealLab(machines.name, folder / "results", variables, inventory=folder / "hosts.yml")
+    return RealLab(machines.name, folder / "results", variables, inventory=folder / "hosts.yml", ssh_dir=ssh)

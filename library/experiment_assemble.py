@@ -99,7 +99,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        from ansible.module_utils.failover.assemble import assemble
+        from ansible.module_utils.failover.run.assemble import assemble
     except ImportError as error:
         module.fail_json(msg=missing_required_lib(error.name or "pyarrow"))
     wanted = dict(module.params)

@@ -172,7 +172,8 @@ import platform
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.module_options import read_target, target_options
-from ansible.module_utils.failover.run.healing import Healer, append_events, list_held
+from ansible.module_utils.failover.results.write import append_events
+from ansible.module_utils.failover.run.healing import Healer, list_held
 from ansible.module_utils.failover.shapes import LabError
 
 

@@ -244,7 +244,7 @@ DAEMON = {f"agent/{part}.py" for part in ("agent", "config", "server", "store")}
     "program",
     [
         "agent.wire",
-        "assemble",
+        "run.assemble",
         "checks.verdict",
         "director.director",
         "plan.experiments",

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .progress import Tally
+from .run.progress import Tally
 from .shapes import FaultSpec, Kind, LabError, Outcome
 
 WRITES = (Kind.CREATE, Kind.DELETE)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from failover.progress import Tally
+from failover.run.progress import Tally
 from failover.shapes import FaultSpec, LabError
 from failover.stall import StallGuard, check_stall_timeout
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..shapes import LabError
+from ..shapes import Event, LabError
 
 
 def write_json_atomic(path: str | Path, value: Any) -> None:
@@ -24,6 +25,23 @@ def write_json_atomic(path: str | Path, value: Any) -> None:
         discard(part)
         raise LabError(
             f"{path} cannot be written: {error.strerror or error}; check the space and the rights in {path.parent}"
+        ) from error
+
+
+def line_of(event: Event) -> str:
+    """Return an event as one line of events.jsonl."""
+    return json.dumps(event.as_dict(), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def append_events(path: str | Path, events: Iterable[Event]) -> None:
+    """Append events to a file; LabError where the disk does not take them."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.writelines(map(line_of, events))
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be written: {error.strerror or error}; check the space and the rights in "
+            f"{Path(path).parent}"
         ) from error
 
 

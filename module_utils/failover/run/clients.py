@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from ..progress import Tally
 from ..results.history import HistoryWriter
 from ..shapes import ClientEmit, Emit, Event, HistoryRow, LabError, Outcome
 from ..systems.base import Client
 from ..workloads.base import RETRIEVE, Operation
 from .config import RunnerConfig
+from .progress import Tally
 
 # Called with the client's number, from 0, and its emit.
 MakeClient = Callable[[int, ClientEmit], Client]

@@ -30,23 +30,18 @@ class RunnerConfig:
 
     @property
     def policy(self) -> FailoverPolicy:
-        """Return the clients' patience."""
-        return policy_of(self.settings)
-
-
-def policy_of(settings: RunSettings) -> FailoverPolicy:
-    """Return the clients' patience of a run; LabError where it makes no sense."""
-    return FailoverPolicy(
-        attempt_timeout_ms=settings.attempt_timeout_ms,
-        connect_timeout_ms=settings.connect_timeout_ms,
-        operation_budget_ms=settings.operation_budget_ms,
-    )
+        """Return the clients' patience; LabError where it makes no sense."""
+        return FailoverPolicy(
+            attempt_timeout_ms=self.settings.attempt_timeout_ms,
+            connect_timeout_ms=self.settings.connect_timeout_ms,
+            operation_budget_ms=self.settings.operation_budget_ms,
+        )
 
 
 def check_config(config: RunnerConfig) -> None:
     """Raise :class:`LabError` where a run with ``config`` could not begin."""
     settings, target = config.settings, config.target
-    policy_of(settings)
+    _ = config.policy
     if target.system not in SYSTEMS:
         raise LabError(f"system is {target.system!r}; known are {', '.join(SYSTEMS)}")
     if settings.clients < 1:

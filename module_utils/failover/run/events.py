@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from ..results.write import line_of
 from ..shapes import Event, LabError
 
 
@@ -28,7 +28,7 @@ class EventLog:
 
     def write(self, event: Event) -> None:
         """Write one event."""
-        line = json.dumps(event.as_dict(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        line = line_of(event)
         with self._lock:
             if self._broken or self._file.closed:
                 return

@@ -8,10 +8,9 @@ onto this host's wall clock by the offset measured right before (see agent.wire.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from ..actions.record import FaultRecord, group_events
 from ..agent.wire import DETAILS_TIMEOUT_S, AgentClient, AgentError, ClockOffset
 from ..clock import CLOCK
-from ..shapes import Event, LabError, Target
+from ..shapes import Event, Target
 from .watching import Watch
 
 # An agent that cannot be asked is asked again after this time, and for so long, in s: systemd restarts it within 10.
@@ -294,16 +293,3 @@ def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | Non
         "clock_base_ns": CLOCK.base_ns,
         "rejoined": [],
     }
-
-
-def append_events(path: str, events: Iterable[Event]) -> None:
-    """Append events to a file, one JSON object a line; LabError where the disk does not take them."""
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            for event in events:
-                file.write(json.dumps(event.as_dict(), separators=(",", ":")) + "\n")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LabError(
-            f"Events cannot be written to {path}: {reason}. Free space there, or choose another path."
-        ) from None

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
 from ..director.director import FaultDirector
-from ..progress import LEADER_TIMEOUT_S
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
 from ..systems.base import Client, LeaderFinder
 from ..systems.registry import SYSTEMS
 from .clients import MakeClient
 from .config import RunnerConfig
 from .healing import Healer
+from .progress import LEADER_TIMEOUT_S
 
 
 class Director(Protocol):

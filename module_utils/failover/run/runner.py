@@ -25,7 +25,6 @@ from typing import Any
 
 from ..actions.record import FaultRecord
 from ..clock import CLOCK
-from ..progress import FAILED, FINISHED, ProgressReporter, Tally
 from ..results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE
 from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
@@ -38,6 +37,7 @@ from .clients import ClientThread, MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .events import EventLog, describe_fault
 from .makers import Director, MakeDirector, MakeHealer, leader_finder
+from .progress import FAILED, FINISHED, ProgressReporter, Tally
 
 # How often the main thread looks whether a signal has come, in s.
 SIGNAL_CHECK_S = 0.25

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from failover.agent.wire import AgentClient
-from failover.run.healing import Healer, append_events, list_held
-from failover.shapes import Event, LabError, Target
+from failover.run.healing import Healer, list_held
+from failover.shapes import LabError, Target
 from fault_doubles import KEY, Lab, lab_in, wait_until
 from group_doubles import MEMBERS, FakeGroup
 
@@ -241,18 +241,6 @@ def test_addresses_that_are_none_are_named() -> None:
         Healer(Target("mysql", {"mysql1": {"address": "mysql1"}}), KEY, **settings)
     with pytest.raises(LabError, match="'etcd1' is not an etcd client URL"):
         Healer(Target("etcd", {"etcd1": {"client_url": "etcd1"}}), KEY, **settings)
-
-
-def test_events_are_appended_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    for number in range(2):
-        append_events(str(path), [Event(number, "client1", "cluster.sample", {"members": {}})])
-    assert [json.loads(line)["wall_ns"] for line in path.read_text().splitlines()] == [0, 1]
-
-
-def test_a_full_disk_is_named() -> None:
-    with pytest.raises(LabError, match=r"Events cannot be written to /dev/full: no space left on device\. Free space"):
-        append_events("/dev/full", [Event(1, "client1", "cluster.sample", {})])
 
 
 GROUP = Target(

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.assemble import assemble
 from failover.checks.verdict import verify_experiment
 from failover.plan.experiments import resolve_experiments
 from failover.results.files import EXPERIMENT_FILE
 from failover.results.read import read_events
+from failover.run.assemble import assemble
 from failover.run.config import RunnerConfig
 from failover.run.healing import Healer
 from failover.run.makers import client_maker

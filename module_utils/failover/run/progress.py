@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from .results.write import write_json_atomic
-from .shapes import Kind, LabError, Outcome
+from ..results.write import write_json_atomic
+from ..shapes import Kind, LabError, Outcome
 
 # How often progress.json is replaced, in s.
 INTERVAL_S = 0.5

@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .actions.record import FaultRecord, Stage
-from .clock_steps import SAME_NS
-from .results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
-from .results.parquet import keep_as_parquet
-from .results.read import read_events
-from .results.write import write_json_atomic
-from .shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, LabError, RunSettings
-from .systems.registry import SYSTEMS
+from ..actions.record import FaultRecord, Stage
+from ..clock_steps import SAME_NS
+from ..results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
+from ..results.parquet import keep_as_parquet
+from ..results.read import read_events
+from ..results.write import append_events, discard, write_json_atomic
+from ..shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, LabError, RunSettings
+from ..systems.registry import SYSTEMS
 
 # Of a module's result, what is Ansible's and no observation.
 _ANSIBLE_KEYS = ("changed", "failed", "skipped", "invocation", "warnings", "deprecations", "ansible_job_id", "msg")
@@ -149,15 +148,10 @@ def _merge_events(
     }
     events += SYSTEMS[system].events(logs, members, ids)
     events.sort(key=lambda event: event.wall_ns)
-    lines = [json.dumps(event.as_dict(), ensure_ascii=False) + "\n" for event in events]
     part = folder / f".{EVENTS_FILE}.part"
-    try:
-        part.write_text("".join(lines), "utf-8")
-        part.replace(folder / EVENTS_FILE)
-    except OSError as error:
-        raise LabError(
-            f"{folder / EVENTS_FILE} cannot be written: {error.strerror}; make room and collect again"
-        ) from error
+    discard(part)
+    append_events(part, events)
+    part.replace(folder / EVENTS_FILE)
     healed.unlink(missing_ok=True)
 
 

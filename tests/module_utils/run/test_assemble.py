@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from failover.actions.record import FaultRecord
-from failover.assemble import assemble
 from failover.results.history import HistoryWriter
 from failover.results.parquet import read_parquet
 from failover.results.read import load_run
+from failover.run.assemble import assemble
 from failover.shapes import EXPERIMENT_KEYS, HistoryRow, LabError, RunSettings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOGS = ROOT / "tests/fixtures/etcd_log"
 FAULT = {"id": "F1", "action": "stop", "target": "leader", "at_index": 240, "heal": "end"}
 REPEAT = {"repeat": 1, "first_index": 0, "end_index": 2000, "began_ns": 0, "ended_ns": 7, "convergence": None}
@@ -175,7 +175,7 @@ def test_a_damaged_file_of_events_is_named(folder: Path) -> None:
 
 def test_events_that_cannot_be_written_are_named(folder: Path) -> None:
     (folder / ".events.jsonl.part").mkdir()
-    with pytest.raises(LabError, match=r"events\.jsonl cannot be written: Is a directory; make room and collect again"):
+    with pytest.raises(LabError, match=r"events\.jsonl\.part cannot be written: Is a directory; check the space"):
         assemble(folder, **arguments())
 
 

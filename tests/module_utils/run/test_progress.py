@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover import progress
-from failover.progress import FAILED, FINISHED, ProgressReporter, Tally, percentile_ns
+from failover.run import progress
+from failover.run.progress import FAILED, FINISHED, ProgressReporter, Tally, percentile_ns
 from failover.shapes import LabError
 
 KEYS = {

@@ -71,6 +71,46 @@ def test_durations_and_sizes_are_above_zero(name: str) -> None:
     assert only(**{name: "soon"}) == f"{name} is soon: it must be a whole number. Try -e {name}={DEFAULTS[name]}."
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        *(
+            ({"iterations": value}, f"iterations is {value}: it must be a whole number of at least 1. "
+                                    "Try -e iterations=2000.")
+            for value in (0, "-1", "abc", 2.5)
+        ),
+        ({"seed": "now"}, "seed is now: it must be a whole number of at least 0. Try -e seed=123."),
+        ({"clients": 65}, "clients is 65: it must be a whole number from 1 to 64. Try -e clients=1."),
+        ({"rate": "-3"}, "rate is -3: it must be 0 (no limit) or operations per second. Try -e rate=500."),
+        ({"sole_server_heal": 30}, "sole_server_heal is 30: it must be a time with its unit. "
+                                   "Try -e sole_server_heal=30s."),
+        ({"client_attempt_timeout_ms": "0"}, "client_attempt_timeout_ms is 0: it must be at least 1. "
+                                             "Try -e client_attempt_timeout_ms=500."),
+        ({"mysql_port": "70000"}, "mysql_port is 70000: it must be a port from 1 to 65535 other than ssh's. "
+                                  "Try -e mysql_port=3306."),
+        ({"results_dir": "here"}, "results_dir is here: it must be an absolute path. Try -e results_dir=$PWD/here."),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_its_bounds_is_one_line(changed: dict[str, Any], said: str) -> None:
+    assert only(**changed) == said
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b"])
+def test_a_lab_name_that_is_no_name_of_a_folder_is_refused(name: str) -> None:
+    assert only(lab_name=name) == (
+        f'lab_name is "{name}": it names containers and folders, and may have letters, digits and hyphens only. '
+        "Try -e lab_name=second."
+    )
+
+
+@pytest.mark.parametrize("name", ["latest", "../x"])
+def test_a_run_that_is_not_there_cannot_be_resumed(name: str) -> None:
+    assert only(results_dir="/nowhere", resume=name) == (
+        f"resume: /nowhere/{name} cannot be resumed, as it has no plan.json. Give the name of a folder in "
+        "results_dir, or leave resume out for a new run."
+    )
+
+
 @pytest.mark.parametrize("value", [0, -1, 22, 65536, 70000, "x", 3.5, True, ""])
 def test_ports_are_ports(value: Any) -> None:
     for name in (name for name in DEFAULTS if name.endswith("_port")):
@@ -125,14 +165,28 @@ def test_containers_have_addresses_of_their_network() -> None:
     for number in (0, 1, 255):
         outside = inside | {"etcd1": f"10.89.78.{number}"}
         assert "Choose a container_number from 2 to 254." in only(lab_subnet="10.89.78.0/24", addresses=outside)
-    assert only(lab_subnet="garbage", addresses=inside).startswith("lab_subnet garbage is not a network")
+
+
+@pytest.mark.parametrize(
+    ("subnet", "said"),
+    [
+        ("garbage", "is not a network ('garbage' does not appear to be an IPv4 or IPv6 network)"),
+        ("10.89.251.0/16", "is not a network (10.89.251.0/16 has host bits set)"),
+        ("8.8.8.0/24", "is not a private IPv4 network with prefix length 24"),
+    ],
+)
+def test_a_subnet_that_containers_cannot_have_is_refused(subnet: str, said: str) -> None:
+    assert only(lab_subnet=subnet) == f"lab_subnet {subnet} {said}: use one like -e lab_subnet=10.89.78.0/24."
 
 
 @pytest.mark.parametrize("state", ["is empty", "is missing"])
 def test_there_are_clients(state: str) -> None:
     groups = {name: hosts for name, hosts in GROUPS.items() if name != "load_generators"}
     line = only(groups=groups | ({"load_generators": []} if state == "is empty" else {}))
-    assert line.startswith(f"The inventory's group load_generators {state}: ")
+    assert line == (
+        f"The inventory's group load_generators {state}: the workload's clients run there. Add a host to it, below "
+        "lab_hosts, as in inventory/ssh/hosts.yml.example."
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,8 +197,12 @@ def test_an_inventory_of_another_project_is_told_where_to_begin(
     values: dict[str, Any], groups: dict[str, list[str]]
 ) -> None:
     line = only(groups=groups, **values)
-    assert line.startswith("This is not an inventory of this lab: ")
-    assert "Start from inventory/ssh/hosts.yml.example" in line
+    assert re.fullmatch(
+        r"This is not an inventory of this lab: it has no .*\. Start from inventory/ssh/hosts\.yml\.example for "
+        r"machines of your own \(copy it to inventory/ssh/hosts\.yml, then -i inventory/ssh\), or leave -i out for "
+        r"containers\.",
+        line,
+    )
 
 
 def test_members_are_hosts_of_the_lab_and_of_one_system() -> None:
@@ -152,7 +210,10 @@ def test_members_are_hosts_of_the_lab_and_of_one_system() -> None:
     shared = GROUPS | {"mysql": ["etcd1"]}
     assert only(groups=shared).startswith("etcd1 is in the inventory's groups etcd and mysql: ")
     assert wrong_settings(given(groups=shared, experiments=["E1-etcd"])) == []
-    assert only(groups=GROUPS | {"etcd": ["etcd1", "etcd2"]}).endswith("Use 1, 3 or 5 hosts in the group etcd.")
+    assert only(groups=GROUPS | {"etcd": ["etcd1", "etcd2"]}) == (
+        "The inventory's group etcd has 2 members: an even number tolerates no more failures than one member fewer. "
+        "Use 1, 3 or 5 hosts in the group etcd."
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,6 +319,27 @@ def test_experiments_may_be_chosen_by_system_and_fault() -> None:
 )
 def test_a_choice_that_is_none_is_one_line(choice: dict[str, Any], said: str) -> None:
     assert chosen("E1-etcd", **choice) == [said]
+
+
+@pytest.mark.parametrize("faults", ["kill", ["kill"]])
+def test_faults_beside_experiments_are_one_line(faults: Any) -> None:
+    assert chosen("E1-etcd", faults=faults) == [
+        "experiments names E1-etcd, and there are faults kill beside it: leave out experiments, or systems and faults."
+    ]
+
+
+@pytest.mark.parametrize(("experiments", "shown"), [([], "[]"), ("E1-etcd, E1-etcd", '"E1-etcd, E1-etcd"')])
+def test_at_least_one_experiment_each_once(experiments: Any, shown: str) -> None:
+    assert only(experiments=experiments) == (
+        f"experiments is {shown}: it must name at least one experiment, each once. Try -e experiments=E1-etcd,E2-etcd."
+    )
+
+
+def test_an_unknown_experiment_is_named_with_those_that_are_known() -> None:
+    assert chosen("E99-etcd", "E1-etcd") == [
+        f"Unknown experiment E99-etcd in the variable experiments: experiment_catalog has {', '.join(CATALOG)}. "
+        "Did you mean E9-etcd?"
+    ]
 
 
 def test_what_was_most_likely_meant_is_asked() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog import value_of
+from resolved import value_of
 
 MYSQL = {"title": "a text with disk_full", "system": "mysql", "key_prefix": "", "faults": [{"action": "kill"}]}
 DRAWN = {"title": "x", "system": "mysql_cluster", "key_prefix": "", "faults": {"random": {"actions": ["disk_full"]}}}

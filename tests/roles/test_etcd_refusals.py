@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the role etcd refuses before it touches anything, run by Ansible with this machine in the hosts' place."""
+"""What the role etcd refuses before it touches anything, run by Ansible with this machine in the hosts' place.
+
+One start of Ansible has all cases; what the settings' own check refuses has its tests in tests/module_utils.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +20,41 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("etcd1", "etcd2", "etcd3")
 TOKEN = "here-0123abcd"
 CLUSTER = ",".join(f"{name}=http://192.0.2.{number}:2380" for number, name in enumerate(MEMBERS, 11))
+# What each host was told, by case; nothing where it was not refused.
+Said = dict[str, dict[str, str]]
 
-# Runs part of the role; its answer is the recap and all that was printed.
-RunPart = Callable[..., tuple[int, str]]
+# Cases that run the role's check of its variables on etcd2 alone, as with --limit, each with what is not a default.
+VARIABLES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "short_timeout": {"etcd_election_timeout_ms": "300"},
+    "long_timeout": {"etcd_election_timeout_ms": 60000},
+    "reset_of_one": {"etcd_reset": "true"},
+}
+# Cases that look at the hosts' data.
+DATA = ("empty", "own", "interrupted", "foreign", "unmarked", "lost")
 
 
-@pytest.fixture
-def run_part(tmp_path: Path) -> RunPart:
-    """Run one task file of the role on members that are all this machine; paths lie below ``tmp_path``/MEMBER."""
+# Once a play: its defaults stay, and what it depends on takes a second each time.
+ROLE = {"name": "Load the role", "include_role": {"name": "etcd", "tasks_from": "validate", "public": True}}
 
-    def run(part: str, members: tuple[str, ...] = MEMBERS, limit: str = "etcd", **variables: Any) -> tuple[int, str]:
-        hosts = {name: {"lab_address": f"192.0.2.{number}"} for number, name in enumerate(members, 11)}
-        (tmp_path / "hosts.json").write_text(
-            json.dumps(
-                {
-                    "lab_hosts": {
-                        "children": {
-                            "etcd": {"hosts": hosts},
-                            "load_generators": {"hosts": {"client1": {"lab_address": "192.0.2.99"}}},
-                        }
-                    }
-                }
-            )
-        )
-        play = {
-            "name": "Part",
-            "hosts": "etcd",
-            "gather_facts": False,
-            "tasks": [{"name": "Part", "include_role": {"name": "etcd", "tasks_from": part}}],
-        }
-        (tmp_path / "play.yml").write_text(json.dumps([play]))
-        settings = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "lab_name": "here",
-            "lab_state_dir": str(tmp_path / "state"),
-            "etcd_cluster_token": TOKEN,
-            "etcd_data_dir": f"{tmp_path}/{{{{ inventory_hostname }}}}/data",
-            "etcd_marker_file": f"{tmp_path}/{{{{ inventory_hostname }}}}/marker",
-            **variables,
-        }
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "ansible", "playbook", "play.yml"),
-                *("-i", "hosts.json", "--limit", limit, "-e", json.dumps(settings)),
-            ],
-            cwd=tmp_path,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, " ".join((done.stdout + done.stderr).split())
 
-    for name in MEMBERS:
-        (tmp_path / name).mkdir()
-    return run
+def case(name: str, part: str, **variables: Any) -> dict[str, Any]:
+    """Return the task that runs a part of the role, and notes what it says."""
+    noted = "{{ said | default({}) | combine({case: %s}) }}"
+    failed = "ansible_failed_result.results | default([ansible_failed_result]) | selectattr('failed') | first"
+    return {
+        "name": name,
+        "vars": {"case": name, **variables},
+        "block": [
+            {"name": "Run the part", "include_tasks": str(ROOT / f"roles/etcd/tasks/{part}.yml")},
+            {"name": "Note that it passed", "set_fact": {"said": noted % "''"}},
+        ],
+        "rescue": [{"name": "Note why it failed", "set_fact": {"said": noted % f"({failed}).msg"}}],
+    }
+
+
+def play(hosts: str, *tasks: dict[str, Any]) -> dict[str, Any]:
+    return {"name": f"Cases on {hosts}", "hosts": hosts, "gather_facts": False, "tasks": list(tasks)}
 
 
 def own_cluster(folder: Path, token: str = TOKEN) -> None:
@@ -81,69 +62,111 @@ def own_cluster(folder: Path, token: str = TOKEN) -> None:
     (folder / "marker").write_text(f"{token} {CLUSTER}\n")
 
 
-def test_empty_hosts_and_own_data_are_taken(run_part: RunPart, tmp_path: Path) -> None:
-    status, said = run_part("data")
-    assert status == 0, said
-    for name in MEMBERS:
-        own_cluster(tmp_path / name)
-    status, said = run_part("data")
-    assert status == 0, said
+def lay_out(folder: Path) -> None:
+    """Make what the hosts have in each case of data."""
+    for name in DATA:
+        for member in MEMBERS:
+            (folder / name / member).mkdir(parents=True)
+    for member in MEMBERS:
+        own_cluster(folder / "own" / member)
+    own_cluster(folder / "interrupted/etcd1")
+    for member in ("etcd2", "etcd3"):
+        (folder / "interrupted" / member / "marker").write_text(f"{TOKEN} {CLUSTER}\n")
+    own_cluster(folder / "foreign/etcd2", token="other-99999999")
+    (folder / "unmarked/etcd3/data/member").mkdir(parents=True)
+    own_cluster(folder / "lost/etcd1")
+    own_cluster(folder / "lost/etcd3")
 
 
-def test_first_start_that_was_interrupted_goes_on(run_part: RunPart, tmp_path: Path) -> None:
-    own_cluster(tmp_path / "etcd1")
-    for name in ("etcd2", "etcd3"):
-        (tmp_path / name / "marker").write_text(f"{TOKEN} {CLUSTER}\n")
-    status, said = run_part("data")
-    assert status == 0, said
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place for the hosts' files: CASE/MEMBER/data and CASE/MEMBER/marker."""
+    path = tmp_path_factory.mktemp("etcd")
+    lay_out(path)
+    return path
 
 
-def test_data_of_another_cluster_is_refused(run_part: RunPart, tmp_path: Path) -> None:
-    own_cluster(tmp_path / "etcd2", token="other-99999999")
-    status, said = run_part("data")
-    assert status != 0
-    assert "etcd2 holds the data of another etcd cluster" in said
-    assert f'says "other-99999999 {CLUSTER}", this lab is "{TOKEN} {CLUSTER}"' in said
-    assert "-e etcd_reset=true" in said
-    assert (tmp_path / "etcd2/data/member").is_dir()
+@pytest.fixture(scope="module")
+def said(folder: Path) -> Said:
+    """Run all cases on members that are all this machine."""
+    hosts = {name: {"lab_address": f"192.0.2.{number}"} for number, name in enumerate(MEMBERS, 11)}
+    client = {"client1": {"lab_address": "192.0.2.99"}}
+    children = {"etcd": {"hosts": hosts}, "load_generators": {"hosts": client}}
+    (folder / "hosts.json").write_text(json.dumps({"lab_hosts": {"children": children}}))
+    everything = "{{ dict(groups.etcd | zip(groups.etcd | map('extract', hostvars, 'said'))) | to_json }}"
+    note = {
+        "name": "Write down what was said",
+        "copy": {"content": everything, "dest": str(folder / "said.json"), "mode": "0644"},
+        "run_once": True,
+    }
+    plays = [
+        play("etcd2", ROLE, *(case(name, "validate", **given) for name, given in VARIABLES.items())),
+        play("etcd", ROLE, *(case(name, "data") for name in DATA), note),
+    ]
+    (folder / "play.json").write_text(json.dumps(plays))
+    settings = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "lab_name": "here",
+        "lab_state_dir": str(folder / "state"),
+        "etcd_cluster_token": TOKEN,
+        "etcd_data_dir": f"{folder}/{{{{ case }}}}/{{{{ inventory_hostname }}}}/data",
+        "etcd_marker_file": f"{folder}/{{{{ case }}}}/{{{{ inventory_hostname }}}}/marker",
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ansible", "playbook", "play.json"),
+            *("-i", "hosts.json", "-e", json.dumps(settings)),
+        ],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    by_host: dict[str, dict[str, str]] = json.loads((folder / "said.json").read_text())
+    cases = dict.fromkeys(name for told in by_host.values() for name in told)
+    return {name: {host: told[name] for host, told in by_host.items() if name in told} for name in cases}
 
 
-def test_data_that_nobody_marked_is_refused(run_part: RunPart, tmp_path: Path) -> None:
-    (tmp_path / "etcd3/data/member").mkdir(parents=True)
-    status, said = run_part("data")
-    assert status != 0
-    assert "etcd3 holds etcd data in" in said
-    assert "that this lab did not write" in said
+@pytest.mark.parametrize("name", ["empty", "own", "interrupted"])
+def test_hosts_are_taken_without_data_or_with_their_own(said: Said, name: str) -> None:
+    """Also those of a first start that was interrupted, which goes on."""
+    assert said[name] == dict.fromkeys(MEMBERS, "")
 
 
-def test_member_that_lost_everything_is_refused(run_part: RunPart, tmp_path: Path) -> None:
-    own_cluster(tmp_path / "etcd1")
-    own_cluster(tmp_path / "etcd3")
-    status, said = run_part("data")
-    assert status != 0
-    assert "etcd2 has neither data nor" in said
-    assert "while etcd1, etcd3 have the data of a cluster that it belonged to" in said
+def test_data_of_another_cluster_is_refused(said: Said, folder: Path) -> None:
+    message = said["foreign"]["etcd2"]
+    assert message.startswith("etcd2 holds the data of another etcd cluster: ")
+    assert f'says "other-99999999 {CLUSTER}", this lab is "{TOKEN} {CLUSTER}"' in message
+    assert "-e etcd_reset=true" in message
+    assert (folder / "foreign/etcd2/data/member").is_dir()
+
+
+def test_data_that_nobody_marked_is_refused(said: Said) -> None:
+    message = said["unmarked"]["etcd3"]
+    assert message.startswith("etcd3 holds etcd data in ")
+    assert "that this lab did not write" in message
+
+
+def test_member_that_lost_everything_is_refused(said: Said) -> None:
+    message = said["lost"]["etcd2"]
+    assert message.startswith("etcd2 has neither data nor ")
+    assert "while etcd1, etcd3 have the data of a cluster that it belonged to" in message
 
 
 @pytest.mark.parametrize(
-    ("variables", "expected"),
+    ("name", "expected"),
     [
-        ({"members": ("etcd1", "etcd2")}, "has 2 members: an even number tolerates no more failures"),
-        ({"etcd_election_timeout_ms": "300"}, "etcd_election_timeout_ms is 300: etcd refuses less than 5 heartbeats"),
-        ({"etcd_election_timeout_ms": 60000}, "an election timeout of at most 50000"),
-        ({"lab_address": "db.example.org"}, "The lab takes IPv4 addresses only"),
-        ({"lab_address": "192.0.2.7"}, "etcd1 and etcd2 have the same address"),
-        ({"limit": "etcd2", "etcd_reset": "true"}, "etcd1, etcd3 would be left out. Run it again without --limit."),
+        ("short_timeout", "etcd_election_timeout_ms is 300: etcd refuses less than 5 heartbeats"),
+        ("long_timeout", "an election timeout of at most 50000"),
+        ("reset_of_one", "etcd1, etcd3 would be left out. Run it again without --limit."),
     ],
 )
-def test_variables_that_do_not_fit_together_are_refused(
-    run_part: RunPart, variables: dict[str, Any], expected: str
-) -> None:
-    status, said = run_part("validate", **variables)
-    assert status != 0
-    assert expected in said
+def test_variables_that_do_not_fit_together_are_refused(said: Said, name: str, expected: str) -> None:
+    assert expected in said[name]["etcd2"]
 
 
-def test_variables_of_the_defaults_fit_together(run_part: RunPart) -> None:
-    status, said = run_part("validate")
-    assert status == 0, said
+def test_variables_of_the_defaults_fit_together(said: Said) -> None:
+    assert said["defaults"] == {"etcd2": ""}

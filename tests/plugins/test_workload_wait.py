@@ -246,7 +246,13 @@ JOB = """
 import json, os, time
 from ansible.module_utils.basic import AnsibleModule
 
-module = AnsibleModule(argument_spec={"path": {"type": "path", "required": True}, "fail": {"type": "bool"}})
+module = AnsibleModule(
+    argument_spec={
+        "path": {"type": "path", "required": True},
+        "fail": {"type": "bool"},
+        "operation_s": {"type": "float", "required": True},
+    }
+)
 path, began = module.params["path"], time.time()
 os.makedirs(os.path.dirname(path), exist_ok=True)
 
@@ -260,7 +266,7 @@ def tell(done, phase):
 
 for done in range(50):
     tell(done, "running")
-    time.sleep(0.1)
+    time.sleep(module.params["operation_s"])
 if module.params["fail"]:
     tell(done, "failed")
     module.fail_json(msg="the disk is full")
@@ -276,6 +282,7 @@ PLAYBOOK = """
       a_job:
         path: "{{ playbook_dir }}/E1-etcd/progress.json"
         fail: "{{ fail | default(false) }}"
+        operation_s: "{{ operation_s | default(0.01) }}"
       async: 60
       poll: 0
       register: job
@@ -310,7 +317,8 @@ def test_lines_are_shown_where_there_is_no_terminal(played: Played, tmp_path: Pa
     assert list((tmp_path / "jobs").glob("j*")) == [], "the job's file was left on the host"
 
 
-@pytest.mark.parametrize("played", [((), 70)], indirect=True)
+# Long enough for a line each second.
+@pytest.mark.parametrize("played", [(("-e", "operation_s=0.1"), 70)], indirect=True)
 def test_one_line_is_redrawn_on_a_terminal(played: Played) -> None:
     assert played.status == 0, played.output
     drawn = [text.split("\r")[0] for text in played.output.split("\r\x1b[K") if "/50  " in text]

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from planted import make_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "fixtures" / "corpus"
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def check_history(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / "check_history"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def check_history(call: Call) -> Call:
+    return partial(call, "check_history")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,9 @@ def check_history(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         ("kv/c01-bad.txt", "kv", "not linearizable", 1),
     ],
 )
-def test_the_corpus_with_the_format_given_and_guessed(name: str, file_format: str, last_line: str, status: int) -> None:
+def test_the_corpus_with_the_format_given_and_guessed(
+    check_history: Call, name: str, file_format: str, last_line: str, status: int
+) -> None:
     for arguments in ([CORPUS / name], [CORPUS / name, "--format", file_format]):
         done = check_history(*arguments)
         assert done.stdout.splitlines()[-1] == last_line
@@ -41,7 +46,7 @@ def test_the_corpus_with_the_format_given_and_guessed(name: str, file_format: st
         assert "no order of the operations explains" in done.stdout
 
 
-def test_a_history_of_the_lab(tmp_path: Path) -> None:
+def test_a_history_of_the_lab(check_history: Call, tmp_path: Path) -> None:
     made = make_run(tmp_path / "run", iterations=2000, experiments=["E1-etcd", "E2-etcd"], plant="wrong_read")
     good = check_history(made.path / "E1-etcd" / "history.parquet")
     assert (good.returncode, good.stdout.splitlines()[-1]) == (0, "linearizable")
@@ -51,7 +56,7 @@ def test_a_history_of_the_lab(tmp_path: Path) -> None:
     assert f"operation {made.details['index']}" in bad.stdout
 
 
-def test_a_timeout_is_unknown_and_status_2(tmp_path: Path) -> None:
+def test_a_timeout_is_unknown_and_status_2(check_history: Call, tmp_path: Path) -> None:
     edges = [(a, b) for a in range(9) for b in range(9) if a != b] + [(0, 98), (1, 99)]
     stages = ["invoke", "ok"]
     log = [f"INFO  jepsen.util - 99\t:{stage}\t:write\t0" for stage in stages]
@@ -92,7 +97,7 @@ def lab_history(**changes: Any) -> bytes:
     ],
 )
 def test_what_cannot_be_checked_is_one_line_and_status_3(
-    tmp_path: Path, content: bytes | None, arguments: list[str], words: str
+    check_history: Call, tmp_path: Path, content: bytes | None, arguments: list[str], words: str
 ) -> None:
     path = tmp_path / "history"
     if content is not None:

@@ -46,7 +46,7 @@ if scenario.get("ready"):
     try:
         time.sleep(30)
     except KeyboardInterrupt:
-        print("[ERROR]: User interrupted execution")
+        open(scenario["ready"] + ".interrupted", "w").close()
         sys.exit(99)
 sys.exit(scenario.get("status", 0))
 """
@@ -211,12 +211,15 @@ def test_the_plays_that_the_exit_status_depends_on_exist() -> None:
 # ---- what is installed
 
 
-def test_a_start_with_nothing_to_install_is_quick_and_says_nothing(ready: Tree) -> None:
+def test_a_start_with_nothing_to_install_installs_nothing_and_says_nothing(ready: Tree) -> None:
+    for name in ("apt-get", "sudo", "pip"):
+        ready.program(name, 'touch "$SCENARIO.installed"')
+    (ready.root / "packages").mkdir()
+    (ready.root / "packages" / "pip.py").write_text("raise SystemExit('pip was started')", encoding="utf-8")
     ready.plays(up={"record": {"phases": [phase("Hosts")], "failures": []}})
-    began = time.monotonic()
-    done = ready.lab("up")
+    done = ready.lab("up", PYTHONPATH=str(ready.root / "packages"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - began < 3  # of which 0.1 s without other work on the machine
+    assert not Path(f"{ready.scenario}.installed").exists()
     assert ready.calls == [["up", []]]
 
 
@@ -420,37 +423,52 @@ def test_new_requirements_are_added_to_what_is_there(ready: Tree) -> None:
     assert ready.shell("venv_is_filled requirements.txt").returncode == 0
 
 
+def await_file(path: Path, text: str = "") -> None:
+    """Wait until a file is there, and says something."""
+    deadline = time.monotonic() + 60
+    while not (path.exists() and text in path.read_text(encoding="utf-8")):
+        assert time.monotonic() < deadline, f"no {text} in {path}"
+        time.sleep(0.02)
+
+
 def test_of_two_starts_one_waits_for_the_other(tree: Tree) -> None:
-    script = QUICK_PYTHON + 'pip_install() { sleep 1; echo once >>installs; }\nbootstrap "" requirements.txt'
-    with subprocess.Popen(
-        ["bash", "-uc", f". scripts/bootstrap.sh\n{script}", "lab"], cwd=tree.root, env=tree.environment
-    ) as first:
-        while not (tree.root / ".venv").exists():
-            time.sleep(0.05)
-        second = tree.shell(script)
-        assert first.wait() == 0
-    assert second.returncode == 0
-    assert "another start of this lab is installing; waiting for it" in second.stderr
+    script = (
+        f"{QUICK_PYTHON}pip_install() {{ touch begun; until [ -e go-on ]; do sleep 0.02; done; echo once >>installs; }}"
+        '\nbootstrap "" requirements.txt'
+    )
+    command = ["bash", "-uc", f". scripts/bootstrap.sh\n{script}", "lab"]
+    said = tree.root / "said"
+    with subprocess.Popen(command, cwd=tree.root, env=tree.environment) as first:
+        await_file(tree.root / "begun")
+        with (
+            said.open("w") as log,
+            subprocess.Popen(command, cwd=tree.root, env=tree.environment, stderr=log) as second,
+        ):
+            await_file(said, "another start of this lab is installing; waiting for it")
+            (tree.root / "go-on").touch()
+    assert (first.returncode, second.returncode) == (0, 0)
     assert (tree.root / "installs").read_text(encoding="utf-8").split() == ["once", "once"], "one for each of two pips"
 
 
 def test_an_interrupted_installation_waits_for_apt_get_only(tree: Tree) -> None:
     tree.program("dpkg-query", "true")
-    tree.program("apt-get", "sleep 2; touch apt-is-done")
-    script = QUICK_PYTHON + 'pip_install() { sleep 60; }\nbootstrap "podman" requirements.txt'
+    tree.program("apt-get", "until [ -e interrupted ]; do sleep 0.02; done; sleep 0.3; touch apt-is-done")
+    script = QUICK_PYTHON + (
+        'pip_install() { touch pip-began; sleep 60; touch pip-is-done; }\nbootstrap "podman" requirements.txt'
+    )
     with subprocess.Popen(
         # A shell cannot trap what was ignored when it began, as in a background job.
         ["env", "--default-signal=INT", "bash", "-uc", f". scripts/bootstrap.sh\n{script}", "lab"],
         cwd=tree.root, env=tree.environment, stderr=subprocess.PIPE, text=True,
     ) as child:  # fmt: skip
-        time.sleep(1)
-        began = time.monotonic()
+        await_file(tree.root / "pip-began")
         child.send_signal(signal.SIGINT)
+        (tree.root / "interrupted").touch()
         _, said = child.communicate()
     assert child.returncode == 130
-    assert time.monotonic() - began < 20
     assert last_line(said) == "lab: interrupted while installing; the next start continues from here"
     assert (tree.root / "apt-is-done").exists()
+    assert not (tree.root / "pip-is-done").exists()
 
 
 # ---- how it ends
@@ -659,36 +677,14 @@ def test_a_verb_that_did_nothing_says_so(ready: Tree, verb: str) -> None:
     assert one_line(done).startswith(f"lab: {verb} did nothing: --limit or --tags left no host or task for it; ")
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("-e", "iteration=2000"), ["iteration, did you mean iterations?"]),
-        (("-eiteration=2000",), ["iteration, did you mean iterations?"]),
-        (("--extra-vars=seed=7 repeat='3 '",), ["repeat, did you mean repeats?"]),
-        (("-e", '{"iterations": 2000, "quux": {"seed": 7}}'), ["quux, all variables: roles/*/defaults/main.yml"]),
-        (("-e", "iterations=2000 seed=7", "-e", "ansible_user=me", "-e", "@more.yml", "-v"), []),
-        # As ansible-playbook takes them: abbreviated, glued to other letters, more than once.
-        (
-            ("--extra=iteration=1", "--extra-v", "sed=2"),
-            ["iteration, did you mean iterations?", "sed, did you mean seed?"],
-        ),
-        (("-Kve", "iteration=1"), ["iteration, did you mean iterations?"]),
-        (("-e", "iterations='2 000' seeds=7"), ["seeds, did you mean seed?"]),
-        # What it refuses is its own to say.
-        (("-e", "{broken", "-e"), []),
-        (("-e", "iteration=1", "--no-such-option"), []),
-        (("-e", "iteration=1", "--ssh"), []),
-        # No argument spec has these: it would generate them.
-        (("-e", "mysql_password=x mysql_group_password=y", "-e", "fault_agent_key=z", "-e", "lab_subnet=q"), []),
-    ],
-)
-def test_a_variable_that_no_role_has_is_named(ready: Tree, options: tuple[str, ...], said: list[str]) -> None:
+def test_a_variable_that_no_role_has_is_named_and_given(ready: Tree) -> None:
     ready.plays()
-    done = ready.lab("up", *options)
-    assert re.findall(r"unknown variable (\w+): .*; (.+)", done.stderr) == [
-        tuple(line.split(", ", maxsplit=1)) for line in said
-    ]
-    assert ready.calls == [["up", list(options)]]
+    done = ready.lab("up", "-eiteration=2000", "-v")
+    assert done.stderr == (
+        "lab: unknown variable iteration: it has no effect unless your own inventory uses it; "
+        "did you mean iterations?\n"
+    )
+    assert ready.calls == [["up", ["-eiteration=2000", "-v"]]]
 
 
 def test_check_reads_every_playbook_first(ready: Tree) -> None:
@@ -702,29 +698,28 @@ def test_check_reads_every_playbook_first(ready: Tree) -> None:
 
 # ---- interruptions
 
-Interruption = Callable[[str, dict[str, Any], int], tuple[int, list[str], float]]
+Interruption = Callable[[str, dict[str, Any], int], tuple[int, list[str]]]
 
 
 @pytest.fixture
 def interrupt(ready: Tree) -> Interruption:
-    def run(verb: str, record: dict[str, Any], number: int) -> tuple[int, list[str], float]:
-        """Interrupt a verb in mid-play; return its status, the lines on stderr, and how long it took to stop in s."""
+    def run(verb: str, record: dict[str, Any], number: int) -> tuple[int, list[str]]:
+        """Interrupt a verb, and with it the playbook, in mid-play; return its status and the lines on stderr."""
         waiting = ready.root / "waiting"
         playbook = {"record": record, "ready": str(waiting)}
         name = verb.split()[0]
+        front = ready.root / "scripts" / "_front.py"
+        front.write_text(front.read_text(encoding="utf-8").replace("PASS_ON_AFTER_S = 2.0", "PASS_ON_AFTER_S = 0.1"))
         ready.plays(**{"site" if name == "run" else name: playbook})
         with subprocess.Popen(
             [ready.root / "scripts" / "lab", *verb.split()],
             cwd=ready.root, env=ready.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         ) as child:  # fmt: skip
-            deadline = time.monotonic() + 20
-            while not waiting.exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            began = time.monotonic()
+            await_file(waiting)
             child.send_signal(number)
             _, said = child.communicate()
-        return child.returncode, said.splitlines(), time.monotonic() - began
+        assert waiting.with_suffix(".interrupted").exists()
+        return child.returncode, said.splitlines()
 
     return run
 
@@ -732,7 +727,7 @@ def interrupt(ready: Tree) -> Interruption:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_experiment_is_healed(interrupt: Interruption, ready: Tree, number: int, status: int) -> None:
     record = {"phases": [phase("Hosts"), phase("Experiments", "running")], "failures": []}
-    ended, lines, took_s = interrupt("run", record, number)
+    ended, lines = interrupt("run", record, number)
     assert ended == status
     assert lines == [
         "lab: run was interrupted in phase Experiments",
@@ -742,7 +737,6 @@ def test_an_interrupted_experiment_is_healed(interrupt: Interruption, ready: Tre
         "lab: what is up stays up; ./scripts/lab down removes it",
     ]
     assert [name for name, _ in ready.calls] == ["site", "heal"]
-    assert took_s < 10
 
 
 def test_an_interrupted_campaign_says_how_to_go_on(interrupt: Interruption, ready: Tree) -> None:
@@ -751,7 +745,7 @@ def test_an_interrupted_campaign_says_how_to_go_on(interrupt: Interruption, read
         "failures": [],
         "results_folder": "/results/20261123T1-seed7",
     }
-    _, lines, _ = interrupt("campaign -e seed=7 -e resume=latest", record, signal.SIGINT)
+    _, lines = interrupt("campaign -e seed=7 -e resume=latest", record, signal.SIGINT)
     assert lines[-2:] == [
         "lab: finished experiments are kept; to run the rest: ./scripts/lab campaign -e seed=7 -e "
         "resume=20261123T1-seed7",
@@ -761,7 +755,7 @@ def test_an_interrupted_campaign_says_how_to_go_on(interrupt: Interruption, read
 
 
 def test_an_interruption_before_the_experiments_has_nothing_to_heal(interrupt: Interruption, ready: Tree) -> None:
-    status, lines, _ = interrupt("up", {"phases": [phase("Hosts", "running")], "failures": []}, signal.SIGINT)
+    status, lines = interrupt("up", {"phases": [phase("Hosts", "running")], "failures": []}, signal.SIGINT)
     assert status == 130
     assert lines == [
         "lab: up was interrupted in phase Hosts",
@@ -771,6 +765,6 @@ def test_an_interruption_before_the_experiments_has_nothing_to_heal(interrupt: I
 
 
 def test_an_interrupted_report_can_be_asked_for_again(interrupt: Interruption) -> None:
-    status, lines, _ = interrupt("report", {"phases": [phase("Report", "running")], "failures": []}, signal.SIGINT)
+    status, lines = interrupt("report", {"phases": [phase("Report", "running")], "failures": []}, signal.SIGINT)
     assert status == 130
     assert lines == ["lab: report was interrupted in phase Report", "lab: ./scripts/lab report finishes it"]

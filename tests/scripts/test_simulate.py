@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
 SIMULATE = Path(__file__).resolve().parents[2] / "scripts" / "simulate"
 DIGEST = "b6c03dcb14624de31203a5215e37ed90d6633b9c923981337436360d53ddeeeb"
 
@@ -63,8 +65,8 @@ def test_it_can_be_started_by_itself_from_anywhere(tmp_path: Path) -> None:
         (["--iterations", "10", "--seed", "1", "--yaml"], "--yaml"),
     ],
 )
-def test_bad_input_is_one_line_and_status_3(arguments: list[str], words: str) -> None:
-    done = simulate(*arguments)
+def test_bad_input_is_one_line_and_status_3(call: Call, arguments: list[str], words: str) -> None:
+    done = call("simulate", *arguments)
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr

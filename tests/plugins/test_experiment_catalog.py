@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.plugins.loader import filter_loader
-from catalog import FROZEN, ROOT
+from catalog import FROZEN, ROOT, SYSTEMS
 from resolved import value_of
 
 plugin = sys.modules[filter_loader.get("names_given").j2_function.__module__]
@@ -30,8 +30,9 @@ def test_each_filter_is_documented_in_a_file_of_its_name() -> None:
 def test_the_catalog_that_a_user_gets_is_what_it_was() -> None:
     written_out = json.loads(json.dumps(FROZEN).replace("{{ sole_server_heal }}", "7s"))
     catalog = value_of("experiment_catalog", sole_server_heal="7s")
-    assert catalog == written_out
-    assert list(catalog) == list(written_out)
+    those = {name: experiment for name, experiment in catalog.items() if name in written_out}
+    assert those == written_out
+    assert list(those) == list(written_out)
 
 
 def test_a_row_may_be_of_variables() -> None:
@@ -47,7 +48,7 @@ def test_a_row_may_be_of_variables() -> None:
         ({"systems": "", "faults": []}, USUAL),
         ({"experiments": " E3-etcd,E1-etcd"}, ["E3-etcd", "E1-etcd"]),
         ({"systems": "etcd, mysql_cluster", "faults": ["kill"]}, ["E3-etcd", "E3-mysql_cluster"]),
-        ({"faults": "partition"}, ["E6-etcd", "E6-mysql", "E6-mysql_cluster"]),
+        ({"faults": "partition"}, [f"E6-{system}" for system in SYSTEMS]),
         ({"systems": "etcd"}, [f"E{number}-etcd" for number in (1, 2, 3, 4, 5, 6, 7, 11)]),
         ({"systems": "etcd", "usual_faults": ["kill"]}, ["E3-etcd"]),
     ],
@@ -56,15 +57,12 @@ def test_what_runs_is_chosen(variables: dict[str, Any], names: list[str]) -> Non
     assert value_of("lab_experiments", **variables) == names
 
 
-ON_ALL = ("etcd", "mysql", "mysql_cluster")
-
-
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ({}, [f"E{number}-{system}" for number in (2, 3, 4, 5, 6) for system in ON_ALL]),
+        ({}, [f"E{number}-{system}" for number in (2, 3, 4, 5, 6) for system in SYSTEMS]),
         ({"systems": "etcd"}, [f"E{number}-etcd" for number in (2, 3, 4, 5, 6)]),
-        ({"faults": "kill,none"}, [f"E{number}-{system}" for number in (3, 1) for system in ON_ALL]),
+        ({"faults": "kill,none"}, [f"E{number}-{system}" for number in (3, 1) for system in SYSTEMS]),
         ({"experiments": "E9-etcd"}, ["E9-etcd"]),
     ],
 )

@@ -36,7 +36,7 @@ def acknowledged(systems: Collection[str]) -> str:
     """Say what an acknowledgement means; empty where it means the same for all these systems."""
     if len(systems) < 2 or not any(name in SYSTEMS and SYSTEMS[name].in_memory for name in systems):
         return ""
-    meanings = " ".join(system.acknowledges for system in SYSTEMS.values())
+    meanings = " ".join(SYSTEMS[name].acknowledges for name in SYSTEMS if name in systems)
     return f"Every system acknowledges a write when it is on a disk. {meanings} This run does not test that."
 
 

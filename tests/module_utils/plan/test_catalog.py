@@ -19,9 +19,11 @@ ROW = {"number": 12, "title": "{leader} gone", "faults": [{"action": "kill", "ta
 
 
 def test_the_catalog_is_what_it_was_when_it_was_written_out() -> None:
-    assert CATALOG == FROZEN
-    assert list(CATALOG) == list(FROZEN)
-    assert [list(experiment) for experiment in CATALOG.values()] == [list(each) for each in FROZEN.values()]
+    # More systems and faults may have come since.
+    those = {name: experiment for name, experiment in CATALOG.items() if name in FROZEN}
+    assert those == FROZEN
+    assert list(those) == list(FROZEN)
+    assert [list(experiment) for experiment in those.values()] == [list(each) for each in FROZEN.values()]
 
 
 def test_the_rows_are_called_as_the_systems_and_the_actions_are() -> None:
@@ -32,8 +34,8 @@ def test_the_rows_are_called_as_the_systems_and_the_actions_are() -> None:
 def test_a_fault_is_one_row() -> None:
     more = experiments_of_faults({**FAULTS, "gone": ROW}, SYSTEMS, "3s")
     new = {name: experiment for name, experiment in more.items() if name not in CATALOG}
-    assert list(new) == ["E12-etcd", "E12-mysql", "E12-mysql_cluster"]
-    assert [experiment["title"] for experiment in new.values()] == [
+    assert list(new) == [f"E12-{system}" for system in SYSTEMS]
+    assert [experiment["title"] for experiment in new.values()][:3] == [
         "etcd, leader gone",
         "MySQL, server gone",
         "MySQL Group Replication, primary gone",
@@ -84,7 +86,7 @@ def test_a_row_that_is_none_is_one_line(faults: Any, said: str) -> None:
 
 
 def test_a_system_that_nobody_knows_is_one_line() -> None:
-    with pytest.raises(LabError, match=r"^lab_systems has redis, which is none of etcd, mysql, mysql_cluster\.$"):
+    with pytest.raises(LabError, match=r"^lab_systems has redis, which is none of etcd, mysql, mysql_cluster"):
         experiments_of_faults(FAULTS, ["redis"], "30s")
 
 

@@ -13,6 +13,7 @@ from catalog import CATALOG
 from failover.actions.registry import ACTIONS
 from failover.plan.experiments import resolve_experiments
 from failover.shapes import FaultSpec, LabError, RunSettings
+from failover.systems.registry import SYSTEMS
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import stream_digest
 
@@ -97,7 +98,7 @@ def test_order_is_the_users() -> None:
         ),
         (
             {"catalog": catalog("E2-etcd", system="oracle")},
-            "Experiment E2-etcd: unknown system 'oracle'. Known are etcd, mysql, mysql_cluster.",
+            f"Experiment E2-etcd: unknown system 'oracle'. Known are {', '.join(SYSTEMS)}.",
         ),
         (
             {"catalog": catalog("E2-etcd", key_prefix="")},

@@ -36,9 +36,9 @@ def test_the_catalog_that_a_user_gets_is_what_it_was() -> None:
 
 
 def test_a_row_may_be_of_variables() -> None:
-    row = {"number": 12, "title": "x", "faults": [{"action": "kill", "target": "{{ whom }}", "at": "1%"}]}
+    row = {"number": 99, "title": "x", "faults": [{"action": "kill", "target": "{{ whom }}", "at": "1%"}]}
     catalog = value_of("experiment_catalog", fault_catalog={"gone": row}, whom="follower")
-    assert catalog["E12-mysql_cluster"]["faults"][0]["target"] == "follower"
+    assert catalog["E99-mysql_cluster"]["faults"][0]["target"] == "follower"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from failover.shapes import LabError
 from failover.systems import registry
 from toy.system import Toy
 
-ROW = {"number": 12, "title": "{leader} gone", "faults": [{"action": "kill", "target": "leader", "at": 5}]}
+ROW = {"number": 99, "title": "{leader} gone", "faults": [{"action": "kill", "target": "leader", "at": 5}]}
 
 
 def test_the_catalog_is_what_it_was_when_it_was_written_out() -> None:
@@ -34,13 +34,13 @@ def test_the_rows_are_called_as_the_systems_and_the_actions_are() -> None:
 def test_a_fault_is_one_row() -> None:
     more = experiments_of_faults({**FAULTS, "gone": ROW}, SYSTEMS, "3s")
     new = {name: experiment for name, experiment in more.items() if name not in CATALOG}
-    assert list(new) == [f"E12-{system}" for system in SYSTEMS]
+    assert list(new) == [f"E99-{system}" for system in SYSTEMS]
     assert [experiment["title"] for experiment in new.values()][:3] == [
         "etcd, leader gone",
         "MySQL, server gone",
         "MySQL Group Replication, primary gone",
     ]
-    assert new["E12-etcd"]["key_prefix"] == "EXP12-"
+    assert new["E99-etcd"]["key_prefix"] == "EXP99-"
     assert all(experiment["faults"] == ROW["faults"] for experiment in new.values())
 
 
@@ -48,10 +48,10 @@ def test_a_system_brings_its_experiments_along(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(registry.SYSTEMS, "toy", Toy())
     more = experiments_of_faults({"gone": ROW | {"takes_away": True}}, ["toy"], "3s")
     assert more == {
-        "E12-toy": {
+        "E99-toy": {
             "title": "Toy, server gone",
             "system": "toy",
-            "key_prefix": "EXP12-",
+            "key_prefix": "EXP99-",
             "faults": [ROW["faults"][0] | {"heal": "3s"}],
         }
     }
@@ -66,16 +66,16 @@ def test_a_system_brings_its_experiments_along(monkeypatch: pytest.MonkeyPatch) 
             "fault_catalog: gone is None: it must have the keys number, title, faults, takes_away.",
         ),
         (
-            {"gone": {"number": 12, "titel": "x"}},
+            {"gone": {"number": 99, "titel": "x"}},
             "fault_catalog: gone: unknown key titel. Its keys are number, title, faults, takes_away.",
         ),
         (
-            {"gone": ROW | {"number": "E12"}},
-            "fault_catalog: gone: number is 'E12', and has to be a whole number.",
+            {"gone": ROW | {"number": "E99"}},
+            "fault_catalog: gone: number is 'E99', and has to be a whole number.",
         ),
         (
             {"gone": ROW, "lost": ROW},
-            "fault_catalog: gone has the number 12, as another fault has. Give each its own.",
+            "fault_catalog: gone has the number 99, as another fault has. Give each its own.",
         ),
     ],
 )

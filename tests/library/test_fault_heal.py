@@ -90,7 +90,10 @@ def test_members_that_stay_different_do_not_fail_the_module(run_module: Run, lab
             {"target": {"system": "mysql_cluster"}},
             "system is mysql_cluster, and user, password",
         ),
-        ({"events_path": "/nonexistent/heal.jsonl", "timeout_s": 0.1}, "/nonexistent/heal.jsonl cannot be written: No such file or directory"),
+        (
+            {"events_path": "/nonexistent/heal.jsonl", "timeout_s": 0.1},
+            "/nonexistent/heal.jsonl cannot be written: No such file or directory",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(run_module: Run, lab: Lab, changes: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from failover.results.parquet import read_parquet
 from failover.shapes import Check, Verdict
-from planted import Planted
+from planted.parts import Planted
 
 # Plants a defect in one experiment and returns what was planted, and that experiment's checks by name.
 PlantIt = Callable[..., tuple[Planted, dict[str, Check]]]

@@ -9,11 +9,11 @@ from typing import Any
 
 from failover.checks.verdict import verify
 from failover.results.read import load_run
-from planted import make_run
+from planted.run import make_run
 
 
 def verified_run(path: Path, **options: Any) -> Path:
-    """Plant a run at ``path`` (options: those of :func:`planted.make_run`), verify it, and return the path."""
+    """Plant a run at ``path`` (options: those of :func:`planted.run.make_run`), verify it, and return the path."""
     make_run(path, **options)
     for experiment in load_run(path, need_verdicts=False).experiments:
         verify(path, experiment.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import make_run
+from planted.run import make_run
 
 RunModule = Callable[..., dict[str, Any]]
 

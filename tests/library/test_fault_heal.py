@@ -92,7 +92,7 @@ def test_members_that_stay_different_do_not_fail_the_module(run_module: Run, lab
         ),
         (
             {"events_path": "/nonexistent/heal.jsonl", "timeout_s": 0.1},
-            "/nonexistent/heal.jsonl cannot be written",
+            "/nonexistent/heal.jsonl cannot be written: No such file or directory",
         ),
     ],
 )

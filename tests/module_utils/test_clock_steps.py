@@ -17,7 +17,7 @@ from failover.report.outage.faults import describe_faults
 from failover.report.steady import without_steps
 from failover.results.read import load_experiment
 from failover.shapes import Event
-from planted import make_run
+from planted.run import make_run
 
 MS = 1_000_000
 

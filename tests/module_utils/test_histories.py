@@ -15,7 +15,7 @@ from failover.checks.linearizability import Answer, check
 from failover.histories import load
 from failover.histories.edn import EdnError, Name, Tagged, read_form, read_forms, told
 from failover.shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
-from planted import make_run
+from planted.run import make_run
 
 GOOD, BAD = Answer.LINEARIZABLE, Answer.NOT_LINEARIZABLE
 

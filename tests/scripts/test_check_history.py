@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from failover.shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow
-from planted import make_run
+from planted.run import make_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "fixtures" / "corpus"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from failover.checks.verdict import verify_experiment
 from failover.shapes import Check
-from planted import Planted, make_run
+from planted.parts import Planted
+from planted.run import make_run
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from failover.checks.evidence import check_evidence, reported
 from failover.checks.verdict import verify, verify_experiment
 from failover.shapes import Check, Verdict
-from planted import make_run
+from planted.run import make_run
 
 WELL: dict[str, Any] = {"healthy": True, "reasons": []}
 KINDS = ["CREATE", "RETRIEVE", "DELETE", "DELETE"]

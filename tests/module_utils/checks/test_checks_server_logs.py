@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from failover.checks.verdict import verify_experiment
 from failover.shapes import Check
-from planted import make_run
+from planted.run import make_run
 
 
 def logs_check(folder: Path) -> list[Check]:

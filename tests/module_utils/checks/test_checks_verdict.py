@@ -14,7 +14,7 @@ from failover.checks.registry import CHECKERS
 from failover.checks.verdict import verify, verify_experiment, write_run_verdict
 from failover.shapes import LabError, Verdict
 from judged import ETCD_KEYS, PlantIt, to_jsonl, wrong
-from planted import make_run
+from planted.run import make_run
 
 ROOT = Path(__file__).resolve().parents[3]
 ALWAYS = {"history", "outcomes", "evidence", "reads"}

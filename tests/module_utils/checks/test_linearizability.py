@@ -17,7 +17,8 @@ from failover.results.parquet import jsonl_to_parquet
 from failover.shapes import HistoryRow, LabError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted import NO_SPACE, make_run
+from planted.parts import NO_SPACE
+from planted.run import make_run
 
 CORPUS = Path(__file__).resolve().parents[2] / "fixtures" / "corpus"
 EXPECTED = json.loads((CORPUS / "expected.json").read_text())

@@ -3,7 +3,7 @@
 """Runs of earlier days: what the lab said of them, it says today, to the last byte.
 
 ``tests/fixtures/runs`` has whole results folders: of two real runs, as they were written, and one with planted ghosts
-(``planted.py``). ``digests.json`` has the SHA-256 of their verdict, report.json and page. Where a text, a figure or a
+(``planted``). ``digests.json`` has the SHA-256 of their verdict, report.json and page. Where a text, a figure or a
 check is changed on purpose, the failing test shows the digests to put there, and the commit says what was bettered.
 """
 

@@ -22,7 +22,9 @@ from failover.report.wording import milliseconds
 from failover.results.parquet import read_parquet, write_parquet
 from failover.results.read import load_run
 from failover.shapes import HistoryRow, LabError
-from planted import MS, PLANTS, make_run
+from planted.defects import PLANTS
+from planted.parts import MS
+from planted.run import make_run
 from printed import Content, Printed
 from verified import verified_run
 

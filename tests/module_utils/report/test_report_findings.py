@@ -13,7 +13,8 @@ import pytest
 from failover.report.content import build
 from failover.report.render import render_html
 from failover.results.read import load_run
-from planted import Planted, make_run
+from planted.parts import Planted
+from planted.run import make_run
 from verified import verified_run
 
 pytestmark = pytest.mark.usefixtures("without_pictures")

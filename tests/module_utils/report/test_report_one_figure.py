@@ -27,7 +27,8 @@ from failover.report.content import build
 from failover.report.render import render_html
 from failover.results.parquet import read_parquet
 from failover.results.read import load_run
-from planted import MS, make_run
+from planted.parts import MS
+from planted.run import make_run
 from printed import leave_out_pictures
 
 STOPPED = "E2-etcd"

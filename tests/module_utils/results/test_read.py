@@ -11,7 +11,7 @@ import pytest
 from failover.results.read import Entry, load_run, read_dump, read_events
 from failover.results.write import write_json_atomic
 from failover.shapes import EXPERIMENT_KEYS, RUN_KEYS, LabError
-from planted import DEFAULT_EXPERIMENTS
+from planted.parts import DEFAULT_EXPERIMENTS
 from verified import verified_run
 
 

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import planted
 import pytest
 from failover.shapes import Verdict
 from judged import ETCD_KEYS, PlantIt, only, wrong
+from planted.parts import NO_SPACE
 
 
 @pytest.mark.parametrize("name", ["no_space_applied", "no_space_not_applied"])
@@ -16,7 +16,7 @@ def test_a_failed_write_whose_error_proves_nothing_accuses_nobody(plant: PlantIt
     assert wrong(checks) | wrong(checks, Verdict.UNKNOWN) == set()
     outcomes = checks["outcomes"]
     assert outcomes.evidence["totals"]["fail"] == 1  # as the history has it
-    assert outcomes.evidence["failures_taken_as_unknown"] == {planted.NO_SPACE: 1}
+    assert outcomes.evidence["failures_taken_as_unknown"] == {NO_SPACE: 1}
     assert "1 of the failed writes may have taken effect" in outcomes.summary
     found = only(checks["unknown writes"], "writes")
     assert found["key"] == made.details["key"]

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import planted
 import pytest
 from failover.checks.base import load_case
 from failover.checks.registry import CHECKERS
 from failover.checks.verdict import verify, verify_experiment, write_run_verdict
 from failover.shapes import LabError, Verdict
 from judged import ETCD_KEYS, PlantIt, to_jsonl, wrong
+from planted.defects import PLANTS
 from planted.run import make_run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +94,7 @@ def test_verifying_without_writing_changes_nothing(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in made.path.rglob("*")} == before
 
 
-@pytest.mark.parametrize("name", planted.PLANTS)
+@pytest.mark.parametrize("name", PLANTS)
 def test_every_plant_leaves_the_other_experiments_alone(tmp_path: Path, name: str) -> None:
     made = make_run(tmp_path / "run", iterations=1200, experiments=["E1-etcd", "E2-etcd"], plant=name)
     assert verify(made.path, "E1-etcd")["verdict"] == "valid"

@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import planted
 import pytest
 from failover.report.content import build
 from failover.report.render import render_html
 from failover.results.read import load_run
+from planted.defects import PLANTS, Defect
 from planted.parts import Planted
 from planted.run import make_run
 from verified import verified_run
@@ -97,10 +97,10 @@ def test_members_that_differ_are_one_row_with_a_column_each(tmp_path: Path) -> N
 
 def test_without_a_whole_history_nobody_is_blamed_but_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def change(parts: Any, made: Planted) -> None:
-        planted.PLANTS["lost_key"].change(parts, made)  # type: ignore[misc]
+        PLANTS["lost_key"].change(parts, made)  # type: ignore[misc]
         del parts.rows[len(parts.rows) // 3]
 
-    monkeypatch.setitem(planted.PLANTS, "lost_key_and_row", planted._Defect(change))
+    monkeypatch.setitem(PLANTS, "lost_key_and_row", Defect(change))
     _, cards, _ = told(tmp_path / "run", "lost_key_and_row")
     assert {card["owner"] for card in cards} == {"lab"}
 

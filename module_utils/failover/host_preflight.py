@@ -180,21 +180,8 @@ def existing_parent(path: Path) -> Path:
     return path
 
 
-def inspect_host(
-    *,
-    lab_name: str,
-    subnet: str,
-    folders: list[str],
-    min_disk_mb: int,
-    min_memory_mb: int,
-    run: Run = run_command,
-) -> dict[str, Any]:
-    """Look at this machine and return what it offers and every problem found.
-
-    Shape: ``{cgroup_layout, runtime, podman_version, nofile_limit, disk_free_mb: {folder: n}, memory_available_mb,
-    containers: {name: ...}, foreign_containers: [name], networks: [name], problems: [{what, try}]}``. Nothing is
-    changed.
-    """
+def _what_containers_lack(layout: str, runtime: str | None) -> tuple[list[str], list[Problem]]:
+    """Return the packages that are missing for containers, and what keeps them from running."""
     problems: list[Problem] = []
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     missing += [
@@ -202,8 +189,6 @@ def inspect_host(
         for helper, package in NETWORK_HELPERS.items()
         if not any((Path(folder) / helper).exists() for folder in NETWORK_HELPER_FOLDERS)
     ]
-    layout = cgroup_layout(Path("/proc/mounts").read_text(encoding="utf-8"))
-    runtime = choose_runtime(layout, {name: shutil.which(name) is not None for name in ("crun", "runc")})
     if runtime is None:
         missing.append("crun" if layout == "v2" else "runc")
     if missing:
@@ -221,6 +206,43 @@ def inspect_host(
         problems.append(
             Problem("containers with addresses of their own need root", "run as root, or with become (sudo)")
         )
+    return missing, problems
+
+
+def _too_little(free_mb: Mapping[str, int], min_disk_mb: int, memory_mb: int, min_memory_mb: int) -> list[Problem]:
+    """Return where there is too little space or memory."""
+    problems = [
+        Problem(
+            f"{mb} MB free under {folder}, {min_disk_mb} MB are needed", "make room, or lower iterations and limits"
+        )
+        for folder, mb in free_mb.items()
+        if mb < min_disk_mb
+    ]
+    if memory_mb < min_memory_mb:
+        problems.append(
+            Problem(f"{memory_mb} MB of memory available, {min_memory_mb} MB are needed", "stop other programs")
+        )
+    return problems
+
+
+def inspect_host(
+    *,
+    lab_name: str,
+    subnet: str,
+    folders: list[str],
+    min_disk_mb: int,
+    min_memory_mb: int,
+    run: Run = run_command,
+) -> dict[str, Any]:
+    """Look at this machine and return what it offers and every problem found.
+
+    Shape: ``{cgroup_layout, runtime, podman_version, nofile_limit, disk_free_mb: {folder: n}, memory_available_mb,
+    containers: {name: ...}, foreign_containers: [name], networks: [name], problems: [{what, try}]}``. Nothing is
+    changed.
+    """
+    layout = cgroup_layout(Path("/proc/mounts").read_text(encoding="utf-8"))
+    runtime = choose_runtime(layout, {name: shutil.which(name) is not None for name in ("crun", "runc")})
+    missing, problems = _what_containers_lack(layout, runtime)
     podman = "podman" not in missing
     names = run(["podman", "network", "ls", "--format", "{{.Name}}"]).split() if podman else []
     networks = json.loads(run(["podman", "network", "inspect", *names]) or "[]") if names else []
@@ -233,18 +255,8 @@ def inspect_host(
         # What this lab uses itself must not keep it from going on: its images are built, its servers run.
         min_disk_mb, min_memory_mb = min_disk_mb // 2, 0
     free = {folder: shutil.disk_usage(existing_parent(Path(folder))).free // 2**20 for folder in folders}
-    problems += [
-        Problem(
-            f"{mb} MB free under {folder}, {min_disk_mb} MB are needed", "make room, or lower iterations and limits"
-        )
-        for folder, mb in free.items()
-        if mb < min_disk_mb
-    ]
     memory = memory_available_mb()
-    if memory < min_memory_mb:
-        problems.append(
-            Problem(f"{memory} MB of memory available, {min_memory_mb} MB are needed", "stop other programs")
-        )
+    problems += _too_little(free, min_disk_mb, memory, min_memory_mb)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return {
         "cgroup_layout": layout,

@@ -8,8 +8,6 @@ copy the folder where they change anything.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from unittest.mock import patch
 import pytest
 from failover.report import content, figures, render, write_report
 from failover.results.files import REPORT_HTML_FILE, REPORT_PDF_FILE
+from once import made_once
 from verified import verified_run
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -72,17 +71,8 @@ def leave_out_pictures(patched: pytest.MonkeyPatch) -> None:
 
 def printed_once(kind: str, factory: pytest.TempPathFactory) -> Printed:
     """Return the report of a kind of KINDS; the first test process that asks for it makes it."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / "printed" / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    printed = Printed(folder / f"run-{kind}")
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / BUILT).exists():
-            _print(printed.folder, KINDS[kind])
-    return printed
+    folder = made_once(f"printed/{kind}", factory, lambda folder: _print(folder / f"run-{kind}", KINDS[kind]))
+    return Printed(folder / f"run-{kind}")
 
 
 def _print(path: Path, options: dict[str, Any]) -> None:
@@ -98,5 +88,4 @@ def _print(path: Path, options: dict[str, Any]) -> None:
     verified_run(path, **options)
     with patch.object(content, "build", kept):
         assert write_report(path, Quiet())[0] == path / REPORT_PDF_FILE
-    # Last, as it says that all of the rest is there.
     (path.parent / BUILT).write_bytes(built[0])

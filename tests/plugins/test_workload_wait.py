@@ -305,7 +305,8 @@ def played(request: pytest.FixtureRequest, play: PlaybookRunner, tmp_path: Path)
     return play(PLAYBOOK, *options, columns=columns, **(more[0] if more else {}))
 
 
-@pytest.mark.parametrize("played", [((), None)], indirect=True)
+# Long enough for a line while it runs.
+@pytest.mark.parametrize("played", [(("-e", "operation_s=0.1"), None)], indirect=True)
 def test_lines_are_shown_where_there_is_no_terminal(played: Played, tmp_path: Path) -> None:
     assert played.status == 0, played.output
     assert re.search(

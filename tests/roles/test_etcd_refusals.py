@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import made_once
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("etcd1", "etcd2", "etcd3")
@@ -80,15 +81,20 @@ def lay_out(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place for the hosts' files: CASE/MEMBER/data and CASE/MEMBER/marker."""
-    path = tmp_path_factory.mktemp("etcd")
-    lay_out(path)
-    return path
+    """Where all cases were run; the hosts' files are CASE/MEMBER/data and CASE/MEMBER/marker."""
+    return made_once("etcd_refusals", tmp_path_factory, run_cases)
 
 
 @pytest.fixture(scope="module")
 def said(folder: Path) -> Said:
+    by_host: dict[str, dict[str, str]] = json.loads((folder / "said.json").read_text())
+    cases = dict.fromkeys(name for told in by_host.values() for name in told)
+    return {name: {host: told[name] for host, told in by_host.items() if name in told} for name in cases}
+
+
+def run_cases(folder: Path) -> None:
     """Run all cases on members that are all this machine."""
+    lay_out(folder)
     hosts = {name: {"lab_address": f"192.0.2.{number}"} for number, name in enumerate(MEMBERS, 11)}
     client = {"client1": {"lab_address": "192.0.2.99"}}
     children = {"etcd": {"hosts": hosts}, "load_generators": {"hosts": client}}
@@ -125,9 +131,6 @@ def said(folder: Path) -> Said:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    by_host: dict[str, dict[str, str]] = json.loads((folder / "said.json").read_text())
-    cases = dict.fromkeys(name for told in by_host.values() for name in told)
-    return {name: {host: told[name] for host, told in by_host.items() if name in told} for name in cases}
 
 
 @pytest.mark.parametrize("name", ["empty", "own", "interrupted"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
@@ -23,6 +24,8 @@ from failover.shapes import LabError
 PACKAGE = LabError.__module__.rpartition(".")[0]
 
 
+# Templates ask for it again and again, and it is found out by reading every file.
+@cache
 def needed_files_of(program: str) -> dict[str, str]:
     """Return the hash of each file that a program of the core needs."""
     try:

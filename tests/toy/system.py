@@ -60,7 +60,6 @@ class Toy(System):
     several = False
     member_counts = "1"
     uses_prefix = True
-    has_account = False
     rejoins = False
     acknowledges = "A toy has it in its memory."
     in_memory = False

@@ -9,6 +9,7 @@ loads a driver: only the load generator has those, and only when a client is mad
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,17 @@ class Observation:
 WAIT_FOR = ("none", "healthy", "converged")
 
 
+def look_until_reached(look: Callable[[], dict[str, Any]], *, interval_s: float, timeout_s: float) -> dict[str, Any]:
+    """Look again and again until what is seen is ``reached`` or the time is over; return it with ``elapsed_s``."""
+    started = time.monotonic()
+    while True:
+        seen = look()
+        elapsed_s = time.monotonic() - started
+        if seen["reached"] or elapsed_s >= timeout_s:
+            return {**seen, "elapsed_s": round(elapsed_s, 3)}
+        time.sleep(interval_s)
+
+
 class System(Protocol):
     """One system: its facts, and what is done with it.
 
@@ -101,7 +113,6 @@ class System(Protocol):
     several: bool  # replicates: members can be counted, compared, and lose a majority
     member_counts: str  # how many members make sense, for people
     uses_prefix: bool  # keys stand under the experiment's prefix, which may not be empty
-    has_account: bool  # its clients log in, into a database
     rejoins: bool  # a member whose server runs again may need to be brought back into its group
     # For the report:
     acknowledges: str  # where an acknowledged write is, as a sentence

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..base import look_until_reached
 from ..comparison import why_different
 from .http import EtcdHttp, EtcdUnreachableError, HashKV, hex_id
 
@@ -169,8 +170,8 @@ def await_cluster(
     :returns: ``observation``, ``healthy``, ``converged`` (None where it was not asked for), ``reasons``, ``reached``
         and ``elapsed_s``.
     """
-    started = time.monotonic()
-    while True:
+
+    def look() -> dict[str, Any]:
         observation = observe_cluster(client_urls, expected_members, request_timeout_s)
         expected = expected_members or sorted(
             {name for member in observation["members"].values() for name in member.get("knows", [member["name"]])}
@@ -180,18 +181,15 @@ def await_cluster(
         if wait_for == "converged":
             reasons += _why_not_converged(observation) if healthy else []
             converged = not reasons
-        reached = {"none": True, "healthy": healthy, "converged": bool(converged)}[wait_for]
-        elapsed_s = time.monotonic() - started
-        if reached or elapsed_s >= timeout_s:
-            return {
-                "observation": observation,
-                "healthy": healthy,
-                "converged": converged,
-                "reasons": reasons,
-                "reached": reached,
-                "elapsed_s": round(elapsed_s, 3),
-            }
-        time.sleep(AWAIT_INTERVAL_S)
+        return {
+            "observation": observation,
+            "healthy": healthy,
+            "converged": converged,
+            "reasons": reasons,
+            "reached": {"none": True, "healthy": healthy, "converged": bool(converged)}[wait_for],
+        }
+
+    return look_until_reached(look, interval_s=AWAIT_INTERVAL_S, timeout_s=timeout_s)
 
 
 def _why_not_converged(observation: dict[str, Any]) -> list[str]:

@@ -29,7 +29,6 @@ class Etcd(System):
     several = True
     member_counts = "1, 3 or 5"
     uses_prefix = True
-    has_account = False
     rejoins = False
     acknowledges = "etcd has it on the disks of a majority then."
     in_memory = False

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..base import look_until_reached
 from .connect import MySQLAddress, connected
 
 # Settings that decide what an acknowledged write is worth, how the server replicates, and how fast it can be.
@@ -116,16 +117,14 @@ def await_server(address: MySQLAddress, expected: Mapping[str, Any], wait_for: s
     :param wait_for: ``none`` looks once, ``reachable`` waits for an answer, ``healthy`` for :func:`assess_server`.
     :returns: the observation with ``healthy``, ``reasons``, ``reached`` and ``elapsed_s``.
     """
-    started = time.monotonic()
-    while True:
+
+    def look() -> dict[str, Any]:
         observation = observe_server(address)
         healthy, reasons = assess_server(observation, expected)
         reached = {"none": True, "reachable": observation["reachable"], "healthy": healthy}[wait_for]
-        elapsed_s = time.monotonic() - started
-        if reached or elapsed_s >= timeout_s:
-            added = {"healthy": healthy, "reasons": reasons, "reached": reached, "elapsed_s": round(elapsed_s, 3)}
-            return observation | added
-        time.sleep(AWAIT_INTERVAL_S)
+        return observation | {"healthy": healthy, "reasons": reasons, "reached": reached}
+
+    return look_until_reached(look, interval_s=AWAIT_INTERVAL_S, timeout_s=timeout_s)
 
 
 def _plain(value: str) -> str:

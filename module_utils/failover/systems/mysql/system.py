@@ -30,7 +30,6 @@ class MySQL(System):
     several = False
     member_counts = "1"
     uses_prefix = False
-    has_account = True
     rejoins = False
     acknowledges = "A single MySQL server has it on its own."
     in_memory = False

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...shapes import LabError
-from ..mysql.connect import MySQLAddress, connected
+from ..mysql.connect import connected
 from .deciding import PATIENCE_S, Act, Step, decide
 from .views import LOOK_INTERVAL_S, State, View, addresses_of, at_home, view_of
 
@@ -65,11 +65,6 @@ class GroupKeeper:
         self._lost_since: dict[str, float] = {}
         self._foreign: tuple[str, float] | None = None  # transactions that nobody else has, and since when
         self.steps: list[dict[str, Any]] = []
-
-    @property
-    def home(self) -> MySQLAddress:
-        """Where the server of this host is asked."""
-        return self._addresses[self._member]
 
     def look(self) -> dict[str, View]:
         """Return the view of every member; all are asked at once."""

@@ -11,7 +11,7 @@ from ...shapes import LabError
 from ..mysql.connect import MySQLAddress
 from ..on_host import Home, Keeper, OnHost, Probe
 from .keeper import GroupConfig, GroupKeeper
-from .views import GroupMember
+from .views import GroupMember, at_home
 
 
 class GroupProbe:
@@ -43,14 +43,14 @@ class GroupOnHost(OnHost):
 
     def probe(self, home: Home) -> Probe:
         """Return a probe of the own server, asked as root over its socket."""
-        return GroupProbe(_keeper(home).home)
+        return GroupProbe(at_home(_config(home).socket))
 
     def keeper(self, home: Home) -> Keeper:
         """Return what brings the member back into its group."""
-        return _keeper(home)
+        return GroupKeeper(home.member, _config(home))
 
 
-def _keeper(home: Home) -> GroupKeeper:
+def _config(home: Home) -> GroupConfig:
     if not home.member_file:
         raise LabError("member_file is needed for a member of a replication group; provision the host again.")
-    return GroupKeeper(home.member, GroupConfig.load(home.member_file))
+    return GroupConfig.load(home.member_file)

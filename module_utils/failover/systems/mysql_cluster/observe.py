@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..base import look_until_reached
 from ..mysql.connect import MySQLAddress, connected
 from .views import LOOK_INTERVAL_S, State, describe, view_of
 
@@ -70,25 +71,22 @@ def await_group(addresses: Mapping[str, MySQLAddress], wait_for: str, timeout_s:
         same transactions as well
     :returns: ``observation``, ``healthy``, ``reasons``, ``reached``, ``leader`` and ``elapsed_s``
     """
-    started = time.monotonic()
-    while True:
+
+    def look() -> dict[str, Any]:
         observation = observe_group(addresses)
         reasons = why_not_whole(observation)
         healthy = not reasons
         if wait_for == "converged" and healthy:
             reasons = why_unequal(observation)
-        elapsed_s = time.monotonic() - started
-        reached = wait_for == "none" or not reasons
-        if reached or elapsed_s >= timeout_s:
-            return {
-                "observation": observation,
-                "healthy": healthy,
-                "reasons": reasons,
-                "reached": reached,
-                "leader": observation["leader"],
-                "elapsed_s": round(elapsed_s, 3),
-            }
-        time.sleep(LOOK_INTERVAL_S)
+        return {
+            "observation": observation,
+            "healthy": healthy,
+            "reasons": reasons,
+            "reached": wait_for == "none" or not reasons,
+            "leader": observation["leader"],
+        }
+
+    return look_until_reached(look, interval_s=LOOK_INTERVAL_S, timeout_s=timeout_s)
 
 
 def compare_tables(addresses: Mapping[str, MySQLAddress], table: str, revision: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from failover.actions.record import FaultRecord
 from failover.shapes import Event
+from failover.systems.fence import Doubt
 from failover.systems.loop import OperationResult
 
 Hook = Callable[[int, str, str], None]
@@ -25,6 +26,7 @@ class FakeSystem:
         self.threads: dict[int, set[int]] = {}
         self.closed: list[int] = []
         self.emits: dict[int, Any] = {}
+        self.doubts: dict[int, Doubt] = {}  # what a client has still to settle
 
     def make_client(self, number: int, emit: Any) -> FakeClient:
         self.emits[number] = emit
@@ -57,6 +59,14 @@ class FakeClient:
     def delete_with_retry(self, key: str) -> OperationResult:
         self._begin("delete", key)
         return self._result(affected=int(self.system.store.pop(key, None) is not None))
+
+    @property
+    def doubt(self) -> Doubt | None:
+        return self.system.doubts.get(self.number)
+
+    def settle(self) -> bool:
+        self.system.doubts.pop(self.number, None)
+        return True
 
     def close(self) -> None:
         self.system.closed.append(self.number)

@@ -52,6 +52,29 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class RetryPolicy(StrEnum):
+    """What a client does about an attempt that was not acknowledged."""
+
+    SAFE = "safe"  # sends it again behind a fence: no attempt takes effect once the operation is over (systems.fence)
+    BLIND = "blind"  # sends it again; an attempt whose answer was lost may take effect later
+    NONE = "none"  # nothing: one attempt an operation
+    NOTEBOOK = "notebook"  # as the notebook did: blindly, after a pause, to another member at random
+
+
+class ReadConsistency(StrEnum):
+    """What a read may return."""
+
+    LINEARIZABLE = "linearizable"  # nothing that was overwritten before it began
+    SERIALIZABLE = "serializable"  # what the member that is asked has, be it behind the others
+
+
+class Settled(StrEnum):
+    """What a write of unknown outcome turned out to be, once its client could ask again."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not applied"
+
+
 class Verdict(StrEnum):
     """What a checker says. ``unknown`` never hides an ``invalid``."""
 
@@ -91,9 +114,16 @@ class HistoryRow(NamedTuple):
     read: str | None  # value a RETRIEVE returned; None where the key was absent or the outcome is not ok
     affected: int | None  # keys or rows a write says that it changed; None where it says nothing
     error: str | None  # short reason of the last failed attempt, also on ok operations that were retried
+    # What follows is newer than the histories of earlier versions of the lab, which lack it: None there.
+    revision: int | None = None  # of the store, with which the operation was answered, where the system counts it
+    # Of an unknown write, a Settled: no attempt of it can take effect any more, and it is known whether one did;
+    settled: str | None = None
+    settled_ns: int | None = None  # since when that is so, since the origin. It took effect before then, or never.
 
 
 HISTORY_COLUMNS = HistoryRow._fields
+# Those of earlier versions: the first ones.
+FORMER_COLUMNS = HISTORY_COLUMNS[: HISTORY_COLUMNS.index("revision")]
 
 
 @dataclass(frozen=True)
@@ -104,6 +134,7 @@ class Event:
     ``experiment.started`` ``experiment.finished`` ``repeat.started`` ``repeat.finished``
     ``client.members_discovered`` ``client.connected``
     ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
+    ``client.write_settled`` ``client.fence_astray``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
     ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``group.step`` ``repeat.stalled``
     ``server.election_started``
@@ -125,6 +156,9 @@ class Event:
         """Return the JSON object of one line of events.jsonl."""
         return asdict(self)
 
+
+# A client has settled a write in doubt: {"write": its index, "applied", "revision"}; "index" is what it does then.
+WRITE_SETTLED = "client.write_settled"
 
 # How what happened is told, stamped by who acted.
 Emit = Callable[[Event], None]
@@ -152,6 +186,8 @@ class RunSettings:
     attempt_timeout_ms: int = 500
     connect_timeout_ms: int = 300
     operation_budget_ms: int = 10_000  # how long an operation may take in all
+    retry_policy: str = RetryPolicy.SAFE.value
+    read_consistency: str = ReadConsistency.LINEARIZABLE.value
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> RunSettings:
@@ -173,8 +209,16 @@ class RunSettings:
 
 # Of a run's settings, what experiment.json and the history's header have,
 EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
+# those of them that are newer and that an experiment may have of its own,
+OWN_SETTINGS = ("retry_policy", "read_consistency")
 # and what plan.json has: with another value it would be another run.
-PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "workload", "repeats", "sole_server_heal")
+PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, *OWN_SETTINGS, "workload", "repeats", "sole_server_heal")
+# What they were in what versions wrote that did not have them yet: clients resent blindly.
+FORMER_SETTINGS = {
+    "workload": {},
+    "retry_policy": RetryPolicy.BLIND.value,
+    "read_consistency": ReadConsistency.LINEARIZABLE.value,
+}
 
 
 @dataclass(frozen=True)
@@ -262,7 +306,7 @@ RUN_KEYS = (
 )
 
 # Top-level keys of experiment.json. Of another workload than the usual one also ``stream``: its name and options, as
-# RunSettings has them.
+# RunSettings has them. Since there is a choice, OWN_SETTINGS stand at the end (before: FORMER_SETTINGS).
 EXPERIMENT_KEYS = (
     "schema_version",
     "name",

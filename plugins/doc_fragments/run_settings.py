@@ -65,4 +65,18 @@ options:
         description: How long an operation may take in all before it counts as failed or unknown.
         type: int
         default: 10000
+      retry_policy:
+        description:
+          - What a client does about an attempt that was not acknowledged.
+          - With V(safe) it is sent again behind a fence, and no attempt takes effect once the operation is over. With
+            V(blind) it is sent again, and one whose answer was lost may take effect later. With V(none) there is one
+            attempt an operation. With V(notebook) it is sent again blindly, after 2 s, to another member at random.
+        type: str
+        default: safe
+      read_consistency:
+        description:
+          - What a read may return. With V(linearizable) nothing that was overwritten before it began; with
+            V(serializable) what the member that is asked has, which may be old. Only etcd offers both.
+        type: str
+        default: linearizable
 """

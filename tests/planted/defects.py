@@ -73,6 +73,25 @@ def _late_duplicate(parts: Parts, planted: Planted) -> None:
     planted.details["created"] = created
 
 
+def _late_in_spite_of_the_fence(parts: Parts, planted: Planted) -> None:
+    _late_duplicate(parts, planted)
+    parts.retry_policy = "safe"
+
+
+def _settle(word: str) -> Callable[[Parts, Planted], None]:
+    """The write of unknown outcome was settled after the last operation."""
+
+    def change(parts: Parts, planted: Planted) -> None:
+        at_ns = max(row.complete_ns for row in parts.rows) + S
+        parts.retry_policy = "safe"
+        parts.rows = [
+            row._replace(settled=word, settled_ns=at_ns) if row.index == planted.details["index"] else row
+            for row in parts.rows
+        ]
+
+    return change
+
+
 def _ghosts(parts: Parts, planted: Planted) -> None:
     """Two deleted keys are back: attempts that got no answer were passed on in the heal after the first repeat."""
     first = parts.repeats[0]
@@ -292,6 +311,7 @@ PLANTS: dict[str, Defect] = {
     "diverged_node": Defect(_diverged_node),
     "resurrected_key": Defect(_resurrected_key),
     "late_duplicate": Defect(_late_duplicate),
+    "late_in_spite_of_the_fence": Defect(_late_in_spite_of_the_fence),
     "ghosts": Defect(_ghosts),
     "refused_and_resurrected": Defect(_refused_and_resurrected),
     "duplicate_apply": Defect(_duplicate_apply),
@@ -313,6 +333,9 @@ PLANTS: dict[str, Defect] = {
     "missing_dump": Defect(_missing_dump),
     "unknown_applied": Defect(outcomes=_unknown_create(True)),
     "unknown_not_applied": Defect(outcomes=_unknown_create(False)),
+    "settled_applied": Defect(_settle("applied"), _unknown_create(True)),
+    "settled_not_applied": Defect(_settle("not applied"), _unknown_create(False)),
+    "settled_wrongly": Defect(_settle("not applied"), _unknown_create(True)),
     "unknown_delete_applied": Defect(outcomes=_ended_delete("unknown", True)),
     "no_space_applied": _without_space(True),
     "no_space_not_applied": _without_space(False),

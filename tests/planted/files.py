@@ -62,6 +62,8 @@ def write_experiment(path: Path, parts: Parts, iterations: int, seed: int, clien
         "origin_wall_ns": parts.origin_wall_ns,
         "cut": None,
     }
+    if parts.retry_policy is not None:
+        meta["retry_policy"] = parts.retry_policy
     write_parquet(path / "history.parquet", meta, parts.rows)
     _write_lines(path / "events.jsonl", [e.as_dict() for e in sorted(parts.events, key=lambda e: e.wall_ns)])
     for member, entries in parts.dumps.items():

@@ -61,6 +61,7 @@ class Parts:
     faults: list[dict[str, Any]]
     after: dict[str, Any]
     repeats: list[dict[str, Any]]  # as in experiment.json
+    retry_policy: str | None = None  # None: as the lab was before it had a choice
 
     @property
     def convergence(self) -> dict[str, Any] | None:

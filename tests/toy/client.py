@@ -8,8 +8,10 @@ import json
 import socket
 from typing import Any
 
-from failover.shapes import ClientEmit, Kind
+from failover.shapes import ClientEmit, Kind, RetryPolicy
+from failover.systems.base import ClientIdentity
 from failover.systems.endpoints import split_endpoint
+from failover.systems.fence import Change, Doubt, Fence, Moved
 from failover.systems.loop import (
     Answer,
     AttemptFailedError,
@@ -33,9 +35,17 @@ def ask(endpoint: str, timeout_s: float, verb: str, **fields: Any) -> Any:
 class ToyClient:
     """A client of one server."""
 
-    def __init__(self, endpoints: list[str], policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> None:
-        self._loop = FailoverLoop(endpoints, policy, emit, jitter_seed)
+    def __init__(
+        self, endpoints: list[str], policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity
+    ) -> None:
+        self._loop = FailoverLoop(endpoints, policy, emit, identity.jitter_seed)
+        self._name = identity.name
         emit("client.connected", {"endpoint": self.endpoint})
+        self._fence: Fence | None = None
+        if policy.retry_policy is RetryPolicy.SAFE:
+            self._fence = Fence(identity.name, self._loop, self._move, emit, doubt=identity.doubt)
+            if identity.doubt is None:
+                self._fence.take_over()
 
     @property
     def endpoint(self) -> str:
@@ -44,27 +54,63 @@ class ToyClient:
 
     def put_with_retry(self, key: str, value: str) -> OperationResult:
         """Set a key."""
+        if self._fence is not None:
+            return self._fence.write(Change(Kind.CREATE, key, value))
         return self._run(Kind.CREATE, lambda answer, _after: Answer(), "put", key=key, value=value)
 
     def get_with_retry(self, key: str) -> OperationResult:
         """Look a key up."""
-        return self._run(Kind.RETRIEVE, lambda answer, _after: Answer(read=answer["value"]), "get", key=key)
+
+        def attempt(endpoint: str, timeout_s: float, _after: bool) -> Answer:
+            return Answer(read=asked(endpoint, timeout_s, "get", key=key)["value"])
+
+        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
         """Remove a key."""
+        if self._fence is not None:
+            return self._fence.write(Change(Kind.DELETE, key))
         return self._run(Kind.DELETE, lambda answer, after: removed(answer["removed"], after), "delete", key=key)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The write that is still to be settled."""
+        return None if self._fence is None else self._fence.doubt
+
+    def settle(self) -> bool:
+        """Settle what is in doubt."""
+        return self._fence is None or self._fence.settle()
 
     def close(self) -> None:
         """Nothing is kept open."""
 
     def _run(self, kind: Kind, read: Any, verb: str, **fields: Any) -> OperationResult:
         def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
-            try:
-                answer: Answer = read(ask(endpoint, timeout_s, verb, **fields), after_ambiguous)
-            except ConnectionRefusedError as error:
-                raise AttemptFailedError("connection refused", ambiguous=False) from error
-            except OSError as error:
-                raise AttemptFailedError(str(error), ambiguous=True) from error
+            answer: Answer = read(asked(endpoint, timeout_s, verb, **fields), after_ambiguous)
             return answer
 
         return self._loop.run(kind, attempt)
+
+    def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
+        answer = asked(
+            endpoint,
+            timeout_s,
+            "move",
+            fence=self._name,
+            at=at,
+            to=to,
+            key=change.key if change is not None else "",
+            changes=change is not None,
+            value=change.value if change is not None else None,
+        )
+        return Moved(answer["moved"], answer["found"], answer["removed"])
+
+
+def asked(endpoint: str, timeout_s: float, verb: str, **fields: Any) -> Any:
+    """Make one request as an attempt of an operation."""
+    try:
+        return ask(endpoint, timeout_s, verb, **fields)
+    except ConnectionRefusedError as error:
+        raise AttemptFailedError("connection refused", ambiguous=False) from error
+    except OSError as error:
+        raise AttemptFailedError(str(error), ambiguous=True) from error

@@ -16,6 +16,7 @@ class ToyServer:
 
     def __init__(self, forgets: int = 0) -> None:
         self.data: dict[str, str] = {}
+        self.fences: dict[str, str] = {}  # by client; no data
         self.log: list[str] = []
         self._forgets, self._writes = forgets, 0
         self._lock = threading.Lock()
@@ -39,15 +40,33 @@ class ToyServer:
         with self._lock:
             verb, key = request["verb"], request.get("key", "")
             if verb == "put":
-                self._writes += 1
-                if not self._forgets or self._writes % self._forgets:
-                    self.data[key] = request["value"]
+                self._put(key, request["value"])
                 return {}
+            if verb == "move":
+                return self._move(request)
             if verb == "get":
                 return {"value": self.data.get(key)}
             if verb == "delete":
                 return {"removed": int(self.data.pop(key, None) is not None)}
             return {"keys": self.data}
+
+    def _put(self, key: str, value: str) -> None:
+        self._writes += 1
+        if not self._forgets or self._writes % self._forgets:
+            self.data[key] = value
+
+    def _move(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Move a client's fence, and change a key with it."""
+        found = self.fences.get(request["fence"], "")
+        if found != request["at"]:
+            return {"moved": False, "found": found, "removed": None}
+        self.fences[request["fence"]] = request["to"]
+        removed = None
+        if request["changes"] and request["value"] is None:
+            removed = int(self.data.pop(request["key"], None) is not None)
+        elif request["changes"]:
+            self._put(request["key"], request["value"])
+        return {"moved": True, "found": request["to"], "removed": removed}
 
     def stop(self) -> None:
         """Answer nobody any more."""

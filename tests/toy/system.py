@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from failover.shapes import ClientEmit, Event, LabError, Target
-from failover.systems.base import Client, LeaderFinder, Observation, System, Watched
+from failover.systems.base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched
 from failover.systems.dump_file import header, unavailable, write_dump
 from failover.systems.loop import FailoverPolicy
 
@@ -60,6 +60,7 @@ class Toy(System):
     several = False
     member_counts = "1"
     uses_prefix = True
+    reads = ("linearizable",)
     rejoins = False
     acknowledges = "A toy has it in its memory."
     in_memory = False
@@ -69,9 +70,9 @@ class Toy(System):
     def check(self, target: Target) -> None:
         """Nothing can be missing."""
 
-    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity) -> Client:
         """Make a client."""
-        return ToyClient(list(target.endpoints), policy, emit, jitter_seed)
+        return ToyClient(list(target.endpoints), policy, emit, identity)
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
         """Name it."""

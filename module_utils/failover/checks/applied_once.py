@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..results.read import Dump
-from ..shapes import Check, Verdict
+from ..shapes import Check, RetryPolicy, Verdict
 from ..workloads.base import CREATE, DELETE
 from .base import Case, Checker
 from .model import FAIL, OK
@@ -81,12 +81,13 @@ def _limits(recorded: Recorded) -> tuple[dict[str, int], dict[str, int]]:
     unknown: dict[str, int] = {}  # those among them that may take effect at any time
     resent: dict[str, int] = {}  # further attempts
     answers = recorded.answers
+    fenced = recorded.retry_policy == RetryPolicy.SAFE  # one of a write's attempts takes effect at most
     for operation, outcome, attempts in zip(recorded.operations, answers.outcome, answers.attempts, strict=True):
         key = operation[1]
         if operation[0] == CREATE and outcome != FAIL:
             limit[key] = limit.get(key, 0) + 1
             unknown[key] = unknown.get(key, 0) + (outcome != OK)
-            resent[key] = resent.get(key, 0) + max(0, attempts - 1)
+            resent[key] = resent.get(key, 0) + (0 if fenced else max(0, attempts - 1))
         elif operation[0] == DELETE and outcome == OK:
             limit[key] = unknown.get(key, 0)
     return limit, resent

@@ -29,7 +29,9 @@ class Outcomes(Checker):
     def judge(self, case: Case) -> list[Check]:
         """Count operations by kind and outcome, as the history has them."""
         recorded = case.recorded
-        outcomes = [FAIL if i in recorded.doubtful else outcome for i, outcome in enumerate(recorded.answers.outcome)]
+        # As the history has them: what was judged otherwise, or found out later, is told beside.
+        as_seen = {**dict.fromkeys(recorded.doubtful, FAIL), **dict.fromkeys(recorded.settled, Outcome.UNKNOWN.value)}
+        outcomes = [as_seen.get(i, outcome) for i, outcome in enumerate(recorded.answers.outcome)]
         by_kind = _by_kind(recorded, outcomes)
         totals = {outcome: sum(counts[outcome] for counts in by_kind.values()) for outcome in _OUTCOMES}
         not_ok = [
@@ -49,6 +51,11 @@ class Outcomes(Checker):
             evidence["not_ok"] = listed(not_ok, recorded.describe)
         ended = ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items())
         summary = f"{ended}; {retried:,} needed more than one attempt; {span_of(least, most)} keys have to remain."
+        if recorded.settled:
+            evidence["settled"] = dict(Counter(recorded.settled.values()))
+            told = " and ".join(f"{count:,} {word}" for word, count in sorted(evidence["settled"].items()))
+            unresolved = totals[Outcome.UNKNOWN.value] - len(recorded.settled)
+            summary += f" Of the unknown ones the clients found out later: {told}; {unresolved:,} stay unresolved."
         if recorded.doubtful:
             evidence["failures_taken_as_unknown"] = dict(Counter(recorded.doubtful.values()))
             summary += (

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..results.read import Experiment
-from ..shapes import Event, Outcome
+from ..shapes import FORMER_SETTINGS, Event, Outcome, RetryPolicy, Settled
 from ..stall import stalled_repeats
 from ..workloads.base import CREATE, RETRIEVE, Operation
 from ..workloads.stream import assign_clients
@@ -41,12 +41,22 @@ class Recorded:
     doubtful: dict[int, str] = field(default_factory=dict)
     # Operations that were never sent, as the stall guard had ended their repeat (stall.py); their outcome is fail.
     left_out: frozenset[int] = frozenset()
+    # Writes whose outcome the client did not learn in time, and what it found out later: a Settled. In ``answers`` they
+    # are ok, or fail.
+    settled: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def retry_policy(self) -> str:
+        """What the clients did about an attempt that was not acknowledged: a RetryPolicy."""
+        return str(self.meta.get("retry_policy", FORMER_SETTINGS["retry_policy"]))
 
     def span(self, index: int) -> tuple[int, int] | None:
-        """Return when an operation was invoked and when it was complete; None where it has no row."""
+        """Return when an operation was invoked and when it was complete or settled; None where it has no row."""
         row = int(self.row_of[index]) if 0 <= index < len(self.row_of) else -1
         if row < 0:
             return None
+        if index in self.settled:
+            return self.table["invoke_ns"][row].as_py(), self.table["settled_ns"][row].as_py()
         return self.table["invoke_ns"][row].as_py(), self.table["complete_ns"][row].as_py()
 
     def describe(self, index: int) -> dict[str, Any]:
@@ -63,7 +73,7 @@ class Recorded:
         told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
         if operation[0] == RETRIEVE:
             told["read"] = row["read"]
-        told.update({name: row[name] for name in ("affected", "error") if row[name] is not None})
+        told.update({name: row[name] for name in ("affected", "error", "revision", "settled") if row[name] is not None})
         return told
 
     def touching(self, keys: Collection[str]) -> dict[str, list[dict[str, Any]]]:
@@ -104,11 +114,18 @@ def record(operations: list[Operation], experiment: Experiment, events: Iterable
     )
     for index in doubtful:
         outcomes[index] = Outcome.UNKNOWN.value
+    settled = {
+        position: word
+        for position, (word, outcome) in enumerate(zip(column("settled", None), outcomes, strict=True))
+        if word is not None and outcome == Outcome.UNKNOWN
+    }
+    for position, word in settled.items():
+        outcomes[position] = OK if word == Settled.APPLIED else FAIL
     left_out = _left_out(operations, row_of, experiment)
     for position in left_out:
         outcomes[position] = FAIL
     answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
-    return Recorded(operations, meta, table, row_of, answers, doubtful, left_out)
+    return Recorded(operations, meta, table, row_of, answers, doubtful, left_out, settled)
 
 
 def _left_out(operations: list[Operation], row_of: Ints, experiment: Experiment) -> frozenset[int]:
@@ -134,6 +151,8 @@ def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:
 
     :param events: None where they cannot be read
     """
+    if recorded.retry_policy == RetryPolicy.SAFE:
+        return set()  # the fence was moved: whatever comes late is wrong
     answers = recorded.answers
     retried = {
         index

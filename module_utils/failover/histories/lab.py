@@ -12,7 +12,7 @@ from ..checks.failures import proves_nothing
 from ..checks.linearizability import Action, Call, History
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, HISTORY_LINES_FILE, RUN_FILE
 from ..results.history import read_jsonl
-from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
+from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome, Settled
 
 if TYPE_CHECKING:
     from ..results.read import Dump
@@ -86,7 +86,7 @@ def _add_ends(calls: dict[str, list[Call]], dumps: Iterable[Dump]) -> None:
 def _calls(path: Path, rows: Iterable[Sequence[Any]], system: str | None) -> dict[str, list[Call]]:
     calls: dict[str, list[Call]] = {}
     for number, values in enumerate(rows, 1):
-        row = HistoryRow._make(values)
+        row = HistoryRow(*values)
         if row.kind not in _KINDS or row.outcome not in _OUTCOMES or not _are_times(row.invoke_ns, row.complete_ns):
             raise LabError(
                 f"{path}: row {number} is no operation of this lab (kind {row.kind!r}, outcome {row.outcome!r}, from "
@@ -106,6 +106,9 @@ def _are_times(*values: Any) -> bool:
 
 def _call(row: HistoryRow) -> Call | None:
     """Return what a row says of its key, None where it says nothing."""
+    if row.settled is not None and row.outcome == Outcome.UNKNOWN.value:
+        outcome = Outcome.OK if row.settled == Settled.APPLIED.value else Outcome.FAIL
+        row = row._replace(outcome=outcome.value, complete_ns=row.settled_ns or row.complete_ns)
     known = row.outcome == Outcome.OK.value
     if row.outcome == Outcome.FAIL.value or (row.kind == Kind.RETRIEVE.value and not known):
         return None

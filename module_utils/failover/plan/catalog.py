@@ -30,6 +30,7 @@ class FaultRow(msgspec.Struct, forbid_unknown_fields=True):
     title: str  # what happens; {leader} is what the system calls its leader
     faults: list[dict[str, Any]] | str | dict[str, Any]  # as in an experiment's definition
     takes_away: bool = False  # whether a server without replicas is away until the heal, which is sole_server_heal then
+    settings: dict[str, Any] = {}  # in place of the run's, as in an experiment's definition
 
 
 def experiments_of_faults(
@@ -54,6 +55,7 @@ def experiments_of_faults(
                 # The notebook's, so that the keys of its experiments could stand side by side.
                 "key_prefix": f"EXP{row.number}-" if system.uses_prefix else "",
                 "faults": _placed(row, {"heal": sole_server_heal} if alone and row.takes_away else {}),
+                **({"settings": row.settings} if row.settings else {}),
             }
     return catalog
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..shapes import LabError, RunSettings
+from ..shapes import LabError, ReadConsistency, RetryPolicy, RunSettings
 from ..stall import check_stall_timeout
 from ..systems.registry import SYSTEMS
 from ..typed import convert
@@ -22,6 +22,13 @@ from .drawn import RANDOM, check_draw, draw_faults
 from .faults import resolve_repeats
 
 
+class OwnSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What an experiment may have of its own, in place of the run's settings of the same names."""
+
+    retry_policy: RetryPolicy | None = None
+    read_consistency: ReadConsistency | None = None
+
+
 class Definition(msgspec.Struct, forbid_unknown_fields=True):
     """An experiment of the catalog."""
 
@@ -29,6 +36,7 @@ class Definition(msgspec.Struct, forbid_unknown_fields=True):
     system: str  # one of shapes.SYSTEMS
     key_prefix: str  # in front of every key of etcd, empty for the others
     faults: Any  # a list of them, or what drawn.py takes; each is told by its own number
+    settings: OwnSettings | None = None  # in place of the run's
 
 
 # A repeat that is shorter has nothing to measure: the fault strikes, and it is over before anything is as before.
@@ -48,7 +56,8 @@ def resolve_experiments(
 
     :param groups: members by inventory group
     :returns: ``{"experiments": [{name, title, system, key_prefix, members: [name], repeats, faults: [FaultSpec as
-        dict]}], "stream": summary of the stream, "operations": its length}``
+        dict], and ``settings`` of its own where it has some}], "stream": summary of the stream, "operations": its
+        length}``
     """
     if not names:
         raise LabError('experiments names no experiment. Try -e \'{"experiments": ["E1-etcd"]}\'.')
@@ -75,7 +84,9 @@ def _defined(name: str, catalog: Mapping[str, Mapping[str, Any]]) -> Definition:
     return convert(catalog[name], Definition, f"Experiment {name}")
 
 
-def _members_of(name: str, definition: Definition, groups: Mapping[str, Sequence[str]]) -> list[str]:
+def _members_of(
+    name: str, definition: Definition, settings: RunSettings, groups: Mapping[str, Sequence[str]]
+) -> list[str]:
     """Return the members of an experiment's system; LabError where it cannot be run on them."""
     system = definition.system
     if system not in SYSTEMS:
@@ -91,6 +102,12 @@ def _members_of(name: str, definition: Definition, groups: Mapping[str, Sequence
             f"Experiment {name} is of the system {system}, which is one server, and the inventory's group {system} has "
             f"{', '.join(members)}. Leave one; servers that replicate belong in a group of another system: "
             f"{', '.join(other.name for other in SYSTEMS.values() if other.several)}."
+        )
+    wanted = _own(definition).get("read_consistency", settings.read_consistency)
+    if wanted not in SYSTEMS[system].reads:
+        raise LabError(
+            f"Experiment {name}: read_consistency is {wanted}, and reads of {system} are "
+            f"{' or '.join(SYSTEMS[system].reads)}. Try -e read_consistency={SYSTEMS[system].reads[0]}."
         )
     if SYSTEMS[system].uses_prefix and not definition.key_prefix:
         raise LabError(f"Experiment {name}: key_prefix is empty, and the run begins by emptying it. Try EXP9-.")
@@ -108,7 +125,7 @@ def _resolve(
 
     :param operations: length of the stream
     """
-    members, system, repeats = _members_of(name, definition, groups), definition.system, settings.repeats
+    members, system, repeats = _members_of(name, definition, settings, groups), definition.system, settings.repeats
     times = repeats.get(system, 1) if isinstance(repeats, Mapping) else repeats
     if not definition.faults:
         times = 1  # it is faults that repeat
@@ -133,7 +150,13 @@ def _resolve(
         "members": members,
         "repeats": times,
         "faults": [asdict(fault) for fault in faults],
+        **({"settings": own} if (own := _own(definition)) else {}),
     }
+
+
+def _own(definition: Definition) -> dict[str, str]:
+    """Return the settings that an experiment has of its own."""
+    return {} if definition.settings is None else dict(msgspec.to_builtins(definition.settings))
 
 
 def _is_drawn(faults: Any) -> bool:

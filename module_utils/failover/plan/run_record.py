@@ -19,7 +19,7 @@ import msgspec
 from ..results.files import EXPERIMENT_FILE, PLAN_FILE
 from ..results.read import read_json
 from ..results.write import write_json_atomic
-from ..shapes import PLAN_SETTINGS, SCHEMA_VERSION, LabError
+from ..shapes import FORMER_SETTINGS, PLAN_SETTINGS, SCHEMA_VERSION, LabError
 from ..typed import misfit
 
 
@@ -96,10 +96,9 @@ def _read(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     found = misfit(record, _PlanFile)
     if found:
         raise LabError(f"resume: {folder / PLAN_FILE}{found.of_a_file}. Leave resume out for a new run.")
-    # A plan of an earlier version knows the usual workload only.
-    other = [name for name in PLAN_SETTINGS if {"workload": {}, **record}.get(name) != plan[name]]
+    other = [name for name in PLAN_SETTINGS if {**FORMER_SETTINGS, **record}.get(name) != plan[name]]
     if other:
-        begun = " ".join(_option(name, record.get(name)) for name in other)
+        begun = " ".join(_option(name, {**FORMER_SETTINGS, **record}.get(name)) for name in other)
         raise LabError(
             f"resume: {folder.name} was started with other settings. Resume it with {begun}, or leave resume out."
         )

@@ -19,13 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn, Self
 
-from ..shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
+from ..shapes import FORMER_COLUMNS, HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
 from .files import HISTORY_LINES_FILE
 
 # What a crash of the writer can lose: rows of this time, or the operating system's buffer if that fills first.
 FLUSH_INTERVAL_NS = 500_000_000
 
-_WIDTH = len(HISTORY_COLUMNS)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -103,9 +102,10 @@ class HistoryReader(Iterator[HistoryRow]):
     it says so in one sentence, and that line is left out. Damage before the last line raises :class:`LabError`.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], cut: str | None) -> None:
+    def __init__(self, path: Path, file: IO[bytes], cut: str | None, width: int) -> None:
         self.path = path
         self.cut = cut
+        self._width = width
         self._file = file
         self._line_number = 1
 
@@ -120,9 +120,9 @@ class HistoryReader(Iterator[HistoryRow]):
             values = json.loads(line)
         except ValueError as error:
             self._damaged(str(error))
-        if not isinstance(values, list) or len(values) != _WIDTH:
-            self._damaged(f"a row has to be an array of {_WIDTH} values")
-        return HistoryRow._make(values)
+        if not isinstance(values, list) or len(values) != self._width:
+            self._damaged(f"a row has to be an array of {self._width} values")
+        return HistoryRow(*values)
 
     def _damaged(self, why: str) -> NoReturn:
         self._file.close()
@@ -159,12 +159,13 @@ def read_jsonl(path: str | Path) -> tuple[dict[str, Any], HistoryReader]:
     except LabError:
         file.close()
         raise
-    return meta, HistoryReader(path, file, cut)
+    return meta, HistoryReader(path, file, cut, len(meta["columns"]))
 
 
 def check_meta(path: Path, meta: dict[str, Any]) -> None:
     """Raise :class:`LabError` unless ``meta`` is of this schema and has what the readers rely on."""
-    if meta.get("schema_version") != SCHEMA_VERSION or meta.get("columns") != list(HISTORY_COLUMNS):
+    known = meta.get("columns") in (list(HISTORY_COLUMNS), list(FORMER_COLUMNS))
+    if meta.get("schema_version") != SCHEMA_VERSION or not known:
         raise LabError(
             f"history {path} has schema {meta.get('schema_version')!r}, this version reads {SCHEMA_VERSION}; "
             "use the version of the lab that wrote it, or repeat the run"

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError
+from ..shapes import FORMER_COLUMNS, HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError, Outcome
 from .files import HISTORY_FILE, HISTORY_LINES_FILE
 from .history import check_meta, read_jsonl
 
@@ -39,6 +40,9 @@ _TYPES = {
     "read": pa.string(),
     "affected": pa.int64(),
     "error": pa.string(),
+    "revision": pa.int64(),
+    "settled": _FEW,
+    "settled_ns": pa.int64(),
 }
 SCHEMA = pa.schema([(name, _TYPES[name]) for name in HISTORY_COLUMNS])
 
@@ -63,6 +67,7 @@ def write_parquet(path: str | Path, meta: dict[str, Any], rows: Iterable[History
 
 
 def _schema(meta: dict[str, Any]) -> pa.Schema:
+    # Also of what came with the columns of an earlier version: what that lacks is None.
     header = {**meta, "schema_version": SCHEMA_VERSION, "columns": list(HISTORY_COLUMNS)}
     return SCHEMA.with_metadata({META_KEY: json.dumps(header).encode()})
 
@@ -79,28 +84,42 @@ def _batches(path: Path, rows: Iterable[HistoryRow], schema: pa.Schema) -> Itera
         yield pa.record_batch(arrays, schema=schema)
 
 
-def jsonl_to_parquet(src: str | Path, dst: str | Path) -> str | None:
+# What became of writes of unknown outcome, by index: a Settled, and since when that is so, in ns since the origin.
+Settlements = Mapping[int, tuple[str, int]]
+
+
+def jsonl_to_parquet(src: str | Path, dst: str | Path, settled: Settlements = MappingProxyType({})) -> str | None:
     """Convert a JSON-lines history; return a sentence if its last line was cut short, else ``None``.
 
     The sentence is kept in the Parquet file's meta object as ``cut``, so that it is not lost with ``src``.
     """
     meta, rows = read_jsonl(src)
-    write_parquet(dst, {**meta, "cut": rows.cut}, rows)
+    write_parquet(dst, {**meta, "cut": rows.cut}, _with_settled(rows, settled))
     return rows.cut
 
 
-def keep_as_parquet(folder: Path, *, write: bool = True) -> bool:
+def _with_settled(rows: Iterable[HistoryRow], settled: Settlements) -> Iterator[HistoryRow]:
+    for row in rows:
+        if row.outcome == Outcome.UNKNOWN and row.index in settled:
+            word, at_ns = settled[row.index]
+            yield row._replace(settled=word, settled_ns=at_ns)
+        else:
+            yield row
+
+
+def keep_as_parquet(folder: Path, *, write: bool = True, settled: Settlements = MappingProxyType({})) -> bool:
     """Convert the history of an experiment that was fetched as JSON lines; return whether there was one.
 
     Assembling an experiment does so. Folders of earlier versions come to it when they are verified.
 
     :param write: False changes nothing
+    :param settled: what is known of writes of unknown outcome beside the history
     """
     fetched = folder / HISTORY_LINES_FILE
     if not fetched.is_file():
         return False
     if write:
-        jsonl_to_parquet(fetched, folder / HISTORY_FILE)
+        jsonl_to_parquet(fetched, folder / HISTORY_FILE, settled)
         fetched.unlink()
     return True
 
@@ -133,8 +152,10 @@ def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
             f"history {path} cannot be read, it may be cut short ({reason}); fetch it again or repeat the run"
         ) from error
     header = (table.schema.metadata or {}).get(META_KEY)
-    if header is None or table.schema.names != list(HISTORY_COLUMNS):
+    if header is None or table.schema.names not in (list(HISTORY_COLUMNS), list(FORMER_COLUMNS)):
         raise LabError(f"history {path} is Parquet, but not a history of this lab; give the right file")
     meta = json.loads(header)
     check_meta(path, meta)
+    for name in HISTORY_COLUMNS[len(table.schema.names) :]:
+        table = table.append_column(SCHEMA.field(name), pa.nulls(table.num_rows, _TYPES[name]))
     return meta, table

@@ -15,7 +15,16 @@ from ..results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_
 from ..results.parquet import keep_as_parquet
 from ..results.read import read_events
 from ..results.write import append_events, discard, write_json_atomic
-from ..shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, LabError, RunSettings
+from ..shapes import (
+    EXPERIMENT_SETTINGS,
+    OWN_SETTINGS,
+    SCHEMA_VERSION,
+    WRITE_SETTLED,
+    Event,
+    LabError,
+    RunSettings,
+    Settled,
+)
 from ..systems.registry import SYSTEMS
 
 # Of a module's result, what is Ansible's and no observation.
@@ -42,7 +51,8 @@ def assemble(
     """
     summary = _plain(workload)
     records = {record.fault: record for record in map(FaultRecord.from_dict, summary.pop("faults", []))}
-    summary.pop("unhealed", None)  # was for the heal
+    for name in ("unhealed", "unresolved"):  # were for the heal and for settling
+        summary.pop(name, None)
     if definition["faults"] and not records:
         raise LabError(f"{definition['name']}: the workload did not report its faults; run the experiment again")
     repeats = [dict(repeat) for repeat in summary.pop("repeats")]
@@ -53,7 +63,33 @@ def assemble(
     late = _complete(records, [repeat["convergence"] for repeat in repeats if repeat["convergence"] is not None])
     if len(members) == 1:
         repeats = [repeat | {"convergence": None} for repeat in repeats]
-    info = {
+    info = _described(definition, settings, members, records, repeats, summary) | {
+        "before": _plain(before),
+        "after": _plain(after),
+        "convergence": repeats[-1]["convergence"],
+        **settings.only(OWN_SETTINGS),
+        **({"stream": settings.workload} if settings.workload else {}),
+    }
+    merged = _merge_events(
+        folder, definition["system"], members, _ids(before) | _ids(after), [*events, *late], set_by_ns
+    )
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    keep_as_parquet(folder, settled=_settlements(merged, summary["origin_wall_ns"]))
+    # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
+    write_json_atomic(folder / EXPERIMENT_FILE, info)
+    return info
+
+
+def _described(
+    definition: Mapping[str, Any],
+    settings: RunSettings,
+    members: Mapping[str, Any],
+    records: Mapping[str, FaultRecord],
+    repeats: list[dict[str, Any]],
+    summary: dict[str, Any],
+) -> dict[str, Any]:
+    """Return experiment.json's object as far as it is not what was observed."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "name": definition["name"],
         "title": definition["title"],
@@ -68,18 +104,7 @@ def assemble(
         "repeats": repeats,
         "origin_wall_ns": summary["origin_wall_ns"],
         "workload": summary,
-        "before": _plain(before),
-        "after": _plain(after),
-        "convergence": repeats[-1]["convergence"],
     }
-    if settings.workload:
-        info["stream"] = settings.workload
-    _merge_events(folder, definition["system"], members, _ids(before) | _ids(after), [*events, *late], set_by_ns)
-    (folder / SUMMARY_FILE).unlink(missing_ok=True)
-    keep_as_parquet(folder)
-    # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
-    write_json_atomic(folder / EXPERIMENT_FILE, info)
-    return info
 
 
 def on_one_clock(heal: Mapping[str, Any], events: Sequence[Event]) -> tuple[Mapping[str, Any], int]:
@@ -129,8 +154,8 @@ def _merge_events(
     ids: Mapping[str, str],
     events: list[Event],
     set_by_ns: int,
-) -> None:
-    """Bring the client's, the heal's and the servers' events into the order of time, in one file.
+) -> list[Event]:
+    """Bring the client's, the heal's and the servers' events into the order of time, in one file; return them.
 
     :param events: of the client, and the ends of processes that were told late
     :param set_by_ns: by how much the load generator's wall clock was set before the heal
@@ -153,6 +178,19 @@ def _merge_events(
     append_events(part, events)
     part.replace(folder / EVENTS_FILE)
     healed.unlink(missing_ok=True)
+    return events
+
+
+def _settlements(events: Sequence[Event], origin_wall_ns: int) -> dict[int, tuple[str, int]]:
+    """Return what became of writes of unknown outcome, by index, and since when that is known."""
+    return {
+        int(event.data["write"]): (
+            (Settled.APPLIED if event.data["applied"] else Settled.NOT_APPLIED).value,
+            event.wall_ns - origin_wall_ns,
+        )
+        for event in events
+        if event.event == WRITE_SETTLED and event.data["write"] is not None
+    }
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from types import FrameType
 from typing import Any
 
 from ..results.history import HistoryWriter
-from ..shapes import ClientEmit, Emit, Event, HistoryRow, LabError, Outcome
+from ..shapes import WRITE_SETTLED, ClientEmit, Emit, Event, HistoryRow, LabError, Outcome
 from ..systems.base import Client
 from ..workloads.base import RETRIEVE, Operation
 from .config import RunnerConfig
 from .progress import Tally
+
+UNKNOWN = Outcome.UNKNOWN.value
 
 # Called with the client's number, from 0, and its emit.
 MakeClient = Callable[[int, ClientEmit], Client]
@@ -83,10 +85,14 @@ class ClientThread(threading.Thread):
         self._client: Client | None = None
         self._history: HistoryWriter | None = None
         self._origin_ns = 0
+        self._in_doubt: int | None = None  # the index of the write that the client has still to settle
 
     def emit(self, name: str, data: dict[str, Any]) -> None:
         """Take an event of the client; says which client it was and during which operation."""
-        self._emit_to(Event.now(self._config.source, name, {"client": self.number, "index": self.index, **data}))
+        told = {"client": self.number, "index": self.index, **data}
+        if name == WRITE_SETTLED:
+            told["write"], self._in_doubt = self._in_doubt, None
+        self._emit_to(Event.now(self._config.source, name, told))
 
     def connect(self, make_client: MakeClient) -> None:
         """Make the client."""
@@ -104,6 +110,18 @@ class ClientThread(threading.Thread):
         turn = Turn(self._indexes[first:end], began_ns, repeat.start, on_index, ended)
         self._turns.put(turn)
         return turn
+
+    def settle(self) -> None:
+        """Have the client settle the write that is in doubt, if there is one; between two turns only."""
+        if self._client is not None:
+            self._client.settle()
+
+    @property
+    def unresolved(self) -> dict[str, Any] | None:
+        """The write that is still in doubt: its ``index``, ``client`` and what a fence.Doubt has."""
+        if self._client is None or (doubt := self._client.doubt) is None:
+            return None
+        return {"index": self._in_doubt, "client": self.number, **doubt.as_dict()}
 
     def finish(self) -> None:
         """End the thread once its turn is over, if it ever began."""
@@ -168,6 +186,8 @@ class ClientThread(threading.Thread):
                 result = client.delete_with_retry(prefix + device)
             complete_ns = clock_ns() - origin_ns
             outcome = Outcome(result.outcome).value
+            if outcome == UNKNOWN:
+                self._in_doubt = index
             history.append(
                 HistoryRow(
                     index,
@@ -184,6 +204,7 @@ class ClientThread(threading.Thread):
                     result.read,
                     result.affected,
                     result.error,
+                    result.revision,
                 )
             )
             tally.note(kind, outcome, result.endpoint, invoke_ns, complete_ns)

@@ -7,12 +7,16 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
-from ..shapes import FaultSpec, LabError, RunSettings, Target
+from ..shapes import FaultSpec, LabError, ReadConsistency, RetryPolicy, RunSettings, Target
 from ..systems.endpoints import split_endpoint
 from ..systems.loop import FailoverPolicy
 from ..systems.registry import SYSTEMS
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,25 @@ class RunnerConfig:
     @property
     def policy(self) -> FailoverPolicy:
         """Return the clients' patience; LabError where it makes no sense."""
-        return FailoverPolicy(
-            attempt_timeout_ms=self.settings.attempt_timeout_ms,
-            connect_timeout_ms=self.settings.connect_timeout_ms,
-            operation_budget_ms=self.settings.operation_budget_ms,
-        )
+        return policy_of(self.settings)
+
+
+def policy_of(settings: RunSettings) -> FailoverPolicy:
+    """Return what a run's clients do about what fails; LabError where it makes no sense."""
+    return FailoverPolicy(
+        attempt_timeout_ms=settings.attempt_timeout_ms,
+        connect_timeout_ms=settings.connect_timeout_ms,
+        operation_budget_ms=settings.operation_budget_ms,
+        retry_policy=_one_of(RetryPolicy, "retry_policy", settings.retry_policy),
+        read_consistency=_one_of(ReadConsistency, "read_consistency", settings.read_consistency),
+    )
+
+
+def _one_of(choices: type[_Choice], name: str, value: str) -> _Choice:
+    try:
+        return choices(value)
+    except ValueError:
+        raise LabError(f"{name} is {value}; it has to be one of {', '.join(choices)}") from None
 
 
 def check_config(config: RunnerConfig) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..actions.record import FaultRecord
 from ..director.director import FaultDirector
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
-from ..systems.base import Client, LeaderFinder
+from ..systems.base import Client, ClientIdentity, LeaderFinder
 from ..systems.registry import SYSTEMS
 from .clients import MakeClient
 from .config import RunnerConfig
@@ -51,7 +51,8 @@ def client_maker(config: RunnerConfig) -> MakeClient:
 
     def make(number: int, emit: ClientEmit) -> Client:
         try:
-            return system.client(config.target, config.policy, emit, config.settings.seed + number)
+            identity = ClientIdentity(f"{config.experiment}/{number}", config.settings.seed + number)
+            return system.client(config.target, config.policy, emit, identity)
         except ImportError as error:
             raise LabError(
                 f"the {config.target.system} client cannot be loaded on {config.source}: {error}; "

@@ -28,7 +28,7 @@ from ..clock import CLOCK
 from ..results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE
 from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
-from ..shapes import EXPERIMENT_SETTINGS, SCHEMA_VERSION, Event, Kind, LabError, Outcome
+from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, Kind, LabError, Outcome
 from ..stall import StallGuard
 from ..workloads.base import Operation
 from ..workloads.registry import create_simulation
@@ -92,7 +92,8 @@ def run_workload(
         ``duration_s`` (from each repeat's begin to its last operation's end, all together), ``ops_per_s``,
         ``outcomes`` {outcome: n}, ``by_kind`` {kind: {outcome: n}}, ``client_cpu_s`` (of this process), ``digest``,
         ``endpoints`` {"host:port": operations}, ``failovers`` (completed ones of all clients), ``origin_wall_ns``,
-        ``faults`` (the directors' records), ``repeats`` (those that began, as experiment.json has them; the last one's
+        ``faults`` (the directors' records), ``unresolved`` (writes to settle after the heal: {"index", "client"} and
+        what a fence.Doubt has), ``repeats`` (those that began, as experiment.json has them; the last one's
         ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
     """
     check_config(config)
@@ -127,6 +128,7 @@ class _Run:
         self._repeats: list[dict[str, Any]] = []
         self._records: list[FaultRecord] = []
         self._unhealed: list[str] = []  # tokens of the latest repeat's faults
+        self._unresolved: list[dict[str, Any]] = []  # writes in doubt at the end, to be settled after the heal
         self._left_out = 0  # operations of repeats that were ended early
         self._unequal: str | None = None  # why the members were not equal after a repeat
         self._digest = stream_digest(operations)
@@ -189,7 +191,7 @@ class _Run:
             meta = {
                 "experiment": config.experiment,
                 "system": config.target.system,
-                **config.settings.only(EXPERIMENT_SETTINGS),
+                **config.settings.only((*EXPERIMENT_SETTINGS, *OWN_SETTINGS)),
                 "key_prefix": config.key_prefix,
                 "digest": self._digest,
                 "origin_wall_ns": self._origin_wall_ns,
@@ -291,6 +293,9 @@ class _Run:
         if not healed["converged"]:
             self._unequal = f"{name}: the members were not equal afterwards: {'; '.join(healed['reasons'])}"
         elif not self._stop.event.is_set():
+            # What is still unknown of this repeat; what cannot be settled even now, the next operation tries again.
+            for thread in self._threads:
+                thread.settle()
             self._arm(number + 1)
             return True
         return False
@@ -309,6 +314,7 @@ class _Run:
             # Where it is broken, that was said already.
             with suppress(LabError):
                 self._history.close()
+        self._unresolved = [doubt for thread in self._threads if (doubt := thread.unresolved) is not None]
         for thread in self._threads:
             thread.close_client()
         if self._events is not None:
@@ -378,6 +384,7 @@ class _Run:
             "origin_wall_ns": self._origin_wall_ns,
             "faults": [record.as_dict() for record in self._records],
             "unhealed": self._unhealed,
+            "unresolved": self._unresolved,
             "repeats": self._repeats,
             "interrupted": self._stop.event.is_set(),
             "message": message,

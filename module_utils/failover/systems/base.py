@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..shapes import ClientEmit, Event, LabError, Target
+from .fence import Doubt
 from .loop import FailoverPolicy, OperationResult
 
 
@@ -35,8 +36,24 @@ class Client(Protocol):
     def delete_with_retry(self, key: str) -> OperationResult:
         """Remove a key."""
 
+    @property
+    def doubt(self) -> Doubt | None:
+        """The write that is still to be settled, None under retry policies that settle nothing."""
+
+    def settle(self) -> bool:
+        """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""
+
     def close(self) -> None:
         """Close its connections."""
+
+
+@dataclass(frozen=True)
+class ClientIdentity:
+    """Which client it is."""
+
+    name: str  # of its fence: the same for one that takes its place, and nobody else's
+    jitter_seed: int = 0  # of the pauses between its attempts
+    doubt: Doubt | None = None  # what it is made for to settle, instead of operations
 
 
 class LeaderFinder(Protocol):
@@ -113,6 +130,7 @@ class System(Protocol):
     several: bool  # replicates: members can be counted, compared, and lose a majority
     member_counts: str  # how many members make sense, for people
     uses_prefix: bool  # keys stand under the experiment's prefix, which may not be empty
+    reads: tuple[str, ...]  # what its reads can be (shapes.ReadConsistency), the usual one first
     rejoins: bool  # a member whose server runs again may need to be brought back into its group
     # For the report:
     acknowledges: str  # where an acknowledged write is, as a sentence
@@ -125,7 +143,7 @@ class System(Protocol):
     def check(self, target: Target) -> None:
         """Raise LabError where the target lacks what clients need."""
 
-    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity) -> Client:
         """Connect a client; LabError where its driver is missing or the system cannot be used."""
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:

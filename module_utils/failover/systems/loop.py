@@ -13,9 +13,13 @@ member where a request would only be lost; that is no attempt. A failure that sa
 wrong is *final*: no member will answer otherwise. In the end an operation is ``ok`` if an attempt was acknowledged; a
 write of which any attempt was ambiguous is ``unknown``; everything else is ``fail``.
 
-What remains uncertain: an ambiguous attempt may still be under way when its retry is acknowledged, and take effect
+What is done after a failed attempt is the retry policy's: ``safe`` and ``blind`` go on as above, ``none`` leaves it at
+one attempt, ``notebook`` waits and goes to another member at random, whatever that one is.
+
+Sent again blindly, an ambiguous attempt may still be under way when its retry is acknowledged, and take effect
 after it (a *late duplicate*), even after a later operation on the same key. The client cannot see that. The checkers
-can: in etcd a key's version counts its writes, and a deleted key that came back stands in the members' data.
+can: in etcd a key's version counts its writes, and a deleted key that came back stands in the members' data. Under
+``safe`` that cannot happen: writes stand behind a fence (:mod:`.fence`).
 """
 
 from __future__ import annotations
@@ -26,10 +30,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..shapes import ClientEmit, Kind, LabError, Outcome
+from ..shapes import ClientEmit, Kind, LabError, Outcome, ReadConsistency, RetryPolicy
 
 # Reasons go into every row of a history and into events: long server messages are cut here.
 REASON_MOST_CHARS = 200
+# The notebook's pause after an exception, in s.
+NOTEBOOK_PAUSE_S = 2.0
 
 
 def discard(event: str, data: dict[str, Any]) -> None:
@@ -38,7 +44,7 @@ def discard(event: str, data: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class FailoverPolicy:
-    """How long to wait for what; all in milliseconds."""
+    """How long to wait for what, in milliseconds, and what to do then."""
 
     # Some hundred times the latency of a healthy write, and below etcd's default election timeout (1000 ms), so that
     # a paused member is left before the others have even begun to elect.
@@ -53,10 +59,12 @@ class FailoverPolicy:
     # How long members may be passed over because a request to them would be lost. Longer than etcd's elections (1 to 2
     # election timeouts of 1000 ms); bounded, because what makes a client pass over a member may be an error.
     pass_over_ms: int = 5_000
+    retry_policy: RetryPolicy = RetryPolicy.SAFE
+    read_consistency: ReadConsistency = ReadConsistency.LINEARIZABLE
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value <= 0:
+            if isinstance(value, int) and value <= 0:
                 raise LabError(f"{name} of the failover policy is {value}; give a number of milliseconds above 0")
         if self.backoff_first_ms > self.backoff_most_ms:
             raise LabError(
@@ -74,6 +82,7 @@ class OperationResult(NamedTuple):
     read: str | None
     affected: int | None
     error: str | None
+    revision: int | None = None
 
 
 class Answer(NamedTuple):
@@ -81,11 +90,12 @@ class Answer(NamedTuple):
 
     read: str | None = None
     affected: int | None = None
+    revision: int | None = None  # of the store
 
 
-def removed(count: int, after_ambiguous: bool) -> Answer:
+def removed(count: int, after_ambiguous: bool, revision: int | None = None) -> Answer:
     """Return what a DELETE that removed ``count`` keys says: nothing, where an attempt before it may have done that."""
-    return Answer(affected=None if count == 0 and after_ambiguous else count)
+    return Answer(affected=None if count == 0 and after_ambiguous else count, revision=revision)
 
 
 class AttemptFailedError(Exception):
@@ -121,6 +131,14 @@ WhyPassOver = Callable[[str], PassOver | None]
 def pass_over_nobody(_endpoint: str) -> PassOver | None:
     """Try every member."""
     return None
+
+
+@dataclass
+class _Round:
+    """How far an operation has come in trying the members."""
+
+    untried: set[str]  # in this round
+    backoff_s: float  # the next pause between two rounds
 
 
 class FailoverLoop:
@@ -177,10 +195,9 @@ class FailoverLoop:
         """
         policy = self._policy
         attempt_s = policy.attempt_timeout_ms / 1000
-        backoff_s = policy.backoff_first_ms / 1000
         deadline = self._clock() + policy.operation_budget_ms / 1000
         attempts = 0
-        untried = set(self._endpoints)  # in this round
+        round_ = _Round(set(self._endpoints), policy.backoff_first_ms / 1000)
         ambiguous = False
         error: str | None = None
         endpoint = self.endpoint
@@ -190,7 +207,7 @@ class FailoverLoop:
             passed_over = self._pass_over() if attempts > 0 else None
             # Asking the members took time, too.
             left_s = deadline - self._clock() if attempts > 0 else left_s
-            untried.discard(self.endpoint)
+            round_.untried.discard(self.endpoint)
             if passed_over is None and left_s > 0:
                 endpoint = self.endpoint
                 attempts += 1
@@ -205,18 +222,34 @@ class FailoverLoop:
                 else:
                     if self._failed_from is not None:
                         self._note_recovery(endpoint)
-                    return OperationResult(Outcome.OK.value, attempts, endpoint, answer.read, answer.affected, error)
+                    return OperationResult(
+                        Outcome.OK.value, attempts, endpoint, answer.read, answer.affected, error, answer.revision
+                    )
             left_s = deadline - self._clock()
-            pause = not untried and left_s > 0
-            if pause:
-                untried = set(self._endpoints)
-            self._move_on(untried, passed_over)
-            if pause:
-                self._sleep(min(left_s, backoff_s * self._random.uniform(0.5, 1.0)))
-                backoff_s = min(backoff_s * 2, policy.backoff_most_ms / 1000)
-                left_s = deadline - self._clock()
+            self._go_on(round_, left_s, passed_over)
+            if policy.retry_policy is RetryPolicy.NONE:
+                break
+            left_s = deadline - self._clock()
         outcome = Outcome.UNKNOWN if ambiguous and kind is not Kind.RETRIEVE else Outcome.FAIL
         return OperationResult(outcome.value, attempts, endpoint, None, None, error)
+
+    def _go_on(self, round_: _Round, left_s: float, passed_over: PassOver | None) -> None:
+        """Choose the next member, and pause where it is time to."""
+        if self._policy.retry_policy is RetryPolicy.NONE:
+            self._move_on(set(), None)
+            return
+        if self._policy.retry_policy is RetryPolicy.NOTEBOOK:
+            others = [number for number in range(len(self._endpoints)) if number != self._current]
+            self._current = self._random.choice(others or [self._current])
+            self._sleep(max(0.0, min(left_s, NOTEBOOK_PAUSE_S)))
+            return
+        pause = not round_.untried and left_s > 0
+        if pause:
+            round_.untried = set(self._endpoints)
+        self._move_on(round_.untried, passed_over)
+        if pause:
+            self._sleep(min(left_s, round_.backoff_s * self._random.uniform(0.5, 1.0)))
+            round_.backoff_s = min(round_.backoff_s * 2, self._policy.backoff_most_ms / 1000)
 
     def _move_on(self, untried: set[str], passed_over: PassOver | None) -> None:
         """Choose the next member: the one that was named, else the next in turn of those not tried in this round."""
@@ -229,7 +262,7 @@ class FailoverLoop:
 
     def _pass_over(self) -> PassOver | None:
         """Say why the current member is to be left out this time, None where it is not."""
-        if self._clock() - self._failed_at > self._pass_over_s:
+        if self._policy.retry_policy is RetryPolicy.NOTEBOOK or self._clock() - self._failed_at > self._pass_over_s:
             return None
         passed_over = self._why_pass_over(self.endpoint)
         if passed_over is not None and not self._told_passed_over:

@@ -28,7 +28,7 @@ def test_the_catalog_is_what_it_was_when_it_was_written_out() -> None:
 
 def test_the_rows_are_called_as_the_systems_and_the_actions_are() -> None:
     assert list(SYSTEMS) == list(registry.SYSTEMS)
-    assert set(FAULTS) == {"none", RANDOM, *ACTIONS}
+    assert set(FAULTS) == {"none", RANDOM, "ghost_safe", "ghost_blind", *ACTIONS}
 
 
 def test_a_fault_is_one_row() -> None:
@@ -63,11 +63,11 @@ def test_a_system_brings_its_experiments_along(monkeypatch: pytest.MonkeyPatch) 
         (3, "fault_catalog is 3: it must be a mapping of faults by name."),
         (
             {"gone": None},
-            "fault_catalog: gone is None: it must have the keys number, title, faults, takes_away.",
+            "fault_catalog: gone is None: it must have the keys number, title, faults, takes_away, settings.",
         ),
         (
             {"gone": {"number": 99, "titel": "x"}},
-            "fault_catalog: gone: unknown key titel. Its keys are number, title, faults, takes_away.",
+            "fault_catalog: gone: unknown key titel. Its keys are number, title, faults, takes_away, settings.",
         ),
         (
             {"gone": ROW | {"number": "E99"}},
@@ -128,7 +128,9 @@ def test_the_table_has_columns_and_marks_what_would_run() -> None:
         assert len(line) <= 98  # two more are Ansible's indent
         cells = [line[start:end].strip() for start, end in zip(columns, [*columns[1:], None], strict=True)]
         assert cells[:2] == [name, experiment["system"]]
-        assert FAULTS[cells[2]]["number"] == int(name.split("-")[0][1:])
+        (row,) = [row for row in FAULTS.values() if row["number"] == int(name.split("-")[0][1:])]
+        actions = [fault["action"] for fault in row["faults"]] if isinstance(row["faults"], list) else [row["faults"]]
+        assert cells[2] == ("+".join(actions) or "none")
         assert experiment["title"].endswith(cells[3])
         assert line.startswith("*") is (name == "E3-mysql_cluster")
 

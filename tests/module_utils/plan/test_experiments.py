@@ -86,15 +86,15 @@ def test_order_is_the_users() -> None:
         ),
         (
             {"catalog": catalog("E2-etcd", fault=[], color="red")},
-            "Experiment E2-etcd: unknown key fault, color. Its keys are title, system, key_prefix, faults.",
+            "Experiment E2-etcd: unknown key fault, color. Its keys are title, system, key_prefix, faults, settings.",
         ),
         (
             {"catalog": catalog("E2-etcd", title=None, faults=None)},
-            "Experiment E2-etcd: no title, faults. Its keys are title, system, key_prefix, faults.",
+            "Experiment E2-etcd: no title, faults. Its keys are title, system, key_prefix, faults, settings.",
         ),
         (
             {"names": ["mine"], "catalog": {"mine": None}},
-            "Experiment mine is None: it must have the keys title, system, key_prefix, faults.",
+            "Experiment mine is None: it must have the keys title, system, key_prefix, faults, settings.",
         ),
         (
             {"catalog": catalog("E2-etcd", system="oracle")},

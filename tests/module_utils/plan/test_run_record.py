@@ -17,6 +17,8 @@ PLAN: dict[str, Any] = {
     "seed": 7,
     "clients": 1,
     "rate": 0.0,
+    "retry_policy": "safe",
+    "read_consistency": "linearizable",
     "workload": {},
     "repeats": 10,
     "sole_server_heal": "3s",
@@ -155,3 +157,14 @@ def test_repeats_by_system_are_said_as_an_option_that_can_be_given(tmp_path: Pat
     with pytest.raises(LabError) as raised:
         open_run(tmp_path, PLAN, now=LATER, resume=True)
     assert """Resume it with -e '{"repeats": {"etcd": 3, "mysql": 1}}', or leave""" in str(raised.value)
+
+
+def test_a_run_begun_by_a_version_without_retry_policies_sent_again_blindly(tmp_path: Path) -> None:
+    open_run(tmp_path, PLAN, now=BEGAN, resume=False)
+    begun = json.loads((tmp_path / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(
+        json.dumps({name: value for name, value in begun.items() if name not in ("retry_policy", "read_consistency")})
+    )
+    with pytest.raises(LabError, match="Resume it with -e retry_policy=blind, or leave resume out"):
+        open_run(tmp_path, PLAN, now=LATER, resume=True)
+    open_run(tmp_path, PLAN | {"retry_policy": "blind"}, now=LATER, resume=True)

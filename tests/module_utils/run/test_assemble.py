@@ -81,7 +81,7 @@ def test_experiment_json_has_its_keys_and_nothing_of_ansible(folder: Path) -> No
     returned = assemble(folder, **arguments())
     written = json.loads((folder / "experiment.json").read_text())
     assert written == returned
-    assert tuple(written) == EXPERIMENT_KEYS
+    assert tuple(written) == (*EXPERIMENT_KEYS, "retry_policy", "read_consistency")
     assert written["faults"] == [FAULT | {"record": FaultRecord("F1", fired=True).as_dict()}]
     assert written["workload"] == {"origin_wall_ns": EARLY_NS, "duration_s": 7.5}
     assert written["origin_wall_ns"] == EARLY_NS
@@ -292,3 +292,22 @@ def test_a_wall_clock_set_before_the_heal_does_not_move_the_heal(folder: Path, s
         item["event"]: item["wall_ns"] for item in map(json.loads, (folder / "events.jsonl").read_text().splitlines())
     }
     assert (told["fault.healed"], told["cluster.converged"]) == (LATE_NS - 1, LATE_NS + 7 + off)
+
+
+def test_what_was_settled_stands_in_the_history(folder: Path) -> None:
+    rows = [ROW._replace(index=index, outcome="unknown", affected=None) for index in range(4)]
+    with HistoryWriter(folder / "history.jsonl", {"origin_wall_ns": EARLY_NS}) as writer:
+        for row in [*rows, ROW._replace(index=4)]:
+            writer.append(row)
+
+    def settled(wall_ns: int, write: int, applied: bool) -> dict[str, Any]:
+        data = {"client": 0, "index": 4, "write": write, "applied": applied, "revision": None}
+        return {"wall_ns": wall_ns, "source": "client1", "event": "client.write_settled", "data": data}
+
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    write_lines(folder / "events.jsonl", [*events, settled(EARLY_NS + 70, 0, True)])
+    write_lines(folder / "heal.jsonl", [settled(EARLY_NS + 90, 1, False), settled(EARLY_NS + 95, 4, False)])
+    assemble(folder, **arguments())
+    _, table = read_parquet(folder / "history.parquet")
+    assert table["settled"].to_pylist() == ["applied", "not applied", None, None, None]
+    assert table["settled_ns"].to_pylist() == [70, 90, None, None, None]

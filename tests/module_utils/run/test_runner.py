@@ -23,6 +23,7 @@ from failover.run.events import describe_fault
 from failover.run.makers import client_maker, director_maker, healer_maker
 from failover.run.runner import run_workload
 from failover.shapes import Event, FaultSpec, HistoryRow, LabError, RunSettings, Target
+from failover.systems.base import ClientIdentity
 from failover.systems.registry import SYSTEMS
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import assign_clients, stream_digest, summarize
@@ -474,9 +475,10 @@ def test_a_group_is_known_by_all_its_members(tmp_path: Path, monkeypatch: pytest
     )
     group = config(tmp_path, system="mysql_cluster", endpoints=["h1:1", "h2:2", "h3:3"])
     client_maker(group)(2, lambda _name, _data: None)
+    identity = ClientIdentity(f"{group.experiment}/2", group.settings.seed + 2)
     ((where, how),) = given
     assert (*where, how["user"], how["password"], how["database"]) == ("h1", 1, "lab", "secret", "db")
-    assert (how["seeds"], how["jitter_seed"]) == (["h2:2", "h3:3"], group.settings.seed + 2)
+    assert (how["seeds"], how["identity"]) == (["h2:2", "h3:3"], identity)
 
 
 def test_the_leader_stands_in_the_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,21 +11,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import etcd3.etcdrpc as rpc
 import grpc
 import pytest
-from failover.shapes import LabError
+from failover.shapes import LabError, ReadConsistency, RetryPolicy
+from failover.systems.base import ClientIdentity
 from failover.systems.etcd.client import ClientWithFailover
 from failover.systems.etcd.driver import EtcdMember, failure_of
 from failover.systems.loop import AttemptFailedError, FailoverPolicy
 
+# What these tests are about is the same with and without a fence, which has tests of its own below.
+blind = partial(FailoverPolicy, retry_policy=RetryPolicy.BLIND)
 # An attempt long enough for a busy machine, a budget that a test can wait for.
-POLICY = FailoverPolicy(attempt_timeout_ms=400, connect_timeout_ms=300, operation_budget_ms=1500)
-PATIENT = FailoverPolicy(attempt_timeout_ms=1000, connect_timeout_ms=1000, operation_budget_ms=20_000)
+POLICY = blind(attempt_timeout_ms=400, connect_timeout_ms=300, operation_budget_ms=1500)
+PATIENT = blind(attempt_timeout_ms=1000, connect_timeout_ms=1000, operation_budget_ms=20_000)
 
 CORE = Path(__file__).resolve().parents[3] / "module_utils"
 
@@ -59,6 +63,7 @@ class Store:
 
     data: dict[bytes, bytes] = field(default_factory=dict)
     writes: list[bytes] = field(default_factory=list)
+    revision: int = 1
 
 
 class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer):  # type: ignore[misc]
@@ -72,7 +77,9 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
         self.behave: Behaviour = well
         self.released = threading.Event()
         self.requests = 0
+        self.answered = 0
         self.asked = 0  # for its leader
+        self.serializable: bool | None = None  # how the last read was asked for
         self.metadata: dict[str, str] = {}  # of the last write or read
         self._server: grpc.Server | None = None
         self.start()
@@ -125,6 +132,8 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
         return self._answer(apply, context)
 
     def Range(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
+        self.serializable = request.serializable
+
         def apply() -> Any:
             answer = rpc.RangeResponse()
             if request.key in self.cluster.store.data:
@@ -140,11 +149,50 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
 
         return self._answer(apply, context)
 
+    def Txn(self, request: Any, context: Any) -> Any:  # noqa: N802  the name of the RPC
+        """Move a fence: one comparison, of a value or with a version of 0."""
+        store = self.cluster.store
+
+        def apply() -> Any:
+            (compare,) = request.compare
+            found = store.data.get(compare.key)
+            if compare.target == rpc.Compare.VALUE:
+                holds = found == compare.value
+            else:
+                assert compare.version == 0
+                holds = found is None
+            answer = rpc.TxnResponse(succeeded=holds)
+            for operation in request.success if holds else request.failure:
+                self._operate(operation, answer)
+            if holds:
+                store.revision += 1
+            answer.header.revision = store.revision
+            return answer
+
+        return self._answer(apply, context)
+
+    def _operate(self, operation: Any, answer: Any) -> None:
+        """Do one operation of a transaction."""
+        store, response = self.cluster.store, answer.responses.add()
+        if operation.HasField("request_put"):
+            store.data[operation.request_put.key] = operation.request_put.value
+            store.writes.append(operation.request_put.key)
+            response.response_put.SetInParent()
+        elif operation.HasField("request_delete_range"):
+            gone = store.data.pop(operation.request_delete_range.key, None)
+            response.response_delete_range.deleted = int(gone is not None)
+        else:
+            key = operation.request_range.key
+            response.response_range.SetInParent()
+            if key in store.data:
+                response.response_range.kvs.add(key=key, value=store.data[key], mod_revision=store.revision)
+
     def _answer(self, apply: Callable[[], Any], context: Any) -> Any:
         self.requests += 1
         self.metadata = dict(context.invocation_metadata())
         answer = self.behave(apply, context)
         answer.header.raft_term = self.cluster.term
+        self.answered += 1
         return answer
 
 
@@ -219,11 +267,11 @@ def test_the_members_are_discovered_from_one(cluster: FakeCluster, connect: Conn
 def test_write_read_delete(connect: Connect) -> None:
     client, _ = connect()
     endpoint = client.endpoint
-    assert client.get_with_retry("k") == ("ok", 1, endpoint, None, None, None)
-    assert client.put_with_retry("k", "10.0.0.1") == ("ok", 1, endpoint, None, None, None)
-    assert client.get_with_retry("k") == ("ok", 1, endpoint, "10.0.0.1", None, None)
-    assert client.delete_with_retry("k") == ("ok", 1, endpoint, None, 1, None)
-    assert client.delete_with_retry("k") == ("ok", 1, endpoint, None, 0, None)
+    assert client.get_with_retry("k")[:6] == ("ok", 1, endpoint, None, None, None)
+    assert client.put_with_retry("k", "10.0.0.1")[:6] == ("ok", 1, endpoint, None, None, None)
+    assert client.get_with_retry("k")[:6] == ("ok", 1, endpoint, "10.0.0.1", None, None)
+    assert client.delete_with_retry("k")[:6] == ("ok", 1, endpoint, None, 1, None)
+    assert client.delete_with_retry("k")[:6] == ("ok", 1, endpoint, None, 0, None)
 
 
 def test_seeds_are_asked_where_the_given_member_is_down(cluster: FakeCluster, closed_port: int) -> None:
@@ -304,7 +352,7 @@ def test_a_silent_leader_may_be_alive(cluster: FakeCluster, connect: Connect) ->
 
 
 # So long that a test which waits for the end of an attempt fails.
-ENDLESS = FailoverPolicy(attempt_timeout_ms=60_000, connect_timeout_ms=1000, operation_budget_ms=60_000)
+ENDLESS = blind(attempt_timeout_ms=60_000, connect_timeout_ms=1000, operation_budget_ms=60_000)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -643,3 +691,78 @@ def test_a_missing_or_broken_etcd3_is_one_line(break_it: str) -> None:
     (line,) = done.stdout.splitlines()
     assert "etcd3 cannot be imported" in line
     assert "protobuf==3.20.3" in line
+
+
+SAFE = FailoverPolicy(attempt_timeout_ms=400, connect_timeout_ms=300, operation_budget_ms=1500)
+FENCE = b"failover-lab/fence/client"
+
+
+def test_a_fence_is_moved_with_every_write_and_is_no_data_of_the_experiment(
+    cluster: FakeCluster, connect: Connect
+) -> None:
+    client, events = connect(policy=SAFE)
+    stood_at = cluster.store.data[FENCE]
+    assert client.put_with_retry("k", "10.0.0.1") == ("ok", 1, client.endpoint, None, None, None, 3)
+    moved_to = cluster.store.data[FENCE]
+    assert moved_to != stood_at
+    assert client.get_with_retry("k").read == "10.0.0.1"
+    assert cluster.store.data[FENCE] == moved_to
+    assert client.delete_with_retry("k") == ("ok", 1, client.endpoint, None, 1, None, 4)
+    assert client.delete_with_retry("k").affected == 0
+    assert cluster.store.data.keys() == {FENCE}
+    assert [name for name, _ in events] == ["client.members_discovered", "client.connected"]
+
+
+def test_a_write_whose_answer_was_lost_is_done_once(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect(policy=SAFE)
+    cluster["etcd1"].behave = apply_and_drop
+    result = client.put_with_retry("k", "v")
+    assert (result.outcome, result.attempts) == ("ok", 2)
+    assert cluster.store.writes.count(b"k") == 1
+    assert client.doubt is None
+
+
+def test_a_write_that_comes_late_finds_the_fence_moved(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect(policy=SAFE)
+    frozen = cluster["etcd1"]
+    frozen.behave = frozen.hang
+    assert client.put_with_retry("k", "v").outcome == "ok"
+    assert client.delete_with_retry("k").affected == 1
+    frozen.released.set()
+    wait_until(lambda: frozen.answered > 1)
+    assert b"k" not in cluster.store.data
+
+
+def test_what_stays_in_doubt_is_settled_by_the_next_operation(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect(policy=SAFE)
+    for member in cluster.members:
+        member.behave = apply_and_drop
+    assert client.put_with_retry("k", "v").outcome == "unknown"
+    assert client.doubt is not None
+    for member in cluster.members:
+        member.behave = well
+    assert client.get_with_retry("k").read == "v"
+    (settled,) = [data for name, data in events if name == "client.write_settled"]
+    assert (settled["applied"], settled["revision"]) == (True, 3)
+    assert client.doubt is None
+
+
+def test_another_client_settles_what_one_left_in_doubt(cluster: FakeCluster, connect: Connect) -> None:
+    client, _ = connect(policy=SAFE)
+    for member in cluster.members:
+        member.behave = leader_changed  # says so and did nothing, which nobody can know
+    assert client.put_with_retry("k", "v").outcome == "unknown"
+    for member in cluster.members:
+        member.behave = well
+    heir, events = connect("etcd3", policy=SAFE, identity=ClientIdentity("client", doubt=client.doubt))
+    assert heir.settle()
+    assert [data["applied"] for name, data in events if name == "client.write_settled"] == [False]
+
+
+@pytest.mark.parametrize("consistency", ReadConsistency)
+def test_reads_are_as_consistent_as_they_are_asked_to_be(
+    cluster: FakeCluster, connect: Connect, consistency: ReadConsistency
+) -> None:
+    client, _ = connect(policy=replace(SAFE, read_consistency=consistency))
+    client.get_with_retry("k")
+    assert cluster["etcd1"].serializable == (consistency is ReadConsistency.SERIALIZABLE)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from failover.shapes import Kind, LabError
+from failover.shapes import Kind, LabError, RetryPolicy
 from failover.systems.endpoints import join_endpoint, split_endpoint
 from failover.systems.loop import (
     REASON_MOST_CHARS,
@@ -94,14 +95,14 @@ FINAL = AttemptFailedError("bad request", ambiguous=False, final=True)
 
 def test_an_acknowledged_attempt_is_ok_and_silent() -> None:
     bench = Bench()
-    assert bench.run(Answer(read="v"), kind=Kind.RETRIEVE) == ("ok", 1, "a:1", "v", None, None)
+    assert bench.run(Answer(read="v"), kind=Kind.RETRIEVE)[:6] == ("ok", 1, "a:1", "v", None, None)
     assert bench.events == []
     assert bench.clock.pauses_s == []
 
 
 def test_the_next_member_is_tried_at_once_and_kept() -> None:
     bench = Bench()
-    assert bench.run(DEFINITE, Answer()) == ("ok", 2, "b:1", None, None, "refused")
+    assert bench.run(DEFINITE, Answer())[:6] == ("ok", 2, "b:1", None, None, "refused")
     assert bench.clock.pauses_s == []
     assert bench.loop.endpoint == "b:1"
     bench.run(Answer())
@@ -146,7 +147,7 @@ def test_the_outcome_says_no_more_than_is_known(kind: Kind, script: list[Any], o
 
 def test_an_error_of_the_request_is_not_retried_and_moves_nobody() -> None:
     bench = Bench()
-    assert bench.run(FINAL) == ("fail", 1, "a:1", None, None, "bad request")
+    assert bench.run(FINAL)[:6] == ("fail", 1, "a:1", None, None, "bad request")
     assert bench.loop.endpoint == "a:1"
     assert [name for name, _ in bench.events] == ["client.attempt_failed"]
 
@@ -205,7 +206,7 @@ def test_a_member_is_passed_over_until_a_request_can_succeed() -> None:
         return PassOver("it follows a dead leader") if len(asked) < 8 else None
 
     bench = Bench(why_pass_over=why)
-    assert bench.run(AMBIGUOUS, Answer()) == ("ok", 2, "c:1", None, None, "no answer")
+    assert bench.run(AMBIGUOUS, Answer())[:6] == ("ok", 2, "c:1", None, None, "no answer")
     # Asked in turn, beginning after the one that failed; sent to two only.
     assert asked == ["b:1", "c:1", "a:1", "b:1", "c:1", "a:1", "b:1", "c:1"]
     assert [endpoint for endpoint, _, _ in bench.calls] == ["a:1", "c:1"]
@@ -288,7 +289,7 @@ def test_time_spent_asking_is_not_given_to_an_attempt() -> None:
 
 def test_an_operation_that_passed_over_all_to_the_end_says_what_is_known() -> None:
     bench = Bench(policy=FailoverPolicy(operation_budget_ms=2000), why_pass_over=lambda _endpoint: PassOver("always"))
-    assert bench.run(DEFINITE) == ("fail", 1, "a:1", None, None, "refused")
+    assert bench.run(DEFINITE)[:6] == ("fail", 1, "a:1", None, None, "refused")
     assert bench.run(AMBIGUOUS).outcome == "unknown"
     assert len(bench.named("client.member_passed_over")) == 1
 
@@ -319,3 +320,34 @@ def test_endpoints_there_and_back(host: str, port: int) -> None:
 def test_what_is_no_endpoint_is_named(wrong: str) -> None:
     with pytest.raises(LabError, match="host:port"):
         split_endpoint(wrong)
+
+
+def test_without_retries_there_is_one_attempt_and_the_next_operation_goes_elsewhere() -> None:
+    bench = Bench(policy=FailoverPolicy(retry_policy=RetryPolicy.NONE))
+    assert bench.run(AMBIGUOUS)[:3] == ("unknown", 1, "a:1")
+    assert bench.run(DEFINITE)[:3] == ("fail", 1, "b:1")
+    assert bench.run(AMBIGUOUS, kind=Kind.RETRIEVE)[:3] == ("fail", 1, "c:1")
+    assert bench.run(Answer())[:3] == ("ok", 1, "a:1")
+    assert bench.clock.pauses_s == []
+
+
+def test_the_notebook_waits_and_goes_to_another_member_at_random() -> None:
+    asked: list[str] = []
+
+    def why(endpoint: str) -> PassOver | None:
+        asked.append(endpoint)
+        return PassOver("never asked")
+
+    bench = Bench(policy=FailoverPolicy(retry_policy=RetryPolicy.NOTEBOOK), why_pass_over=why)
+    assert bench.run(*[AMBIGUOUS] * 4, Answer()).attempts == 5
+    gone_to = [endpoint for endpoint, _, _ in bench.calls]
+    assert all(one != other for one, other in pairwise(gone_to))
+    assert len(set(gone_to)) > 1
+    assert bench.clock.pauses_s == [2.0] * 4
+    assert asked == []
+
+
+def test_the_notebook_gives_up_with_the_budget() -> None:
+    bench = Bench(policy=FailoverPolicy(retry_policy=RetryPolicy.NOTEBOOK, operation_budget_ms=5000))
+    assert bench.run(AMBIGUOUS)[:2] == ("unknown", 3)
+    assert bench.clock.pauses_s == [2.0, 2.0, 1.0]

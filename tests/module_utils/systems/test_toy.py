@@ -112,7 +112,9 @@ def test_a_server_that_is_gone_is_data(tmp_path: Path) -> None:
         system.empty(target, "EXP1-", dry_run=False)
     healer = Healer(target, b"k" * 32, timeout_s=0.3, sample_interval_ms=5, source="client1")
     assert "toy1 does not answer" in healer.run(None)["reasons"][0]
-    config = RunnerConfig("E1-toy", "EXP1-", replace(SETTINGS, operation_budget_ms=50), target, tmp_path)
+    config = RunnerConfig(
+        "E1-toy", "EXP1-", replace(SETTINGS, operation_budget_ms=50, retry_policy="blind"), target, tmp_path
+    )
     client = client_maker(config)(0, lambda _name, _data: None)
     assert client.put_with_retry("EXP1-a", "1").outcome == "fail"
 

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ...shapes import ClientEmit, Kind, LabError
+from ...shapes import ClientEmit, Kind, LabError, ReadConsistency, RetryPolicy
+from ..base import ClientIdentity
 from ..endpoints import join_endpoint, split_endpoint
+from ..fence import Change, Doubt, Fence, Moved
 from ..loop import (
     Answer,
     AttemptFailedError,
@@ -22,6 +24,7 @@ from ..loop import (
     removed,
 )
 from .driver import EtcdMember, Membership, refused_to_connect
+from .keys import FENCES
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
@@ -113,13 +116,13 @@ class ClientWithFailover:
     A DELETE that removed nothing says so in ``affected``; after an ambiguous attempt, which may have removed the key,
     it says nothing.
 
-    Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members}, ``client.connected``
-    {endpoint, member}.
+    Events beside those of FailoverLoop and Fence: ``client.members_discovered`` {endpoint, members},
+    ``client.connected`` {endpoint, member}.
 
     :param host: a member to ask for the others, on ``port``
     :param seeds: further members as "host:port", asked in this order where that one does not answer
     :param emit: takes the events
-    :param jitter_seed: of the jitter of the pauses between rounds
+    :param identity: whose fence it moves
     :raises LabError: where no member answers, or none says how clients reach it
     """
 
@@ -131,9 +134,11 @@ class ClientWithFailover:
         seeds: Sequence[str] = (),
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
-        jitter_seed: int = 0,
+        identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
     ) -> None:
         self._connections: dict[str, EtcdMember] = {}
+        self._identity = identity
+        self._serializable = policy.read_consistency is ReadConsistency.SERIALIZABLE
         given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
         asked, membership = _discover(list(given), policy)
         emit("client.members_discovered", {"endpoint": asked, "members": membership.clients})
@@ -147,10 +152,15 @@ class ClientWithFailover:
             member.connect()
             self._connections[endpoint] = member
         self._connection_of_id = {membership.ids[name]: self._connections[self.members[name]] for name in names}
-        self._loop = FailoverLoop(endpoints, policy, emit, jitter_seed, why_pass_over=self._why_pass_over)
+        self._loop = FailoverLoop(endpoints, policy, emit, identity.jitter_seed, why_pass_over=self._why_pass_over)
         emit("client.connected", {"endpoint": self.endpoint, "member": names[first]})
         self.under_way: _UnderWay | None = None
         _watch.add(self)
+        self._fence: Fence | None = None
+        if policy.retry_policy is RetryPolicy.SAFE:
+            self._fence = Fence(identity.name, self._loop, self._move, emit, doubt=identity.doubt)
+            if identity.doubt is None:
+                self._fence.take_over()
 
     @property
     def endpoint(self) -> str:
@@ -158,29 +168,50 @@ class ClientWithFailover:
         return self._loop.endpoint
 
     def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Set ``key`` to ``value``. A retry writes the same value again, which only the key's version shows."""
+        """Set ``key`` to ``value``. A blind retry writes the same value again, which only the key's version shows."""
+        if self._fence is not None:
+            return self._fence.write(Change(Kind.CREATE, key, value))
 
         def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
-            self._watched(endpoint, lambda member: member.put(key, value, timeout_s))
-            return Answer()
+            return Answer(revision=self._watched(endpoint, lambda member: member.put(key, value, timeout_s)))
 
         return self._loop.run(Kind.CREATE, attempt)
 
     def get_with_retry(self, key: str) -> OperationResult:
-        """Read ``key``, linearizably: the answering member asks the leader's quorum first."""
+        """Read ``key``, by default linearizably: the answering member asks the leader's quorum first."""
 
         def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
-            return Answer(read=self._watched(endpoint, lambda member: member.get(key, timeout_s)))
+            value, revision = self._watched(
+                endpoint, lambda member: member.get(key, timeout_s, serializable=self._serializable)
+            )
+            return Answer(read=value, revision=revision)
 
-        return self._loop.run(Kind.RETRIEVE, attempt)
+        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
         """Remove ``key``; ``affected`` is the number of keys that this removed, None where that is not known."""
+        if self._fence is not None:
+            return self._fence.write(Change(Kind.DELETE, key))
 
         def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
-            return removed(self._watched(endpoint, lambda member: member.delete(key, timeout_s)), after_ambiguous)
+            count, revision = self._watched(endpoint, lambda member: member.delete(key, timeout_s))
+            return removed(count, after_ambiguous, revision)
 
         return self._loop.run(Kind.DELETE, attempt)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The write that is still to be settled; None but under the retry policy ``safe``."""
+        return None if self._fence is None else self._fence.doubt
+
+    def settle(self) -> bool:
+        """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""
+        return self._fence is None or self._fence.settle()
+
+    def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
+        """Move the client's fence; its key stands beside those of all experiments."""
+        fence = f"{FENCES}{self._identity.name}"
+        return self._watched(endpoint, lambda member: member.move(fence, at, to, change, timeout_s))
 
     def _watched(self, endpoint: str, request: Callable[[EtcdMember], T]) -> T:
         """Make a request to a member, for no longer than an answer may still come."""

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ...shapes import LabError
+from ...shapes import Kind, LabError
 from ..endpoints import join_endpoint, split_endpoint
+from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
 from ..refusals import NOT_SENT
 from .refusals import NO_SPACE, refusal_of
@@ -108,19 +109,50 @@ class EtcdMember:
             ],
         )
 
-    def put(self, key: str, value: str, timeout_s: float | None = None) -> None:
-        """Set ``key``; etcd reports no number of keys changed."""
-        self._call(self._client.kvstub.Put, rpc.PutRequest(key=key.encode(), value=value.encode()), timeout_s)
+    def put(self, key: str, value: str, timeout_s: float | None = None) -> int:
+        """Set ``key``; return the store's revision. etcd reports no number of keys changed."""
+        request = rpc.PutRequest(key=key.encode(), value=value.encode())
+        return int(self._call(self._client.kvstub.Put, request, timeout_s).header.revision)
 
-    def get(self, key: str, timeout_s: float | None = None) -> str | None:
-        """Read ``key``, linearizably; None where it is absent."""
-        found = self._call(self._client.kvstub.Range, rpc.RangeRequest(key=key.encode()), timeout_s).kvs
-        return found[0].value.decode() if found else None
+    def get(self, key: str, timeout_s: float | None = None, *, serializable: bool = False) -> tuple[str | None, int]:
+        """Read ``key``; return its value, None where it is absent, and the store's revision.
 
-    def delete(self, key: str, timeout_s: float | None = None) -> int:
-        """Remove ``key``; return how many keys that removed: 0 or 1."""
+        :param serializable: as this member has it, without asking the leader's quorum
+        """
+        request = rpc.RangeRequest(key=key.encode(), serializable=serializable)
+        answer = self._call(self._client.kvstub.Range, request, timeout_s)
+        return answer.kvs[0].value.decode() if answer.kvs else None, int(answer.header.revision)
+
+    def delete(self, key: str, timeout_s: float | None = None) -> tuple[int, int]:
+        """Remove ``key``; return how many keys that removed, 0 or 1, and the store's revision."""
         request = rpc.DeleteRangeRequest(key=key.encode())
-        return int(self._call(self._client.kvstub.DeleteRange, request, timeout_s).deleted)
+        answer = self._call(self._client.kvstub.DeleteRange, request, timeout_s)
+        return int(answer.deleted), int(answer.header.revision)
+
+    def move(self, fence: str, at: str, to: str, change: Change | None, timeout_s: float | None = None) -> Moved:
+        """Move a fence, a key of its own, and make a change with it (:data:`..fence.Move`).
+
+        One transaction, which goes through raft whatever the fence's value is: it has a write in one branch.
+        """
+        key = fence.encode()
+        if at == NOWHERE:
+            stands = rpc.Compare(key=key, target=rpc.Compare.VERSION, result=rpc.Compare.EQUAL, version=0)
+        else:
+            stands = rpc.Compare(key=key, target=rpc.Compare.VALUE, result=rpc.Compare.EQUAL, value=at.encode())
+        moves = [rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=to.encode()))]
+        if change is not None:
+            moves.insert(0, _request_of(change))
+        looks = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
+        request = rpc.TxnRequest(compare=[stands], success=moves, failure=[looks])
+        answer = self._call(self._client.kvstub.Txn, request, timeout_s)
+        if answer.succeeded:
+            removes = change is not None and change.kind is Kind.DELETE
+            affected = int(answer.responses[0].response_delete_range.deleted) if removes else None
+            return Moved(True, affected=affected, revision=int(answer.header.revision))
+        found = answer.responses[0].response_range.kvs
+        if not found:
+            return Moved(False)
+        return Moved(False, found[0].value.decode(), revision=int(found[0].mod_revision))
 
     def members(self, timeout_s: float | None = None) -> Membership:
         """Ask for the cluster's members and their client URLs; raises LabError where those cannot be used."""
@@ -199,6 +231,14 @@ class EtcdMember:
             f"etcd member {name}, asked at {self.endpoint}, advertises only {' '.join(urls)}; set its "
             "advertise-client-urls to a plain http address that this host reaches"
         )
+
+
+def _request_of(change: Change) -> Any:
+    """Return the operation of a transaction that makes a change."""
+    key = change.key.encode()
+    if change.value is None:
+        return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
+    return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=change.value.encode()))
 
 
 def refused_to_connect(failed: AttemptFailedError) -> bool:

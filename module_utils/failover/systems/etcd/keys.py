@@ -18,6 +18,9 @@ from .http import EtcdHttp, EtcdUnreachableError
 RANGE_PATH = "/v3/kv/range"
 DELETE_RANGE_PATH = "/v3/kv/deleterange"
 
+# In front of the keys of the clients' fences, which are no data: no experiment's prefix may cover them.
+FENCES = "failover-lab/fence/"
+
 # Keys asked for at once: an answer of a few hundred kB, and few round trips for 100,000 keys.
 PAGE_SIZE = 2000
 
@@ -114,6 +117,8 @@ def empty(endpoints: Sequence[str], key_prefix: str, *, dry_run: bool = False) -
     """
     if not key_prefix:
         raise LabError("key_prefix is empty: that would remove every key of the cluster; give a prefix like EXP1-")
+    if FENCES.startswith(key_prefix):
+        raise LabError(f"key_prefix {key_prefix} covers the clients' fences ({FENCES}); give a prefix like EXP1-")
     reasons = []
     for endpoint in endpoints:
         split_endpoint(endpoint)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...shapes import ClientEmit, Event, LabError, Target
-from ..base import Client, LeaderFinder, Observation, System, Watched
+from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched
 from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
@@ -29,6 +29,7 @@ class Etcd(System):
     several = True
     member_counts = "1, 3 or 5"
     uses_prefix = True
+    reads = ("linearizable", "serializable")
     rejoins = False
     acknowledges = "etcd has it on the disks of a majority then."
     in_memory = False
@@ -42,14 +43,12 @@ class Etcd(System):
         if not all("client_url" in member for member in target.members.values()):
             raise LabError("members: each needs a client_url like http://10.0.0.11:2379")
 
-    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity) -> Client:
         """Connect a client to the first member that answers; it finds the others itself."""
         from .client import ClientWithFailover
 
         host, port = split_endpoint(target.endpoints[0])
-        return ClientWithFailover(
-            host, port, seeds=target.endpoints[1:], policy=policy, emit=emit, jitter_seed=jitter_seed
-        )
+        return ClientWithFailover(host, port, seeds=target.endpoints[1:], policy=policy, emit=emit, identity=identity)
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
         """Ask the members who leads."""

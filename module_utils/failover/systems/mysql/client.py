@@ -7,14 +7,17 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...shapes import ClientEmit, Kind, LabError
+from ...shapes import ClientEmit, Kind, LabError, RetryPolicy
+from ..base import ClientIdentity
 from ..endpoints import join_endpoint
+from ..fence import NOWHERE, Change, Doubt, Fence, Moved
 from ..loop import (
     Answer,
+    Attempt,
     AttemptFailedError,
     FailoverLoop,
     FailoverPolicy,
@@ -34,10 +37,17 @@ except ImportError as error:
 else:
     _import_problem = None
 
-# A table of the name ips: device CHAR(200) PRIMARY KEY, ip CHAR(20).
+# The tables are described in keys: ips of the workload's data, fences of one fence a client.
 INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
 SELECT = "SELECT ip FROM ips WHERE device = %s"
 DELETE = "DELETE FROM ips WHERE device = %s"
+
+MAKE_FENCE = "INSERT IGNORE INTO fences (name, stands_at) VALUES (%s, '')"
+MOVE_FENCE = "UPDATE fences SET stands_at = %s WHERE name = %s AND stands_at = %s"
+FIND_FENCE = "SELECT stands_at FROM fences WHERE name = %s FOR SHARE"
+# Behind MOVE_FENCE: changes something only where that moved the fence. (ROW_COUNT() is that of the statement before.)
+INSERT_IF_MOVED = "INSERT INTO ips (device, ip) SELECT %s, %s FROM DUAL WHERE ROW_COUNT() = 1"
+DELETE_IF_MOVED = "DELETE FROM ips WHERE device = %s AND ROW_COUNT() = 1"
 
 # Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
 LIMIT_STEPS_PER_S = 100
@@ -51,15 +61,19 @@ Execute = Callable[[str, tuple[str, ...]], tuple[int, tuple[Any, ...] | None]]
 class MySQLClient:
     """A client of a MySQL server that reconnects. One thread at a time.
 
-    Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An INSERT that
-    finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that the
-    earlier attempt took effect. An attempt ends with its time limit, reconnecting and looking at the row included.
+    Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An attempt ends with
+    its time limit, reconnecting and looking at a row included.
 
-    Events beside those of FailoverLoop: ``client.members_discovered`` {endpoint, members} once, ``client.connected``
-    {endpoint} for each connection.
+    Under the retry policy ``safe`` a write is one transaction, sent at once, that moves the client's fence and changes
+    its row: a server that was frozen with it in its buffer executes all of it or nothing. Otherwise an INSERT that
+    finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that the
+    earlier attempt took effect.
+
+    Events beside those of FailoverLoop and Fence: ``client.members_discovered`` {endpoint, members} once,
+    ``client.connected`` {endpoint} for each connection.
 
     :param emit: takes the events
-    :param jitter_seed: of the jitter of the pauses between attempts
+    :param identity: whose fence it moves
     :raises LabError: where the server cannot be used as it is, now or in the middle of a run
     """
 
@@ -73,7 +87,7 @@ class MySQLClient:
         *,
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
-        jitter_seed: int = 0,
+        identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
     ) -> None:
         if _import_problem is not None:
             raise LabError(f"the Python package PyMySQL cannot be imported ({_import_problem}); install PyMySQL[rsa]")
@@ -85,11 +99,17 @@ class MySQLClient:
             self._discover(join_endpoint(host, port)),
             policy,
             emit,
-            jitter_seed,
+            identity.jitter_seed,
             why_pass_over=self._why_pass_over,
             # What servers say of themselves is no guess, and holds for as long as they say it.
             pass_over_s=math.inf,
         )
+        self._fence_name = identity.name
+        self._fence: Fence | None = None
+        if policy.retry_policy is RetryPolicy.SAFE:
+            self._fence = Fence(identity.name, self._loop, self._move, emit, doubt=identity.doubt)
+            if identity.doubt is None:
+                self._fence.take_over()
 
     @property
     def endpoint(self) -> str:
@@ -98,6 +118,8 @@ class MySQLClient:
 
     def put_with_retry(self, key: str, value: str) -> OperationResult:
         """Insert the row of ``key``; a key that is already there is an error of the request, and not retried."""
+        if self._fence is not None:
+            return self._fence.write(Change(Kind.CREATE, key, value))
 
         def statements(execute: Execute, after_ambiguous: bool) -> Answer:
             try:
@@ -107,7 +129,7 @@ class MySQLClient:
                     raise
             return _settle_duplicate(key, value, execute(SELECT, (key,))[1])
 
-        return self._run(Kind.CREATE, statements)
+        return self._loop.run(Kind.CREATE, self._attempting(statements))
 
     def get_with_retry(self, key: str) -> OperationResult:
         """Read the row of ``key``."""
@@ -116,45 +138,85 @@ class MySQLClient:
             row = execute(SELECT, (key,))[1]
             return Answer(read=None if row is None else str(row[0]))
 
-        return self._run(Kind.RETRIEVE, statements)
+        attempt = self._attempting(statements)
+        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
         """Delete the row of ``key``; ``affected`` is the number of rows that this deleted, None where not known."""
+        if self._fence is not None:
+            return self._fence.write(Change(Kind.DELETE, key))
 
         def statements(execute: Execute, after_ambiguous: bool) -> Answer:
             return removed(execute(DELETE, (key,))[0], after_ambiguous)
 
-        return self._run(Kind.DELETE, statements)
+        return self._loop.run(Kind.DELETE, self._attempting(statements))
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The write that is still to be settled; None but under the retry policy ``safe``."""
+        return None if self._fence is None else self._fence.doubt
+
+    def settle(self) -> bool:
+        """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""
+        return self._fence is None or self._fence.settle()
 
     def close(self) -> None:
         """Close all connections."""
         for endpoint in list(self._connections):
             self._drop(endpoint)
 
-    def _run(self, kind: Kind, statements: Callable[[Execute, bool], Answer]) -> OperationResult:
-        """Run ``statements`` (what runs one, after an ambiguous attempt) in the loop, on a connection that is sound."""
+    def _attempting(self, statements: Callable[[Execute, bool], Answer]) -> Attempt:
+        """Return an attempt that runs ``statements`` (what runs one, after an ambiguous attempt), each by itself."""
 
         def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
             until = time.monotonic() + timeout_s
-            try:
-                connection = self._usable(endpoint, until)
-            except AttemptFailedError as why:
-                raise AttemptFailedError(f"{NOT_SENT}{why.reason}", ambiguous=False, final=why.final) from why
-            try:
+            with self._sound(endpoint, until) as connection:
                 return statements(
                     lambda statement, values: execute(connection, statement, values, until), after_ambiguous
                 )
-            except err.MySQLError as error:
-                failed = failure_of(error)
-                if not failed.final:
-                    self._drop(endpoint)  # whatever may still come over it belongs to the attempt that failed
-                raise failed from error
-            except AttemptFailedError as failed:
-                if not failed.final:
-                    self._drop(endpoint)
-                raise
 
-        return self._loop.run(kind, attempt)
+        return attempt
+
+    def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
+        """Move the client's fence, a row of its own, and make a change with it in one transaction."""
+        until = time.monotonic() + timeout_s
+        name = self._fence_name
+        statements: list[tuple[str, tuple[str, ...]]] = [(MOVE_FENCE, (to, name, at))]
+        if change is not None and change.value is not None:
+            statements.append((INSERT_IF_MOVED, (change.key, change.value)))
+        elif change is not None:
+            statements.append((DELETE_IF_MOVED, (change.key,)))
+        with self._sound(endpoint, until, in_transaction=True) as connection:
+            if at == NOWHERE:
+                execute(connection, MAKE_FENCE, (name,), until)
+            counts = execute_together(connection, statements, until)
+            if counts[0] == 1:
+                return Moved(True, affected=counts[1] if change is not None else None)
+            # It stood elsewhere when the transaction looked, and this server's rows do not go back.
+            row = execute(connection, FIND_FENCE, (name,), until)[1]
+            return Moved(False, NOWHERE if row is None else str(row[0]))
+
+    @contextlib.contextmanager
+    def _sound(self, endpoint: str, until: float, *, in_transaction: bool = False) -> Iterator[Any]:
+        """Lend a connection for statements; PyMySQL's errors become failed attempts.
+
+        :param in_transaction: an error may leave one open; the connection goes with it, and the server rolls it back
+        """
+        try:
+            connection = self._usable(endpoint, until)
+        except AttemptFailedError as why:
+            raise AttemptFailedError(f"{NOT_SENT}{why.reason}", ambiguous=False, final=why.final) from why
+        try:
+            yield connection
+        except err.MySQLError as error:
+            failed = failure_of(error)
+            if in_transaction or not failed.final:
+                self._drop(endpoint)  # whatever may still come over it belongs to the attempt that failed
+            raise failed from error
+        except AttemptFailedError as failed:
+            if in_transaction or not failed.final:
+                self._drop(endpoint)
+            raise
 
     def _discover(self, endpoint: str) -> list[str]:
         """Connect to the server; return it as the only one there is."""
@@ -219,7 +281,7 @@ def log_in(endpoint: str, account: Mapping[str, str], timeout_s: float) -> Any:
     """
     try:
         # The etcd side of the comparison is plain, too; TLS on one side would be measured as the system's own.
-        return connect(replace(MySQLAddress.of(endpoint, account, timeout_s), plain=True))
+        return connect(replace(MySQLAddress.of(endpoint, account, timeout_s), plain=True, several_at_once=True))
     except RuntimeError as error:
         # PyMySQL without the package cryptography, at a server that wants the password encrypted.
         raise LabError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error
@@ -268,3 +330,23 @@ def execute(
     with connection.cursor() as cursor:
         affected = cursor.execute(statement, values)
         return affected, cursor.fetchone()
+
+
+def execute_together(connection: Any, statements: Sequence[tuple[str, tuple[str, ...]]], until: float) -> list[int]:
+    """Run statements as one transaction, sent at once; return the number of rows that each affected.
+
+    The server stops at the first error, which leaves the transaction open.
+    """
+    limit(connection, until)
+    texts = ["START TRANSACTION", *(statement for statement, _ in statements), "COMMIT"]
+    values = tuple(value for _, given in statements for value in given)
+    counts = []
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(texts), values)
+        for _ in statements:
+            limit(connection, until)
+            cursor.nextset()
+            counts.append(int(cursor.rowcount))
+        limit(connection, until)
+        cursor.nextset()  # the COMMIT's
+    return counts

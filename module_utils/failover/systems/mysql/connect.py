@@ -33,6 +33,7 @@ class MySQLAddress:
     timeout_s: float = 3.0  # for each answer, and for the connection where that has no time of its own
     connect_timeout_s: float | None = None
     plain: bool = False  # no TLS, even where the server offers it
+    several_at_once: bool = False  # whether several statements may be sent together
 
     def __str__(self) -> str:
         return self.unix_socket or f"{self.host}:{self.port}"
@@ -52,6 +53,7 @@ def connect(address: MySQLAddress) -> Connection[Any]:
     """
     try:
         import pymysql  # here, as most users of the core have none
+        from pymysql.constants import CLIENT
     except ImportError as error:
         raise no_pymysql(error) from error
     return pymysql.connect(
@@ -67,6 +69,7 @@ def connect(address: MySQLAddress) -> Connection[Any]:
         read_timeout=address.timeout_s,
         write_timeout=address.timeout_s,
         ssl_disabled=address.plain,
+        client_flag=CLIENT.MULTI_STATEMENTS if address.several_at_once else 0,
         program_name="failover-lab",
     )
 

@@ -15,6 +15,11 @@ from .connect import MySQLAddress, connected, is_unreachable
 
 TABLE = "ips"
 CREATE_TABLE = f"CREATE TABLE {TABLE} (device CHAR(200), ip CHAR(20), PRIMARY KEY (device))"
+# A row a client (see ..fence). Not emptied with the other: a client takes over the fence that it finds.
+CREATE_FENCES = (
+    "CREATE TABLE IF NOT EXISTS fences (name VARCHAR(200), stands_at VARCHAR(100) NOT NULL, PRIMARY KEY (name)) "
+    "CHARACTER SET ascii COLLATE ascii_bin"
+)
 
 
 def dump(
@@ -72,6 +77,8 @@ def empty(endpoint: str, account: Mapping[str, str], *, dry_run: bool = False) -
         with connected(address) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW TABLES LIKE %s", (TABLE,))
             created = cursor.fetchone() is None
+            if not dry_run:
+                cursor.execute(CREATE_FENCES)
             removed = 0 if created else _count_rows(cursor)
             if not dry_run and created:
                 cursor.execute(CREATE_TABLE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...shapes import ClientEmit, Event, Target
-from ..base import Client, LeaderFinder, Observation, System, Watched, need_account
+from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched, need_account
 from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
@@ -30,6 +30,7 @@ class MySQL(System):
     several = False
     member_counts = "1"
     uses_prefix = False
+    reads = ("linearizable",)
     rejoins = False
     acknowledges = "A single MySQL server has it on its own."
     in_memory = False
@@ -48,12 +49,12 @@ class MySQL(System):
         """Refuse a target without the workload's account."""
         need_account(target)
 
-    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity) -> Client:
         """Connect a client to the server."""
         from .client import MySQLClient
 
         host, port = split_endpoint(target.endpoints[0])
-        return MySQLClient(host, port, **target.account, policy=policy, emit=emit, jitter_seed=jitter_seed)
+        return MySQLClient(host, port, **target.account, policy=policy, emit=emit, identity=identity)
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
         """Name the only server."""

@@ -12,6 +12,7 @@ from typing import Any
 from pymysql import err
 
 from ...shapes import ClientEmit, LabError
+from ..base import ClientIdentity
 from ..endpoints import join_endpoint, split_endpoint
 from ..loop import AttemptFailedError, FailoverPolicy, PassOver, discard
 from ..mysql.client import MySQLClient, execute, failure_of, limit
@@ -61,11 +62,11 @@ class GroupClient(MySQLClient):
         seeds: Sequence[str] = (),
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
-        jitter_seed: int = 0,
+        identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
     ) -> None:
         self._seeds = [join_endpoint(*split_endpoint(each)) for each in seeds]
         self._primary: str | None = None  # the member that was found to be it since the last failure
-        super().__init__(host, port, user, password, database, policy=policy, emit=emit, jitter_seed=jitter_seed)
+        super().__init__(host, port, user, password, database, policy=policy, emit=emit, identity=identity)
 
     def _discover(self, endpoint: str) -> list[str]:
         """Ask one member after the other for the group; return all members, those given too, the primary first."""

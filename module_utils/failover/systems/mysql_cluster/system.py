@@ -12,7 +12,7 @@ from typing import Any
 
 from ...actions.registry import ACTIONS
 from ...shapes import ClientEmit, LabError, Target
-from ..base import Client, LeaderFinder, Observation, Watched, need_account
+from ..base import Client, ClientIdentity, LeaderFinder, Observation, Watched, need_account
 from ..dump_file import PAGE_TIMEOUT_S
 from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
@@ -50,7 +50,7 @@ class MySQLCluster(MySQL):
             raise LabError("members: each needs an address like 10.0.0.21:3306")
         need_account(target)
 
-    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, jitter_seed: int) -> Client:
+    def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity) -> Client:
         """Connect a client to the primary, as the first member says that answers."""
         from .client import GroupClient
 
@@ -62,7 +62,7 @@ class MySQLCluster(MySQL):
             seeds=target.endpoints[1:],
             policy=policy,
             emit=emit,
-            jitter_seed=jitter_seed,
+            identity=identity,
         )
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:

@@ -1,22 +1,23 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the failover clients cost, beside the packages that they are built on, in the same run.
+"""What the failover clients and their retry policies cost, in turns in one run.
 
-The same seeded stream goes in turns of a few hundred operations through both clients of a system, one key prefix (or
-table) each, so that both meet the same machine in the same minute. Only the ratios mean something elsewhere:
+The same seeded stream goes through each contender in turns of a second or so, with 1, 8 and 32 clients, each contender
+under a key prefix of its own: all of them meet the same machine in the same minute. Only the ratios mean something
+elsewhere.
 
-    etcd    ClientWithFailover : etcd3's own put, get and delete
-    mysql   MySQLClient        : PyMySQL's cursor with the same statements
+    safe, blind   the lab's client under these retry policies
+    package       the package that it is built on, one client a thread: etcd3's own put, get and delete; PyMySQL's
+                  cursor with the same statements
 
-``time`` is the ratio of wall time, ``cpu`` that of this process' CPU time an operation; below 1 the lab's client is
-the cheaper one. The spread over the turns is printed, as the first and third quartile of the turns' ratios.
+Printed for each number of clients: operations a second and CPU time of this process an operation (medians over the
+turns), and the ratios of throughput, turn by turn: median, first and third quartile.
 
-Two busy shared cores, three etcd members and one MySQL server in containers of the same machine, 4,000 iterations:
-etcd time 0.95 (0.88 to 1.05), cpu 0.99 (0.93 to 1.11); mysql time 0.98 (0.93 to 1.08), cpu 1.15 (1.03 to 1.28).
+    python3 benchmarks/clients.py --etcd HOST:2379
+    python3 benchmarks/clients.py --mysql HOST:3306 --mysql-password WORD --clients 1,8
 
-    python3 benchmarks/clients.py --etcd HOST:2379 --mysql HOST:3306 --mysql-password WORD
-
-The keys are removed at the end. The MySQL account must be allowed to make tables in its database.
+Give the leader, or the primary, for all clients go to the member that is named. The keys are removed at the end; the
+MySQL account must be allowed to make tables in its database.
 """
 
 from __future__ import annotations
@@ -24,159 +25,295 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from failover.shapes import LabError
+from failover.shapes import LabError, RetryPolicy
+from failover.systems.base import ClientIdentity
 from failover.systems.endpoints import split_endpoint
+from failover.systems.loop import FailoverPolicy
 from failover.workloads.base import CREATE, RETRIEVE, Operation
 from failover.workloads.registry import create_simulation
+from failover.workloads.stream import assign_clients
 
 PREFIX = "BENCHMARK-"
-# Operations of one client before the other one has its turn.
-TURN = 250
 
 Apply = Callable[[str, str, str | None], object]  # (kind, key, value)
 
 
-def etcd_clients(endpoint: str) -> tuple[dict[str, Apply], Callable[[], None]]:
-    """Return both etcd clients, and what removes their keys."""
-    import etcd3
-    from failover.systems.etcd.client import ClientWithFailover
+@dataclass
+class Contender:
+    """What is measured: what runs an operation, for each client, and what ends them."""
 
-    host, port = split_endpoint(endpoint)
-    plain, ours = etcd3.client(host, port), ClientWithFailover(host, port)
-
-    def with_package(kind: str, key: str, value: str | None) -> object:
-        name = f"{PREFIX}package-{key}"
-        if kind == CREATE:
-            return plain.put(name, value)
-        return plain.get(name) if kind == RETRIEVE else plain.delete(name)
-
-    def clean() -> None:
-        plain.delete_prefix(PREFIX)
-        plain.close()
-        ours.close()
-
-    return {"package": with_package, "lab": _through(ours, f"{PREFIX}lab-")}, clean
+    name: str
+    clients: list[Apply]
+    close: Callable[[], None]
 
 
-def mysql_clients(
-    endpoint: str, user: str, password: str, database: str
-) -> tuple[dict[str, Apply], Callable[[], None]]:
-    """Return both MySQL clients, and what removes their rows."""
-    import pymysql
-    from failover.systems.mysql import client as mysql_client
-    from failover.systems.mysql.keys import CREATE_TABLE
+@dataclass
+class Figures:
+    """One contender's turns."""
 
-    host, port = split_endpoint(endpoint)
-    plain = pymysql.connect(
-        host=host, port=port, user=user, password=password, database=database, autocommit=True, ssl_disabled=True
-    )
-    with plain.cursor() as cursor:
-        cursor.execute(CREATE_TABLE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
-    ours = mysql_client.MySQLClient(host, port, user, password, database)
+    wall_s: list[float]  # an operation
+    cpu_s: list[float]
 
-    def with_package(kind: str, key: str, value: str | None) -> object:
-        name = f"{PREFIX}package-{key}"
-        with plain.cursor() as cursor:
-            if kind == CREATE:
-                return cursor.execute(mysql_client.INSERT, (name, value))
-            if kind == RETRIEVE:
-                cursor.execute(mysql_client.SELECT, (name,))
-                return cursor.fetchone()
-            return cursor.execute(mysql_client.DELETE, (name,))
 
-    def clean() -> None:
-        with plain.cursor() as cursor:
+class Etcd:
+    """Contenders for an etcd member."""
+
+    title = "etcd"
+
+    def __init__(self, endpoint: str) -> None:
+        self._host, self._port = split_endpoint(endpoint)
+
+    def contenders(self, count: int) -> list[Contender]:
+        """Make ``count`` clients of each."""
+        return [*(self._lab(count, policy) for policy in (RetryPolicy.SAFE, RetryPolicy.BLIND)), self._package(count)]
+
+    def _lab(self, count: int, policy: RetryPolicy) -> Contender:
+        from failover.systems.etcd.client import ClientWithFailover
+
+        made = [
+            ClientWithFailover(
+                self._host,
+                self._port,
+                policy=FailoverPolicy(retry_policy=policy),
+                identity=ClientIdentity(f"{PREFIX}{number}"),
+            )
+            for number in range(count)
+        ]
+        return _of_lab(policy.value, made)
+
+    def _package(self, count: int) -> Contender:
+        import etcd3
+
+        made = [etcd3.client(self._host, self._port) for _ in range(count)]
+
+        def through(client: Any) -> Apply:
+            def apply(kind: str, key: str, value: str | None) -> object:
+                if kind == CREATE:
+                    return client.put(key, value)
+                return client.get(key) if kind == RETRIEVE else client.delete(key)
+
+            return apply
+
+        def close() -> None:
+            for client in made:
+                client.close()
+
+        return Contender("package", [through(client) for client in made], close)
+
+    def clean(self) -> None:
+        """Remove what the contenders wrote."""
+        import etcd3
+
+        client = etcd3.client(self._host, self._port)
+        client.delete_prefix(PREFIX)
+        client.close()
+
+
+class MySQL:
+    """Contenders for a MySQL server."""
+
+    title = "mysql"
+
+    def __init__(self, endpoint: str, user: str, password: str, database: str) -> None:
+        self._host, self._port = split_endpoint(endpoint)
+        self._account = (user, password, database)
+
+    def contenders(self, count: int) -> list[Contender]:
+        """Make ``count`` clients of each."""
+        from failover.systems.mysql.keys import CREATE_FENCES, CREATE_TABLE
+
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute(CREATE_TABLE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+            cursor.execute(CREATE_FENCES)
+        return [*(self._lab(count, policy) for policy in (RetryPolicy.SAFE, RetryPolicy.BLIND)), self._package(count)]
+
+    def _connect(self) -> Any:
+        import pymysql
+
+        user, password, database = self._account
+        return pymysql.connect(
+            host=self._host,
+            port=self._port,
+            user=user,
+            password=password,
+            database=database,
+            autocommit=True,
+            ssl_disabled=True,
+        )
+
+    def _lab(self, count: int, policy: RetryPolicy) -> Contender:
+        from failover.systems.mysql.client import MySQLClient
+
+        made = [
+            MySQLClient(
+                self._host,
+                self._port,
+                *self._account,
+                policy=FailoverPolicy(retry_policy=policy),
+                identity=ClientIdentity(f"{PREFIX}{number}"),
+            )
+            for number in range(count)
+        ]
+        return _of_lab(policy.value, made)
+
+    def _package(self, count: int) -> Contender:
+        from failover.systems.mysql.client import DELETE, INSERT, SELECT
+
+        made = [self._connect() for _ in range(count)]
+
+        def through(connection: Any) -> Apply:
+            def apply(kind: str, key: str, value: str | None) -> object:
+                with connection.cursor() as cursor:
+                    if kind == CREATE:
+                        return cursor.execute(INSERT, (key, value))
+                    if kind == RETRIEVE:
+                        cursor.execute(SELECT, (key,))
+                        return cursor.fetchone()
+                    return cursor.execute(DELETE, (key,))
+
+            return apply
+
+        def close() -> None:
+            for connection in made:
+                connection.close()
+
+        return Contender("package", [through(connection) for connection in made], close)
+
+    def clean(self) -> None:
+        """Remove what the contenders wrote."""
+        with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute("DELETE FROM ips WHERE device LIKE %s", (f"{PREFIX}%",))
-        plain.close()
-        ours.close()
-
-    return {"package": with_package, "lab": _through(ours, f"{PREFIX}lab-")}, clean
 
 
-def _through(client: Any, prefix: str) -> Apply:
-    def apply(kind: str, key: str, value: str | None) -> object:
-        if kind == CREATE:
-            result = client.put_with_retry(prefix + key, value)
-        elif kind == RETRIEVE:
-            result = client.get_with_retry(prefix + key)
-        else:
-            result = client.delete_with_retry(prefix + key)
-        if result.outcome != "ok":
-            raise LabError(f"{kind} of {key} was not acknowledged ({result.error}); measure a healthy system")
-        return result
+def _of_lab(name: str, made: Sequence[Any]) -> Contender:
+    def through(client: Any) -> Apply:
+        def apply(kind: str, key: str, value: str | None) -> object:
+            if kind == CREATE:
+                result = client.put_with_retry(key, value)
+            elif kind == RETRIEVE:
+                result = client.get_with_retry(key)
+            else:
+                result = client.delete_with_retry(key)
+            if result.outcome != "ok":
+                raise LabError(f"{kind} of {key} was not acknowledged ({result.error}); measure a healthy system")
+            return result
 
-    return apply
+        return apply
+
+    def close() -> None:
+        for client in made:
+            client.close()
+
+    return Contender(name, [through(client) for client in made], close)
 
 
-def measure(clients: dict[str, Apply], operations: list[Operation]) -> dict[str, list[tuple[float, float]]]:
-    """Return per client and turn: wall time and CPU time an operation, in s."""
-    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in clients}
-    for turn, start in enumerate(range(0, len(operations), TURN)):
-        share = operations[start : start + TURN]
-        # Who begins changes, so that neither always comes after the other.
-        for name in list(clients) if turn % 2 else list(clients)[::-1]:
-            apply = clients[name]
-            wall, cpu = time.perf_counter(), time.process_time()
+def take_turn(contender: Contender, shares: Sequence[Sequence[Operation]]) -> tuple[float, float]:
+    """Run each client's share at once; return wall time and CPU time an operation, in s."""
+    failed: list[Exception] = []
+
+    def run(apply: Apply, share: Sequence[Operation]) -> None:
+        prefix = f"{PREFIX}{contender.name}-"
+        try:
             for operation in share:
-                apply(operation[0], operation[1], operation[2] if len(operation) == 3 else None)
-            figures[name].append(((time.perf_counter() - wall) / len(share), (time.process_time() - cpu) / len(share)))
+                apply(operation[0], prefix + operation[1], operation[2] if len(operation) == 3 else None)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(contender.clients, shares, strict=True)]
+    wall, cpu = time.perf_counter(), time.process_time()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    if failed:
+        raise failed[0]
+    count = sum(map(len, shares))
+    return wall / count, cpu / count
+
+
+def measure(contenders: Sequence[Contender], operations: list[Operation], turn: int) -> dict[str, Figures]:
+    """Let the contenders take turns.
+
+    :param turn: operations of a turn, of all clients together
+    """
+    count = len(contenders[0].clients)
+    shares = [[operations[index] for index in indexes] for indexes in assign_clients(operations, count)]
+    turns = max(2, len(operations) // turn)
+    figures = {contender.name: Figures([], []) for contender in contenders}
+    for number in range(turns):
+        parts = [share[len(share) * number // turns : len(share) * (number + 1) // turns] for share in shares]
+        # Who begins changes, so that none always comes after the same other.
+        first = number % len(contenders)
+        for contender in [*contenders[first:], *contenders[:first]]:
+            wall_s, cpu_s = take_turn(contender, parts)
+            figures[contender.name].wall_s.append(wall_s)
+            figures[contender.name].cpu_s.append(cpu_s)
     return figures
 
 
-def report(system: str, figures: dict[str, list[tuple[float, float]]]) -> None:
-    """Print the medians and the ratios of one system."""
+def report(title: str, clients: int, figures: dict[str, Figures]) -> None:
+    """Print the medians and the ratios of one number of clients."""
     for name, turns in figures.items():
-        wall, cpu = (statistics.median(turn[part] for turn in turns) for part in (0, 1))
-        print(f"{system:6} {name:8} {1 / wall:8.0f} op/s  {wall * 1e3:7.3f} ms  cpu {cpu * 1e3:6.3f} ms")
-    for part, label in enumerate(("time", "cpu")):
-        ratios = [lab[part] / package[part] for lab, package in zip(figures["lab"], figures["package"], strict=True)]
+        wall_s, cpu_s = statistics.median(turns.wall_s), statistics.median(turns.cpu_s)
+        print(f"{title:6} {clients:3} clients  {name:8} {1 / wall_s:8.0f} op/s  cpu {cpu_s * 1e6:5.0f} us an operation")
+    for one, other in (("safe", "blind"), ("blind", "package")):
+        ratios = [theirs / ours for ours, theirs in zip(figures[one].wall_s, figures[other].wall_s, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
-        print(f"{system:6} lab : package, {label}  {middle:.2f}  ({low:.2f} to {high:.2f}, {len(ratios)} turns)")
+        print(
+            f"{title:6} {clients:3} clients  {one} : {other}, throughput  {middle:.2f}  "
+            f"({low:.2f} to {high:.2f}, {len(ratios)} turns)"
+        )
 
 
 def main() -> int:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description="Compare the lab's clients with the packages they are built on.")
-    parser.add_argument("--etcd", metavar="HOST:PORT", help="a member of an etcd cluster")
+    parser.add_argument("--etcd", metavar="HOST:PORT", help="the leader of an etcd cluster")
     parser.add_argument("--mysql", metavar="HOST:PORT", help="a MySQL server")
     parser.add_argument("--mysql-user", default="lab")
     parser.add_argument("--mysql-password", default="")
-    parser.add_argument("--mysql-database", default="test_database")
-    parser.add_argument("--iterations", type=int, default=5000)
+    parser.add_argument("--mysql-database", default="failover_lab")
+    parser.add_argument("--clients", default="1,8,32", help="numbers of clients")
+    parser.add_argument("--iterations", type=int, default=10_000, help="for one client; more for more of them")
+    parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--seed", type=int, default=123)
     arguments = parser.parse_args()
     if not (arguments.etcd or arguments.mysql):
         parser.error("name a server with --etcd or --mysql")
+    systems: list[Etcd | MySQL] = [Etcd(arguments.etcd)] if arguments.etcd else []
+    if arguments.mysql:
+        account = (arguments.mysql_user, arguments.mysql_password, arguments.mysql_database)
+        systems.append(MySQL(arguments.mysql, *account))
     try:
-        operations = create_simulation(arguments.iterations, arguments.seed)
-        if len(operations) <= TURN:
-            parser.error(f"--iterations has to be more than {TURN}: quartiles need two turns")
-        if arguments.etcd:
-            clients, clean = etcd_clients(arguments.etcd)
-            _run("etcd", clients, clean, operations)
-        if arguments.mysql:
-            clients, clean = mysql_clients(
-                arguments.mysql, arguments.mysql_user, arguments.mysql_password, arguments.mysql_database
-            )
-            _run("mysql", clients, clean, operations)
+        for system in systems:
+            for count in map(int, arguments.clients.split(",")):
+                # More clients do more in the same time, up to three times as much on two cores.
+                operations = create_simulation(arguments.iterations * min(count, 3), arguments.seed)
+                _run(system, count, operations, len(operations) // arguments.turns)
     except LabError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 3
     return 0
 
 
-def _run(system: str, clients: dict[str, Apply], clean: Callable[[], None], operations: list[Operation]) -> None:
+def _run(system: Etcd | MySQL, count: int, operations: list[Operation], turn: int) -> None:
+    contenders = system.contenders(count)
     try:
-        report(system, measure(clients, operations))
+        report(system.title, count, measure(contenders, operations, turn))
     finally:
-        clean()
+        for contender in contenders:
+            contender.close()
+        system.clean()
 
 
 if __name__ == "__main__":

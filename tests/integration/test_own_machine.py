@@ -71,6 +71,7 @@ def looked(machines: RealLab) -> list[str]:
     return machines.on("mysql1", "sh", "-c", LOOK).splitlines()
 
 
+@pytest.mark.long
 def test_a_run_and_down_leave_a_machine_as_it_was(guest: RealLab) -> None:
     before = looked(guest)
     assert any("test_database" in line for line in before)

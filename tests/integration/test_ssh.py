@@ -58,6 +58,7 @@ def test_host_without_python_is_named(reached: RealLab) -> None:
     assert said == "etcd2: answers over ssh, but has no python3. Install it there (apt-get install python3)."
 
 
+@pytest.mark.long
 def test_the_tests_pass_on_a_clean_debian(clean: CleanDebian) -> None:
     done = clean.run(
         "git init -q; git add -A; . scripts/bootstrap.sh; bootstrap '' requirements.txt requirements-test.txt; mypy; "

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from ...shapes import OWN_SETTINGS, Outcome, Settled
 from ..columns import KINDS, OUTCOMES, Columns
 from ..examined import Examined
 from .base import Chapter
@@ -25,7 +27,25 @@ class Outcomes(Chapter):
             "history_cut": examined.cut,
             "outcomes": _outcomes(examined.columns),
             "endpoints": _endpoints(examined.table),
+            **_retries(examined),
         }
+
+
+def _retries(examined: Examined) -> dict[str, Any]:
+    """Tell what the clients did about doubts, and what came of them; nothing of versions that had no choice."""
+    info = examined.info
+    if "retry_policy" not in info:
+        return {}
+    counted = Counter(examined.table["settled"].to_pylist())
+    settled = {word.value: counted[word.value] for word in Settled}
+    unknown = int(np.count_nonzero(examined.columns.outcome == OUTCOMES.index(Outcome.UNKNOWN)))
+    return {
+        "retries": {
+            **{name: info[name] for name in OWN_SETTINGS},
+            "settled": settled,
+            "unresolved": unknown - sum(settled.values()),
+        }
+    }
 
 
 def _outcomes(columns: Columns) -> list[dict[str, Any]]:

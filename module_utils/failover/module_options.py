@@ -33,6 +33,7 @@ def target_options() -> dict[str, Any]:
         "members": {"type": "dict", "required": True},
         "endpoints": {"type": "list", "elements": "str", "default": []},
         "agents": {"type": "dict", "default": {}},
+        "client": {"type": "dict", "default": {}},
         "user": {"type": "str"},
         "database": {"type": "str"},
     }

@@ -229,6 +229,7 @@ class Target:
     members: Mapping[str, Mapping[str, Any]]  # name -> {"client_url"} or {"address": "host:port"}
     endpoints: Sequence[str] = ()  # "host:port"; the first is connected to, the others are where to go from there
     agents: Mapping[str, str] = field(default_factory=dict)  # name -> "host:port" of its fault agent
+    client: Mapping[str, Any] = field(default_factory=dict)  # options of the system's own for its clients
     user: str | None = None  # of a system that has accounts, like the two below
     database: str | None = None
     password: str | None = field(default=None, repr=False)

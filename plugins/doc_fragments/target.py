@@ -35,6 +35,12 @@ options:
         description: Fault agents of the members, C(host:port) by member.
         type: dict
         default: {}
+      client:
+        description:
+          - Options of its clients that are the system's own.
+          - For etcd C(transport), C(lean) or C(grpcio), which carries their requests.
+        type: dict
+        default: {}
       user:
         description: Account of the workload, where the system has accounts. Needed there, like the two below.
         type: str

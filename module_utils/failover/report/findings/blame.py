@@ -39,7 +39,7 @@ _REPORT = (
 )
 _TODO = {
     LATE_DUPLICATE: "Do not count this against the server. A client that sends a write again has to make it harmless "
-    "to arrive late: a transaction that puts only while the key's revision is the one before the first attempt.",
+    "to arrive late, as the retry policy safe does: each write moves a fence of its client in its own transaction.",
     DIFFER: "Look at the heal first: members that are still catching up differ. If they had long caught up, their data "
     "have diverged: keep this folder and report it.",
     STALE: "Check that reads go to the leader or are linearizable, and that the server's clock and leases are sound. "

@@ -82,6 +82,10 @@ def test_durations_and_sizes_are_above_zero(name: str) -> None:
         ({"seed": "now"}, "seed is now: it must be a whole number of at least 0. Try -e seed=123."),
         ({"clients": 65}, "clients is 65: it must be a whole number from 1 to 64. Try -e clients=1."),
         ({"rate": "-3"}, "rate is -3: it must be 0 (no limit) or operations per second. Try -e rate=500."),
+        ({"retry_policy": "brave"}, "retry_policy is brave: it must be one of safe, blind, none, notebook. "
+                                    "Try -e retry_policy=safe."),
+        ({"read_consistency": "weak"}, "read_consistency is weak: it must be one of linearizable, serializable. "
+                                       "Try -e read_consistency=linearizable."),
         ({"sole_server_heal": 30}, "sole_server_heal is 30: it must be a time with its unit. "
                                    "Try -e sole_server_heal=30s."),
         ({"client_attempt_timeout_ms": "0"}, "client_attempt_timeout_ms is 0: it must be at least 1. "

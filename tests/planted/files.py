@@ -105,6 +105,11 @@ def _experiment_json(parts: Parts, iterations: int, seed: int, clients: int) -> 
         "before": observed(parts.system, "etcd2", 4, 1, parts.origin_wall_ns - S),
         "after": parts.after,
         "convergence": parts.convergence,
+        **(
+            {}
+            if parts.retry_policy is None
+            else {"retry_policy": parts.retry_policy, "read_consistency": "linearizable"}
+        ),
     }
 
 

@@ -17,6 +17,7 @@ from failover.report.chapters.keys import digest_of
 from failover.report.content import build
 from failover.report.outage.explained import attempt_timeout_ms
 from failover.report.outage.healthy import in_brief
+from failover.report.render import render_html
 from failover.report.verdict import verdict_sentence
 from failover.report.wording import milliseconds
 from failover.results.parquet import read_parquet, write_parquet
@@ -45,6 +46,22 @@ def test_a_repeat_that_was_ended_is_said_on_the_cover(tmp_path: Path) -> None:
     assert experiment["verdict"] == "unknown"
     (note,) = experiment["notes"]
     assert note.startswith("Repeat 1 was ended early: no operation was acknowledged for 180 s, so the lab healed all")
+
+
+def test_what_became_of_writes_in_doubt_is_a_table(tmp_path: Path) -> None:
+    path = verified_run(tmp_path / "run", experiments=["E1-etcd", "E2-etcd"], plant="settled_applied")
+    content, drawings = content_of(path)
+    before, experiment = content["experiments"]
+    assert "retries" not in before  # of a version that had no choice
+    assert experiment["retries"] == {
+        "retry_policy": "safe",
+        "read_consistency": "linearizable",
+        "settled": {"applied": 1, "not applied": 0},
+        "unresolved": 0,
+    }
+    page = render_html(content, drawings)
+    assert "<td>E2-etcd</td><td>safe</td><td>linearizable</td>" in page
+    assert "<td>E1-etcd</td><td>safe" not in page
 
 
 def test_the_verdict_is_one_sentence_with_keys_and_outage(valid_content: Content) -> None:

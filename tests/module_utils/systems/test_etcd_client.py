@@ -613,6 +613,7 @@ def test_a_loopback_url_of_another_host_is_named() -> None:
     "break_it",
     [
         "sys.modules['etcd3'] = None",
+        "sys.modules['hpack'] = None",
         # What protobuf 4 and newer raise at etcd3's generated code, with its many lines.
         "\n".join(
             (
@@ -624,7 +625,7 @@ def test_a_loopback_url_of_another_host_is_named() -> None:
         ),
     ],
 )
-def test_a_missing_or_broken_etcd3_is_one_line(break_it: str) -> None:
+def test_a_missing_or_broken_package_is_one_line(break_it: str) -> None:
     program = "\n".join(
         (
             "import sys",
@@ -641,5 +642,5 @@ def test_a_missing_or_broken_etcd3_is_one_line(break_it: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(CORE)}
     )
     (line,) = done.stdout.splitlines()
-    assert "etcd3 cannot be imported" in line
+    assert "a Python package of the client for etcd cannot be imported (" in line
     assert "protobuf==3.20.3" in line

@@ -22,6 +22,7 @@ from ..loop import (
     removed,
 )
 from .driver import EtcdMember, Membership, refused_to_connect
+from .transport.base import DEFAULT_TRANSPORT, Transport
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
@@ -120,6 +121,7 @@ class ClientWithFailover:
     :param seeds: further members as "host:port", asked in this order where that one does not answer
     :param emit: takes the events
     :param jitter_seed: of the jitter of the pauses between rounds
+    :param transport: what carries the requests to each member
     :raises LabError: where no member answers, or none says how clients reach it
     """
 
@@ -132,17 +134,18 @@ class ClientWithFailover:
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
         jitter_seed: int = 0,
+        transport: Transport = DEFAULT_TRANSPORT,
     ) -> None:
         self._connections: dict[str, EtcdMember] = {}
         given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
-        asked, membership = _discover(list(given), policy)
+        asked, membership = _discover(list(given), policy, transport)
         emit("client.members_discovered", {"endpoint": asked, "members": membership.clients})
         self.members = membership.clients
         names = list(self.members)
         first = names.index(membership.answered_by) if membership.answered_by in names else 0
         endpoints = [self.members[name] for name in names[first:] + names[:first]]
         for endpoint in endpoints:
-            member = EtcdMember(*split_endpoint(endpoint), policy)
+            member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
             # All at once and up front, so that a failover finds the other connections open.
             member.connect()
             self._connections[endpoint] = member
@@ -222,11 +225,11 @@ class ClientWithFailover:
             member.close()
 
 
-def _discover(endpoints: Sequence[str], policy: FailoverPolicy) -> tuple[str, Membership]:
+def _discover(endpoints: Sequence[str], policy: FailoverPolicy, transport: Transport) -> tuple[str, Membership]:
     """Ask one member after the other who belongs to the cluster; return who answered, and what."""
     refusals: list[str] = []
     for endpoint in endpoints:
-        member = EtcdMember(*split_endpoint(endpoint), policy)
+        member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
         try:
             membership = member.members()
         except AttemptFailedError as failed:

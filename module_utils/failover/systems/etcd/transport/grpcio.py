@@ -74,7 +74,7 @@ class GrpcioChannel(Channel):
         """Send a request and wait for its answer."""
         metadata = (REQUIRE_LEADER,) if require_leader else None
         try:
-            return self._open.method(method, response_type)(request, timeout=timeout_s, metadata=metadata)
+            answer = self._open.method(method, response_type)(request, timeout=timeout_s, metadata=metadata)
         except grpc.RpcError as error:
             if self._given_up is not None and error.code() == grpc.StatusCode.CANCELLED:
                 reason, self._given_up = self._given_up, None
@@ -84,6 +84,9 @@ class GrpcioChannel(Channel):
         except ValueError as error:
             # The channel was closed between its choice and its use.
             raise CallError("CANCELLED", f"{NOT_SENT}{error}") from error
+        if answer is None:
+            raise CallError("INTERNAL", "the answer has no message")
+        return answer
 
     def connect(self) -> None:
         """Start opening a connection; does not wait for it."""

@@ -66,7 +66,8 @@ CODE_OF_RESET = {
     INADEQUATE_SECURITY: "PERMISSION_DENIED",
 }
 
-# What the other side may send before it hears that it was read; for the stream and the connection.
+# What the other side may send before it hears that it was read; for the stream and the connection. It hears after half
+# of that; one that sends more nevertheless takes no more memory than an answer may have.
 WINDOW = 1024 * 1024
 # A header block of an answer; those of etcd have some hundred bytes.
 BLOCK_MOST_BYTES = 65_536
@@ -147,8 +148,6 @@ class Connection:
         try:
             while self._wire.has_input():
                 self._take_in(until_s)
-            if self._out:
-                self._send_answers(until_s)
         except (OSError, OutOfTimeError, ProtocolError):
             self.usable = False
         return self.usable
@@ -167,7 +166,8 @@ class Connection:
             self._request(current, block, body, until_s)
             while not current.ended:
                 self._take_in(until_s)
-                if self._out:
+                # After the end they go with the next request: grpc-go sends a PING a call.
+                if self._out and not current.ended:
                     self._send_answers(until_s)
         except OutOfTimeError:
             if self._cut:
@@ -217,14 +217,15 @@ class Connection:
         if self._table_update:
             block, self._table_update = self._table_update + block, b""
         size, number = len(body), current.number
+        out, self._out = self._out, b""
         head = HEAD.pack(0, len(block), HEADERS, END_HEADERS, number)
         if size <= self._window and size <= current.window and size <= self._frame_bytes:
             self._window -= size
             data_head = HEAD.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM, number)
-            self._send(b"".join((head, block, data_head, body)), until_s, current)
+            self._send(b"".join((out, head, block, data_head, body)), until_s, current, len(out))
             current.whole = True
             return
-        self._send(head + block, until_s, current)
+        self._send(b"".join((out, head, block)), until_s, current, len(out))
         done = 0
         while done < size and not current.ended:
             room = min(self._window, current.window, self._frame_bytes)
@@ -239,19 +240,21 @@ class Connection:
             self._send(frame(DATA, END_STREAM if done == size else 0, number, part), until_s, current)
         current.whole = done == size
 
-    def _send(self, data: bytes, until_s: float, current: Exchange | None = None) -> None:
-        """Send whole frames; what comes meanwhile is read, as the other side may do nothing else before."""
+    def _send(self, data: bytes, until_s: float, current: Exchange | None = None, before: int = 0) -> None:
+        """Send whole frames; what comes meanwhile is read, as the other side may do nothing else before.
+
+        :param current: whose request they are, after the first ``before`` bytes
+        """
         done = self._wire.send(data)
-        if current is not None and done:
-            current.sent = True
-        while done < len(data):
-            self._cut = done > 0
+        while True:
+            if current is not None and done > before:
+                current.sent = True
+            self._cut = 0 < done < len(data)
+            if done == len(data):
+                return
             if self._wire.wait_to_send(until_s):
                 self._take_in(until_s)
             done += self._wire.send(memoryview(data)[done:])
-            if current is not None and done:
-                current.sent = True
-        self._cut = False
 
     def _send_answers(self, until_s: float) -> None:
         if self._out:
@@ -312,8 +315,6 @@ class Connection:
         size = len(payload)
         current = self._current(stream)
         self._unread += size
-        if self._unread > WINDOW:
-            raise ProtocolError("more data than there was room for", FLOW_CONTROL_ERROR)
         if self._unread >= WINDOW // 2:
             self._out += number_frame(WINDOW_UPDATE, 0, self._unread)
             self._unread = 0
@@ -322,8 +323,6 @@ class Connection:
         if current.fields is None:
             raise ProtocolError("data before header fields")
         current.unread += size
-        if current.unread > WINDOW:
-            raise ProtocolError("more data than there was room for", FLOW_CONTROL_ERROR)
         if flags & PADDED:
             payload = without_padding(payload)
         current.parts.append(payload)

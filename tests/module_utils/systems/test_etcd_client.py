@@ -21,6 +21,9 @@ import pytest
 from failover.shapes import LabError
 from failover.systems.etcd.client import ClientWithFailover
 from failover.systems.etcd.driver import EtcdMember, failure_of
+from failover.systems.etcd.transport.base import Channel, Transport
+from failover.systems.etcd.transport.grpcio import GrpcioChannel
+from failover.systems.etcd.transport.lean import LeanChannel
 from failover.systems.loop import AttemptFailedError, FailoverPolicy
 
 # An attempt long enough for a busy machine, a budget that a test can wait for.
@@ -224,6 +227,13 @@ def test_write_read_delete(connect: Connect) -> None:
     assert client.get_with_retry("k") == ("ok", 1, endpoint, "10.0.0.1", None, None)
     assert client.delete_with_retry("k") == ("ok", 1, endpoint, None, 1, None)
     assert client.delete_with_retry("k") == ("ok", 1, endpoint, None, 0, None)
+
+
+@pytest.mark.parametrize(("transport", "channel"), [("lean", LeanChannel), ("grpcio", GrpcioChannel)])
+def test_either_transport_carries_the_requests(connect: Connect, transport: Transport, channel: type[Channel]) -> None:
+    client, _ = connect(transport=transport)
+    assert client.put_with_retry("k", "v").outcome == "ok"
+    assert {type(member._channel) for member in client._connections.values()} == {channel}
 
 
 def test_seeds_are_asked_where_the_given_member_is_down(cluster: FakeCluster, closed_port: int) -> None:

@@ -15,7 +15,7 @@ from ...shapes import LabError
 from ..endpoints import join_endpoint, split_endpoint
 from ..loop import AttemptFailedError, FailoverPolicy
 from .refusals import NO_SPACE, refusal_of
-from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Transport
+from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
 
 try:
     import etcd3.etcdrpc as rpc
@@ -26,6 +26,7 @@ except (ImportError, TypeError) as error:  # TypeError: etcd3's generated code m
     _import_problem: str | None = str(error).partition("\n")[0]
 else:
     _import_problem = None
+    _CHANNELS: dict[Transport, type[Channel]] = {"lean": LeanChannel, "grpcio": GrpcioChannel}
 
 _PUT = "/etcdserverpb.KV/Put"
 _RANGE = "/etcdserverpb.KV/Range"
@@ -78,8 +79,7 @@ class EtcdMember:
         # Raft's term in the last answer; 0 before the first one.
         self.term = 0
         self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
-        channel = LeanChannel if transport == "lean" else GrpcioChannel
-        self._channel = channel(self.endpoint, policy.connect_timeout_ms)
+        self._channel = _CHANNELS[transport](self.endpoint, policy.connect_timeout_ms)
 
     def put(self, key: str, value: str, timeout_s: float | None = None) -> None:
         """Set ``key``; etcd reports no number of keys changed."""

@@ -183,7 +183,8 @@ class Connection:
             raise CallError("UNAVAILABLE", f"{before}{error.strerror or error}") from error
         except ProtocolError as error:
             self._say_goodbye(error.code)
-            raise CallError("INTERNAL", f"the answer breaks HTTP/2: {error}") from error
+            if not current.ended:  # what follows an answer does not change it
+                raise CallError("INTERNAL", f"the answer breaks HTTP/2: {error}") from error
         finally:
             self._exchange = None
         if current.trailers is None or not current.whole:

@@ -119,7 +119,7 @@ class EtcdMember:
         return int(answer.leader)
 
     def give_up(self, reason: str) -> None:
-        """End the request that another thread waits for, as an ambiguous failure; later ones go over a new connection."""
+        """End the request that another thread waits for, as an ambiguous failure; later ones are as good as ever."""
         self._channel.abandon(reason)
 
     def connect(self) -> None:

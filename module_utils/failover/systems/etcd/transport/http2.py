@@ -8,6 +8,8 @@ other side, also one that concerns a single stream, ends the connection, as 5.4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import hpack
 
 from ...refusals import NOT_SENT
@@ -380,22 +382,26 @@ class Connection:
     def _decode(self, block: bytes) -> Fields:
         """Decode a header block (RFC 7541), or look it up.
 
-        gRPC servers say the same at almost every call, in fields that the table has (6.1): such a block changes no
-        table, and means the same until another one does.
+        gRPC servers say the same at almost every call. A block that leaves the table as it is means the same until
+        another one changes the table.
         """
         known = self._known.get(block)
         if known is not None:
             return known
+        before = self._table()
         try:
             fields = dict(self._decoder.decode(block, raw=True))
         except hpack.HPACKError as error:
             raise ProtocolError(f"header fields: {error}", COMPRESSION_ERROR) from error
-        # Below 0x80 something else than a field of the table, 0xff a number of several bytes.
-        if len(self._known) < _KNOWN_MOST and block and min(block) >= 0x80 and max(block) < 0xFF:
-            self._known[block] = fields
-        else:
+        if self._table() != before:
             self._known.clear()
+        elif len(self._known) < _KNOWN_MOST:
+            self._known[block] = fields
         return fields
+
+    def _table(self) -> tuple[int, Sequence[tuple[bytes, bytes]]]:
+        """Return what the meaning of a block depends on: how large the decoder's table may be, and what is in it."""
+        return self._decoder.header_table_size, tuple(self._decoder.header_table.dynamic_entries)
 
     def _on_reset(self, _flags: int, stream: int, payload: bytes) -> None:
         code = number_in(payload)

@@ -124,7 +124,7 @@ class Connection:
         self._abandoned: str | None = None
         self._rest = b""  # the beginning of a frame
         self._out = b""  # frames of ours that answer others
-        self._cut = False  # a frame of ours was sent in part
+        self._unsent = False  # frames of ours were sent in part, or not at all
         self._decoder = hpack.Decoder()
         self._known: dict[bytes, Fields] = {}  # header blocks of which the decoder's state makes the same again
         self._block: tuple[int, int, bytes] | None = None  # a header block to be continued: stream, flags, beginning
@@ -171,22 +171,26 @@ class Connection:
                 # After the end they go with the next request: grpc-go sends a PING a call.
                 if self._out and not current.ended:
                     self._send_answers(until_s)
+        # Each of these may come after the end of the answer, which it does not change then.
         except OutOfTimeError:
-            if self._cut:
-                self.usable = False
-            else:
-                self._cancel(current)
-            raise CallError("DEADLINE_EXCEEDED", "Deadline Exceeded" if current.sent else _NOT_IN_TIME) from None
+            self._cancel(current)
+            if not current.ended:
+                told = "Deadline Exceeded" if current.sent else _NOT_IN_TIME
+                raise CallError("DEADLINE_EXCEEDED", told) from None
         except OSError as error:
             self.usable = False
             if self._abandoned is not None:
                 raise AbandonedError(self._abandoned) from error
-            before = "" if current.sent else NOT_SENT
-            raise CallError("UNAVAILABLE", f"{before}{error.strerror or error}") from error
+            if not current.ended:
+                before = "" if current.sent else NOT_SENT
+                raise CallError("UNAVAILABLE", f"{before}{error.strerror or error}") from error
         except ProtocolError as error:
             self._say_goodbye(error.code)
-            if not current.ended:  # what follows an answer does not change it
+            if not current.ended:
                 raise CallError("INTERNAL", f"the answer breaks HTTP/2: {error}") from error
+        except BaseException:
+            self.usable = False
+            raise
         finally:
             self._exchange = None
         if current.trailers is None or not current.whole:
@@ -252,8 +256,8 @@ class Connection:
         while True:
             if current is not None and done > before:
                 current.sent = True
-            self._cut = 0 < done < len(data)
-            if done == len(data):
+            self._unsent = done < len(data)
+            if not self._unsent:
                 return
             if self._wire.wait_to_send(until_s):
                 self._take_in(until_s)
@@ -266,11 +270,8 @@ class Connection:
 
     def _cancel(self, current: Exchange) -> None:
         """Tell the other side that no more is wanted of a stream (5.1); frames that are under way will be ignored."""
-        if (
-            current.sent
-            and current.reset is None
-            and not self._send_at_once(number_frame(RST_STREAM, current.number, CANCEL))
-        ):
+        no_more = b"" if current.reset is not None else number_frame(RST_STREAM, current.number, CANCEL)
+        if not self._send_at_once(no_more):
             self.usable = False
 
     def _say_goodbye(self, code: int) -> None:
@@ -280,7 +281,7 @@ class Connection:
     def _send_at_once(self, data: bytes) -> bool:
         """Send frames, where that needs no waiting and they would not be sent within another one."""
         try:
-            return not self._cut and self._wire.send(data) == len(data)
+            return not self._unsent and (not data or self._wire.send(data) == len(data))
         except OSError:
             return False
 

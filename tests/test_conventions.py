@@ -378,7 +378,7 @@ def test_both_sides_have_the_same_clients() -> None:
         for name in ("roles/load_generator/files/requirements.txt", "requirements.txt")
     )
     common = host.keys() & controller.keys()
-    assert common >= {"etcd3", "protobuf", "grpcio", "PyMySQL"}
+    assert common >= {"etcd3", "protobuf", "grpcio", "hpack", "PyMySQL"}
     assert {name: host[name] for name in common} == {name: controller[name] for name in common}
 
 

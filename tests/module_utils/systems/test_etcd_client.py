@@ -23,6 +23,9 @@ from failover.shapes import LabError, ReadConsistency, RetryPolicy
 from failover.systems.base import ClientIdentity
 from failover.systems.etcd.client import ClientWithFailover
 from failover.systems.etcd.driver import EtcdMember, failure_of
+from failover.systems.etcd.transport.base import Channel, Transport
+from failover.systems.etcd.transport.grpcio import GrpcioChannel
+from failover.systems.etcd.transport.lean import LeanChannel
 from failover.systems.loop import AttemptFailedError, FailoverPolicy
 
 # What these tests are about is the same with and without a fence, which has tests of its own below.
@@ -272,6 +275,13 @@ def test_write_read_delete(connect: Connect) -> None:
     assert client.get_with_retry("k")[:6] == ("ok", 1, endpoint, "10.0.0.1", None, None)
     assert client.delete_with_retry("k")[:6] == ("ok", 1, endpoint, None, 1, None)
     assert client.delete_with_retry("k")[:6] == ("ok", 1, endpoint, None, 0, None)
+
+
+@pytest.mark.parametrize(("transport", "channel"), [("lean", LeanChannel), ("grpcio", GrpcioChannel)])
+def test_either_transport_carries_the_requests(connect: Connect, transport: Transport, channel: type[Channel]) -> None:
+    client, _ = connect(transport=transport)
+    assert client.put_with_retry("k", "v").outcome == "ok"
+    assert {type(member._channel) for member in client._connections.values()} == {channel}
 
 
 def test_seeds_are_asked_where_the_given_member_is_down(cluster: FakeCluster, closed_port: int) -> None:
@@ -661,6 +671,7 @@ def test_a_loopback_url_of_another_host_is_named() -> None:
     "break_it",
     [
         "sys.modules['etcd3'] = None",
+        "sys.modules['hpack'] = None",
         # What protobuf 4 and newer raise at etcd3's generated code, with its many lines.
         "\n".join(
             (
@@ -672,7 +683,7 @@ def test_a_loopback_url_of_another_host_is_named() -> None:
         ),
     ],
 )
-def test_a_missing_or_broken_etcd3_is_one_line(break_it: str) -> None:
+def test_a_missing_or_broken_package_is_one_line(break_it: str) -> None:
     program = "\n".join(
         (
             "import sys",
@@ -689,7 +700,7 @@ def test_a_missing_or_broken_etcd3_is_one_line(break_it: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(CORE)}
     )
     (line,) = done.stdout.splitlines()
-    assert "etcd3 cannot be imported" in line
+    assert "a Python package of the client for etcd cannot be imported (" in line
     assert "protobuf==3.20.3" in line
 
 

@@ -25,6 +25,7 @@ from ..loop import (
 )
 from .driver import EtcdMember, Membership, refused_to_connect
 from .keys import FENCES
+from .transport.base import DEFAULT_TRANSPORT, Transport
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
@@ -123,6 +124,7 @@ class ClientWithFailover:
     :param seeds: further members as "host:port", asked in this order where that one does not answer
     :param emit: takes the events
     :param identity: whose fence it moves
+    :param transport: what carries the requests to each member
     :raises LabError: where no member answers, or none says how clients reach it
     """
 
@@ -135,19 +137,20 @@ class ClientWithFailover:
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
         identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
+        transport: Transport = DEFAULT_TRANSPORT,
     ) -> None:
         self._connections: dict[str, EtcdMember] = {}
         self._identity = identity
         self._serializable = policy.read_consistency is ReadConsistency.SERIALIZABLE
         given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
-        asked, membership = _discover(list(given), policy)
+        asked, membership = _discover(list(given), policy, transport)
         emit("client.members_discovered", {"endpoint": asked, "members": membership.clients})
         self.members = membership.clients
         names = list(self.members)
         first = names.index(membership.answered_by) if membership.answered_by in names else 0
         endpoints = [self.members[name] for name in names[first:] + names[:first]]
         for endpoint in endpoints:
-            member = EtcdMember(*split_endpoint(endpoint), policy)
+            member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
             # All at once and up front, so that a failover finds the other connections open.
             member.connect()
             self._connections[endpoint] = member
@@ -253,11 +256,11 @@ class ClientWithFailover:
             member.close()
 
 
-def _discover(endpoints: Sequence[str], policy: FailoverPolicy) -> tuple[str, Membership]:
+def _discover(endpoints: Sequence[str], policy: FailoverPolicy, transport: Transport) -> tuple[str, Membership]:
     """Ask one member after the other who belongs to the cluster; return who answered, and what."""
     refusals: list[str] = []
     for endpoint in endpoints:
-        member = EtcdMember(*split_endpoint(endpoint), policy)
+        member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
         try:
             membership = member.members()
         except AttemptFailedError as failed:

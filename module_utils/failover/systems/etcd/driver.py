@@ -1,14 +1,13 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The package etcd3, and the only file that knows it: one connection to one etcd member.
+"""One etcd member in the words of its API. Of the package etcd3 only the generated messages are used.
 
-etcd3 sets the channel up; requests go to its generated stubs directly, because its own methods take no time limit a
-request and drop the details of an error, which decide whether a write may have happened.
+etcd3's own methods take no time limit a request and drop the details of an error, which decide whether a write may have
+happened; so the requests go over a transport of :mod:`.transport`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,30 +15,27 @@ from ...shapes import Kind, LabError
 from ..endpoints import join_endpoint, split_endpoint
 from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
-from ..refusals import NOT_SENT
 from .refusals import NO_SPACE, refusal_of
+from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
 
 try:
-    import etcd3
     import etcd3.etcdrpc as rpc
-    import grpc
+
+    from .transport.grpcio import GrpcioChannel
+    from .transport.lean import LeanChannel
 except (ImportError, TypeError) as error:  # TypeError: etcd3's generated code meets protobuf 4 or newer
     _import_problem: str | None = str(error).partition("\n")[0]
 else:
     _import_problem = None
+    _CHANNELS: dict[Transport, type[Channel]] = {"lean": LeanChannel, "grpcio": GrpcioChannel}
 
-# Between two attempts to connect to a member that is down. gRPC's own defaults (1 s, growing to 120 s) would leave a
-# member that is back unused for seconds, and that would be measured as etcd's unavailability.
-RECONNECT_FIRST_MS = 100
-RECONNECT_MOST_MS = 200
-# etcd closes connections that ping more often than every 5 s or without a request under way
-# (--grpc-keepalive-min-time); the twofold distance leaves room for late timers.
-KEEPALIVE_TIME_MS = 10_000
-KEEPALIVE_TIMEOUT_MS = 2_000
+_PUT = "/etcdserverpb.KV/Put"
+_RANGE = "/etcdserverpb.KV/Range"
+_DELETE_RANGE = "/etcdserverpb.KV/DeleteRange"
+_TXN = "/etcdserverpb.KV/Txn"
+_MEMBER_LIST = "/etcdserverpb.Cluster/MemberList"
+_STATUS = "/etcdserverpb.Maintenance/Status"
 
-# Makes a member without a leader refuse a request at once. It would hold it until its time is over, and whether a
-# leader elected meanwhile still gets it could not be known.
-_REQUIRE_LEADER = (("hasleader", "true"),)
 _REFUSED_CONNECTION = "Connection refused"
 
 
@@ -69,50 +65,28 @@ class EtcdMember:
     """One etcd member over one channel of its own; the methods raise AttemptFailedError. Values are UTF-8 text.
 
     :param host: name or address, IPv6 without brackets
-    :raises LabError: where the package etcd3 cannot be imported
+    :param transport: what carries the requests
+    :raises LabError: where a package of the transports cannot be imported
     """
 
-    def __init__(self, host: str, port: int, policy: FailoverPolicy) -> None:
+    def __init__(
+        self, host: str, port: int, policy: FailoverPolicy, *, transport: Transport = DEFAULT_TRANSPORT
+    ) -> None:
         if _import_problem is not None:
             raise LabError(
-                f"the Python package etcd3 cannot be imported ({_import_problem}); "
-                "install etcd3==0.12.0 with protobuf==3.20.3 and grpcio"
+                f"a Python package of the client for etcd cannot be imported ({_import_problem}); "
+                "install etcd3==0.12.0 with protobuf==3.20.3, grpcio and hpack"
             )
         self.endpoint = join_endpoint(host, port)
         # Raft's term in the last answer; 0 before the first one.
         self.term = 0
-        self._given_up: str | None = None  # why the request under way was given up by another thread
-        self._policy = policy
         self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
-        self._client = self._open()
-
-    def _open(self) -> Any:
-        """Make a channel; it connects with its first request."""
-        host, port = split_endpoint(self.endpoint)
-        return etcd3.client(
-            host=f"[{host}]" if ":" in host else host,
-            port=port,
-            grpc_options=[
-                ("grpc.initial_reconnect_backoff_ms", RECONNECT_FIRST_MS),
-                ("grpc.max_reconnect_backoff_ms", RECONNECT_MOST_MS),
-                # In spite of its name the time that setting a connection up may take.
-                ("grpc.min_reconnect_backoff_ms", self._policy.connect_timeout_ms),
-                ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
-                ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-                ("grpc.keepalive_permit_without_calls", 0),
-                # An attempt is one request: gRPC must not send it again behind our back.
-                ("grpc.enable_retries", 0),
-                # Clients in one process would else share one connection a member.
-                ("grpc.use_local_subchannel_pool", 1),
-                # A proxy of the environment has no place between the lab's hosts.
-                ("grpc.enable_http_proxy", 0),
-            ],
-        )
+        self._channel = _CHANNELS[transport](self.endpoint, policy.connect_timeout_ms)
 
     def put(self, key: str, value: str, timeout_s: float | None = None) -> int:
         """Set ``key``; return the store's revision. etcd reports no number of keys changed."""
         request = rpc.PutRequest(key=key.encode(), value=value.encode())
-        return int(self._call(self._client.kvstub.Put, request, timeout_s).header.revision)
+        return int(self._call(_PUT, request, rpc.PutResponse, timeout_s).header.revision)
 
     def get(self, key: str, timeout_s: float | None = None, *, serializable: bool = False) -> tuple[str | None, int]:
         """Read ``key``; return its value, None where it is absent, and the store's revision.
@@ -120,13 +94,13 @@ class EtcdMember:
         :param serializable: as this member has it, without asking the leader's quorum
         """
         request = rpc.RangeRequest(key=key.encode(), serializable=serializable)
-        answer = self._call(self._client.kvstub.Range, request, timeout_s)
+        answer = self._call(_RANGE, request, rpc.RangeResponse, timeout_s)
         return answer.kvs[0].value.decode() if answer.kvs else None, int(answer.header.revision)
 
     def delete(self, key: str, timeout_s: float | None = None) -> tuple[int, int]:
         """Remove ``key``; return how many keys that removed, 0 or 1, and the store's revision."""
         request = rpc.DeleteRangeRequest(key=key.encode())
-        answer = self._call(self._client.kvstub.DeleteRange, request, timeout_s)
+        answer = self._call(_DELETE_RANGE, request, rpc.DeleteRangeResponse, timeout_s)
         return int(answer.deleted), int(answer.header.revision)
 
     def move(self, fence: str, at: str, to: str, change: Change | None, timeout_s: float | None = None) -> Moved:
@@ -144,7 +118,7 @@ class EtcdMember:
             moves.insert(0, _request_of(change))
         looks = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
         request = rpc.TxnRequest(compare=[stands], success=moves, failure=[looks])
-        answer = self._call(self._client.kvstub.Txn, request, timeout_s)
+        answer = self._call(_TXN, request, rpc.TxnResponse, timeout_s)
         if answer.succeeded:
             removes = change is not None and change.kind is Kind.DELETE
             affected = int(answer.responses[0].response_delete_range.deleted) if removes else None
@@ -156,7 +130,9 @@ class EtcdMember:
 
     def members(self, timeout_s: float | None = None) -> Membership:
         """Ask for the cluster's members and their client URLs; raises LabError where those cannot be used."""
-        answer = self._call(self._client.clusterstub.MemberList, rpc.MemberListRequest(), timeout_s, metadata=None)
+        answer = self._call(
+            _MEMBER_LIST, rpc.MemberListRequest(), rpc.MemberListResponse, timeout_s, require_leader=False
+        )
         clients: dict[str, str] = {}
         ids: dict[str, int] = {}
         answered_by = ""
@@ -171,49 +147,31 @@ class EtcdMember:
 
     def leader_id(self, timeout_s: float) -> int:
         """Ask whom this member follows, itself where it leads; 0 where it knows no leader."""
-        answer = self._call(self._client.maintenancestub.Status, rpc.StatusRequest(), timeout_s, metadata=None)
+        answer = self._call(_STATUS, rpc.StatusRequest(), rpc.StatusResponse, timeout_s, require_leader=False)
         return int(answer.leader)
 
     def give_up(self, reason: str) -> None:
-        """End the request that another thread waits for, as an ambiguous failure; later ones go over a new channel.
-
-        gRPC has no way to cancel a request that is waited for, and one that can be cancelled (``method.future``) takes
-        half as long again, because its answer comes by way of a further thread. Closing the channel ends it as well.
-        """
-        self._given_up = reason
-        former, self._client = self._client, self._open()
-        self.connect()
-        former.close()
+        """End the request that another thread waits for, as an ambiguous failure; later ones are as good as ever."""
+        self._channel.abandon(reason)
 
     def connect(self) -> None:
         """Start opening the connection; does not wait for it."""
-        # The cheapest request that needs no leader. Its answer is of no use, and whether there is one either: the
-        # first real request finds out.
-        self._client.clusterstub.MemberList.future(rpc.MemberListRequest(), timeout=self._attempt_timeout_s)
+        self._channel.connect()
 
     def close(self) -> None:
-        """Close the channel; requests under way are cancelled."""
-        self._client.close()
+        """Close the channel; requests under way fail."""
+        self._channel.close()
 
     def _call(
-        self,
-        method: Callable[..., Any],
-        request: Any,
-        timeout_s: float | None,
-        metadata: tuple[tuple[str, str], ...] | None = _REQUIRE_LEADER,
+        self, method: str, request: Any, response_type: Any, timeout_s: float | None, *, require_leader: bool = True
     ) -> Any:
         limit_s = self._attempt_timeout_s if timeout_s is None else timeout_s
         try:
-            answer = method(request, timeout=limit_s, metadata=metadata)
-        except grpc.RpcError as error:
-            if self._given_up is not None and error.code() == grpc.StatusCode.CANCELLED:
-                reason, self._given_up = self._given_up, None
-                raise AttemptFailedError(reason, ambiguous=True) from error
-            # Every error of a stub's call is a grpc.Call as well, which carries these two.
-            raise failure_of(error.code().name, error.details() or "no details given") from error
-        except ValueError as error:
-            # The channel was closed by give_up between its choice and its use.
-            raise AttemptFailedError(f"{NOT_SENT}{error}", ambiguous=False) from error
+            answer = self._channel.call(method, request, response_type, limit_s, require_leader=require_leader)
+        except AbandonedError as error:
+            raise AttemptFailedError(error.details, ambiguous=True) from error
+        except CallError as error:
+            raise failure_of(error.code, error.details) from error
         self.term = answer.header.raft_term
         return answer
 

@@ -13,14 +13,19 @@ table on purpose, though their codes sound like refusals:
 
 from __future__ import annotations
 
-from ..refusals import Refusal
+from ..refusals import NOT_SENT, Refusal
 
 _INTERCEPTOR = "server/etcdserver/api/v3rpc/interceptor.go, newUnaryInterceptor: before the handler"
 _RAFT_REQUEST = "server/etcdserver/v3_server.go, processInternalRaftRequestOnce: before it is proposed"
 _KEY_CHECKS = "server/etcdserver/api/v3rpc/key.go: the request is checked before it is handed on"
 _AUTH_APPLIER = "server/etcdserver/apply_auth.go: permission is checked before the write is applied"
 _GRPC_SERVER = "grpc-go, server.go, handleStream: there is no handler for it"
+_HTTP2 = "RFC 9113, 6.8 and 8.7: streams above a GOAWAY's last one, and refused ones, were not processed"
+_TRANSPORT = "transport/: nothing of the request had been handed to the kernel"
 _GRPC_CORE = "gRPC core: the request found no connection to leave on"
+
+# Begins the details of a request that the member's HTTP/2 says it did not look at.
+NOT_PROCESSED = "not processed: "
 
 # Complete details of an answer, whatever its code: a server of another version may give another one.
 ANSWERS: dict[str, Refusal] = {
@@ -44,6 +49,8 @@ ANSWERS: dict[str, Refusal] = {
 }
 # Beginnings of longer texts.
 BEGINNINGS: dict[str, Refusal] = {
+    NOT_SENT: Refusal(False, _TRANSPORT),
+    NOT_PROCESSED: Refusal(False, _HTTP2),
     "failed to connect to all addresses": Refusal(False, _GRPC_CORE),
     "errors resolving ": Refusal(False, _GRPC_CORE),
     "DNS resolution failed": Refusal(False, _GRPC_CORE),

@@ -17,6 +17,7 @@ from ..loop import FailoverPolicy
 from . import keys, log, refusals
 from .http import EtcdHttp
 from .observe import alarms_of, await_cluster, compare_data
+from .transport.base import DEFAULT_TRANSPORT, TRANSPORTS, Transport
 from .watch import EtcdLeader, EtcdSampler
 
 
@@ -33,7 +34,7 @@ class Etcd(System):
     rejoins = False
     acknowledges = "etcd has it on the disks of a majority then."
     in_memory = False
-    versions = ("etcd", "etcd3", "grpcio")
+    versions = ("etcd", "etcd3", "grpcio", "hpack")
     first_version = "version 1: etcd counts from a key's creation, so this is one write after the DELETE"
     own_hash = "what etcd computes over its whole store at one revision, the same for all members"
     cover_settings = ("heartbeat_interval", "election_timeout", "unsafe_no_fsync", "pre_vote", "snapshot_count")
@@ -42,13 +43,23 @@ class Etcd(System):
         """Refuse members without a client URL."""
         if not all("client_url" in member for member in target.members.values()):
             raise LabError("members: each needs a client_url like http://10.0.0.11:2379")
+        if transport_of(target) not in TRANSPORTS:
+            raise LabError(f"etcd_transport is {transport_of(target)}; it has to be one of {', '.join(TRANSPORTS)}")
 
     def client(self, target: Target, policy: FailoverPolicy, emit: ClientEmit, identity: ClientIdentity) -> Client:
         """Connect a client to the first member that answers; it finds the others itself."""
         from .client import ClientWithFailover
 
         host, port = split_endpoint(target.endpoints[0])
-        return ClientWithFailover(host, port, seeds=target.endpoints[1:], policy=policy, emit=emit, identity=identity)
+        return ClientWithFailover(
+            host,
+            port,
+            seeds=target.endpoints[1:],
+            policy=policy,
+            emit=emit,
+            identity=identity,
+            transport=transport_of(target),
+        )
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
         """Ask the members who leads."""
@@ -106,6 +117,12 @@ class Etcd(System):
     def refused(self, error: str) -> bool:
         """Look the answer up among those that come before anything is proposed."""
         return refusals.refused(error)
+
+
+def transport_of(target: Target) -> Transport:
+    """Return what carries the clients' requests."""
+    transport: Transport = target.client.get("transport", DEFAULT_TRANSPORT)
+    return transport
 
 
 def as_ms(value: Any) -> float | None:

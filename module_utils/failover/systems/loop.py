@@ -55,7 +55,7 @@ class FailoverPolicy:
     operation_budget_ms: int = 10_000
     # Pauses between rounds, doubling from the first to the longest: short against what is measured (an election).
     backoff_first_ms: int = 5
-    backoff_most_ms: int = 100
+    backoff_most_ms: int = 50
     # How long members may be passed over because a request to them would be lost. Longer than etcd's elections (1 to 2
     # election timeouts of 1000 ms); bounded, because what makes a client pass over a member may be an error.
     pass_over_ms: int = 5_000

@@ -80,6 +80,7 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
         self.behave: Behaviour = well
         self.released = threading.Event()
         self.requests = 0
+        self.mute = False  # says nothing when asked for its leader
         self.answered = 0
         self.asked = 0  # for its leader
         self.serializable: bool | None = None  # how the last read was asked for
@@ -121,6 +122,8 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
 
     def Status(self, _request: Any, _context: Any) -> Any:  # noqa: N802  the name of the RPC
         self.asked += 1
+        if self.mute:
+            self.released.wait(10)
         answer = rpc.StatusResponse(leader=self.cluster.leader)
         answer.header.member_id = self.number
         answer.header.raft_term = self.cluster.term
@@ -350,6 +353,31 @@ def test_followers_of_a_dead_leader_are_not_asked_to_write(cluster: FakeCluster,
     assert cluster.store.writes.count(b"k") == 1
     (told,) = [data for name, data in events if name == "client.member_passed_over"]
     assert told["reason"] == f"it still follows {cluster['etcd1'].endpoint}, where nothing listens"
+
+
+def test_a_member_that_says_nothing_is_passed_over_while_others_answer(cluster: FakeCluster, connect: Connect) -> None:
+    client, events = connect(policy=PATIENT)
+    client.put_with_retry("before", "v")
+    cluster.leader = 0  # an election is under way
+    silent = cluster["etcd1"]
+    silent.behave = silent.hang
+    silent.mute = True
+
+    def elect() -> None:
+        wait_until(lambda: "client.member_passed_over" in [name for name, _ in events])
+        before = silent.asked
+        time.sleep(1)
+        asked.append(silent.asked - before)
+        cluster.leader = 3
+
+    asked: list[int] = []
+    election = threading.Thread(target=elect, daemon=True)
+    election.start()
+    result = client.put_with_retry("k", "v")
+    election.join(10)
+    assert (result.outcome, result.attempts) == ("ok", 2)
+    assert silent.requests == 2  # before, and the one that it kept
+    assert asked[0] <= 3  # twice a second, and not in each of the rounds, which are shorter than an answer's time limit
 
 
 def test_a_silent_leader_may_be_alive(cluster: FakeCluster, connect: Connect) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ from .transport.base import DEFAULT_TRANSPORT, Transport
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
+# For so long after a member said nothing to such a question it is not asked again, if another one answers, in s: that
+# would take a tenth of a second of each round, in which the others may have elected.
+SILENT_S = 0.5
 # How long an attempt may be silent before its member is asked for the leader, in s: some 50 times what an answer takes.
 SILENCE_S = 0.05
 # Between two looks at the attempts under way, in s.
@@ -141,6 +145,8 @@ class ClientWithFailover:
     ) -> None:
         self._connections: dict[str, EtcdMember] = {}
         self._identity = identity
+        self._silent_s: dict[str, float] = {}  # when a member last said nothing, by the monotonic clock
+        self._heard_s = -math.inf  # when one last answered
         self._serializable = policy.read_consistency is ReadConsistency.SERIALIZABLE
         given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
         asked, membership = _discover(list(given), policy, transport)
@@ -226,17 +232,26 @@ class ClientWithFailover:
             self.under_way = None
 
     def _why_pass_over(self, endpoint: str) -> PassOver | None:
-        """Pass over a member that has no leader to hand a request to, or one whose process is gone.
+        """Pass over a member that has no leader to hand a request to, that is silent, or whose process is gone.
 
         A member sends requests to the leader that it knows, and learns of that leader's death only by an election
         timeout: until then each request to it is lost and its outcome unknown. It says at once whom it follows, though.
         The leader counts as gone only where its port refuses connections: one that is merely silent from here may
         well lead.
         """
+        now_s = time.monotonic()
+        silent_for_s = now_s - self._silent_s.get(endpoint, -math.inf)
+        if silent_for_s < SILENT_S and self._heard_s > now_s - SILENT_S:
+            return PassOver("it says nothing, and others do")
         try:
             leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
-            return PassOver("nothing listens there") if refused_to_connect(failed) else None
+            if refused_to_connect(failed):
+                return PassOver("nothing listens there")
+            self._silent_s[endpoint] = time.monotonic()
+            # Where nobody answers in that time it may be the network that is slow.
+            return PassOver("it says nothing, and others do") if self._heard_s > now_s - SILENT_S else None
+        self._heard_s = time.monotonic()
         if leader_id == 0:
             return PassOver("it knows no leader")
         leader = self._connection_of_id.get(leader_id)

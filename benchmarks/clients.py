@@ -6,7 +6,8 @@ The same seeded stream goes through each contender in turns of a second or so, w
 under a key prefix of its own: all of them meet the same machine in the same minute. Only the ratios mean something
 elsewhere.
 
-    safe, blind   the lab's client under these retry policies
+    safe, blind   the lab's client under these retry policies; of etcd over its lean transport
+    grpcio        the lab's client for etcd, blind, over the library's transport
     package       the package that it is built on, one client a thread: etcd3's own put, get and delete; PyMySQL's
                   cursor with the same statements
 
@@ -37,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from failover.shapes import LabError, RetryPolicy
 from failover.systems.base import ClientIdentity
 from failover.systems.endpoints import split_endpoint
+from failover.systems.etcd.transport.base import Transport
 from failover.systems.loop import FailoverPolicy
 from failover.workloads.base import CREATE, RETRIEVE, Operation
 from failover.workloads.registry import create_simulation
@@ -74,9 +76,14 @@ class Etcd:
 
     def contenders(self, count: int) -> list[Contender]:
         """Make ``count`` clients of each."""
-        return [*(self._lab(count, policy) for policy in (RetryPolicy.SAFE, RetryPolicy.BLIND)), self._package(count)]
+        return [
+            self._lab("safe", count, RetryPolicy.SAFE, "lean"),
+            self._lab("blind", count, RetryPolicy.BLIND, "lean"),
+            self._lab("grpcio", count, RetryPolicy.BLIND, "grpcio"),
+            self._package(count),
+        ]
 
-    def _lab(self, count: int, policy: RetryPolicy) -> Contender:
+    def _lab(self, name: str, count: int, policy: RetryPolicy, transport: Transport) -> Contender:
         from failover.systems.etcd.client import ClientWithFailover
 
         made = [
@@ -85,10 +92,11 @@ class Etcd:
                 self._port,
                 policy=FailoverPolicy(retry_policy=policy),
                 identity=ClientIdentity(f"{PREFIX}{number}"),
+                transport=transport,
             )
             for number in range(count)
         ]
-        return _of_lab(policy.value, made)
+        return _of_lab(name, made)
 
     def _package(self, count: int) -> Contender:
         import etcd3
@@ -266,7 +274,9 @@ def report(title: str, clients: int, figures: dict[str, Figures]) -> None:
     for name, turns in figures.items():
         wall_s, cpu_s = statistics.median(turns.wall_s), statistics.median(turns.cpu_s)
         print(f"{title:6} {clients:3} clients  {name:8} {1 / wall_s:8.0f} op/s  cpu {cpu_s * 1e6:5.0f} us an operation")
-    for one, other in (("safe", "blind"), ("blind", "package")):
+    for one, other in (("safe", "blind"), ("blind", "package"), ("blind", "grpcio")):
+        if not {one, other} <= figures.keys():
+            continue
         ratios = [theirs / ours for ours, theirs in zip(figures[one].wall_s, figures[other].wall_s, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
         print(

@@ -166,6 +166,15 @@ unhealed:
   type: list
   elements: str
   sample: [6d1f0a52c8e7b394-F1]
+unresolved:
+  description:
+    - Writes whose outcome was still unknown at the end, for M(workload_settle). Each has C(index) and C(client) of the
+      operation and, of its client's fence, C(fence) (the name), C(kind), C(at) and C(to).
+    - Empty where O(settings.retry_policy) has no fences.
+  returned: when the workload ran
+  type: list
+  elements: dict
+  sample: [{index: 363, client: 1, fence: E3-etcd/1, kind: CREATE, at: 5f0c-11, to: 5f0c-12}]
 repeats:
   description:
     - Each repeat that began, with its operations, its times since the origin, and the heal after it.

@@ -10,22 +10,33 @@ import threading
 import time
 from typing import Any
 
+WRITES = ("put", "delete", "move")
+
 
 class ToyServer:
-    """Serves until it is stopped. What it acknowledges it keeps, but for every ``forgets``-th write (0: none)."""
+    """Serves until it is stopped. What it acknowledges it keeps, but for every ``forgets``-th write (0: none).
 
-    def __init__(self, forgets: int = 0) -> None:
+    Every ``holds_up``-th write (0: none) gets no answer, and is executed 50 requests later.
+    """
+
+    def __init__(self, forgets: int = 0, holds_up: int = 0) -> None:
         self.data: dict[str, str] = {}
         self.fences: dict[str, str] = {}  # by client; no data
         self.log: list[str] = []
         self._forgets, self._writes = forgets, 0
+        self._holds_up, self._requests = holds_up, 0
+        self._held_up: list[tuple[int, dict[str, Any]]] = []  # writes, each with the request before which it comes
+        self.late = 0  # writes that came late
         self._lock = threading.Lock()
         server = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 for line in self.rfile:
-                    self.wfile.write(json.dumps(server.answer(json.loads(line))).encode() + b"\n")
+                    answer = server.take(json.loads(line))
+                    if answer is None:
+                        return
+                    self.wfile.write(json.dumps(answer).encode() + b"\n")
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = daemon_threads = True
@@ -34,6 +45,21 @@ class ToyServer:
         self.endpoint = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.log.append(f"{time.time_ns()} started")
+
+    def take(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Do what a request asks, or say nothing and do it later."""
+        with self._lock:
+            self._requests += 1
+            number = self._requests
+            due = [held for at, held in self._held_up if at <= number]
+            self._held_up = [(at, held) for at, held in self._held_up if at > number]
+            if self._holds_up and request["verb"] in WRITES and number % self._holds_up == 0:
+                self._held_up.append((number + 50, request))
+                return None
+        for held in due:
+            self.late += 1
+            self.answer(held)
+        return self.answer(request)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what a request asks."""

@@ -93,6 +93,23 @@ def test_what_keeps_every_write_is_valid(tmp_path: Path, servers: list[ToyServer
     assert [event.source for event in started] == ["toy1"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "verdict"), [("safe", Verdict.VALID), ("blind", Verdict.UNKNOWN), ("notebook", Verdict.UNKNOWN)]
+)
+def test_what_comes_late_is_a_ghost_without_a_fence(
+    tmp_path: Path, servers: list[ToyServer], policy: str, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("failover.systems.loop.NOTEBOOK_PAUSE_S", 0.0)
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer(holds_up=7))
+    run_experiment(folder, servers[0], replace(SETTINGS, iterations=3000, retry_policy=policy))
+    assert servers[0].late > 100
+    checks = verify_experiment(folder)
+    assert worst([check.verdict for check in checks]) is verdict, [c for c in checks if c.verdict != "valid"]
+    wrong = {name for check in checks for name in check.evidence.get("by_class", {})}
+    assert wrong == (set() if policy == "safe" else {"late-duplicate"})
+
+
 def test_what_forgets_an_acknowledged_write_is_invalid(tmp_path: Path, servers: list[ToyServer]) -> None:
     folder = tmp_path / "E1-toy"
     servers.append(ToyServer(forgets=50))

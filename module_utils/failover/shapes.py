@@ -171,7 +171,7 @@ class RunSettings:
         return {name: getattr(self, name) for name in names}
 
 
-# Of a run's settings, what experiment.json and the history's header have,
+# Of a run's settings, what run.json, experiment.json and the history's header have,
 EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
 # and what plan.json has: with another value it would be another run.
 PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, "workload", "repeats", "sole_server_heal")

@@ -63,7 +63,7 @@ options:
     description: File to which the events (heals, samples, the moment of equality) are appended as JSON lines.
     type: path
   source:
-    description: Name of this host in the events; left out, its own host name.
+    description: Name of this host in the events; left out, its own host name. Needs O(events_path).
     type: str
 """
 
@@ -191,6 +191,7 @@ def main() -> None:
             "events_path": {"type": "path"},
             "source": {"type": "str"},
         },
+        required_by={"source": ["events_path"]},
         supports_check_mode=True,
     )
     wanted = module.params

@@ -58,16 +58,14 @@ options:
     description: Data directory of the unit's server.
     type: path
   address:
-    description: IPv4 address on which the lab's server will listen.
+    description: IPv4 address on which the lab's server will listen, where it listens on any. Needs O(ports).
     type: str
-    default: ""
   ports:
     description:
-      - TCP ports on which it will listen.
+      - TCP ports on which it will listen. Needs O(address).
       - If a program other than O(unit) listens there, the module fails, and nothing is changed.
     type: list
     elements: int
-    default: []
   refuse_running:
     description: Fail where O(unit) is running and nothing was borrowed yet, as its clients would lose their server.
     type: bool
@@ -145,12 +143,13 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "path", "default": []},
             "data_dir": {"type": "path"},
-            "address": {"type": "str", "default": ""},
-            "ports": {"type": "list", "elements": "int", "default": []},
+            "address": {"type": "str"},
+            "ports": {"type": "list", "elements": "int"},
             "refuse_running": {"type": "bool", "default": False},
             "take_over": {"type": "bool", "default": False},
             "timeout_s": {"type": "float", "default": 120},
         },
+        required_together=[("address", "ports")],
         supports_check_mode=True,
     )
     given = module.params
@@ -166,8 +165,8 @@ def main() -> None:
                 packages=tuple(given["packages"]),
                 files=tuple(given["files"]),
                 data_dir=given["data_dir"] or "",
-                address=given["address"],
-                ports=tuple(given["ports"]),
+                address=given["address"] or "",
+                ports=tuple(given["ports"] or ()),
                 refuse_running=given["refuse_running"],
             )
             outcome = lender.borrow(wanted, take_over=given["take_over"], pretend=module.check_mode)

@@ -71,6 +71,11 @@ pending:
   type: list
   elements: str
   sample: [E3-mysql]
+settings:
+  description: Those of O(settings) that the description of a run has, numbers as numbers.
+  returned: success
+  type: dict
+  sample: {"iterations": 3000, "seed": 7, "clients": 1, "rate": 0.0}
 checkout:
   description:
     - The C(commit) that the run was begun with, whether files differed from it (C(dirty)), and where it can be cloned
@@ -88,7 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.checkout import describe_checkout
 from ansible.module_utils.failover.module_options import read_settings, settings_option
 from ansible.module_utils.failover.plan.run_record import open_run
-from ansible.module_utils.failover.shapes import PLAN_SETTINGS, LabError
+from ansible.module_utils.failover.shapes import EXPERIMENT_SETTINGS, PLAN_SETTINGS, LabError
 
 
 def main() -> None:
@@ -104,11 +109,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
+    settings = read_settings(wanted)
     try:
         opened = open_run(
             Path(wanted["folder"]),
             {
-                **read_settings(wanted).only(PLAN_SETTINGS),
+                **settings.only(PLAN_SETTINGS),
                 "experiments": wanted["experiments"],
                 "checkout": describe_checkout(Path(wanted["checkout"])),
             },
@@ -118,7 +124,7 @@ def main() -> None:
         )
     except LabError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=True, **opened)
+    module.exit_json(changed=True, settings=settings.only(EXPERIMENT_SETTINGS), **opened)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,12 @@ options:
     type: list
     elements: str
     default: []
+  alone:
+    description:
+      - Whether the role of a system is applied by itself, to hosts of an inventory that is no lab's. Groups, load
+        generators, experiments and localhost are nobody's business then.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

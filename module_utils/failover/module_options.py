@@ -38,7 +38,12 @@ def target_options() -> dict[str, Any]:
         "database": {"type": "str"},
     }
     return {
-        "target": {"type": "dict", "required": True, "options": suboptions},
+        "target": {
+            "type": "dict",
+            "required": True,
+            "options": suboptions,
+            "required_together": [("user", "database")],
+        },
         "password": {"type": "str", "no_log": True},
     }
 

@@ -207,7 +207,7 @@ class RunSettings:
         return {name: getattr(self, name) for name in names}
 
 
-# Of a run's settings, what experiment.json and the history's header have,
+# Of a run's settings, what run.json, experiment.json and the history's header have,
 EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
 # those of them that are newer and that an experiment may have of its own,
 OWN_SETTINGS = ("retry_policy", "read_consistency")

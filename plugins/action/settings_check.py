@@ -57,15 +57,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, args = self.validate_argument_spec(
-            argument_spec={"folders": {"type": "list", "elements": "str", "default": []}}
+            argument_spec={
+                "folders": {"type": "list", "elements": "str", "default": []},
+                "alone": {"type": "bool", "default": False},
+            }
         )
-        given = self._given(variables)
+        given = self._given(variables, args["alone"])
         wrong = wrong_settings(given)
         if not wrong and args["folders"]:
             wrong = wrong_controller(given, look([(name, str(given.values[name])) for name in args["folders"]]))
         return {**result, "changed": False, "failed": bool(wrong), "msg": " ".join(wrong)}
 
-    def _given(self, variables: dict[str, Any]) -> Given:
+    def _given(self, variables: dict[str, Any], alone: bool) -> Given:
         """Return what the core's checks are about, as far as it can be resolved."""
         defaults = defaults_of_roles()
         values: dict[str, Any] = {}
@@ -79,7 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         groups = {name: list(hosts) for name, hosts in variables.get("groups", {}).items()}
         addresses: dict[str, Any] = {}
         hosts = {host for name in (*SYSTEMS, CLIENT_GROUP) for host in groups.get(name, ())}
-        for host in sorted(hosts & set(groups.get(ALL_GROUP, ()))):
+        for host in sorted(hosts if alone else hosts & set(groups.get(ALL_GROUP, ()))):
             try:
                 addresses[host] = address_of(host, variables["hostvars"][host])
             except AnsibleError as error:
@@ -101,6 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             connection,
             interpreter,
             problem_of(str(interpreter)) if interpreter is not None and connection == "local" else None,
+            alone,
         )
 
 

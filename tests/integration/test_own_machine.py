@@ -1,13 +1,19 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A machine whose MySQL is somebody's: after a run and ``down`` it is what it was before."""
+"""A machine whose MySQL is somebody's: after a run and ``down`` it is what it was before. And a role without a lab."""
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+import urllib.request
 from pathlib import Path
 
 import pytest
-from real_lab import RealLab, by_ssh
+import yaml
+from installed import NAME, install
+from real_lab import MACHINES, RECAP, RealLab, by_ssh
 
 # As a package's installation leaves it, with what somebody then made.
 MAKE_OWN_SERVER = r"""
@@ -140,3 +146,57 @@ def test_a_host_that_does_not_answer_keeps_the_labs_folder(owned: RealLab, tmp_p
     ended = lab.front("down", **ONLY)
     assert ended.status == 0, ended.output
     assert not lab.state_dir.exists()
+
+
+# ---- a part of the lab, on a machine without one
+
+
+def etcd_says(url: str, question: str, **fields: str) -> dict[str, object]:
+    """Ask etcd by its gateway, which takes keys and values in Base64."""
+    body = {name: base64.b64encode(value.encode()).decode() for name, value in fields.items()}
+    request = urllib.request.Request(f"{url}/v3/kv/{question}", json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        said: dict[str, object] = json.load(answer)
+    return said
+
+
+def test_etcd_is_applied_alone_as_its_readme_says(somebodys: RealLab, tmp_path: Path) -> None:
+    installed = install(tmp_path)
+    role = installed.root / "roles/etcd"
+    examples = re.findall(r"^```yaml\n(.*?)^```$", (role / "README.md").read_text(), re.M | re.S)
+    apply, remove = [text for text in examples if yaml.safe_load(text)[0].get("hosts") == "etcd"]
+    (play,) = yaml.safe_load(apply)
+    assert play["roles"] == [f"{NAME}.etcd"]
+    documented = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert play["vars"].keys() <= documented.keys()
+    (tmp_path / "apply.yml").write_text(apply)
+    (tmp_path / "remove.yml").write_text(remove)
+
+    # No lab's inventory: a group, and how its host is reached.
+    ssh = somebodys.state_dir / "ssh"
+    address = f"{somebodys.variables['lab_subnet'].rpartition('.')[0]}.{MACHINES['client1']}"
+    reached = {
+        "ansible_host": address,
+        "ansible_user": "labadmin",
+        "ansible_ssh_private_key_file": str(ssh / "id_ed25519"),
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh / 'known_hosts'} -o IdentitiesOnly=yes",
+    }
+    (tmp_path / "hosts.yml").write_text(json.dumps({"etcd": {"hosts": {"store1": reached}}}))
+
+    def changes(playbook: str) -> int:
+        ((host, changed, *_),) = RECAP.findall(installed.run("ansible-playbook", "-i", "hosts.yml", playbook))
+        assert host == "store1"
+        return int(changed)
+
+    assert changes("apply.yml") > 0
+    url = f"http://{address}:{documented['etcd_client_port']['default']}"
+    etcd_says(url, "put", key="who", value="alone")
+    (found,) = etcd_says(url, "range", key="who")["kvs"]  # type: ignore[misc]
+    assert base64.b64decode(found["value"]) == b"alone"
+    assert changes("apply.yml") == 0
+    assert etcd_says(url, "range", key="who")["kvs"] == [found]
+
+    assert changes("remove.yml") > 0
+    assert somebodys.on("client1", "ls", "-A", "/var/lib/etcd") == ""
+    assert somebodys.on("client1", "ls", "-A", "/var/lib/failover-lab-loans", check=False) == ""
+    assert changes("remove.yml") == 0

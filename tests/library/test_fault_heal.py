@@ -101,3 +101,9 @@ def test_what_is_wrong_is_one_line(run_module: Run, lab: Lab, changes: dict[str,
     assert result["rc"] == 1
     assert result["msg"].startswith(message)
     assert "\n" not in result["msg"]
+
+
+def test_the_events_source_is_of_no_use_without_events(run_module: Run, tmp_path: Path) -> None:
+    target = {"system": "etcd", "members": {}}
+    result = run_module("fault_heal", {"target": target, "key_file": str(tmp_path / "key"), "source": "client1"})
+    assert result["msg"] == "missing parameter(s) required by 'source': events_path"

@@ -39,6 +39,8 @@ def test_nothing_to_take_over_is_lent_and_returned(run_module: Run, loans: Path,
 
 def test_what_is_refused_is_one_line(run_module: Run, loans: Path) -> None:
     run_module("host_loan", {"name": "agent", "lab": "here"})
+    alone = run_module("host_loan", {"name": "agent", "lab": "here", "ports": [1]})
+    assert alone["msg"] == "parameters are required together: address, ports"
     refused = run_module("host_loan", {"name": "agent", "lab": "there"})
     assert refused["rc"] == 1
     assert "is in use by the lab here" in refused["msg"]

@@ -167,7 +167,7 @@ def test_an_address_that_is_none_is_named(run_module: Run, monkeypatch: pytest.M
     FakeGroup(monkeypatch)
     members = {"group1": {"address": "nowhere"}}
     result = run_module("system_info", {**GROUP, "target": {**GROUP["target"], "members": members}})  # type: ignore[dict-item]
-    assert result["msg"].startswith("'nowhere' is not an address of a MySQL server")
+    assert result["msg"].startswith("'nowhere' is not the address of a member")
 
 
 def test_a_missing_account_is_named(run_module: Run) -> None:

@@ -41,7 +41,7 @@ def given(**values: Any) -> Given:
     """Return a lab in which everything is right, but for what is named: a variable, or a part of Given."""
     parts = {
         name: values.pop(name)
-        for name in ("groups", "addresses", "unresolved", "connection", "interpreter", "interpreter_problem")
+        for name in ("groups", "addresses", "unresolved", "connection", "interpreter", "interpreter_problem", "alone")
         if name in values
     }
     lab = {"lab_name": "mine", "lab_state_dir": "/state", "results_dir": "/results"}
@@ -357,3 +357,33 @@ def test_a_choice_that_ones_own_catalog_does_not_have_is_named() -> None:
         "systems and faults choose E3-etcd, which your own experiment_catalog does not have: name experiments of it "
         "with -e experiments=..., or leave it out."
     )
+
+
+# ---- the role of a system, applied by itself
+
+
+def alone(**values: Any) -> Given:
+    """Return hosts of a system in an inventory that knows no lab."""
+    everything = {"groups": {"etcd": ["etcd1"]}, "addresses": {"etcd1": "192.0.2.11"}, "interpreter": None, **values}
+    return given(alone=True, lab_state_dir=None, **everything)
+
+
+def test_a_role_alone_needs_no_labs_inventory() -> None:
+    assert wrong_settings(alone()) == []
+    assert wrong_settings(given(groups={"etcd": ["etcd1"]}, lab_state_dir=None)) != []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"lab_name": None}, "lab_name is not set: each host keeps a note of whose its server is"),
+        ({"lab_name": "my store"}, 'lab_name is "my store": it names containers'),
+        ({"etcd_client_port": 70000}, "etcd_client_port is 70000: it must be a port"),
+        ({"etcd_peer_port": 2379}, "etcd_client_port and etcd_peer_port are both 2379"),
+        ({"addresses": {"etcd1": "etcd1.example"}}, "The lab takes IPv4 addresses only"),
+        ({"client_attempt_timeout_ms": "long"}, "client_attempt_timeout_ms is long: it must be a whole number"),
+    ],
+)
+def test_what_a_role_relies_on_is_checked_there_too(values: dict[str, Any], said: str) -> None:
+    (line,) = wrong_settings(alone(**values))
+    assert line.startswith(said)

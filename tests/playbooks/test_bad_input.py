@@ -181,18 +181,24 @@ def test_more_iterations_than_there_is_memory_for_are_refused(tmp_path: Path) ->
     )
 
 
-def test_an_experiment_that_cannot_be_planned_is_refused(tmp_path: Path) -> None:
-    definition = {
-        "title": "mine",
-        "system": "etcd",
-        "key_prefix": "MINE-",
-        "faults": [{"action": "stop", "target": "leader", "at": 500}],
-    }
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        (
+            [{"action": "stop", "target": "leader", "at": 500}],
+            "Fault 1 strikes at 500, beyond the stream: its 500 operations have the indexes 0 to 499. "
+            "Try an earlier one, or more iterations.",
+        ),
+        (
+            {"random": {"actions": [["kill"]]}},
+            "faults: random: actions[0] has to be text. Try faults: {random: {count: 3, actions: [kill, pause]}}.",
+        ),
+    ],
+)
+def test_an_experiment_that_cannot_be_planned_is_refused(tmp_path: Path, faults: Any, told: str) -> None:
+    definition = {"title": "mine", "system": "etcd", "key_prefix": "MINE-", "faults": faults}
     own = {"iterations": 500, "experiments": ["mine"], "experiment_catalog": {"mine": definition}}
-    assert refusal(tmp_path, "run", own) == (
-        "Experiment mine: Fault 1 strikes at 500, beyond the stream: its 500 operations have the indexes 0 to 499. "
-        "Try an earlier one, or more iterations."
-    )
+    assert refusal(tmp_path, "run", own) == f"Experiment mine: {told}"
 
 
 def test_down_refuses_a_lab_name_that_is_no_name_of_a_folder(tmp_path: Path) -> None:

@@ -57,4 +57,4 @@ def test_the_defaults_are_those_of_the_roles() -> None:
 
 def test_the_documentation_is_of_this_action() -> None:
     documented = importlib.import_module("settings_check").DOCUMENTATION
-    assert set(yaml.safe_load(documented)["options"]) == {"folders"}
+    assert set(yaml.safe_load(documented)["options"]) == {"folders", "alone"}

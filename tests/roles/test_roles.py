@@ -73,8 +73,19 @@ def test_every_default_is_specified(role: str) -> None:
 def test_every_option_has_a_default_or_is_required(role: str) -> None:
     defaults = load(role, "defaults/main.yml") if role in ROLES_WITH_DEFAULTS else {}
     for name, option in options_of(role).items():
+        if role != "settings" and name in options_of("settings"):
+            continue  # its default stands there
         assert name in defaults or option.get("required"), f"{name} of roles/{role} has no default and is not required"
         assert option["description"], name
+
+
+@pytest.mark.parametrize("role", sorted(set(ROLES) - ROLES_WITHOUT_SETTINGS))
+def test_a_public_variable_has_the_same_default_wherever_it_is_an_option(role: str) -> None:
+    public = options_of("settings")
+    for name, option in options_of(role).items():
+        if name in public:
+            told = None if option.get("required") else option["default"]
+            assert told == public[name]["default"], f"{name} of roles/{role}"
 
 
 @pytest.mark.parametrize("role", ROLES_WITH_DEFAULTS)

@@ -5,78 +5,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "failover.lab"
-PROGRAMS = Path(sys.executable).parent
-
-
-class Installed:
-    """An installed collection, and programs that know nothing of this tree but what is installed."""
-
-    def __init__(self, folder: Path, dist: Path) -> None:
-        self.folder = folder
-        self.dist = dist
-        self.root = folder / "ansible_collections" / "failover" / "lab"
-        (folder / "ansible.cfg").touch()
-
-    def run(self, program: str, *arguments: str, cwd: Path | None = None) -> str:
-        done = subprocess.run(
-            [str(PROGRAMS / program), *arguments],
-            cwd=cwd or self.folder,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
-                "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-                "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
-                "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
-                "ANSIBLE_NOCOLOR": "1",
-                "LC_ALL": "C.UTF-8",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def module(self, name: str, **arguments: object) -> dict[str, object]:
-        """Run a module in check mode on localhost; return what it says."""
-        said = self.run(
-            *("ansible", "localhost", "-m", f"{NAME}.{name}", "-a", json.dumps(arguments), "--check"),
-            *("-e", f"ansible_python_interpreter={sys.executable}"),
-        )
-        result: dict[str, object] = json.loads(said[said.index("{") :])
-        return result
+from installed import NAME, ROOT, Installed, install
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder = tmp_path_factory.mktemp("collections")
-    dist = folder / "dist"
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "build_collection"), "--output", str(dist)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    archive, requirements = map(Path, done.stdout.splitlines()[-2:])
-    assert re.fullmatch(r"failover-lab-\d+\.\d+\.\d+\.tar\.gz", archive.name)
-    assert requirements == dist / "requirements.yml"
-    installed = Installed(folder, dist)
-    installed.run(
-        *("ansible-galaxy", "collection", "install", "--offline", "-r", requirements.name, "-p", str(folder)), cwd=dist
-    )
-    return installed
+    return install(tmp_path_factory.mktemp("collections"))
 
 
 def test_every_module_and_filter_is_documented_there(installed: Installed) -> None:
@@ -120,6 +63,45 @@ def test_the_playbooks_run_from_there(installed: Installed) -> None:
         "ansible-playbook", "-i", str(inventory), f"{NAME}.experiments", "-e", "systems=etcd", "-e", "faults=kill"
     )
     assert re.findall(r"\*\s+(E\S+)", said.partition("runs  name")[2]) == ["E3-etcd"]
+
+
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+def options_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the options of an entry point, or of an option, with those within them."""
+    for name, option in entry.get("options", {}).items():
+        yield name, option
+        yield from ((f"{name}.{inner}", found) for inner, found in options_of(option))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_a_readme_that_tells_all_of_it(installed: Installed, role: str) -> None:
+    folder = installed.root / "roles" / role
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith(f"# {NAME}.{role}\n")
+    specs = yaml.safe_load((folder / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    for name, entry in specs.items():
+        section = readme.partition(f"\n## {name}: ")[2].partition("\n## ")[0]
+        assert section.startswith(entry["short_description"]), name
+        same = re.search(r"^Its options are those of `(\w+)`\.$", section, re.M)
+        table = readme.partition(f"\n## {same[1]}: ")[2].partition("\n## ")[0] if same else section
+        told = re.findall(r"^\| `([\w.]+)` \| ([\w ]+) \| (.+?) \| .+ \|$", table, re.M)
+        assert [option for option, *_ in told] == [option for option, _ in options_of(entry)]
+        for (option, _, default), (_, spec) in zip(told, options_of(entry), strict=True):
+            assert (default == "has to be given") == spec.get("required", False), option
+    # Ansible's own markup is not Markdown's.
+    assert not re.search(r"\b[A-Z]+\(\w", readme)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_readme_has_an_example_with_the_roles_full_name(installed: Installed, role: str) -> None:
+    readme = (installed.root / "roles" / role / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```$", readme, re.M | re.S)
+    assert examples
+    for example in examples:
+        assert isinstance(yaml.safe_load(example), list)
+        assert f"{NAME}.{role}" in example
 
 
 def test_nothing_in_it_needs_this_tree(installed: Installed) -> None:

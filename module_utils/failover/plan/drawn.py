@@ -21,6 +21,7 @@ from ..typed import convert
 # What an experiment's ``faults`` say to have them drawn: the word alone, or as a key with settings.
 RANDOM = "random"
 MOST_FAULTS = 50
+_EXAMPLE = f"faults: {{{RANDOM}: {{count: 3, actions: [kill, pause]}}}}"
 
 
 class Draw(msgspec.Struct, forbid_unknown_fields=True):
@@ -113,10 +114,12 @@ def _settings(given: str | Mapping[str, Any]) -> Draw:
         return Draw()
     if list(given) != [RANDOM]:
         raise LabError(
-            f"faults is {dict(given)!r}: as an object it has the one key {RANDOM}. "
-            f"Try faults: {RANDOM}, or faults: {{{RANDOM}: {{count: 3, actions: [kill, pause]}}}}."
+            f"faults is {dict(given)!r}: as an object it has the one key {RANDOM}. Try faults: {RANDOM}, or {_EXAMPLE}."
         )
-    settings = convert(given[RANDOM], Draw, f"faults: {RANDOM}")
+    try:
+        settings = convert(given[RANDOM], Draw, f"faults: {RANDOM}")
+    except LabError as error:
+        raise LabError(f"{error} Try {_EXAMPLE}.") from None
     strange = [action for action in settings.actions if action not in ACTIONS]
     if strange:
         raise LabError(

@@ -46,14 +46,13 @@ def setting_name(name: str) -> str:
     return next((plain.removeprefix(f"{system}_") for system in SYSTEMS if plain.startswith(f"{system}_")), plain)
 
 
-def bounds(fault: Mapping[str, Any], effective: Mapping[str, Any]) -> dict[str, str]:
-    """Name the recorded settings of its servers that bound the waits of an outage, by wait (see outage/lanes).
+def bounds(system: str, fault: Mapping[str, Any], effective: Mapping[str, Any]) -> dict[str, str]:
+    """Name the recorded settings of a system's servers that bound the waits of an outage, by wait (see outage/lanes).
 
     :param fault: as the report tells it
-    :param effective: the system's recorded settings
+    :param effective: its recorded settings
+    :returns: nothing of a system that is not known
     """
-    settings = {setting_name(name): value for name, value in effective.items()}
-    found: dict[str, str] = {}
-    for system in SYSTEMS.values():
-        found |= system.waits(fault, settings)
-    return found
+    if system not in SYSTEMS:
+        return {}
+    return SYSTEMS[system].waits(fault, {setting_name(name): value for name, value in effective.items()})

@@ -11,7 +11,7 @@ from __future__ import annotations
 from .addresses import addresses
 from .base import Given
 from .experiments import experiments
-from .inventory import groups, labs_own
+from .inventory import groups, labs_own, nameless
 from .names import names
 from .numbers import numbers
 from .ports import ports
@@ -19,6 +19,8 @@ from .ports import ports
 __all__ = ["Given", "wrong_settings"]
 
 CHECKS = (names, numbers, groups, addresses, ports, experiments)
+# What the role of a system relies on, whoever applies it.
+CHECKS_ALONE = (names, numbers, addresses, ports)
 
 
 def wrong_settings(given: Given) -> list[str]:
@@ -27,5 +29,7 @@ def wrong_settings(given: Given) -> list[str]:
         f"{name} cannot be resolved: {why}. Look at what it refers to, in the inventory and in -e."
         for name, why in given.unresolved.items()
     ]
+    if given.alone:
+        return nameless(given) or unresolved or [line for check in CHECKS_ALONE for line in check(given)]
     # What follows from an inventory of another project would only hide that it is one.
     return labs_own(given) or unresolved or [line for check in CHECKS for line in check(given)]

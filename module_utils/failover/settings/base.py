@@ -31,6 +31,7 @@ class Given:
     connection: str = "local"
     interpreter: str | None = None
     interpreter_problem: str | None = None  # why that Python cannot run the lab's modules
+    alone: bool = False  # the role of a system is applied by itself: the inventory is no lab's
 
     def hosts(self, *names: str) -> list[str]:
         """Return the hosts of groups, each once."""

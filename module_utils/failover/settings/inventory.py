@@ -23,6 +23,16 @@ def labs_own(given: Given) -> list[str]:
     ]
 
 
+def nameless(given: Given) -> list[str]:
+    """Return that servers of nobody would be set up: their hosts keep a note of whose they are."""
+    if "lab_name" in given.unresolved or not unset_in(given, "lab_name"):
+        return []
+    return [
+        "lab_name is not set: each host keeps a note of whose its server is, and lets nobody else change it. "
+        "Set it in the inventory or the playbook, or try -e lab_name=store."
+    ]
+
+
 def unset_in(given: Given, name: str) -> bool:
     """Tell whether a variable that only an inventory can set was left to the default, which is nothing."""
     # An empty lab_name that somebody asked for is a wrong name, and told as one.

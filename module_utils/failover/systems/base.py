@@ -181,7 +181,7 @@ class System(Protocol):
         """Name the settings that bound the servers' waits of an outage, by wait (see report/outage/lanes).
 
         :param fault: as the report tells it
-        :param settings: the recorded ones of a system, names in lower case with underscores; not of this one, perhaps
+        :param settings: the recorded ones, names in lower case with underscores
         """
         return {}
 

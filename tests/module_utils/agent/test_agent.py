@@ -208,12 +208,12 @@ def test_a_fault_that_nobody_holds_is_healed(start: MakeAgent, manager: FakeMana
     fired = time.monotonic()
     fire(client)
     while time.monotonic() - fired < 1.5:
+        kept = time.monotonic()
         assert client.request("keepalive", {"tokens": ["t1", "other"]})["held"] == ["t1"]
         time.sleep(0.1)
     assert manager.pid(UNIT) == 0
-    let_go = time.monotonic()
-    wait_until(lambda: manager.pid(UNIT) != 0, 5)
-    assert 0.4 < time.monotonic() - let_go < 4
+    wait_until(lambda: manager.pid(UNIT) != 0, 30)
+    assert time.monotonic() - kept >= 0.6
     wait_until(lambda: record_of(client)["healed_by"] == "dead man's switch")
     assert client.request("keepalive", {"tokens": ["t1"]})["held"] == []
 

@@ -8,7 +8,6 @@ import random
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,9 +91,7 @@ def test_many_silent_connections_do_not_end_the_agent(start: MakeAgent, agents: 
 def test_sigterm_ends_it_cleanly_in_the_middle_of_a_conversation(start: MakeAgent, agents: list[AgentProcess]) -> None:
     client = start()
     assert client.request("ping")["ok"]
-    started = time.monotonic()
     assert agents[0].stop() == 0
-    assert time.monotonic() - started < 3
     assert (agents[0].folder / "stderr").read_text() == ""
 
 

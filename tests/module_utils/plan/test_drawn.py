@@ -94,6 +94,10 @@ def test_what_can_be_drawn_has_to_fit_whichever_is_drawn() -> None:
         ({"random": {"count": True}}, "count is True"),
         ({"random": {"actions": []}}, "actions is []"),
         ({"random": {"actions": "kill"}}, "actions is 'kill'"),
+        (
+            {"random": {"actions": [["kill"]]}},
+            "faults: random: actions[0] has to be text. Try faults: {random: {count: 3, actions: [kill, pause]}}.",
+        ),
         ({"random": {"actions": ["kill", "burn"]}}, "actions has the unknown burn. Known are stop, "),
         ({"random": {"seed": "x"}}, "seed is 'x'"),
         ({"random": {"keep_majority": 1}}, "keep_majority is 1"),

@@ -46,7 +46,7 @@ def lanes_by_name(told: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def test_until_the_election_the_servers_are_critical_whatever_a_client_does_meanwhile() -> None:
-    told = lanes_of(KILLED, ETCD, CLIENT)
+    told = lanes_of("etcd", KILLED, ETCD, CLIENT)
     assert told is not None
     assert [(piece["lane"], piece["start_ms"], piece["end_ms"]) for piece in told["critical"]] == [
         (BEFORE, -4.9, 0.0),
@@ -60,15 +60,15 @@ def test_until_the_election_the_servers_are_critical_whatever_a_client_does_mean
 
 
 def test_the_critical_path_sums_to_the_outage() -> None:
-    told = lanes_of(KILLED, ETCD, CLIENT)
+    told = lanes_of("etcd", KILLED, ETCD, CLIENT)
     assert told is not None
     assert sum(piece["end_ms"] - piece["start_ms"] for piece in told["critical"]) == pytest.approx(1256.7 + 4.9)
 
 
 def test_bounds_are_the_recorded_settings() -> None:
-    lanes = lanes_by_name(lanes_of(KILLED, {"ETCD_ELECTION_TIMEOUT": 1}, {}))
+    lanes = lanes_by_name(lanes_of("etcd", KILLED, {"ETCD_ELECTION_TIMEOUT": 1}, {}))
     assert lanes["attempt"]["bound"] is None  # nothing recorded, nothing said
-    lanes = lanes_by_name(lanes_of(KILLED, {"election-timeout": "2.5s"}, {"attempt_timeout_ms": 1200}))
+    lanes = lanes_by_name(lanes_of("etcd", KILLED, {"election-timeout": "2.5s"}, {"attempt_timeout_ms": 1200}))
     assert lanes["detection"]["bound"] == "election timeout 2.5 to 5 s"
     assert lanes["attempt"]["bound"] == "attempt timeout 1,200 ms"
     assert lanes["retries"]["bound"] == "each at most 1,200 ms"
@@ -77,7 +77,7 @@ def test_bounds_are_the_recorded_settings() -> None:
 def test_a_handover_is_not_bounded_by_the_election_timeout() -> None:
     stopped = fault({"signal_sent": 0.0, "election_started": 9.0, "leader_elected": 15.4}, -13.6, 16.7,
                     cause="leadership transfer", sent=-10.0)  # fmt: skip
-    lanes = lanes_by_name(lanes_of(stopped, ETCD, CLIENT))
+    lanes = lanes_by_name(lanes_of("etcd", stopped, ETCD, CLIENT))
     assert lanes["detection"]["bound"] is None
     assert (lanes["answer"]["start_ms"], lanes["answer"]["duration_ms"]) == (-10.0, pytest.approx(26.7))
 
@@ -85,7 +85,12 @@ def test_a_handover_is_not_bounded_by_the_election_timeout() -> None:
 def test_a_group_expels_first() -> None:
     moments = {"signal_sent": 0.0, "member_unreachable": 5000.0, "election_started": 10_000.0,
                "leader_elected": 10_100.0, "leader_ready": 10_400.0}  # fmt: skip
-    told = lanes_of(fault(moments, 0.0, 10_500.0, sent=1.0), {"group_replication_member_expel_timeout": "5"}, CLIENT)
+    told = lanes_of(
+        "mysql_cluster",
+        fault(moments, 0.0, 10_500.0, sent=1.0),
+        {"group_replication_member_expel_timeout": "5"},
+        CLIENT,
+    )
     assert lanes_by_name(told)["detection"]["bound"] == "silence noticed after 5 s"
     assert lanes_by_name(told)["expulsion"]["bound"] == "expel timeout 5 s"
     assert told is not None
@@ -98,12 +103,17 @@ def test_a_group_expels_first() -> None:
 )
 def test_a_group_waits_for_silence_only_where_nobody_said_goodbye(action: str, bound: str | None) -> None:
     moments = {"signal_sent": 0.0, "election_started": 12_000.0, "leader_elected": 12_100.0}
-    told = lanes_of(fault(moments, 0.0, 12_200.0, action=action), {"group_replication_member_expel_timeout": 7}, CLIENT)
+    told = lanes_of(
+        "mysql_cluster",
+        fault(moments, 0.0, 12_200.0, action=action),
+        {"group_replication_member_expel_timeout": 7},
+        CLIENT,
+    )
     assert lanes_by_name(told)["detection"]["bound"] == bound
 
 
 def test_an_outage_that_began_after_the_election_has_no_more_than_itself_after_it() -> None:
-    told = lanes_of(fault({"signal_sent": 0.0, "leader_elected": 11.0}, 28.8, 29.9), ETCD, CLIENT)
+    told = lanes_of("etcd", fault({"signal_sent": 0.0, "leader_elected": 11.0}, 28.8, 29.9), ETCD, CLIENT)
     assert told is not None
     assert told["after_able_ms"] == pytest.approx(1.1)
 
@@ -112,20 +122,20 @@ def test_a_single_server_waits_for_its_heal() -> None:
     moments = {"signal_sent": 0.0, "process_gone": 1751.0, "heal_requested": 3003.0, "server_starting": 3887.0,
                "server_started": 4990.5, "first_attempt_failed": 17.6, "failover_started": 17.7,
                "healed": 5212.0}  # fmt: skip
-    told = lanes_of(fault(moments, 13.2, 5121.9), {}, CLIENT)
+    told = lanes_of("mysql", fault(moments, 13.2, 5121.9), {}, CLIENT)
     assert told is not None
     assert [piece["lane"] for piece in told["critical"]] == ["heal_due", "restart", "reading", "retries"]
     assert "healing" not in lanes_by_name(told)  # it was done after the outage
 
 
 def test_what_no_wait_covers_has_no_lane() -> None:
-    told = lanes_of(fault({"signal_sent": 0.0, "leader_elected": 50.0}, 0.0, 60.0), {}, {})
+    told = lanes_of("etcd", fault({"signal_sent": 0.0, "leader_elected": 50.0}, 0.0, 60.0), {}, {})
     assert told is not None
     assert [piece["lane"] for piece in told["critical"]] == [None, None]
 
 
 def test_a_fault_that_hit_no_leader_leaves_the_clients_critical() -> None:
-    told = lanes_of(fault({"signal_sent": 0.0}, -1.0, 30.0, sent=-0.5), ETCD, CLIENT)
+    told = lanes_of("etcd", fault({"signal_sent": 0.0}, -1.0, 30.0, sent=-0.5), ETCD, CLIENT)
     assert told is not None
     assert told["able"] is None
     assert told["after_able_ms"] is None
@@ -137,7 +147,7 @@ def test_repeats_keep_each_their_own_waits() -> None:
     for repeat, later in ((1, 0.0), (2, 300.0), (3, 100.0)):
         moments = {"signal_sent": 0.0, "election_started": 1000.0 + later, "leader_elected": 1010.0 + later}
         one = fault(moments, -1.0, 1030.0 + later, cause="election timeout", repeat=repeat, sent=-0.5)
-        faults.append({**one, "lanes": lanes_of(one, ETCD, CLIENT)})
+        faults.append({**one, "lanes": lanes_of("etcd", one, ETCD, CLIENT)})
     told = lanes_of_repeats(faults)
     assert told is not None
     detection = next(lane for lane in told["lanes"] if lane["name"] == "detection")

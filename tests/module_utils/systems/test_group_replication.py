@@ -213,7 +213,7 @@ def test_the_term_is_the_number_of_the_view() -> None:
 
 def test_addresses_that_are_none_are_named() -> None:
     assert addresses_of({"group1": "10.0.0.1:3306"}, "lab", "secret")["group1"].port == 3306
-    with pytest.raises(LabError, match="'group1' is not an address"):
+    with pytest.raises(LabError, match="'group1' is not the address of a member"):
         addresses_of({"group1": "group1"}, "lab", "secret")
 
 

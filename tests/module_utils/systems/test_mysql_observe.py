@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
 
 import pymysql
 import pytest
@@ -36,9 +35,9 @@ def test_a_server_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_in_offline_mode_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
     server = FakeObservedMySQL(monkeypatch)
-    assert assess_server(observe_server(ADDRESS), {}) == (True, [])
+    assert assess_server(observe_server(ADDRESS)) == (True, [])
     server.variables["offline_mode"] = "ON"
-    healthy, reasons = assess_server(observe_server(ADDRESS), {})
+    healthy, reasons = assess_server(observe_server(ADDRESS))
     assert (healthy, reasons) == (False, ["it is in offline mode, in which it lets no client in"])
 
 
@@ -56,7 +55,7 @@ def test_a_server_that_does_not_answer_is_data(monkeypatch: pytest.MonkeyPatch, 
     found = observe_server(ADDRESS)
     assert found["reachable"] is False
     assert found["error"].startswith(reason)
-    assert assess_server(found, {}) == (False, [f"it does not answer: {found['error']}"])
+    assert assess_server(found) == (False, [f"it does not answer: {found['error']}"])
 
 
 def test_a_connection_that_breaks_in_the_middle_is_closed_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,39 +66,24 @@ def test_a_connection_that_breaks_in_the_middle_is_closed_and_data(monkeypatch: 
     assert server.closed == 1
 
 
-@pytest.mark.parametrize(
-    ("expected", "reasons"),
-    [
-        ({}, []),
-        ({"sync_binlog": 1, "log_bin": True, "innodb_flush_log_at_trx_commit": "1"}, []),
-        ({"log_bin": "on", "read_only": 0}, []),
-        ({"sync_binlog": 0}, ["sync_binlog is 1, not 0"]),
-        ({"sync_bin_log": 1}, ["it does not know the variable sync_bin_log"]),
-    ],
-)
-def test_settings_are_compared(monkeypatch: pytest.MonkeyPatch, expected: dict[str, Any], reasons: list[str]) -> None:
-    FakeObservedMySQL(monkeypatch)
-    assert assess_server(observe_server(ADDRESS), expected) == (not reasons, reasons)
-
-
 def test_a_server_that_takes_no_writes_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     server = FakeObservedMySQL(monkeypatch)
     server.variables["super_read_only"] = "ON"
-    assert assess_server(observe_server(ADDRESS), {}) == (False, ["it is read-only"])
+    assert assess_server(observe_server(ADDRESS)) == (False, ["it is read-only"])
 
 
 def test_waiting_ends_when_the_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = pymysql.err.OperationalError(2003, "refused")
     server = FakeObservedMySQL(monkeypatch, errors=[refused, refused])
-    found = await_server(ADDRESS, {}, "healthy", 10)
+    found = await_server(ADDRESS, "healthy", 10)
     assert (found["reached"], found["healthy"], len(server.asked)) == (True, True, 3)
 
 
 def test_waiting_ends_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    FakeObservedMySQL(monkeypatch)
-    found = await_server(ADDRESS, {"sync_binlog": 0}, "healthy", 0.3)
-    assert (found["reached"], found["reachable"]) == (False, True)
-    assert await_server(ADDRESS, {"sync_binlog": 0}, "reachable", 0.3)["reached"]
+    FakeObservedMySQL(monkeypatch).variables["super_read_only"] = "ON"
+    found = await_server(ADDRESS, "healthy", 0.3)
+    assert (found["reached"], found["reachable"], found["reasons"]) == (False, True, ["it is read-only"])
+    assert await_server(ADDRESS, "none", 0.3)["reached"]
 
 
 def test_an_address_is_named_as_it_is_used() -> None:

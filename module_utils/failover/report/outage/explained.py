@@ -56,7 +56,8 @@ def explain(
     attempt_ms = attempt_timeout_ms(settings)
     for fault in faults:
         fault["background"] = background(fault["gap"], healthy_gaps)
-        fault["lanes"] = lanes_of(fault, settings.get(definition["system"], {}), settings.get("client", {}))
+        system = definition["system"]
+        fault["lanes"] = lanes_of(system, fault, settings.get(system, {}), settings.get("client", {}))
         fault["background_told"] = background_told(fault["background"], healthy_gap)
         outage = f"{fault['id']} of {experiment.name}"
         fault["length"] = length_of_one(outage, fault, attempt_ms) if fault["gap"] else ""

@@ -65,9 +65,9 @@ ABLE_BY_HEAL = ("healed", "the fault was healed")
 
 
 def lanes_of(
-    fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapping[str, Any]
+    system: str, fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Lay the waits of one outage side by side; None without an outage.
+    """Lay the waits of one outage of a system side by side; None without an outage.
 
     :param fault: as the report tells it, with its ``marks`` and ``anatomy``
     :param effective: the system's recorded settings, which bound the servers' waits
@@ -87,7 +87,7 @@ def lanes_of(
         # The operation that ended the outage was under way all the time, or began within it.
         last = [mark["invoked_ms"] for mark in fault["marks"] if mark["since_fault_ms"] == end]
         at[LAST_SENT] = next((sent for sent in last if sent is not None), None)
-    bounds = _bounds(fault, effective, client)
+    bounds = {**system_facts.bounds(system, fault, effective), **_bounds_of_clients(client)}
     rows = [row for kind in KINDS if (row := _lane(kind, at, start, end, bounds)) is not None]
     if any(row["name"] in ("election", "detection") for row in rows):
         rows = [row for row in rows if row["name"] != "polled"]
@@ -160,14 +160,13 @@ def _critical(rows: Sequence[Mapping[str, Any]], start: float, end: float, able:
     return path[::-1]
 
 
-def _bounds(fault: Mapping[str, Any], effective: Mapping[str, Any], client: Mapping[str, Any]) -> dict[str, str]:
-    """Name the recorded settings that bound waits, by wait."""
-    found = system_facts.bounds(fault, effective)
-    attempt = client.get("attempt_timeout_ms")
-    if attempt is not None:
-        found["attempt"] = found["answer"] = f"attempt timeout {attempt:,} ms"
-        found["retries"] = f"each at most {attempt:,} ms"
-    return found
+def _bounds_of_clients(client: Mapping[str, Any]) -> dict[str, str]:
+    """Name the recorded settings that bound the clients' waits, by wait."""
+    limit = client.get("attempt_timeout_ms")
+    if limit is None:
+        return {}
+    one = f"attempt timeout {limit:,} ms"
+    return {"attempt": one, "answer": one, "retries": f"each at most {limit:,} ms"}
 
 
 # ---------------------------------------------------------------- repeats

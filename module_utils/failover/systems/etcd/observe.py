@@ -17,6 +17,8 @@ from .http import EtcdHttp, EtcdUnreachableError, HashKV, hex_id
 
 # Between two looks at a cluster that is waited for, in s: a look takes a few ms of each member.
 AWAIT_INTERVAL_S = 0.1
+# A member that does not answer within this time is not reachable, in s.
+REQUEST_TIMEOUT_S = 1.0
 # Hashing reads all data of a member: far longer than any other request, in s.
 HASH_TIMEOUT_S = 30.0
 
@@ -24,9 +26,7 @@ HASH_TIMEOUT_S = 30.0
 _ALARM = re.compile(r"memberID:(\d+) alarm:(\w+)")
 
 
-def observe_cluster(
-    client_urls: Sequence[str], expected_members: Sequence[str] = (), timeout_s: float = 1.0
-) -> dict[str, Any]:
+def observe_cluster(client_urls: Sequence[str], expected_members: Sequence[str] = ()) -> dict[str, Any]:
     """Ask all members at once how they are.
 
     :param expected_members: names in the order of ``client_urls``; they name a member that no other one knows either.
@@ -38,7 +38,7 @@ def observe_cluster(
     """
     wall_ns = time.time_ns()
     with ThreadPoolExecutor(max_workers=max(1, len(client_urls))) as pool:
-        answers = list(pool.map(lambda url: _observe_member(url, timeout_s), client_urls))
+        answers = list(pool.map(_observe_member, client_urls))
     names_by_url = {
         url: member["name"]
         for _, known in answers
@@ -66,9 +66,9 @@ def observe_cluster(
     }
 
 
-def _observe_member(url: str, timeout_s: float) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _observe_member(url: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return what one member says of itself and which members it knows."""
-    client = EtcdHttp(url, timeout_s)
+    client = EtcdHttp(url, REQUEST_TIMEOUT_S)
     started = time.monotonic()
     try:
         status = client.status()
@@ -157,26 +157,18 @@ def _disagreement(members: dict[str, dict[str, Any]], field: str, words: str) ->
 
 
 def await_cluster(
-    client_urls: Sequence[str],
-    expected_members: Sequence[str],
-    wait_for: str,
-    timeout_s: float,
-    request_timeout_s: float = 1.0,
+    client_urls: Sequence[str], expected_members: Sequence[str], wait_for: str, timeout_s: float
 ) -> dict[str, Any]:
     """Observe the cluster until it is as wanted or the time is over.
 
-    :param expected_members: empty takes the members that the cluster itself names.
     :param wait_for: ``none`` looks once, ``healthy`` waits for :func:`assess`, ``converged`` also for equal data.
     :returns: ``observation``, ``healthy``, ``converged`` (None where it was not asked for), ``reasons``, ``reached``
         and ``elapsed_s``.
     """
 
     def look() -> dict[str, Any]:
-        observation = observe_cluster(client_urls, expected_members, request_timeout_s)
-        expected = expected_members or sorted(
-            {name for member in observation["members"].values() for name in member.get("knows", [member["name"]])}
-        )
-        healthy, reasons = assess(observation, expected)
+        observation = observe_cluster(client_urls, expected_members)
+        healthy, reasons = assess(observation, expected_members)
         converged = None
         if wait_for == "converged":
             reasons += _why_not_converged(observation) if healthy else []

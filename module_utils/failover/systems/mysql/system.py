@@ -77,7 +77,7 @@ class MySQL(System):
         need_account(target)
         address = MySQLAddress.of(next(iter(target.addresses.values())), target.account, OBSERVE_TIMEOUT_S)
         # Equal data is no question of a single server.
-        found = await_server(address, {}, "none" if wait_for == "none" else "healthy", timeout_s)
+        found = await_server(address, "none" if wait_for == "none" else "healthy", timeout_s)
         reached = found.pop("reached")
         return Observation(found, reached, "/var/log/mysql/error.log")
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from ...shapes import LabError
-from ..endpoints import join_endpoint
+from ..endpoints import join_endpoint, split_endpoint
 from ..mysql.connect import MySQLAddress, connected, translated
 
 # A member that does not tell its view within this time has none, in s.
@@ -208,13 +208,7 @@ def count_transactions(gtid_set: str) -> int:
 
 def addresses_of(members: Mapping[str, str], user: str, password: str) -> dict[str, MySQLAddress]:
     """Return where and as whom each member is asked, from "host:port" by name."""
-    addresses = {}
-    for name, address in members.items():
-        host, _, port = str(address).rpartition(":")
-        if not host or not port.isdecimal():
-            raise LabError(f"{address!r} is not an address of a MySQL server. It should look like 10.0.0.21:3306.")
-        addresses[name] = _patient(MySQLAddress(host, int(port), user, password))
-    return addresses
+    return {name: _patient(MySQLAddress(*split_endpoint(each), user, password)) for name, each in members.items()}
 
 
 def at_home(socket: str) -> MySQLAddress:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...results.files import HISTORY_FILE
 from ...results.read import Run
+from ...shapes import OWN_SETTINGS, RunSettings
 from .. import system_facts
 from ..commands import command, experiments_option
 from .base import Chapter, Told
@@ -43,6 +44,9 @@ def commands(run: Run) -> dict[str, Any]:
         options.append(f"-e clients={info['clients']}")
     if info["rate"]:
         options.append(f"-e rate={info['rate']:g}")
+    # Runs of versions without a choice do not have them.
+    usual = RunSettings(0, 0).only(OWN_SETTINGS)
+    options += [f"-e {name}={info[name]}" for name in OWN_SETTINGS if info.get(name, usual[name]) != usual[name]]
     repeats = info["repeats"]
     if len(set(repeats.values())) > 1:
         options.append(f"-e '{json.dumps({'repeats': repeats})}'")

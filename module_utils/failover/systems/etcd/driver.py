@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 from ...shapes import Kind, LabError
 from ..endpoints import join_endpoint, split_endpoint
-from ..fence import NOWHERE, Change, Moved
+from ..fence import Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
 from .refusals import NO_SPACE, refusal_of
 from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
+from .txn import MoveAnswer, MoveRequest
 
 try:
     import etcd3.etcdrpc as rpc
@@ -108,25 +109,14 @@ class EtcdMember:
 
         One transaction, which goes through raft whatever the fence's value is: it has a write in one branch.
         """
-        key = fence.encode()
-        if at == NOWHERE:
-            stands = rpc.Compare(key=key, target=rpc.Compare.VERSION, result=rpc.Compare.EQUAL, version=0)
-        else:
-            stands = rpc.Compare(key=key, target=rpc.Compare.VALUE, result=rpc.Compare.EQUAL, value=at.encode())
-        moves = [rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=to.encode()))]
-        if change is not None:
-            moves.insert(0, _request_of(change))
-        looks = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
-        request = rpc.TxnRequest(compare=[stands], success=moves, failure=[looks])
-        answer = self._call(_TXN, request, rpc.TxnResponse, timeout_s)
+        request = MoveRequest(fence.encode(), at, to, change)
+        answer = self._call(_TXN, request, MoveAnswer, timeout_s)
         if answer.succeeded:
             removes = change is not None and change.kind is Kind.DELETE
-            affected = int(answer.responses[0].response_delete_range.deleted) if removes else None
-            return Moved(True, affected=affected, revision=int(answer.header.revision))
-        found = answer.responses[0].response_range.kvs
-        if not found:
+            return Moved(True, affected=answer.deleted if removes else None, revision=answer.header.revision)
+        if answer.found is None:
             return Moved(False)
-        return Moved(False, found[0].value.decode(), revision=int(found[0].mod_revision))
+        return Moved(False, answer.found, revision=answer.found_revision)
 
     def members(self, timeout_s: float | None = None) -> Membership:
         """Ask for the cluster's members and their client URLs; raises LabError where those cannot be used."""
@@ -189,14 +179,6 @@ class EtcdMember:
             f"etcd member {name}, asked at {self.endpoint}, advertises only {' '.join(urls)}; set its "
             "advertise-client-urls to a plain http address that this host reaches"
         )
-
-
-def _request_of(change: Change) -> Any:
-    """Return the operation of a transaction that makes a change."""
-    key = change.key.encode()
-    if change.value is None:
-        return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
-    return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=change.value.encode()))
 
 
 def refused_to_connect(failed: AttemptFailedError) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from failover.systems.mysql.keys import CREATE_FENCES
 from failover.systems.mysql_cluster.views import MEMBERS
 
 
@@ -77,6 +78,8 @@ class FakeCursor:
         server.statements.append(statement)
         if statement.startswith("SHOW TABLES"):
             self.found = [] if server.rows is None else [("ips",)]
+        elif statement == CREATE_FENCES:
+            self.found = []
         elif statement.startswith("CREATE TABLE"):
             assert server.rows is None
             server.rows = {}

@@ -111,11 +111,7 @@ class Etcd:
 
             return apply
 
-        def close() -> None:
-            for client in made:
-                client.close()
-
-        return Contender("package", [through(client) for client in made], close)
+        return _contender("package", made, through)
 
     def clean(self) -> None:
         """Remove what the contenders wrote."""
@@ -190,11 +186,7 @@ class MySQL:
 
             return apply
 
-        def close() -> None:
-            for connection in made:
-                connection.close()
-
-        return Contender("package", [through(connection) for connection in made], close)
+        return _contender("package", made, through)
 
     def clean(self) -> None:
         """Remove what the contenders wrote."""
@@ -216,6 +208,12 @@ def _of_lab(name: str, made: Sequence[Any]) -> Contender:
             return result
 
         return apply
+
+    return _contender(name, made, through)
+
+
+def _contender(name: str, made: Sequence[Any], through: Callable[[Any], Apply]) -> Contender:
+    """Return clients as a contender; ``through`` gives what runs an operation through one of them."""
 
     def close() -> None:
         for client in made:

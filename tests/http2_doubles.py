@@ -16,7 +16,7 @@ import etcd3.etcdrpc as rpc
 import grpc
 import hpack
 from failover.systems.etcd.transport import frames
-from failover.systems.etcd.transport.base import Channel
+from failover.systems.etcd.transport.base import CallError, Channel
 from failover.systems.etcd.transport.grpcio import GrpcioChannel
 from failover.systems.etcd.transport.lean import LeanChannel
 
@@ -121,6 +121,33 @@ Script = Callable[[Peer], None]
 def echoing(peer: Peer) -> None:
     peer.greet()
     peer.echo_on()
+
+
+def holding(arrived: threading.Event) -> Script:
+    """Return a script that takes a request, says so, and never answers."""
+
+    def hold(peer: Peer) -> None:
+        peer.greet()
+        peer.request()
+        arrived.set()
+        peer.read(1 << 20)
+
+    return hold
+
+
+def waiting_for(channel: Channel, value: str) -> tuple[threading.Thread, list[CallError]]:
+    """Make a call on a thread of its own; return it, and what becomes of a call that fails."""
+    errors: list[CallError] = []
+
+    def wait() -> None:
+        try:
+            echo(channel, value)
+        except CallError as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    return waiting, errors
 
 
 class Server:

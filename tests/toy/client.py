@@ -8,10 +8,10 @@ import json
 import socket
 from typing import Any
 
-from failover.shapes import ClientEmit, Kind, RetryPolicy
-from failover.systems.base import ClientIdentity
+from failover.shapes import ClientEmit, Kind
+from failover.systems.base import ClientIdentity, FencedClient
 from failover.systems.endpoints import split_endpoint
-from failover.systems.fence import Change, Doubt, Fence, Moved
+from failover.systems.fence import Change, Moved
 from failover.systems.loop import (
     Answer,
     AttemptFailedError,
@@ -32,7 +32,7 @@ def ask(endpoint: str, timeout_s: float, verb: str, **fields: Any) -> Any:
     return json.loads(line)
 
 
-class ToyClient:
+class ToyClient(FencedClient):
     """A client of one server."""
 
     def __init__(
@@ -41,11 +41,7 @@ class ToyClient:
         self._loop = FailoverLoop(endpoints, policy, emit, identity.jitter_seed)
         self._name = identity.name
         emit("client.connected", {"endpoint": self.endpoint})
-        self._fence: Fence | None = None
-        if policy.retry_policy is RetryPolicy.SAFE:
-            self._fence = Fence(identity.name, self._loop, self._move, emit, doubt=identity.doubt)
-            if identity.doubt is None:
-                self._fence.take_over()
+        self._raise_fence(policy, identity, self._move, emit)
 
     @property
     def endpoint(self) -> str:
@@ -64,22 +60,13 @@ class ToyClient:
         def attempt(endpoint: str, timeout_s: float, _after: bool) -> Answer:
             return Answer(read=asked(endpoint, timeout_s, "get", key=key)["value"])
 
-        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
+        return self._read(attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
         """Remove a key."""
         if self._fence is not None:
             return self._fence.write(Change(Kind.DELETE, key))
         return self._run(Kind.DELETE, lambda answer, after: removed(answer["removed"], after), "delete", key=key)
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """The write that is still to be settled."""
-        return None if self._fence is None else self._fence.doubt
-
-    def settle(self) -> bool:
-        """Settle what is in doubt."""
-        return self._fence is None or self._fence.settle()
 
     def close(self) -> None:
         """Nothing is kept open."""

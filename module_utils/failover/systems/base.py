@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..shapes import ClientEmit, Event, LabError, Target
-from .fence import Doubt
-from .loop import FailoverPolicy, OperationResult
+from ..shapes import ClientEmit, Event, Kind, LabError, RetryPolicy, Target
+from .fence import Doubt, Fence, Move
+from .loop import Attempt, FailoverLoop, FailoverPolicy, OperationResult
 
 
 class Client(Protocol):
@@ -54,6 +54,33 @@ class ClientIdentity:
     name: str  # of its fence: the same for one that takes its place, and nobody else's
     jitter_seed: int = 0  # of the pauses between its attempts
     doubt: Doubt | None = None  # what it is made for to settle, instead of operations
+
+
+class FencedClient:
+    """What the clients of all systems do with a fence; which they have under the retry policy ``safe`` only."""
+
+    _loop: FailoverLoop
+    _fence: Fence | None = None
+
+    def _raise_fence(self, policy: FailoverPolicy, identity: ClientIdentity, move: Move, emit: ClientEmit) -> None:
+        """Take the client's fence over; one that is made to settle a doubt leaves it where it stands."""
+        if policy.retry_policy is RetryPolicy.SAFE:
+            self._fence = Fence(identity.name, self._loop, move, emit, doubt=identity.doubt)
+            if identity.doubt is None:
+                self._fence.take_over()
+
+    def _read(self, attempt: Attempt) -> OperationResult:
+        """Make a read, after what is in doubt is settled."""
+        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The write that is still to be settled; None but under the retry policy ``safe``."""
+        return None if self._fence is None else self._fence.doubt
+
+    def settle(self) -> bool:
+        """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""
+        return self._fence is None or self._fence.settle()
 
 
 class LeaderFinder(Protocol):

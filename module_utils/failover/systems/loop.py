@@ -24,6 +24,7 @@ can: in etcd a key's version counts its writes, and a deleted key that came back
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,9 @@ from ..shapes import ClientEmit, Kind, LabError, Outcome, ReadConsistency, Retry
 REASON_MOST_CHARS = 200
 # The notebook's pause after an exception, in s.
 NOTEBOOK_PAUSE_S = 2.0
+# For so long a member that kept the client waiting is passed over without being asked, in s: asking takes a tenth of a
+# second of each round, in which the others may have elected.
+SILENT_S = 0.5
 
 
 def discard(event: str, data: dict[str, Any]) -> None:
@@ -122,6 +126,7 @@ class PassOver(NamedTuple):
 
     reason: str
     go_to: str | None = None  # the member that takes requests ("host:port"), where this one knows it
+    silent: bool = False  # it kept the client waiting: it is not asked again for SILENT_S
 
 
 # Whether, and why, to leave the endpoint out now. Asked only while failing over.
@@ -182,6 +187,7 @@ class FailoverLoop:
         self._failed_from: str | None = None  # the member that was left, while no other has answered yet
         self._failed_at = 0.0
         self._told_passed_over = False
+        self._silent: dict[str, tuple[float, PassOver | None]] = {}  # who kept the client waiting: when, and why
 
     @property
     def endpoint(self) -> str:
@@ -225,19 +231,16 @@ class FailoverLoop:
                     return OperationResult(
                         Outcome.OK.value, attempts, endpoint, answer.read, answer.affected, error, answer.revision
                     )
-            left_s = deadline - self._clock()
-            self._go_on(round_, left_s, passed_over)
             if policy.retry_policy is RetryPolicy.NONE:
+                self._move_on(set(), None)
                 break
+            self._go_on(round_, deadline - self._clock(), passed_over)
             left_s = deadline - self._clock()
         outcome = Outcome.UNKNOWN if ambiguous and kind is not Kind.RETRIEVE else Outcome.FAIL
         return OperationResult(outcome.value, attempts, endpoint, None, None, error)
 
     def _go_on(self, round_: _Round, left_s: float, passed_over: PassOver | None) -> None:
         """Choose the next member, and pause where it is time to."""
-        if self._policy.retry_policy is RetryPolicy.NONE:
-            self._move_on(set(), None)
-            return
         if self._policy.retry_policy is RetryPolicy.NOTEBOOK:
             others = [number for number in range(len(self._endpoints)) if number != self._current]
             self._current = self._random.choice(others or [self._current])
@@ -264,7 +267,12 @@ class FailoverLoop:
         """Say why the current member is to be left out this time, None where it is not."""
         if self._policy.retry_policy is RetryPolicy.NOTEBOOK or self._clock() - self._failed_at > self._pass_over_s:
             return None
-        passed_over = self._why_pass_over(self.endpoint)
+        since_s, passed_over = self._silent.get(self.endpoint, (-math.inf, None))
+        if self._clock() - since_s >= SILENT_S:
+            passed_over = self._why_pass_over(self.endpoint)
+            if passed_over is not None and passed_over.silent:
+                # Whom it named may have lost that role by then.
+                self._silent[self.endpoint] = (self._clock(), passed_over._replace(go_to=None))
         if passed_over is not None and not self._told_passed_over:
             self._told_passed_over = True
             self._emit("client.member_passed_over", {"endpoint": self.endpoint, "reason": passed_over.reason})

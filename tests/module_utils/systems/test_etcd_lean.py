@@ -18,7 +18,7 @@ from failover.systems.etcd.transport.base import KEEPALIVE_TIMEOUT_MS, RECONNECT
 from failover.systems.etcd.transport.lean import LeanChannel
 from failover.systems.etcd.transport.unary import limit_in_ms, request_block
 from failover.systems.etcd.transport.wire import OutOfTimeError, Wire, open_wire
-from http2_doubles import OK_END, OK_HEAD, Peer, echo, echoing, message, opened, serving
+from http2_doubles import OK_END, OK_HEAD, Peer, echo, echoing, holding, message, opened, serving, waiting_for
 
 
 def is_definite(error: CallError) -> bool:
@@ -255,24 +255,8 @@ def test_questions_go_beside_a_call_that_waits() -> None:
 
 def test_closing_ends_a_call_that_waits() -> None:
     arrived = threading.Event()
-
-    def hold(peer: Peer) -> None:
-        peer.greet()
-        peer.request()
-        arrived.set()
-        peer.read(1 << 20)
-
-    errors: list[Exception] = []
-
-    def wait() -> None:
-        try:
-            echo(channel, "v")
-        except CallError as error:
-            errors.append(error)
-
-    with serving(hold) as server, opened("lean", server.endpoint) as channel:
-        waiting = threading.Thread(target=wait)
-        waiting.start()
+    with serving(holding(arrived)) as server, opened("lean", server.endpoint) as channel:
+        waiting, errors = waiting_for(channel, "v")
         assert arrived.wait(60)
         channel.close()
         waiting.join(60)
@@ -286,17 +270,8 @@ def test_closing_ends_a_call_that_waits_for_its_connection() -> None:
         arrived.set()
         peer.read(1 << 20)
 
-    errors: list[CallError] = []
-
-    def wait() -> None:
-        try:
-            echo(channel, "v")
-        except CallError as error:
-            errors.append(error)
-
     with serving(say_nothing) as server, opened("lean", server.endpoint) as channel:
-        waiting = threading.Thread(target=wait)
-        waiting.start()
+        waiting, errors = waiting_for(channel, "v")
         assert arrived.wait(60)
         channel.abandon("not sent, so this ends nothing")
         assert waiting.is_alive()

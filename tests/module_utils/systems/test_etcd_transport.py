@@ -15,7 +15,21 @@ from failover.systems.etcd.driver import failure_of, refused_to_connect
 from failover.systems.etcd.transport import frames
 from failover.systems.etcd.transport.base import CODES, AbandonedError, CallError
 from failover.systems.etcd.transport.unary import CODE_OF_HTTP_STATUS
-from http2_doubles import CHANNELS, OK_END, OK_HEAD, Peer, Script, echo, echoing, grpc_server, message, opened, serving
+from http2_doubles import (
+    CHANNELS,
+    OK_END,
+    OK_HEAD,
+    Peer,
+    Script,
+    echo,
+    echoing,
+    grpc_server,
+    holding,
+    message,
+    opened,
+    serving,
+    waiting_for,
+)
 
 BOTH = pytest.mark.parametrize("kind", CHANNELS)
 
@@ -279,23 +293,8 @@ def test_values_beyond_every_window(kind: str) -> None:
 @BOTH
 def test_a_call_is_abandoned_and_the_next_one_is_not(kind: str) -> None:
     arrived = threading.Event()
-
-    def hold(peer: Peer) -> None:
-        peer.greet()
-        peer.request()
-        arrived.set()
-        peer.read(1 << 20)
-
-    errors: list[CallError] = []
-
-    def wait() -> None:
-        with pytest.raises(CallError) as raised:
-            echo(channel, "lost")
-        errors.append(raised.value)
-
-    with serving(hold, echoing) as server, opened(kind, server.endpoint) as channel:
-        waiting = threading.Thread(target=wait)
-        waiting.start()
+    with serving(holding(arrived), echoing) as server, opened(kind, server.endpoint) as channel:
+        waiting, errors = waiting_for(channel, "lost")
         assert arrived.wait(30)
         channel.abandon("its leader is gone")
         waiting.join(30)

@@ -351,3 +351,16 @@ def test_the_notebook_gives_up_with_the_budget() -> None:
     bench = Bench(policy=FailoverPolicy(retry_policy=RetryPolicy.NOTEBOOK, operation_budget_ms=5000))
     assert bench.run(AMBIGUOUS)[:2] == ("unknown", 3)
     assert bench.clock.pauses_s == [2.0, 2.0, 1.0]
+
+
+def test_who_kept_the_client_waiting_is_not_asked_again_in_each_round() -> None:
+    asked: list[str] = []
+
+    def why(endpoint: str) -> PassOver | None:
+        asked.append(endpoint)
+        return PassOver("it says nothing", silent=endpoint == "b:1")
+
+    bench = Bench(why_pass_over=why, policy=FailoverPolicy(operation_budget_ms=1400))
+    assert bench.run(AMBIGUOUS)[:2] == ("unknown", 1)
+    assert asked.count("b:1") == 3  # at once, and after half a second each
+    assert asked.count("c:1") > 10

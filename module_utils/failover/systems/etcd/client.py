@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ...shapes import ClientEmit, Kind, LabError, ReadConsistency, RetryPolicy
-from ..base import ClientIdentity
+from ...shapes import ClientEmit, Kind, LabError, ReadConsistency
+from ..base import ClientIdentity, FencedClient
 from ..endpoints import join_endpoint, split_endpoint
-from ..fence import Change, Doubt, Fence, Moved
+from ..fence import Change, Moved
 from ..loop import (
+    SILENT_S,
     Answer,
     AttemptFailedError,
     FailoverLoop,
@@ -30,9 +31,6 @@ from .transport.base import DEFAULT_TRANSPORT, Transport
 
 # How long a member may take to say whom it follows, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
-# For so long after a member said nothing to such a question it is not asked again, if another one answers, in s: that
-# would take a tenth of a second of each round, in which the others may have elected.
-SILENT_S = 0.5
 # How long an attempt may be silent before its member is asked for the leader, in s: some 50 times what an answer takes.
 SILENCE_S = 0.05
 # Between two looks at the attempts under way, in s.
@@ -113,7 +111,7 @@ class SilenceWatch:
 _watch = SilenceWatch()
 
 
-class ClientWithFailover:
+class ClientWithFailover(FencedClient):
     """A client of a whole etcd cluster that needs to be told of one member only. One thread at a time.
 
     An attempt ends with its time limit, or as soon as its answer cannot come any more (:class:`SilenceWatch`).
@@ -145,8 +143,7 @@ class ClientWithFailover:
     ) -> None:
         self._connections: dict[str, EtcdMember] = {}
         self._identity = identity
-        self._silent_s: dict[str, float] = {}  # when a member last said nothing, by the monotonic clock
-        self._heard_s = -math.inf  # when one last answered
+        self._heard_s = -math.inf  # when a member last said whom it follows, by the monotonic clock
         self._serializable = policy.read_consistency is ReadConsistency.SERIALIZABLE
         given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
         asked, membership = _discover(list(given), policy, transport)
@@ -165,11 +162,7 @@ class ClientWithFailover:
         emit("client.connected", {"endpoint": self.endpoint, "member": names[first]})
         self.under_way: _UnderWay | None = None
         _watch.add(self)
-        self._fence: Fence | None = None
-        if policy.retry_policy is RetryPolicy.SAFE:
-            self._fence = Fence(identity.name, self._loop, self._move, emit, doubt=identity.doubt)
-            if identity.doubt is None:
-                self._fence.take_over()
+        self._raise_fence(policy, identity, self._move, emit)
 
     @property
     def endpoint(self) -> str:
@@ -195,7 +188,7 @@ class ClientWithFailover:
             )
             return Answer(read=value, revision=revision)
 
-        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
+        return self._read(attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
         """Remove ``key``; ``affected`` is the number of keys that this removed, None where that is not known."""
@@ -207,15 +200,6 @@ class ClientWithFailover:
             return removed(count, after_ambiguous, revision)
 
         return self._loop.run(Kind.DELETE, attempt)
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """The write that is still to be settled; None but under the retry policy ``safe``."""
-        return None if self._fence is None else self._fence.doubt
-
-    def settle(self) -> bool:
-        """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""
-        return self._fence is None or self._fence.settle()
 
     def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
         """Move the client's fence; its key stands beside those of all experiments."""
@@ -239,18 +223,14 @@ class ClientWithFailover:
         The leader counts as gone only where its port refuses connections: one that is merely silent from here may
         well lead.
         """
-        now_s = time.monotonic()
-        silent_for_s = now_s - self._silent_s.get(endpoint, -math.inf)
-        if silent_for_s < SILENT_S and self._heard_s > now_s - SILENT_S:
-            return PassOver("it says nothing, and others do")
+        others_answer = time.monotonic() - self._heard_s < SILENT_S
         try:
             leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
             if refused_to_connect(failed):
                 return PassOver("nothing listens there")
-            self._silent_s[endpoint] = time.monotonic()
             # Where nobody answers in that time it may be the network that is slow.
-            return PassOver("it says nothing, and others do") if self._heard_s > now_s - SILENT_S else None
+            return PassOver("it says nothing, and others do", silent=True) if others_answer else None
         self._heard_s = time.monotonic()
         if leader_id == 0:
             return PassOver("it knows no leader")

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...shapes import ClientEmit, Kind, LabError, RetryPolicy
-from ..base import ClientIdentity
+from ...shapes import ClientEmit, Kind, LabError
+from ..base import ClientIdentity, FencedClient
 from ..endpoints import join_endpoint
-from ..fence import NOWHERE, Change, Doubt, Fence, Moved
+from ..fence import NOWHERE, Change, Moved
 from ..loop import (
     Answer,
     Attempt,
@@ -58,7 +58,7 @@ DUPLICATE_KEY = 1062
 Execute = Callable[[str, tuple[str, ...]], tuple[int, tuple[Any, ...] | None]]
 
 
-class MySQLClient:
+class MySQLClient(FencedClient):
     """A client of a MySQL server that reconnects. One thread at a time.
 
     Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An attempt ends with
@@ -105,11 +105,7 @@ class MySQLClient:
             pass_over_s=math.inf,
         )
         self._fence_name = identity.name
-        self._fence: Fence | None = None
-        if policy.retry_policy is RetryPolicy.SAFE:
-            self._fence = Fence(identity.name, self._loop, self._move, emit, doubt=identity.doubt)
-            if identity.doubt is None:
-                self._fence.take_over()
+        self._raise_fence(policy, identity, self._move, emit)
 
     @property
     def endpoint(self) -> str:
@@ -139,7 +135,7 @@ class MySQLClient:
             return Answer(read=None if row is None else str(row[0]))
 
         attempt = self._attempting(statements)
-        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
+        return self._read(attempt)
 
     def delete_with_retry(self, key: str) -> OperationResult:
         """Delete the row of ``key``; ``affected`` is the number of rows that this deleted, None where not known."""
@@ -150,15 +146,6 @@ class MySQLClient:
             return removed(execute(DELETE, (key,))[0], after_ambiguous)
 
         return self._loop.run(Kind.DELETE, self._attempting(statements))
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """The write that is still to be settled; None but under the retry policy ``safe``."""
-        return None if self._fence is None else self._fence.doubt
-
-    def settle(self) -> bool:
-        """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""
-        return self._fence is None or self._fence.settle()
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -28,10 +27,6 @@ PASS_END = "SET SESSION group_replication_consistency = DEFAULT, wait_timeout = 
 
 # How long a member may take to tell its view of the group, in s. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
-
-
-# For so long a member that kept the client waiting is not asked again, in s: the others may have elected meanwhile.
-SILENT_S = 0.5
 
 
 class NotPrimaryError(AttemptFailedError):
@@ -70,7 +65,6 @@ class GroupClient(MySQLClient):
         identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
     ) -> None:
         self._seeds = [join_endpoint(*split_endpoint(each)) for each in seeds]
-        self._silent: dict[str, tuple[float, str]] = {}  # when a member last kept this client waiting, and why
         self._primary: str | None = None  # the member that was found to be it since the last failure
         super().__init__(host, port, user, password, database, policy=policy, emit=emit, identity=identity)
 
@@ -107,15 +101,11 @@ class GroupClient(MySQLClient):
     def _why_pass_over(self, endpoint: str) -> PassOver | None:
         """Pass over whoever is not the primary of a group that works."""
         began_s = time.monotonic()
-        since_s, reason = self._silent.get(endpoint, (-math.inf, ""))
-        if began_s - since_s < SILENT_S:
-            return PassOver(reason)
         try:
             self._usable(endpoint, self._one_attempt_from_now())
         except AttemptFailedError as failed:
-            if time.monotonic() - began_s >= ASK_TIMEOUT_S:
-                self._silent[endpoint] = (time.monotonic(), failed.reason)
-            return PassOver(failed.reason, failed.primary if isinstance(failed, NotPrimaryError) else None)
+            primary = failed.primary if isinstance(failed, NotPrimaryError) else None
+            return PassOver(failed.reason, primary, silent=time.monotonic() - began_s >= ASK_TIMEOUT_S)
         return None
 
     def _usable(self, endpoint: str, until: float) -> Any:

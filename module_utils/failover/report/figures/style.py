@@ -125,7 +125,8 @@ def as_svg(figure: Figure, name: str, title: str, description: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
-    text = re.sub(r"(\.\d{2})\d+", r"\1", text)
+    # Rounded, not cut: processors differ in the last digits, and most coordinates are round numbers but for these.
+    text = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", text)
     for colour, variable in VARIABLES.items():
         text = re.sub(rf": {colour}\b", f": var(--figure-{variable}, {colour})", text, flags=re.IGNORECASE)
     # The page has the same font, under a name that no installed font has.

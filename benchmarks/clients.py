@@ -41,8 +41,8 @@ from failover.systems.endpoints import split_endpoint
 from failover.systems.etcd.transport.base import Transport
 from failover.systems.loop import FailoverPolicy
 from failover.workloads.base import CREATE, RETRIEVE, Operation
+from failover.workloads.name_service import NameService
 from failover.workloads.registry import create_simulation
-from failover.workloads.stream import assign_clients
 
 PREFIX = "BENCHMARK-"
 
@@ -133,10 +133,11 @@ class MySQL:
 
     def contenders(self, count: int) -> list[Contender]:
         """Make ``count`` clients of each."""
-        from failover.systems.mysql.keys import CREATE_FENCES, CREATE_TABLE
+        from failover.systems.mysql.keys import CREATE_FENCES, CREATE_TABLE, NOTEBOOK_TYPE
 
         with self._connect() as connection, connection.cursor() as cursor:
-            cursor.execute(CREATE_TABLE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+            made = CREATE_TABLE.format(value_type=NOTEBOOK_TYPE)
+            cursor.execute(made.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
             cursor.execute(CREATE_FENCES)
         return [*(self._lab(count, policy) for policy in (RetryPolicy.SAFE, RetryPolicy.BLIND)), self._package(count)]
 
@@ -253,7 +254,7 @@ def measure(contenders: Sequence[Contender], operations: list[Operation], turn: 
     :param turn: operations of a turn, of all clients together
     """
     count = len(contenders[0].clients)
-    shares = [[operations[index] for index in indexes] for indexes in assign_clients(operations, count)]
+    shares = [[operations[index] for index in indexes] for indexes in NameService().assign(operations, count)]
     turns = max(2, len(operations) // turn)
     figures = {contender.name: Figures([], []) for contender in contenders}
     for number in range(turns):

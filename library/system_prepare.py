@@ -22,7 +22,9 @@ attributes:
   diff_mode:
     description: Returns details on what has changed.
     support: none
-extends_documentation_fragment: target
+extends_documentation_fragment:
+  - run_settings
+  - target
 requirements:
   - PyMySQL, for O(target.system=mysql) and O(target.system=mysql_cluster)
 options:
@@ -39,6 +41,7 @@ EXAMPLES = r"""
       system: etcd
       members: {etcd1: {client_url: "http://10.89.77.11:2379"}, etcd2: {client_url: "http://10.89.77.12:2379"}}
       endpoints: ["10.89.77.11:2379", "10.89.77.12:2379"]
+    settings: {iterations: 100000, seed: 123}
     key_prefix: EXP1-
 
 - name: Make an empty table in MySQL
@@ -50,6 +53,7 @@ EXAMPLES = r"""
       user: lab
       database: failover_lab
     password: "{{ mysql_password }}"
+    settings: {iterations: 100000, seed: 123, workload: {name: append}}
 """
 
 RETURN = r"""
@@ -71,15 +75,17 @@ endpoint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.module_options import read_target, target_options
+from ansible.module_utils.failover.module_options import read_settings, read_target, settings_option, target_options
 from ansible.module_utils.failover.shapes import LabError
 from ansible.module_utils.failover.systems.registry import SYSTEMS
+from ansible.module_utils.failover.workloads.registry import workload_of
 
 
 def main() -> None:
     """Wire the arguments to the core."""
     module = AnsibleModule(
         argument_spec={
+            **settings_option(),
             **target_options(),
             "key_prefix": {"type": "str", "default": "", "no_log": False},
         },
@@ -90,7 +96,13 @@ def main() -> None:
         module.fail_json(msg="target.endpoints is empty: give at least one host:port of the system")
     try:
         SYSTEMS[target.system].check(target)
-        result = SYSTEMS[target.system].empty(target, module.params["key_prefix"], dry_run=module.check_mode)
+        workload, options = workload_of(read_settings(module.params).workload)
+        result = SYSTEMS[target.system].empty(
+            target,
+            module.params["key_prefix"],
+            longest_value=workload.longest_value(options),
+            dry_run=module.check_mode,
+        )
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=result["created"] or result["removed"] > 0, **result)

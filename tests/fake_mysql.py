@@ -29,6 +29,7 @@ class FakeMySQL:
         self.rows = rows
         self.error = error
         self.view = view
+        self.value_type = "char(20)"
         self.asked: dict[str, Any] = {}
         self.statements: list[str] = []
 
@@ -83,6 +84,11 @@ class FakeCursor:
         elif statement.startswith("CREATE TABLE"):
             assert server.rows is None
             server.rows = {}
+            server.value_type = "mediumtext" if "mediumtext" in statement else "char(20)"
+        elif statement.startswith("SHOW COLUMNS"):
+            self.found = [("ip", server.value_type)]
+        elif statement == "DROP TABLE IF EXISTS ips":
+            server.rows = None
         elif statement == MEMBERS:
             self.found = list(server.view)
         elif statement.startswith(("START TRANSACTION", "SET SESSION")):

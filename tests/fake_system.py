@@ -10,7 +10,7 @@ from typing import Any
 
 from failover.actions.record import FaultRecord
 from failover.shapes import Event
-from failover.systems.fence import Doubt
+from failover.systems.fence import Change, Doubt
 from failover.systems.loop import OperationResult
 
 Hook = Callable[[int, str, str], None]
@@ -47,18 +47,18 @@ class FakeClient:
     def _result(self, read: str | None = None, affected: int | None = None) -> OperationResult:
         return OperationResult(self.system.outcome, 1, f"h:{self.number}", read, affected, None)
 
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        self._begin("put", key)
-        self.system.store[key] = value
-        return self._result()
-
     def get_with_retry(self, key: str) -> OperationResult:
         self._begin("get", key)
         return self._result(read=self.system.store.get(key))
 
-    def delete_with_retry(self, key: str) -> OperationResult:
-        self._begin("delete", key)
-        return self._result(affected=int(self.system.store.pop(key, None) is not None))
+    def change_with_retry(self, change: Change) -> OperationResult:
+        key, value = change.key, change.value
+        if value is None:
+            self._begin("delete", key)
+            return self._result(affected=int(self.system.store.pop(key, None) is not None))
+        self._begin("put", key)
+        self.system.store[key] = value
+        return self._result()
 
     @property
     def doubt(self) -> Doubt | None:

@@ -19,6 +19,7 @@ from failover.core_files import needed_files
 from failover.report.chapters.registry import CHAPTERS, COVER
 from failover.results import files
 from failover.systems.registry import SYSTEMS
+from failover.workloads.registry import WORKLOADS
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "module_utils" / "failover"
@@ -334,6 +335,7 @@ def test_every_part_of_the_core_has_a_test() -> None:
     # Actions, checks and chapters are reached by their names, and one test goes through all of them.
     rooms = {room: named for room, named in parts_of_rooms().items() if room != "actions"}
     rooms["checks"] -= {file_of(checker) for checker in CHECKERS}
+    rooms["workloads"] -= {file_of(workload) for workload in WORKLOADS.values()}
     rooms["report.chapters"] -= {file_of(chapter) for chapter in (COVER, *CHAPTERS)}
     # A thin module's test is one of the core that it wires.
     users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py"), *(ROOT / "tests/toy").glob("*.py")]

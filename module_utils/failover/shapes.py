@@ -39,9 +39,19 @@ class LabError(Exception):
 class Kind(StrEnum):
     """Kind of an operation of the workload."""
 
-    CREATE = "CREATE"
+    CREATE = "CREATE"  # of a key that is not there
     RETRIEVE = "RETRIEVE"
     DELETE = "DELETE"
+    WRITE = "WRITE"  # of a key, whatever it holds
+    CAS = "CAS"  # compare and set: a write where the key holds what is expected, else nothing
+    APPEND = "APPEND"  # of an element to the list that the key holds
+
+
+# The kinds that the notebook knew. Tables of counts always have them, others where there are any.
+FIRST_KINDS = (Kind.CREATE, Kind.RETRIEVE, Kind.DELETE)
+WRITE_KINDS = tuple(kind for kind in Kind if kind is not Kind.RETRIEVE)
+# Between two elements of a list.
+LIST_SEPARATOR = ","
 
 
 class Outcome(StrEnum):
@@ -104,14 +114,16 @@ class HistoryRow(NamedTuple):
     client: int  # number of the client (thread) that ran it, from 0
     kind: str  # Kind
     key: str  # the device, without the experiment's key prefix
-    value: str | None  # what a CREATE wrote (the ip), else None
+    value: str | None  # what a write wrote (the ip), or the element that an APPEND added; else None
     intended_ns: int  # when the rate plan wanted it to start; equal to invoke_ns without a rate
     invoke_ns: int  # since the origin, monotonic
     complete_ns: int  # since the origin, monotonic
     outcome: str  # Outcome
     attempts: int  # requests sent, at least 1 unless the budget was gone before the first
     endpoint: str  # "host:port" that answered last (or was tried last)
-    read: str | None  # value a RETRIEVE returned; None where the key was absent or the outcome is not ok
+    # The value that a RETRIEVE returned, or that a CAS found instead of the one it expected; None where the key was
+    # absent or the outcome is not ok.
+    read: str | None
     affected: int | None  # keys or rows a write says that it changed; None where it says nothing
     error: str | None  # short reason of the last failed attempt, also on ok operations that were retried
     # What follows is newer than the histories of earlier versions of the lab, which lack it: None there.
@@ -119,11 +131,12 @@ class HistoryRow(NamedTuple):
     # Of an unknown write, a Settled: no attempt of it can take effect any more, and it is known whether one did;
     settled: str | None = None
     settled_ns: int | None = None  # since when that is so, since the origin. It took effect before then, or never.
+    expected: str | None = None  # the value that a CAS had to find
 
 
 HISTORY_COLUMNS = HistoryRow._fields
 # Those of earlier versions: the first ones.
-FORMER_COLUMNS = HISTORY_COLUMNS[: HISTORY_COLUMNS.index("revision")]
+FORMER_COLUMNS = tuple(HISTORY_COLUMNS[: HISTORY_COLUMNS.index(name)] for name in ("revision", "expected"))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .run.progress import Tally
-from .shapes import FaultSpec, Kind, LabError, Outcome
-
-WRITES = (Kind.CREATE, Kind.DELETE)
+from .shapes import WRITE_KINDS, FaultSpec, Kind, LabError, Outcome
 
 
 class _Wait:
@@ -32,7 +30,7 @@ class _Wait:
         self.tried_ns = 0
 
     def _counts(self) -> tuple[int, int]:
-        kinds = WRITES if self._only_writes else tuple(Kind)
+        kinds = WRITE_KINDS if self._only_writes else tuple(Kind)
         counts = sum((tally.outcome_counts(kinds) for tally in self._tallies), Counter[str]())
         return counts[Outcome.OK], counts.total()
 

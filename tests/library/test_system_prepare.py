@@ -19,6 +19,7 @@ MYSQL = {
         "database": "db",
     },
     "password": "secret",
+    "settings": {"iterations": 10, "seed": 1},
 }
 
 
@@ -29,7 +30,11 @@ def of(params: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def etcd(*endpoints: str, prefix: str = "EXP1-") -> dict[str, Any]:
     members = {f"etcd{number}": {"client_url": f"http://{endpoint}"} for number, endpoint in enumerate(endpoints, 1)}
-    return {"target": {"system": "etcd", "members": members, "endpoints": list(endpoints)}, "key_prefix": prefix}
+    return {
+        "target": {"system": "etcd", "members": members, "endpoints": list(endpoints)},
+        "settings": MYSQL["settings"],
+        "key_prefix": prefix,
+    }
 
 
 def test_etcd_loses_the_keys_of_the_prefix_and_no_others(run_module: RunModule) -> None:
@@ -93,6 +98,19 @@ def test_mysql_table_is_made_and_emptied(
     result = run_module("system_prepare", MYSQL, check=check)
     assert (result["removed"], result["created"], result["changed"]) == (removed, created, changed)
     assert server.rows == (rows if check else {})
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_table_for_other_values_is_made_anew(
+    run_module: RunModule, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    server = install(monkeypatch, FakeMySQL(rows={"a": "1"}))
+    lists = {**MYSQL, "settings": {"iterations": 10, "seed": 1, "workload": {"name": "append"}}}
+    result = run_module("system_prepare", lists, check=check)
+    assert (result["removed"], result["created"], result["changed"]) == (1, True, True)
+    assert (server.rows, server.value_type) == (({"a": "1"}, "char(20)") if check else ({}, "mediumtext"))
+    again = run_module("system_prepare", lists)
+    assert again["created"] is check
 
 
 def test_mysql_that_does_not_answer_fails(run_module: RunModule) -> None:

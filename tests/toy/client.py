@@ -8,17 +8,18 @@ import json
 import socket
 from typing import Any
 
-from failover.shapes import ClientEmit, Kind
+from failover.shapes import ClientEmit
 from failover.systems.base import ClientIdentity, FencedClient
 from failover.systems.endpoints import split_endpoint
 from failover.systems.fence import Change, Moved
 from failover.systems.loop import (
     Answer,
+    Attempt,
     AttemptFailedError,
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
-    removed,
+    changed,
 )
 
 
@@ -48,12 +49,6 @@ class ToyClient(FencedClient):
         """The server."""
         return self._loop.endpoint
 
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Set a key."""
-        if self._fence is not None:
-            return self._fence.write(Change(Kind.CREATE, key, value))
-        return self._run(Kind.CREATE, lambda answer, _after: Answer(), "put", key=key, value=value)
-
     def get_with_retry(self, key: str) -> OperationResult:
         """Look a key up."""
 
@@ -62,35 +57,21 @@ class ToyClient(FencedClient):
 
         return self._read(attempt)
 
-    def delete_with_retry(self, key: str) -> OperationResult:
-        """Remove a key."""
-        if self._fence is not None:
-            return self._fence.write(Change(Kind.DELETE, key))
-        return self._run(Kind.DELETE, lambda answer, after: removed(answer["removed"], after), "delete", key=key)
+    def _unfenced(self, change: Change) -> Attempt:
+        """Return an attempt at a change."""
+
+        def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
+            answer = asked(endpoint, timeout_s, "change", **change._asdict())
+            return changed(answer["affected"], after_ambiguous, read=answer["read"])
+
+        return attempt
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _run(self, kind: Kind, read: Any, verb: str, **fields: Any) -> OperationResult:
-        def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
-            answer: Answer = read(asked(endpoint, timeout_s, verb, **fields), after_ambiguous)
-            return answer
-
-        return self._loop.run(kind, attempt)
-
     def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
-        answer = asked(
-            endpoint,
-            timeout_s,
-            "move",
-            fence=self._name,
-            at=at,
-            to=to,
-            key=change.key if change is not None else "",
-            changes=change is not None,
-            value=change.value if change is not None else None,
-        )
-        return Moved(answer["moved"], answer["found"], answer["removed"])
+        given = None if change is None else change._asdict()
+        return Moved(**asked(endpoint, timeout_s, "move", fence=self._name, at=at, to=to, change=given))
 
 
 def asked(endpoint: str, timeout_s: float, verb: str, **fields: Any) -> Any:

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-WRITES = ("put", "delete", "move")
+WRITES = ("change", "move")
 
 
 class ToyServer:
@@ -64,35 +64,37 @@ class ToyServer:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what a request asks."""
         with self._lock:
-            verb, key = request["verb"], request.get("key", "")
-            if verb == "put":
-                self._put(key, request["value"])
-                return {}
+            verb = request["verb"]
+            if verb == "change":
+                return self._change(request)
             if verb == "move":
                 return self._move(request)
             if verb == "get":
-                return {"value": self.data.get(key)}
-            if verb == "delete":
-                return {"removed": int(self.data.pop(key, None) is not None)}
+                return {"value": self.data.get(request["key"])}
             return {"keys": self.data}
 
-    def _put(self, key: str, value: str) -> None:
+    def _change(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Change a key."""
+        kind, key, value = change["kind"], change["key"], change["value"]
+        held = self.data.get(key)
+        if kind == "CAS" and held != change["expected"]:
+            return {"affected": 0, "read": held}
         self._writes += 1
+        if kind == "DELETE":
+            self.data.pop(key, None)
+            return {"affected": int(held is not None), "read": None}
         if not self._forgets or self._writes % self._forgets:
-            self.data[key] = value
+            self.data[key] = f"{held},{value}" if kind == "APPEND" and held is not None else value
+        return {"affected": 1, "read": None}
 
     def _move(self, request: dict[str, Any]) -> dict[str, Any]:
         """Move a client's fence, and change a key with it."""
         found = self.fences.get(request["fence"], "")
         if found != request["at"]:
-            return {"moved": False, "found": found, "removed": None}
+            return {"moved": False, "found": found}
         self.fences[request["fence"]] = request["to"]
-        removed = None
-        if request["changes"] and request["value"] is None:
-            removed = int(self.data.pop(request["key"], None) is not None)
-        elif request["changes"]:
-            self._put(request["key"], request["value"])
-        return {"moved": True, "found": request["to"], "removed": removed}
+        changed = {} if request["change"] is None else self._change(request["change"])
+        return {"moved": True, "found": request["to"], **changed}
 
     def stop(self) -> None:
         """Answer nobody any more."""

@@ -82,13 +82,13 @@ class Toy(System):
         """Ask it for its keys."""
         return Watched({member: ToySampler(given, sample_timeout_s) for member, given in target.addresses.items()})
 
-    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
+    def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Delete the keys under the prefix, one by one."""
         (endpoint,) = target.endpoints
         try:
             keys = [key for key in ask(endpoint, TIMEOUT_S, "keys")["keys"] if key.startswith(key_prefix)]
             for key in [] if dry_run else keys:
-                ask(endpoint, TIMEOUT_S, "delete", key=key)
+                ask(endpoint, TIMEOUT_S, "change", kind="DELETE", key=key, value=None)
         except OSError as error:
             raise LabError(f"{endpoint} could not be emptied: {error}") from error
         return {"removed": len(keys), "created": False, "endpoint": endpoint}

@@ -23,8 +23,10 @@ class AppliedOnce(Checker):
     how = "etcd counts the writes of each key; more than the acknowledged ones means that one took effect twice."
 
     def applies(self, case: Case) -> bool:
-        """Whether a member counts."""
-        return any(entry.version is not None for dump in case.dumps.values() for entry in dump.entries.values())
+        """Whether a member counts, and the operations of a key have one order."""
+        return case.is_exact and any(
+            entry.version is not None for dump in case.dumps.values() for entry in dump.entries.values()
+        )
 
     def judge(self, case: Case) -> list[Check]:
         """Compare the counts with the writes that were sent."""

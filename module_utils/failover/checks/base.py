@@ -8,8 +8,9 @@ A check is a file of this folder and a row in ``registry``. It reads nothing but
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from ..actions.registry import ACTIONS
 from ..results.files import log_file
 from ..results.read import Dump, Experiment, load_experiment
 from ..shapes import Check, Event, LabError
-from ..workloads.registry import create_simulation
+from ..workloads.base import Sharing, Workload
+from ..workloads.registry import create_simulation, workload_of
 from .model import ExpectedState, expected_state
 from .recorded import Recorded, record, resent
 
@@ -32,9 +34,9 @@ class Case:
     """
 
     experiment: Experiment
+    workload: Workload
     recorded: Recorded
-    expected: ExpectedState
-    lenient: ExpectedState  # the same, where writes that were sent again may take effect late
+    sent_again: Collection[int]  # acknowledged writes of which an earlier attempt may still take effect
     dumps: Mapping[str, Dump]  # member -> its keys
     unreadable: Mapping[str, str]  # member -> why its keys are not known
     events: Sequence[Event]  # in the order of their file
@@ -47,6 +49,21 @@ class Case:
     def info(self) -> Mapping[str, Any]:
         """Return experiment.json."""
         return self.experiment.info
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a key is one client's, so that ``expected`` and ``lenient`` mean something."""
+        return self.workload.sharing is Sharing.ONE_CLIENT
+
+    @cached_property
+    def expected(self) -> ExpectedState:
+        """Return what the data may be; only of an exact case."""
+        return expected_state(self.recorded.operations, self.recorded.answers)
+
+    @cached_property
+    def lenient(self) -> ExpectedState:
+        """Return the same, where writes that were sent again may take effect late."""
+        return expected_state(self.recorded.operations, self.recorded.answers, self.sent_again)
 
     @property
     def untold(self) -> LabError | None:
@@ -77,6 +94,7 @@ def load_case(folder: str | Path) -> Case:
     damaged the case says, and the checks that need it are ``unknown``.
     """
     experiment = load_experiment(folder, need_verdict=False)
+    workload, _ = workload_of(experiment.info.get("stream"))
     operations = create_simulation(
         experiment.info["iterations"], experiment.info["seed"], experiment.info.get("stream")
     )
@@ -86,7 +104,7 @@ def load_case(folder: str | Path) -> Case:
         events = experiment.events_as_filed()
     except LabError as error:
         without_events = error
-    recorded = record(operations, experiment, events)
+    recorded = record(workload, operations, experiment, events)
     sent_again = resent(recorded, None if without_events else events)
     dumps: dict[str, Dump] = {}
     unreadable: dict[str, str] = {}
@@ -104,9 +122,9 @@ def load_case(folder: str | Path) -> Case:
         without_logs = error
     return Case(
         experiment,
+        workload,
         recorded,
-        expected_state(operations, recorded.answers),
-        expected_state(operations, recorded.answers, sent_again),
+        sent_again,
         dumps,
         unreadable,
         events,

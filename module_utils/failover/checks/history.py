@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..shapes import Check, Outcome, Verdict
-from ..workloads.base import CREATE
-from ..workloads.stream import assign_clients, stream_digest
+from ..workloads.base import expected_of, value_of
+from ..workloads.stream import stream_digest
 from .base import Case, Checker
 from .recorded import Recorded
 from .words import listed
@@ -53,7 +53,7 @@ class History(Checker):
         recorded, operations = case.recorded, case.recorded.operations
         digest = stream_digest(operations)
         findings = Findings({"operations": len(operations), "rows": recorded.table.num_rows, "digest": digest})
-        _compare_rows(findings, recorded, case.info["clients"])
+        _compare_rows(findings, recorded, shared=not case.is_exact)
         _compare_origin(findings, case, digest)
         evidence, amiss = findings.evidence, findings.wrong + findings.unsettled
         if amiss:
@@ -67,11 +67,11 @@ class History(Checker):
         return [Check(self.name, Verdict.VALID, f"{rows}, in order, with their keys and values.", evidence)]
 
 
-def _compare_rows(findings: Findings, recorded: Recorded, clients: int) -> None:
+def _compare_rows(findings: Findings, recorded: Recorded, *, shared: bool) -> None:
     """Find rows that are missing, or are none of the stream's."""
     table = recorded.table
     index = table["index"].to_numpy()
-    holes, tail = _missing(recorded, clients)
+    holes, tail = _missing(recorded)
     findings.add("missing", "operations without a row", holes)
     findings.add(
         "not_reached", "operations at the end without a row, as after an interruption", tail, findings.unsettled
@@ -81,7 +81,9 @@ def _compare_rows(findings: Findings, recorded: Recorded, clients: int) -> None:
     foreign = index[(index < 0) | (index >= len(recorded.operations))]
     findings.add("foreign", "rows with an index outside the stream", foreign.tolist())
     findings.add("mismatched", "rows that differ from the stream", _mismatches(recorded))
-    findings.add("out_of_order", "pairs of operations that ran in another order, or at once", _out_of_order(table))
+    findings.add(
+        "out_of_order", "pairs of operations that ran in another order, or at once", _out_of_order(table, shared=shared)
+    )
     backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
     findings.add("backwards", "operations that end before they begin", backwards.tolist())
     no_word = [outcome for outcome in table["outcome"].unique().to_pylist() if outcome not in _OUTCOMES]
@@ -102,14 +104,14 @@ def _compare_origin(findings: Findings, case: Case, digest: str) -> None:
         findings.unsettled.append(str(cut))
 
 
-def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
+def _missing(recorded: Recorded) -> tuple[list[int], list[int]]:
     """Return the operations without a row: holes, and those after the last row of the client they belong to."""
     if (recorded.row_of >= 0).all():
         return [], []
     holes: list[int] = []
     tail: list[int] = []
-    for indexes in assign_clients(recorded.operations, clients):
-        indexes = [index for index in indexes if index not in recorded.left_out]
+    for share in recorded.shares:
+        indexes = [index for index in share if index not in recorded.left_out]
         there = recorded.row_of[indexes] >= 0
         reached = int(np.flatnonzero(there).max(initial=-1))
         holes += [index for index, found in zip(indexes[:reached], there[:reached], strict=True) if not found]
@@ -118,25 +120,29 @@ def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
 
 
 def _mismatches(recorded: Recorded) -> list[dict[str, Any]]:
-    """Return the rows whose kind, key or value is not what the stream has at their index."""
+    """Return the rows whose kind, key or values are not what the stream has at their index."""
     operations = recorded.operations
-    columns = [recorded.table[name].to_pylist() for name in ("index", "kind", "key", "value")]
+    columns = [recorded.table[name].to_pylist() for name in ("index", "kind", "key", "value", "expected")]
     mismatches = []
-    for index, kind, key, value in zip(*columns, strict=True):
+    for index, *row in zip(*columns, strict=True):
         if not 0 <= index < len(operations):
             continue
         operation = operations[index]
-        if kind != operation[0] or key != operation[1] or value != (operation[-1] if kind == CREATE else None):
-            mismatches.append({"index": index, "stream": list(operation), "row": [kind, key, value]})
+        if row != [operation[0], operation[1], value_of(operation), expected_of(operation)]:
+            told = row if row[-1] is not None else row[:-1]
+            mismatches.append({"index": index, "stream": list(operation), "row": told})
     return mismatches
 
 
-def _out_of_order(table: pa.Table) -> list[tuple[int, int]]:
-    """Return pairs of operations, of one client or of one key, whose second began before the first was done."""
+def _out_of_order(table: pa.Table, *, shared: bool) -> list[tuple[int, int]]:
+    """Return pairs of operations, of one client or of one key, whose second began before the first was done.
+
+    :param shared: all clients are at the keys, so that only a client's own operations come one after the other
+    """
     index, invoke_ns, complete_ns = (table[name].to_numpy() for name in ("index", "invoke_ns", "complete_ns"))
     keys = table["key"].combine_chunks().dictionary_encode().indices.to_numpy()
     pairs: set[tuple[int, int]] = set()
-    for group in (table["client"].to_numpy(), keys):
+    for group in (table["client"].to_numpy(), *([] if shared else [keys])):
         order = np.lexsort((index, group))
         before, after = order[:-1], order[1:]
         overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])

@@ -25,6 +25,10 @@ class Keys(Checker):
         "and the outcomes require."
     )
 
+    def applies(self, case: Case) -> bool:
+        """Whether it is known exactly which must be there."""
+        return case.is_exact
+
     def judge(self, case: Case) -> Iterator[Check]:
         """Compare each member's keys; of one whose keys could not be read nothing is known."""
         for member in case.experiment.members:

@@ -35,6 +35,10 @@ RESURRECTED = "resurrected"  # a key that was deleted for certain is there, with
 PHANTOM = "phantom"  # a key is there that nothing, or only a failed write, put there
 STALE = "stale"  # the key has a value that it had before, not the one it must have
 WRONG_VALUE = "wrong-value"  # the key has a value that no operation gave it
+NO_ORDER = "no-order"  # no order of the key's operations explains every answer
+TWICE_LISTED = "twice-in-list"  # an element is in its list more than once
+REORDERED = "reordered"  # an element stands in front of one that was there before it was appended
+FORKED = "forked"  # two lists of one key were seen of which neither is the beginning of the other
 LATE_DUPLICATE = "late-duplicate"  # an acknowledged write that was sent again took effect once more, later
 
 # Words for an unknown write, once all evidence is in

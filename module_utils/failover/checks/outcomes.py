@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..shapes import Check, Kind, Outcome, Verdict
+from ..shapes import Check, Outcome, Verdict
+from ..workloads.stream import kinds_told
 from .base import Case, Checker
 from .model import FAIL, OK
 from .recorded import Recorded
 from .words import listed, names, span_of
 
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
-_KINDS = tuple(kind.value for kind in Kind)
 
 
 class Outcomes(Checker):
@@ -40,17 +40,16 @@ class Outcomes(Checker):
             if outcome is not None and outcome != OK and index not in recorded.left_out
         ]
         retried = sum(attempts > 1 for attempts in recorded.answers.attempts)
-        least, most = case.expected.key_count()
-        evidence: dict[str, Any] = {
-            "totals": totals,
-            "by_kind": by_kind,
-            "retried": retried,
-            "expected_keys": {"least": least, "most": most},
-        }
+        evidence: dict[str, Any] = {"totals": totals, "by_kind": by_kind, "retried": retried}
         if not_ok:
             evidence["not_ok"] = listed(not_ok, recorded.describe)
         ended = ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items())
-        summary = f"{ended}; {retried:,} needed more than one attempt; {span_of(least, most)} keys have to remain."
+        summary = f"{ended}; {retried:,} needed more than one attempt"
+        if case.is_exact:
+            least, most = case.expected.key_count()
+            evidence["expected_keys"] = {"least": least, "most": most}
+            summary += f"; {span_of(least, most)} keys have to remain"
+        summary += "."
         if recorded.settled:
             evidence["settled"] = dict(Counter(recorded.settled.values()))
             told = " and ".join(f"{count:,} {word}" for word, count in sorted(evidence["settled"].items()))
@@ -69,7 +68,8 @@ class Outcomes(Checker):
 
 def _by_kind(recorded: Recorded, outcomes: list[str | None]) -> dict[str, dict[str, int]]:
     """Return kind -> outcome -> operations, without those that were never sent."""
-    by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in _KINDS}
+    sent = Counter(operation[0] for operation in recorded.operations)
+    by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in kinds_told(sent)}
     for (kind, outcome), count in Counter(
         (operation[0], outcome)
         for index, (operation, outcome) in enumerate(zip(recorded.operations, outcomes, strict=True))

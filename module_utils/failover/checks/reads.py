@@ -28,6 +28,10 @@ class Reads(Checker):
         "stream and all outcomes before it allow."
     )
 
+    def applies(self, case: Case) -> bool:
+        """Whether it is known exactly what they have to find."""
+        return case.is_exact
+
     def judge(self, case: Case) -> list[Check]:
         """Name the answers that contradict."""
         recorded, answers = case.recorded, case.recorded.answers

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..results.read import Experiment
-from ..shapes import FORMER_SETTINGS, Event, Outcome, RetryPolicy, Settled
+from ..shapes import FORMER_SETTINGS, Event, HistoryRow, Outcome, RetryPolicy, Settled
 from ..stall import stalled_repeats
-from ..workloads.base import CREATE, RETRIEVE, Operation
-from ..workloads.stream import assign_clients
+from ..workloads.base import CAS, RETRIEVE, Operation, Workload, expected_of, value_of
 from .failures import doubtful_failures
 from .model import FAIL, OK, Answers
 
@@ -33,6 +32,7 @@ class Recorded:
     """The history in the order of the stream; a position without a row has outcome None."""
 
     operations: list[Operation]
+    shares: Sequence[Sequence[int]]  # the indexes that each client had to run
     meta: dict[str, Any]
     table: pa.Table
     row_of: Ints  # position in the stream -> row of the table, -1 where there is none
@@ -44,6 +44,11 @@ class Recorded:
     # Writes whose outcome the client did not learn in time, and what it found out later: a Settled. In ``answers`` they
     # are ok, or fail.
     settled: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def read_consistency(self) -> str:
+        """What reads may return: a ReadConsistency."""
+        return str(self.meta.get("read_consistency", FORMER_SETTINGS["read_consistency"]))
 
     @property
     def retry_policy(self) -> str:
@@ -59,19 +64,49 @@ class Recorded:
             return self.table["invoke_ns"][row].as_py(), self.table["settled_ns"][row].as_py()
         return self.table["invoke_ns"][row].as_py(), self.table["complete_ns"][row].as_py()
 
+    def rows(self) -> Iterator[HistoryRow]:
+        """Yield the operations in the order of the stream, with their outcomes as they are judged.
+
+        One that was settled ends when it was; one without a row began at the origin, and nothing is known of its end.
+        """
+        invoke, complete, settled = (
+            self.table[name].to_pylist() for name in ("invoke_ns", "complete_ns", "settled_ns")
+        )
+        answers = self.answers
+        for index, operation in enumerate(self.operations):
+            row = int(self.row_of[index])
+            begin_ns, end_ns = (invoke[row], complete[row]) if row >= 0 else (0, 0)
+            yield HistoryRow(
+                index,
+                0,
+                operation[0],
+                operation[1],
+                value_of(operation),
+                begin_ns,
+                begin_ns,
+                settled[row] if index in self.settled else end_ns,
+                answers.outcome[index] or Outcome.UNKNOWN.value,
+                answers.attempts[index],
+                "",
+                answers.read[index],
+                answers.affected[index],
+                None,
+                expected=expected_of(operation),
+            )
+
     def describe(self, index: int) -> dict[str, Any]:
         """Return what the history has of one operation, for people."""
         operation = self.operations[index]
         told: dict[str, Any] = {"index": index, "kind": operation[0]}
-        if operation[0] == CREATE:
-            told["value"] = operation[-1]
+        value, expected = value_of(operation), expected_of(operation)
+        told |= {name: text for name, text in (("value", value), ("expected", expected)) if text is not None}
         row_number = int(self.row_of[index])
         if row_number < 0:
             return {**told, "outcome": "no row in the history"}
         row = self.table.slice(row_number, 1).to_pylist()[0]
         told.update({name: row[name] for name in ("outcome", "attempts", "endpoint")})
         told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
-        if operation[0] == RETRIEVE:
+        if operation[0] == RETRIEVE or (operation[0] == CAS and row["affected"] == 0):
             told["read"] = row["read"]
         told.update({name: row[name] for name in ("affected", "error", "revision", "settled") if row[name] is not None})
         return told
@@ -85,7 +120,9 @@ class Recorded:
         return {key: [self.describe(i) for i in found[-MAX_OPERATIONS_PER_KEY:]] for key, found in indices.items()}
 
 
-def record(operations: list[Operation], experiment: Experiment, events: Iterable[Event]) -> Recorded:
+def record(
+    workload: Workload, operations: list[Operation], experiment: Experiment, events: Iterable[Event]
+) -> Recorded:
     """Put the rows of the history into the order of the stream, the first row where an index is repeated.
 
     :param events: in any order; none where they cannot be read, which is another check's affair
@@ -121,20 +158,21 @@ def record(operations: list[Operation], experiment: Experiment, events: Iterable
     }
     for position, word in settled.items():
         outcomes[position] = OK if word == Settled.APPLIED else FAIL
-    left_out = _left_out(operations, row_of, experiment)
+    shares = workload.assign(operations, experiment.info["clients"])
+    left_out = _left_out(shares, row_of, experiment)
     for position in left_out:
         outcomes[position] = FAIL
     answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
-    return Recorded(operations, meta, table, row_of, answers, doubtful, left_out, settled)
+    return Recorded(operations, shares, meta, table, row_of, answers, doubtful, left_out, settled)
 
 
-def _left_out(operations: list[Operation], row_of: Ints, experiment: Experiment) -> frozenset[int]:
+def _left_out(shares: Sequence[Sequence[int]], row_of: Ints, experiment: Experiment) -> frozenset[int]:
     """Return the operations without a row at the end of what each client did in a repeat that was ended early."""
     stalled = stalled_repeats(experiment.info)
     if not stalled:
         return frozenset()
     found: set[int] = set()
-    for indexes in assign_clients(operations, experiment.info["clients"]):
+    for indexes in shares:
         share = np.asarray(indexes, dtype=np.int64)
         for repeat in stalled:
             part = share[(share >= repeat["first_index"]) & (share < repeat["end_index"])]

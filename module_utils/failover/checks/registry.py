@@ -13,6 +13,8 @@ from .evidence import Evidence
 from .faults import Faults
 from .history import History
 from .keys import Keys
+from .linearizable import Linearizable
+from .lists import Lists
 from .members_equal import MembersEqual
 from .outcomes import Outcomes
 from .reads import Reads
@@ -27,6 +29,8 @@ CHECKERS: tuple[Checker, ...] = (
     Evidence(),
     Reads(),
     Keys(),
+    Linearizable(),
+    Lists(),
     AppliedOnce(),
     UnknownWrites(),
     MembersEqual(),

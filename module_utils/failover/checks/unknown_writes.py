@@ -22,7 +22,7 @@ class UnknownWrites(Checker):
 
     def applies(self, case: Case) -> bool:
         """Whether there are any."""
-        return bool(case.expected.doubtful)
+        return case.is_exact and bool(case.expected.doubtful)
 
     def judge(self, case: Case) -> list[Check]:
         """Resolve each."""

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..checks.calls import add_ends, call_of, history_of
 from ..checks.failures import proves_nothing
-from ..checks.linearizability import Action, Call, History
+from ..checks.linearizability import Call, History
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, HISTORY_LINES_FILE, RUN_FILE
 from ..results.history import read_jsonl
-from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome, Settled
-
-if TYPE_CHECKING:
-    from ..results.read import Dump
+from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome
 
 NAME = "lab"
 PARQUET = b"PAR1"
@@ -25,7 +23,11 @@ _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 
 def load(path: Path, *, is_parquet: bool) -> History:
-    """Read the history of an experiment, Parquet or JSON lines; every key is absent at first."""
+    """Read the history of an experiment, Parquet or JSON lines."""
+    return history_of(_read(path, is_parquet=is_parquet))
+
+
+def _read(path: Path, *, is_parquet: bool) -> dict[str, list[Call]]:
     rows: Iterator[Sequence[Any]]
     if is_parquet:
         # Here and not above: the rest works where there is no pyarrow.
@@ -35,13 +37,12 @@ def load(path: Path, *, is_parquet: bool) -> History:
         rows = zip(*(table[name].to_pylist() for name in HISTORY_COLUMNS), strict=True)
     else:
         meta, rows = read_jsonl(path)
-    return History(None, _calls(path, rows, meta.get("system")))
+    return _calls(path, rows, meta.get("system"))
 
 
 def load_folder(folder: Path) -> History:
     """Read an experiment's folder: its history, and each member's keys as reads after its last operation.
 
-    Members that hold the same of a key are one read. Others are reads at one time, as nothing says who was asked first.
     Raises :class:`LabError` where the folder is none of an experiment, or a file of it is damaged.
     """
     if not (folder / EXPERIMENT_FILE).is_file():
@@ -56,31 +57,16 @@ def load_folder(folder: Path) -> History:
 
     experiment = load_experiment(folder, need_verdict=False)
     fetched = folder / HISTORY_LINES_FILE
-    history = load(fetched, is_parquet=False) if fetched.is_file() else load(folder / HISTORY_FILE, is_parquet=True)
+    is_fetched = fetched.is_file()
+    calls = _read(fetched if is_fetched else folder / HISTORY_FILE, is_parquet=not is_fetched)
     dumps, notes = [], []
     for member in experiment.members:
         try:
             dumps.append(experiment.dump(member))
         except LabError as error:
             notes.append(f"without what {member} held at the end: {error}")
-    _add_ends(history.calls, dumps)
-    return History(None, history.calls, tuple(notes))
-
-
-def _add_ends(calls: dict[str, list[Call]], dumps: Iterable[Dump]) -> None:
-    """Add what the members held at the end to the calls."""
-    dumps = list(dumps)
-    over = max((call.end or call.begin for own in calls.values() for call in own), default=0)
-    keys = dict.fromkeys(calls) | {key: None for dump in dumps for key in dump.entries}
-    for key in keys:
-        holders: dict[str | None, list[str]] = {}
-        for dump in dumps:
-            entry = dump.entries.get(key)
-            holders.setdefault(None if entry is None else entry.value, []).append(dump.member)
-        for value, members in holders.items():
-            held = "nothing" if value is None else repr(value)
-            label = f"what {', '.join(members)} held of {key!r} at the end: {held}"
-            calls.setdefault(key, []).append(Call(Action.READ, None, value, over + 1, over + 2, label))
+    add_ends(calls, dumps)
+    return history_of(calls, tuple(notes))
 
 
 def _calls(path: Path, rows: Iterable[Sequence[Any]], system: str | None) -> dict[str, list[Call]]:
@@ -94,7 +80,7 @@ def _calls(path: Path, rows: Iterable[Sequence[Any]], system: str | None) -> dic
             )
         if row.outcome == Outcome.FAIL.value and proves_nothing(system, row.error):
             row = row._replace(outcome=Outcome.UNKNOWN.value)
-        call = _call(row)
+        call = call_of(row)
         if call is not None:
             calls.setdefault(row.key, []).append(call)
     return calls
@@ -102,27 +88,6 @@ def _calls(path: Path, rows: Iterable[Sequence[Any]], system: str | None) -> dic
 
 def _are_times(*values: Any) -> bool:
     return all(isinstance(value, int) for value in values)
-
-
-def _call(row: HistoryRow) -> Call | None:
-    """Return what a row says of its key, None where it says nothing."""
-    if row.settled is not None and row.outcome == Outcome.UNKNOWN.value:
-        outcome = Outcome.OK if row.settled == Settled.APPLIED.value else Outcome.FAIL
-        row = row._replace(outcome=outcome.value, complete_ns=row.settled_ns or row.complete_ns)
-    known = row.outcome == Outcome.OK.value
-    if row.outcome == Outcome.FAIL.value or (row.kind == Kind.RETRIEVE.value and not known):
-        return None
-    action, argument, result = Action.WRITE, row.value, None
-    if row.kind == Kind.RETRIEVE.value:
-        action, argument, result = Action.READ, None, row.read
-    elif row.kind == Kind.DELETE.value and known and row.affected:
-        action = Action.REMOVE
-    elif row.kind == Kind.DELETE.value and known and row.affected == 0:
-        action = Action.READ  # it found the key absent
-    label = f"{row.kind} of {row.key!r}, operation {row.index}"
-    if action is Action.READ:
-        label += f", which found {result!r}"
-    return Call(action, argument, result, row.invoke_ns, row.complete_ns if known else None, label)
 
 
 def looks_so(start: bytes) -> bool:

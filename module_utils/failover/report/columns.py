@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..shapes import Kind, Outcome
+from ..shapes import FIRST_KINDS, WRITE_KINDS, Kind, Outcome
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 KINDS: tuple[str, ...] = tuple(kind.value for kind in Kind)
 OUTCOMES: tuple[str, ...] = tuple(outcome.value for outcome in Outcome)
-WRITES = (KINDS.index(Kind.CREATE.value), KINDS.index(Kind.DELETE.value))
+WRITES = tuple(KINDS.index(kind.value) for kind in WRITE_KINDS)
 READ = KINDS.index(Kind.RETRIEVE.value)
 OK = OUTCOMES.index(Outcome.OK.value)
 
@@ -72,8 +72,15 @@ class Columns:
         return Columns(**{item.name: getattr(self, item.name)[mask] for item in fields(Columns)})
 
     @property
+    def kinds(self) -> list[tuple[int, str]]:
+        """Return the kinds of operations that tables tell, each with its code: FIRST_KINDS, or those that there are."""
+        there = {int(code) for code in np.unique(self.kind)}
+        first = {KINDS.index(kind.value) for kind in FIRST_KINDS}
+        return [(code, KINDS[code]) for code in sorted(first if there <= first else there)]
+
+    @property
     def is_write(self) -> Mask:
-        """Whether each operation is a CREATE or a DELETE."""
+        """Whether each operation writes."""
         return np.isin(self.kind, WRITES)
 
 

@@ -18,7 +18,7 @@ from ..results.read import Run
 from ..shapes import SCHEMA_VERSION, LabError
 from .chapters.base import Told
 from .chapters.registry import CHAPTERS, COVER
-from .columns import KINDS, S
+from .columns import S
 from .examined import Examined, examine
 from .findings.cards import findings_of
 from .outage.healthy import healthy_ops_per_s
@@ -152,7 +152,7 @@ def _of_experiment(examined: Examined) -> dict[str, Any]:
         "name": examined.experiment.name,
         **{name: info[name] for name in ("title", "system", "clients", "rate", "key_prefix")},
         "verdict": examined.experiment.verdict["verdict"],
-        "stream": {kind: int(np.count_nonzero(columns.kind == code)) for code, kind in enumerate(KINDS)},
+        "stream": {kind: int(np.count_nonzero(columns.kind == code)) for code, kind in columns.kinds},
         "digest": info["workload"].get("digest"),
         "operations": len(columns),
         "not_ok": int(np.count_nonzero(~columns.ok)),

@@ -120,7 +120,7 @@ def _keys_told(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, str |
         check["evidence"]["expected_keys"]
         for experiment in experiments
         for check in experiment["checks"]
-        if check["name"] == "outcomes"
+        if check["name"] == "outcomes" and "expected_keys" in check["evidence"]
     ]
     least = min((bound["least"] for bound in bounds), default=None)
     most = max((bound["most"] for bound in bounds), default=None)

@@ -164,7 +164,7 @@ def read_jsonl(path: str | Path) -> tuple[dict[str, Any], HistoryReader]:
 
 def check_meta(path: Path, meta: dict[str, Any]) -> None:
     """Raise :class:`LabError` unless ``meta`` is of this schema and has what the readers rely on."""
-    known = meta.get("columns") in (list(HISTORY_COLUMNS), list(FORMER_COLUMNS))
+    known = meta.get("columns") in [list(columns) for columns in (HISTORY_COLUMNS, *FORMER_COLUMNS)]
     if meta.get("schema_version") != SCHEMA_VERSION or not known:
         raise LabError(
             f"history {path} has schema {meta.get('schema_version')!r}, this version reads {SCHEMA_VERSION}; "

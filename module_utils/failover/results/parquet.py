@@ -43,6 +43,7 @@ _TYPES = {
     "revision": pa.int64(),
     "settled": _FEW,
     "settled_ns": pa.int64(),
+    "expected": pa.string(),
 }
 SCHEMA = pa.schema([(name, _TYPES[name]) for name in HISTORY_COLUMNS])
 
@@ -152,7 +153,7 @@ def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
             f"history {path} cannot be read, it may be cut short ({reason}); fetch it again or repeat the run"
         ) from error
     header = (table.schema.metadata or {}).get(META_KEY)
-    if header is None or table.schema.names not in (list(HISTORY_COLUMNS), list(FORMER_COLUMNS)):
+    if header is None or table.schema.names not in [list(columns) for columns in (HISTORY_COLUMNS, *FORMER_COLUMNS)]:
         raise LabError(f"history {path} is Parquet, but not a history of this lab; give the right file")
     meta = json.loads(header)
     check_meta(path, meta)

@@ -15,9 +15,10 @@ from types import FrameType
 from typing import Any
 
 from ..results.history import HistoryWriter
-from ..shapes import WRITE_SETTLED, ClientEmit, Emit, Event, HistoryRow, LabError, Outcome
+from ..shapes import WRITE_SETTLED, ClientEmit, Emit, Event, HistoryRow, Kind, LabError, Outcome
 from ..systems.base import Client
-from ..workloads.base import RETRIEVE, Operation
+from ..systems.fence import Change
+from ..workloads.base import RETRIEVE, Operation, expected_of, value_of
 from .config import RunnerConfig
 from .progress import Tally
 
@@ -172,18 +173,16 @@ class ClientThread(threading.Thread):
                 if ahead_ns > 0 and ended.wait(ahead_ns / 1e9):
                     return
             operation = operations[index]
-            kind, device = operation[0], operation[1]
-            value = operation[2] if len(operation) == 3 else None
+            kind, key = operation[0], operation[1]
+            value, expected = value_of(operation), expected_of(operation)
             self.index = index
             on_index(index)
             invoke_ns = clock_ns() - origin_ns
             tally.started_ns = invoke_ns
-            if value is not None:
-                result = client.put_with_retry(prefix + device, value)
-            elif kind == RETRIEVE:
-                result = client.get_with_retry(prefix + device)
+            if kind == RETRIEVE:
+                result = client.get_with_retry(prefix + key)
             else:
-                result = client.delete_with_retry(prefix + device)
+                result = client.change_with_retry(Change(Kind(kind), prefix + key, value, expected))
             complete_ns = clock_ns() - origin_ns
             outcome = Outcome(result.outcome).value
             if outcome == UNKNOWN:
@@ -193,7 +192,7 @@ class ClientThread(threading.Thread):
                     index,
                     number,
                     kind,
-                    device,
+                    key,
                     value,
                     invoke_ns if intended_ns is None else intended_ns,
                     invoke_ns,
@@ -205,6 +204,7 @@ class ClientThread(threading.Thread):
                     result.affected,
                     result.error,
                     result.revision,
+                    expected=expected,
                 )
             )
             tally.note(kind, outcome, result.endpoint, invoke_ns, complete_ns)

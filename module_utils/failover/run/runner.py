@@ -28,11 +28,11 @@ from ..clock import CLOCK
 from ..results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE
 from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
-from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, Kind, LabError, Outcome
+from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, LabError, Outcome
 from ..stall import StallGuard
 from ..workloads.base import Operation
-from ..workloads.registry import create_simulation
-from ..workloads.stream import assign_clients, cut_stream, stream_digest
+from ..workloads.registry import create_simulation, workload_of
+from ..workloads.stream import cut_stream, kinds_told, stream_digest
 from .clients import ClientThread, MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .events import EventLog, describe_fault
@@ -176,7 +176,8 @@ class _Run:
     def _connect(self, make_client: MakeClient) -> None:
         """Connect the clients, before the experiment's time begins."""
         config = self._config
-        shares = assign_clients(self._operations, config.settings.clients)
+        workload, _ = workload_of(config.settings.workload)
+        shares = workload.assign(self._operations, config.settings.clients)
         for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
             thread = ClientThread(number, config, self._operations, share, tally, self._stop, self._emit)
             self._threads.append(thread)
@@ -351,7 +352,8 @@ class _Run:
         return summary
 
     def _summarize(self) -> dict[str, Any]:
-        by_kind = {kind.value: {outcome.value: 0 for outcome in Outcome} for kind in Kind}
+        sent = Counter(operation[0] for operation in self._operations)
+        by_kind = {kind: {outcome.value: 0 for outcome in Outcome} for kind in kinds_told(sent)}
         endpoints: Counter[str] = Counter()
         for tally in self._tallies:
             endpoints += tally.endpoints

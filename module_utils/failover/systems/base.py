@@ -10,13 +10,14 @@ loads a driver: only the load generator has those, and only when a client is mad
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..shapes import ClientEmit, Event, Kind, LabError, RetryPolicy, Target
-from .fence import Doubt, Fence, Move
+from .fence import Change, Doubt, Fence, Move
 from .loop import Attempt, FailoverLoop, FailoverPolicy, OperationResult
 
 
@@ -27,14 +28,11 @@ class Client(Protocol):
     def endpoint(self) -> str:
         """The member that the next request goes to, as "host:port"."""
 
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Set a key."""
-
     def get_with_retry(self, key: str) -> OperationResult:
         """Look a key up."""
 
-    def delete_with_retry(self, key: str) -> OperationResult:
-        """Remove a key."""
+    def change_with_retry(self, change: Change) -> OperationResult:
+        """Make a write of any kind."""
 
     @property
     def doubt(self) -> Doubt | None:
@@ -56,11 +54,33 @@ class ClientIdentity:
     doubt: Doubt | None = None  # what it is made for to settle, instead of operations
 
 
-class FencedClient:
+class FencedClient(ABC):
     """What the clients of all systems do with a fence; which they have under the retry policy ``safe`` only."""
 
     _loop: FailoverLoop
     _fence: Fence | None = None
+
+    def put_with_retry(self, key: str, value: str) -> OperationResult:
+        """Set a key that is not there."""
+        return self.change_with_retry(Change(Kind.CREATE, key, value))
+
+    def delete_with_retry(self, key: str) -> OperationResult:
+        """Remove a key; ``affected`` is the number of keys that this removed, None where that is not known."""
+        return self.change_with_retry(Change(Kind.DELETE, key))
+
+    def change_with_retry(self, change: Change) -> OperationResult:
+        """Make a write of any kind.
+
+        A CAS that found another value than it expected is acknowledged, too: ``affected`` is 0, and ``read`` what it
+        found; ``affected`` is None where an earlier attempt of it may have taken effect.
+        """
+        if self._fence is not None:
+            return self._fence.write(change)
+        return self._loop.run(change.kind, self._unfenced(change))
+
+    @abstractmethod
+    def _unfenced(self, change: Change) -> Attempt:
+        """Return an attempt that makes a change as it is; a blind retry makes it again."""
 
     def _raise_fence(self, policy: FailoverPolicy, identity: ClientIdentity, move: Move, emit: ClientEmit) -> None:
         """Take the client's fence over; one that is made to settle a doubt leaves it where it stands."""
@@ -183,8 +203,11 @@ class System(Protocol):
         """Say why a member that answers a sample is no full one; None where it is."""
         return None
 
-    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
-        """Remove what an experiment will write to: ``removed``, ``created`` (its table), ``endpoint``."""
+    def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
+        """Remove what an experiment will write to: ``removed``, ``created`` (its table), ``endpoint``.
+
+        :param longest_value: characters that a key may come to hold
+        """
 
     def dump(self, target: Target, member: str, key_prefix: str, dest: Path, *, write: bool) -> dict[str, Any]:
         """Write every key of one member to a file, as :mod:`.dump_file` says."""

@@ -41,9 +41,10 @@ NOWHERE = ""
 class Change(NamedTuple):
     """What a write does beside moving the fence."""
 
-    kind: Kind  # CREATE or DELETE
+    kind: Kind  # any but RETRIEVE
     key: str
-    value: str | None = None  # of a CREATE
+    value: str | None = None  # what is written, of an APPEND the element; None of a DELETE
+    expected: str | None = None  # of a CAS
 
 
 class Moved(NamedTuple):
@@ -53,10 +54,12 @@ class Moved(NamedTuple):
     found: str = NOWHERE  # where it stands instead
     affected: int | None = None  # keys or rows that the change says it changed
     revision: int | None = None  # of the store, when the fence came to where it stands now
+    read: str | None = None  # what a CAS found instead of the value that it expected
 
 
 # In one transaction: where the fence stands at the first id (NOWHERE: does not exist), move it to the second and make
-# the change, if there is one. (member, time left in s, from, to, change) -> Moved; raises AttemptFailedError.
+# the change, if there is one. (member, time left in s, from, to, change) -> Moved; raises AttemptFailedError. The fence
+# is moved also where a CAS finds another value: it is over then, and none of its attempts can come late.
 Move = Callable[[str, float, str, str, Change | None], Moved]
 
 
@@ -152,7 +155,7 @@ class Fence:
                 raise self._astray(endpoint, moved)
             self._at = to
             # Of an earlier attempt that took effect nobody knows any more what it changed.
-            return Answer(affected=moved.affected, revision=moved.revision)
+            return Answer(moved.read, moved.affected, moved.revision)
 
         result = self._loop.run(change.kind, attempt)
         if result.outcome == Outcome.UNKNOWN:

@@ -7,9 +7,10 @@ An operation is a row of attempts. Each attempt is acknowledged, or fails in one
 - *definite*: the request certainly had no effect and never will (refused connection, rolled back);
 - *ambiguous*: it was, or may have been, sent, and nothing settles whether it took effect.
 
-After a failed attempt the next member is tried at once; only after a round through all members without an answer
-does the loop pause, so that a cluster without a leader is not flooded. While it fails over, a client may pass over a
-member where a request would only be lost; that is no attempt. A failure that says that the request itself is
+After a failed attempt the next member is tried at once, or the same one where two clients' requests only crossed each
+other there; only after a round through all members without an answer does the loop pause, so that a cluster without a
+leader is not flooded. While it fails over, a client may pass over a member where a request would only be lost; that is
+no attempt. A failure that says that the request itself is
 wrong is *final*: no member will answer otherwise. In the end an operation is ``ok`` if an attempt was acknowledged; a
 write of which any attempt was ambiguous is ``unknown``; everything else is ``fail``.
 
@@ -90,16 +91,19 @@ class OperationResult(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a member acknowledged: the value a read found, or the number of keys or rows a write changed."""
+    """What a member acknowledged: the value that was found, or the number of keys or rows that a write changed."""
 
     read: str | None = None
     affected: int | None = None
     revision: int | None = None  # of the store
 
 
-def removed(count: int, after_ambiguous: bool, revision: int | None = None) -> Answer:
-    """Return what a DELETE that removed ``count`` keys says: nothing, where an attempt before it may have done that."""
-    return Answer(affected=None if count == 0 and after_ambiguous else count, revision=revision)
+def changed(count: int, after_ambiguous: bool, revision: int | None = None, read: str | None = None) -> Answer:
+    """Return what a DELETE or CAS that changed ``count`` keys says: not how many, where an earlier attempt may have.
+
+    :param read: what a CAS that changed nothing found
+    """
+    return Answer(read, None if count == 0 and after_ambiguous else count, revision)
 
 
 class AttemptFailedError(Exception):
@@ -107,13 +111,15 @@ class AttemptFailedError(Exception):
 
     :param ambiguous: the request may have had, or may still get, an effect
     :param final: no retry on any member will be answered otherwise
+    :param crossed: it met with another client's and gave way, as in a deadlock; the member is well
     """
 
-    def __init__(self, reason: str, *, ambiguous: bool, final: bool = False) -> None:
+    def __init__(self, reason: str, *, ambiguous: bool, final: bool = False, crossed: bool = False) -> None:
         super().__init__(reason)
         self.reason = " ".join(reason.split())[:REASON_MOST_CHARS]
         self.ambiguous = ambiguous
         self.final = final
+        self.crossed = crossed
 
 
 # One attempt on one member: (endpoint, time left for it in seconds, whether an earlier attempt of the same operation
@@ -208,9 +214,10 @@ class FailoverLoop:
         error: str | None = None
         endpoint = self.endpoint
         left_s = policy.operation_budget_ms / 1000
+        crossed = False  # the last attempt was
         while left_s > 0:
             # The first attempt is always made: without one nothing is known of the operation.
-            passed_over = self._pass_over() if attempts > 0 else None
+            passed_over = self._pass_over() if attempts > 0 and not crossed else None
             # Asking the members took time, too.
             left_s = deadline - self._clock() if attempts > 0 else left_s
             round_.untried.discard(self.endpoint)
@@ -220,7 +227,7 @@ class FailoverLoop:
                 try:
                     answer = attempt(endpoint, min(attempt_s, left_s), ambiguous)
                 except AttemptFailedError as failed:
-                    error = failed.reason
+                    error, crossed = failed.reason, failed.crossed
                     ambiguous = ambiguous or failed.ambiguous
                     self._note_failure(endpoint, kind, failed)
                     if failed.final:
@@ -232,9 +239,11 @@ class FailoverLoop:
                         Outcome.OK.value, attempts, endpoint, answer.read, answer.affected, error, answer.revision
                     )
             if policy.retry_policy is RetryPolicy.NONE:
-                self._move_on(set(), None)
+                if not crossed:
+                    self._move_on(set(), None)
                 break
-            self._go_on(round_, deadline - self._clock(), passed_over)
+            if not crossed:
+                self._go_on(round_, deadline - self._clock(), passed_over)
             left_s = deadline - self._clock()
         outcome = Outcome.UNKNOWN if ambiguous and kind is not Kind.RETRIEVE else Outcome.FAIL
         return OperationResult(outcome.value, attempts, endpoint, None, None, error)
@@ -284,7 +293,7 @@ class FailoverLoop:
             {"endpoint": endpoint, "kind": kind.value, "error": failed.reason, "ambiguous": failed.ambiguous},
         )
         # A member that finds the request itself wrong is well: there is nothing to fail over from.
-        if self._failed_from is None and not failed.final:
+        if self._failed_from is None and not failed.final and not failed.crossed:
             self._failed_from = endpoint
             self._failed_at = self._clock()
             self._emit("client.failover_started", {"from": endpoint, "endpoint": endpoint, "reason": failed.reason})

@@ -9,18 +9,31 @@ again, so nothing here imports more than the standard library.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from ..shapes import Kind
 
-# ("CREATE", key, value), ("RETRIEVE", key) or ("DELETE", key)
-Operation = tuple[str, str, str] | tuple[str, str]
+# Its kind, its key and, as far as the kind has them, the value (of an APPEND the element) and what a CAS expects.
+Operation = tuple[str, str, str, str] | tuple[str, str, str] | tuple[str, str]
 
 CREATE = Kind.CREATE.value
 RETRIEVE = Kind.RETRIEVE.value
 DELETE = Kind.DELETE.value
+WRITE = Kind.WRITE.value
+CAS = Kind.CAS.value
+APPEND = Kind.APPEND.value
+
+
+def value_of(operation: Sequence[str]) -> str | None:
+    """Return what an operation writes, None where it writes nothing."""
+    return operation[2] if len(operation) > 2 else None
+
+
+def expected_of(operation: Sequence[str]) -> str | None:
+    """Return the value that a CAS has to find, None of any other operation."""
+    return operation[3] if len(operation) > 3 else None
 
 
 class Sharing(Enum):
@@ -30,11 +43,20 @@ class Sharing(Enum):
     ALL_CLIENTS = "all clients"  # at once; only a search for an order of them tells what a key may be
 
 
+class Content(Enum):
+    """What a key holds."""
+
+    VALUE = "a value"
+    LIST = "a list"  # that grows, by elements of which no two are equal
+
+
 class Workload(ABC):
     """One kind of stream."""
 
     name: str
+    says: str  # what it is, in one sentence
     sharing: Sharing = Sharing.ONE_CLIENT
+    content: Content = Content.VALUE
     options: tuple[str, ...] = ()  # names of the settings that belong to it alone
 
     @abstractmethod
@@ -44,3 +66,27 @@ class Workload(ABC):
         :param iterations: above 0; how many operations that makes is the workload's own affair
         :param options: those of its own settings that were given; LabError names what is wrong with one
         """
+
+    def longest_value(self, options: Mapping[str, Any]) -> int:
+        """Return how many characters a key may come to hold, for systems that want to know beforehand.
+
+        :param options: as for :meth:`operations`
+        """
+        return 20  # the notebook's, whose addresses are shorter
+
+    def assign(self, operations: Sequence[Operation], clients: int) -> list[list[int]]:
+        """Return the indexes that each client runs, ascending.
+
+        Keys are numbered in the order in which their names first appear, and a key of one client belongs to that of its
+        number modulo ``clients``: all its operations are one client's, in the stream's order. Keys of all clients
+        belong to nobody, and the operations go round the clients one by one.
+        """
+        if self.sharing is Sharing.ALL_CLIENTS:
+            return [list(range(client, len(operations), clients)) for client in range(clients)]
+        if clients == 1:
+            return [list(range(len(operations)))]
+        assigned: list[list[int]] = [[] for _ in range(clients)]
+        number_of: dict[str, int] = {}
+        for index, operation in enumerate(operations):
+            assigned[number_of.setdefault(operation[1], len(number_of)) % clients].append(index)
+        return assigned

@@ -87,6 +87,7 @@ class NameService(Workload):
     """
 
     name = "name_service"
+    says = "devices that join, are looked up and leave"
 
     def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
         """Return the operations of ``iterations`` draws."""

@@ -80,7 +80,7 @@ def test_writes_before_a_delete_that_may_come_late_are_not_too_many() -> None:
 
     def check(first: str, attempts: int = 1) -> Verdict:
         answers = Answers([first, "ok", "ok"], [None] * 3, [None] * 3, [attempts, 1, 1])
-        recorded = Recorded(operations, {}, pa.table({}), np.full(3, -1), answers)
+        recorded = Recorded(operations, [[0, 1, 2]], {}, pa.table({}), np.full(3, -1), answers)
         return check_applied_once([dump], recorded).verdict
 
     assert check("ok") is Verdict.INVALID

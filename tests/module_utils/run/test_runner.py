@@ -25,8 +25,9 @@ from failover.run.runner import run_workload
 from failover.shapes import Event, FaultSpec, HistoryRow, LabError, RunSettings, Target
 from failover.systems.base import ClientIdentity
 from failover.systems.registry import SYSTEMS
+from failover.workloads.name_service import NameService
 from failover.workloads.registry import create_simulation
-from failover.workloads.stream import assign_clients, stream_digest, summarize
+from failover.workloads.stream import stream_digest, summarize
 from fake_gateway import closed_endpoint
 from fake_system import FakeDirector, FakeHealer, FakeSystem
 
@@ -146,7 +147,7 @@ def test_clients_share_the_stream_by_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("clients", [1, 2, 5])
 def test_assignment_covers_the_stream_in_order(clients: int) -> None:
-    shares = assign_clients(OPERATIONS, clients)
+    shares = NameService().assign(OPERATIONS, clients)
     assert len(shares) == clients
     assert sorted(index for share in shares for index in share) == list(range(len(OPERATIONS)))
     assert all(share == sorted(share) for share in shares)

@@ -378,6 +378,27 @@ def test_a_member_that_says_nothing_is_passed_over_while_others_answer(cluster: 
     assert asked[0] <= 3  # twice a second, and not in each of the rounds, which are shorter than an answer's time limit
 
 
+def test_others_are_asked_before_a_silent_member_gets_a_request(cluster: FakeCluster, connect: Connect) -> None:
+    # Longer than for which an answer counts as one that was given just now.
+    client, events = connect(policy=blind(attempt_timeout_ms=700, operation_budget_ms=20_000))
+    client.put_with_retry("before", "v")
+    first, second, silent = cluster["etcd1"], cluster["etcd2"], cluster["etcd3"]
+    for member in (first, second, silent):
+        member.behave = member.hang
+    silent.mute = True
+
+    def come_back() -> None:
+        wait_until(lambda: "client.member_passed_over" in [name for name, _ in events])
+        first.behave = well
+
+    thread = threading.Thread(target=come_back, daemon=True)
+    thread.start()
+    result = client.put_with_retry("k", "v")
+    thread.join(30)
+    assert (result.outcome, result.attempts, result.endpoint) == ("ok", 3, first.endpoint)
+    assert silent.requests == 0
+
+
 def test_a_silent_leader_may_be_alive(cluster: FakeCluster, connect: Connect) -> None:
     client, events = connect(policy=PATIENT)
     client.put_with_retry("before", "v")

@@ -303,9 +303,18 @@ def test_a_server_that_cannot_be_reached_certainly_did_nothing(server: FakeServe
     assert not any(data["ambiguous"] for name, data in events if name == "client.attempt_failed")
 
 
+def test_a_deadlock_is_no_failover(server: FakeServer) -> None:
+    client, events = connect()
+    server.faults = [err.OperationalError(1213, "Deadlock found"), err.OperationalError(1213, "Deadlock found")]
+    assert client.put_with_retry("k", "v")[:2] == ("ok", 3)
+    assert len(server.connections) == 1
+    told = [name for name, _ in events if name not in ("client.members_discovered", "client.connected")]
+    assert told == ["client.attempt_failed"] * 2
+
+
 def test_losing_the_server_while_connecting_is_definite(server: FakeServer) -> None:
     client, events = connect()
-    server.faults = [err.OperationalError(1213, "Deadlock found")]
+    server.faults = [err.OperationalError(1205, "Lock wait timeout exceeded")]
     server.refusals = [LOST, None]
     assert client.put_with_retry("k", "v")[:2] == ("ok", 3)
     assert [data["ambiguous"] for name, data in events if name == "client.attempt_failed"] == [False, False]

@@ -69,17 +69,33 @@ class Server:
             if moves:
                 self.fences[name] = to
             return int(moves), []
-        if statement == mysql_client.INSERT_IF_MOVED and before == 1:
-            if values[0] in self.rows:
-                raise err.IntegrityError(1062, f"Duplicate entry '{values[0]}' for key 'ips.PRIMARY'")
-            self.rows[values[0]] = values[1]
-            return 1, []
-        if statement == mysql_client.DELETE_IF_MOVED and before == 1:
-            return int(self.rows.pop(values[0], None) is not None), []
-        if statement == mysql_client.SELECT:
+        if mysql_client.IF_MOVED in statement:
+            return (self._change(statement, values) if before == 1 else 0), []
+        if statement in (mysql_client.SELECT, mysql_client.SELECT_NOW):
             return 1, [(self.rows[values[0]],)] if values[0] in self.rows else []
-        assert before == 0 or statement in ("START TRANSACTION", "COMMIT")
+        assert statement in ("START TRANSACTION", "COMMIT")
         return 0, []
+
+    def _change(self, statement: str, values: list[str]) -> int:
+        if statement.startswith(mysql_client.DELETE):
+            return int(self.rows.pop(values[0], None) is not None)
+        if statement.startswith(mysql_client.UPDATE):
+            value, key, expected = values
+            if self.rows.get(key) != expected:
+                return 0
+            self.rows[key] = value
+            return 1
+        assert statement.startswith(mysql_client.INSERT_WHERE)
+        if values[0] not in self.rows:
+            self.rows[values[0]] = values[1]
+            return 1
+        if "CONCAT" in statement:
+            self.rows[values[0]] += f",{values[2]}"
+        elif "ON DUPLICATE" in statement:
+            self.rows[values[0]] = values[2]
+        else:
+            raise err.IntegrityError(1062, f"Duplicate entry '{values[0]}' for key 'ips.PRIMARY'")
+        return 2
 
 
 class Connection:
@@ -139,7 +155,7 @@ def test_a_write_is_one_packet_that_moves_the_fence(server: Server) -> None:
     assert server.packets[-1] == [
         "START TRANSACTION",
         mysql_client.MOVE_FENCE,
-        mysql_client.INSERT_IF_MOVED,
+        f"{mysql_client.INSERT_WHERE} AND {mysql_client.IF_MOVED}",
         "COMMIT",
     ]
     assert server.fences["client"] != stood_at

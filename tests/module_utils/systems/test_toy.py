@@ -26,7 +26,7 @@ from failover.shapes import LabError, RunSettings, Target, Verdict, worst
 from failover.systems.members import MEMBERS
 from failover.systems.on_host import Home
 from failover.systems.registry import SYSTEMS
-from failover.workloads.base import Operation, Workload
+from failover.workloads.base import Operation, Sharing, Workload
 from failover.workloads.registry import WORKLOADS
 from toy.member import ToyOnHost
 from toy.server import ToyServer
@@ -58,7 +58,7 @@ def run_experiment(folder: Path, server: ToyServer, settings: RunSettings = SETT
     """Do what roles/experiment does; return experiment.json."""
     (definition,) = resolve_experiments(["E1-toy"], CATALOG, settings, {"toy": ["toy1"]})["experiments"]
     target, system, prefix = target_of(server), SYSTEMS["toy"], definition["key_prefix"]
-    system.empty(target, prefix, dry_run=False)
+    system.empty(target, prefix, longest_value=20, dry_run=False)
     before = system.observe(target, "converged", 1.0)
     config = RunnerConfig(definition["name"], prefix, settings, target, folder, source="client1")
     summary = run_workload(config, make_client=client_maker(config))
@@ -110,6 +110,53 @@ def test_what_comes_late_is_a_ghost_without_a_fence(
     assert wrong == (set() if policy == "safe" else {"late-duplicate"})
 
 
+SHARED = [name for name, workload in WORKLOADS.items() if workload.sharing is Sharing.ALL_CLIENTS]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_keys_of_all_clients_are_valid_though_requests_come_late(
+    tmp_path: Path, servers: list[ToyServer], name: str
+) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer(holds_up=25))
+    settings = replace(SETTINGS, iterations=1500, clients=8, workload={"name": name})
+    info = run_experiment(folder, servers[0], settings)
+    assert info["stream"] == {"name": name}
+    assert servers[0].late > 10 or name in ("ycsb_c", "ycsb_b", "ycsb_d")
+    checks = {check.name: check for check in verify_experiment(folder)}
+    assert worst([check.verdict for check in checks.values()]) is Verdict.VALID, checks
+    assert ("lists" if name == "append" else "linearizable") in checks
+    assert not {"reads", "keys on toy1", "unknown writes"} & set(checks)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("register", {"late-duplicate"}), ("append", {"late-duplicate", "reordered"})]
+)
+def test_what_comes_late_is_found_where_all_clients_share_a_key(
+    tmp_path: Path, servers: list[ToyServer], name: str, expected: set[str]
+) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer(holds_up=7))
+    settings = replace(SETTINGS, iterations=3000, clients=4, retry_policy="blind", workload={"name": name})
+    run_experiment(folder, servers[0], settings)
+    wrong = {kind for check in verify_experiment(folder) for kind in check.evidence.get("by_class", {})}
+    assert wrong
+    assert wrong <= expected
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("register", {"no-order"}), ("append", {"lost"}), ("ycsb_a", {"no-order"})]
+)
+def test_what_forgets_a_write_of_a_shared_key_is_invalid(
+    tmp_path: Path, servers: list[ToyServer], name: str, found: set[str]
+) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer(forgets=100))
+    run_experiment(folder, servers[0], replace(SETTINGS, iterations=2000, clients=4, workload={"name": name}))
+    checks = [check for check in verify_experiment(folder) if check.verdict is Verdict.INVALID]
+    assert {kind for check in checks for kind in check.evidence["by_class"]} == found
+
+
 def test_what_forgets_an_acknowledged_write_is_invalid(tmp_path: Path, servers: list[ToyServer]) -> None:
     folder = tmp_path / "E1-toy"
     servers.append(ToyServer(forgets=50))
@@ -126,7 +173,7 @@ def test_a_server_that_is_gone_is_data(tmp_path: Path) -> None:
     assert system.observe(target, "healthy", 0.2).reached is False
     assert system.dump(target, "toy1", "", tmp_path / "d.jsonl", write=True)["available"] is False
     with pytest.raises(LabError, match="could not be emptied"):
-        system.empty(target, "EXP1-", dry_run=False)
+        system.empty(target, "EXP1-", longest_value=20, dry_run=False)
     healer = Healer(target, b"k" * 32, timeout_s=0.3, sample_interval_ms=5, source="client1")
     assert "toy1 does not answer" in healer.run(None)["reasons"][0]
     config = RunnerConfig(

@@ -12,13 +12,14 @@ import pytest
 from failover.shapes import LabError
 from failover.workloads.base import Operation, Sharing, Workload
 from failover.workloads.registry import USUAL, WORKLOADS, create_simulation
-from failover.workloads.stream import assign_clients, stream_digest
+from failover.workloads.stream import stream_digest, summarize
 
 
 class OneKey(Workload):
     """Writes one key again and again; what it writes is an option of its own."""
 
     name = "one_key"
+    says = "one key, again and again"
     sharing = Sharing.ALL_CLIENTS
     options = ("value",)
 
@@ -65,6 +66,32 @@ def test_a_key_that_is_read_before_it_is_created_has_its_number() -> None:
 
 def test_a_key_is_one_clients_or_everybodys() -> None:
     operations: list[Operation] = [("CREATE", "a", "1"), ("RETRIEVE", "a"), ("CREATE", "b", "2"), ("DELETE", "a")]
-    assert assign_clients(operations, 1) == [[0, 1, 2, 3]]
-    assert assign_clients(operations, 2) == [[0, 1, 3], [2]]
-    assert assign_clients(operations, 3, Sharing.ALL_CLIENTS) == [[0, 3], [1], [2]]
+    assert WORKLOADS[USUAL].assign(operations, 1) == [[0, 1, 2, 3]]
+    assert WORKLOADS[USUAL].assign(operations, 2) == [[0, 1, 3], [2]]
+    assert OneKey().assign(operations, 3) == [[0, 3], [1], [2]]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("clients", [1, 3, 32])
+def test_each_operation_is_one_clients_and_each_client_goes_forward(name: str, clients: int) -> None:
+    operations = create_simulation(500, 7, {"name": name})
+    shares = WORKLOADS[name].assign(operations, clients)
+    assert len(shares) == clients
+    assert sorted(index for share in shares for index in share) == list(range(len(operations)))
+    assert all(share == sorted(share) for share in shares)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_no_value_is_longer_than_the_workload_says_and_no_two_are_equal_where_all_share(name: str) -> None:
+    operations = create_simulation(2000, 7, {"name": name})
+    workload = WORKLOADS[name]
+    values = [operation[2] for operation in operations if len(operation) > 2]
+    assert max(map(len, values), default=0) <= workload.longest_value({})
+    if workload.sharing is Sharing.ALL_CLIENTS:
+        assert len(set(values)) == len(values)
+
+
+def test_other_kinds_are_counted_where_there_are_any() -> None:
+    summary = summarize(create_simulation(1000, 7, {"name": "register"}))
+    assert list(summary) == ["CREATE", "RETRIEVE", "DELETE", "WRITE", "CAS", "expected_keys", "digest"]
+    assert (summary["CREATE"], summary["expected_keys"]) == (0, None)

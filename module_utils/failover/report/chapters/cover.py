@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...results.read import Run
+from ...workloads.registry import workload_of
 from .. import system_facts
 from ..caveats import caveats
 from ..figures import outages
@@ -30,12 +32,22 @@ class Cover(Chapter):
             "cover_settings": cover_settings(info["settings"]),
             "cover_versions": cover_versions(info["versions"]),
             "caveats": caveats(info["controller"], told.experiments),
+            **_workload(told.run),
         }
 
     def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
         """Draw the outages of all faults that struck."""
         struck = [row for row in content["outages"] if row["struck"]]
         return {"outages": outages.draw(struck, "outages")} if struck else {}
+
+
+def _workload(run: Run) -> dict[str, Any]:
+    """Return what the clients did, where that is not the usual: ``name``, ``says`` and the ``options`` given."""
+    streams = [experiment.info["stream"] for experiment in run.experiments if "stream" in experiment.info]
+    if not streams:
+        return {}
+    workload, options = workload_of(streams[0])
+    return {"workload": {"name": workload.name, "says": workload.says, "options": options}}
 
 
 def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -38,17 +38,18 @@ class Latency(Chapter):
         """Draw the curves of all experiments, one panel a kind."""
         drawings = {}
         drawn = [experiment for experiment in content["experiments"] if experiment["operations"]]
+        kinds = [kind for kind in KINDS if any(kind in experiment["stream"] for experiment in drawn)]
         if drawn:
-            drawings["latency"] = latency.draw(drawn, KINDS, "latency", "latency")
+            drawings["latency"] = latency.draw(drawn, kinds, "latency", "latency")
         rated = [experiment for experiment in drawn if experiment["intended_latency"]]
         if rated:
-            drawings["intended"] = latency.draw(rated, KINDS, "intended_latency", "intended")
+            drawings["intended"] = latency.draw(rated, kinds, "intended_latency", "intended")
         return drawings
 
 
 def _latency(columns: Columns, latency_ns: Ints) -> dict[str, Any]:
     """Summarise latency of all operations, whatever their outcome, together and by kind, with the curves."""
-    by_kind = {kind: latency_ns[columns.kind == code] for code, kind in enumerate(KINDS)}
+    by_kind = {kind: latency_ns[columns.kind == code] for code, kind in columns.kinds}
     return {
         "all": latency_summary(latency_ns),
         "by_kind": {kind: latency_summary(values) for kind, values in by_kind.items()},

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...workloads.name_service import NameService
 from ..wording import plural
 from .base import Chapter, Told
 
@@ -31,9 +32,18 @@ class Notebook(Chapter):
     anchor = "notebook"
     title = "The notebook\u2019s table beside this run\u2019s"
 
+    # Not ``optional``: that is for chapters which no report had at first, and reports are compared to the last byte.
+
     def compute(self, told: Told) -> dict[str, Any]:
-        """Compare them."""
+        """Compare them; a run of another workload has nothing to compare."""
+        streams = [experiment.info.get("stream") or {} for experiment in told.run.experiments]
+        if any(stream.get("name", NameService.name) != NameService.name for stream in streams):
+            return {"notebook": None}
         return {"notebook": compare(told.run.info, told.experiments, told.run.info["settings"])}
+
+    def stands(self, content: Mapping[str, Any]) -> bool:
+        """Tell whether there is something to compare."""
+        return content["notebook"] is not None
 
 
 def pick(experiments: Sequence[Experiment], system: str, actions: Sequence[str]) -> Experiment | None:

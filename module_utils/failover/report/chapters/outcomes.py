@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...shapes import OWN_SETTINGS, Outcome, Settled
-from ..columns import KINDS, OUTCOMES, Columns
+from ..columns import OUTCOMES, Columns
 from ..examined import Examined
 from .base import Chapter
 
@@ -51,7 +51,7 @@ def _retries(examined: Examined) -> dict[str, Any]:
 def _outcomes(columns: Columns) -> list[dict[str, Any]]:
     """Count operations by kind and outcome, and those that took more than one attempt; the last row is the sum."""
     rows = []
-    for code, kind in [*enumerate(KINDS), (None, "all")]:
+    for code, kind in [*columns.kinds, (None, "all")]:
         mask = np.ones(len(columns), dtype=bool) if code is None else columns.kind == code
         row: dict[str, Any] = {"kind": kind, "operations": int(np.count_nonzero(mask))}
         for number, outcome in enumerate(OUTCOMES):

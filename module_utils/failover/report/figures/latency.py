@@ -43,7 +43,7 @@ def draw(experiments: Sequence[Mapping[str, Any]], kinds: Sequence[str], which: 
         (experiment["name"], kind): experiment[which]["curves"][kind]
         for experiment in experiments
         for kind in kinds
-        if experiment[which]["curves"][kind]["latency_ms"]
+        if kind in experiment[which]["curves"] and experiment[which]["curves"][kind]["latency_ms"]
     }
     low = min((data["latency_ms"][0] for data in curves.values()), default=0.1) * 0.9
     high = max((data["latency_ms"][-1] for data in curves.values()), default=10.0) * 1.25

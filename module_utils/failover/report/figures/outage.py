@@ -13,9 +13,30 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.ticker import FuncFormatter
 
 from ..wording import milliseconds
-from .style import BLUE, GREEN, GREY, INK, MARK_STYLES, ORANGE, VERMILLION, as_count, as_svg, moved_apart, new_figure
+from .style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MARK_STYLES,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    as_count,
+    as_svg,
+    moved_apart,
+    new_figure,
+)
 
-KIND_STYLES: dict[str, tuple[str, float]] = {"CREATE": (BLUE, 2.4), "RETRIEVE": (ORANGE, 1.5), "DELETE": (GREEN, 2.4)}
+KIND_STYLES: dict[str, tuple[str, float]] = {
+    "CREATE": (BLUE, 2.4),
+    "RETRIEVE": (ORANGE, 1.5),
+    "DELETE": (GREEN, 2.4),
+    # No workload has these beside CREATE.
+    "WRITE": (BLUE, 2.4),
+    "CAS": (PURPLE, 2.4),
+    "APPEND": (BLUE, 2.4),
+}
 # In a grey print as dark as CREATE, so it has a white core: where lines are so thick (in points) that it can be seen.
 HOLLOW, THICK, CORE = "DELETE", 1.2, 0.4
 

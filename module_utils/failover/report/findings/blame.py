@@ -11,7 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...checks.model import LATE_DUPLICATE, LOST, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
+from ...checks.model import (
+    FORKED,
+    LATE_DUPLICATE,
+    LOST,
+    NO_ORDER,
+    PHANTOM,
+    REORDERED,
+    RESURRECTED,
+    STALE,
+    TWICE_LISTED,
+    WRONG_VALUE,
+)
 from ..system_facts import VERSION_ONE
 from ..wording import plural
 from .timeline import NO_ANSWER
@@ -28,10 +39,30 @@ TITLES = {
     PHANTOM: ("key exists that nothing wrote", "keys exist that nothing wrote"),
     WRONG_VALUE: ("key has a value that nothing wrote", "keys have values that nothing wrote"),
     STALE: ("key shows an older value", "keys show older values"),
+    FORKED: ("list was seen in two forms", "lists were seen in two forms"),
+    TWICE_LISTED: ("list has an element twice", "lists have an element twice"),
+    REORDERED: ("list is in another order than its appends", "lists are in another order than their appends"),
+    NO_ORDER: ("key has answers that no order explains", "keys have answers that no order explains"),
     DIFFER: ("key differs between the members", "keys differ between the members"),
     TWICE: ("key was written more often than sent", "keys were written more often than sent"),
 }
-ORDER = (LOST, RESURRECTED, PHANTOM, WRONG_VALUE, STALE, DIFFER, TWICE, LATE_DUPLICATE)
+ORDER = (
+    LOST,
+    RESURRECTED,
+    PHANTOM,
+    WRONG_VALUE,
+    FORKED,
+    TWICE_LISTED,
+    REORDERED,
+    NO_ORDER,
+    STALE,
+    DIFFER,
+    TWICE,
+    LATE_DUPLICATE,
+)
+
+# What the answers show, wherever the data stand in the end.
+BY_ANSWERS = (NO_ORDER, REORDERED, FORKED)
 
 _REPORT = (
     "Keep this folder. Run the same command with the same seed again; if it recurs, report it to the server's "
@@ -55,6 +86,11 @@ _WHOSE = {
     "anything is done.",
     WRONG_VALUE: "The server's: no request of the stream carried this value for this key.",
     STALE: "The server's: the value had been replaced, and the write that replaced it was acknowledged.",
+    FORKED: "The server's: two readers saw lists of which neither is the beginning of the other.",
+    TWICE_LISTED: "The server's: the element was sent once, or behind a fence that lets one attempt take effect.",
+    REORDERED: "The server's: an append that was over before another began stands behind it.",
+    NO_ORDER: "The server's: whatever order its operations took effect in, one of them should have been answered "
+    "otherwise.",
     DIFFER: "The servers': the same requests reached all of them as one stream, and they do not hold the same data.",
     TWICE: "The server's: it counts more writes of the key than the client sent.",
 }
@@ -121,6 +157,6 @@ def _proof(kind: str, keys: Sequence[Mapping[str, Any]]) -> list[str]:
         tell(apart, f"has {sent}", f"have {sent}")
     members_told = len(keys[0]["members"]) if keys else 0
     alike = all(len({str(entry) for entry in key["members"].values()}) == 1 for key in keys)
-    if members_told > 1 and alike and kind != DIFFER:
+    if members_told > 1 and alike and kind not in (DIFFER, *BY_ANSWERS):
         proof.append(f"The {plural(members_told, 'member')} hold the same: the write went through their log.")
     return proof

@@ -43,7 +43,8 @@ def findings_of(experiment: Experiment, table: pa.Table, events: Sequence[Event]
         return []
     dumps = _dumps(experiment)
     names = member_names(experiment.info["members"])
-    operations = operations_of(wrong, table, events, experiment.info["origin_wall_ns"], names)
+    around = {key: found["at"] for key, found in wrong.items()}
+    operations = operations_of(around, table, events, experiment.info["origin_wall_ns"], names)
     revisions = Revisions(table, list(dumps.values()), experiment.info, wrong)
     whole = all(check["verdict"] == Verdict.VALID for check in checks if check["name"] == "history")
     cards: list[dict[str, Any]] = []
@@ -91,12 +92,13 @@ def _wrong_keys(checks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
             listing = check.get("evidence", {}).get(name)
             for item in listing["listed"] if isinstance(listing, Mapping) else []:
                 told = {"class": item.get("class", default), "expected": item.get("expected"), "checks": [], "read": []}
+                told["at"] = item.get("operation", {}).get("index")
                 known = found.setdefault(item["key"], told)
                 known["checks"].append(check["name"])
                 if "operation" in item:
                     known["read"].append(item["found"])
-                if known["expected"] is None:
-                    known["expected"] = told["expected"]
+                for name in ("expected", "at"):
+                    known[name] = told[name] if known[name] is None else known[name]
                 # That the members differ follows where one of them is known to be wrong.
                 if known["class"] in (blame.DIFFER, blame.TWICE) and told["class"] is not None:
                     known["class"] = told["class"]
@@ -137,7 +139,8 @@ def _key_told(
     """Tell one key: what each member holds of it, what was done with it, and where its stray revision belongs."""
     held = {member: dump.entries.get(key) for member, dump in dumps.items()}
     deleted = [o["end_ms"] for o in operations if o["kind"] == Kind.DELETE and o["outcome"] == Outcome.OK]
-    stray = next((entry for entry in held.values() if entry is not None), None)
+    there = next((entry for entry in held.values() if entry is not None), None)
+    stray = None if found["class"] in blame.BY_ANSWERS else there
     return {
         "key": key,
         "expected": found["expected"],

@@ -21,6 +21,9 @@ from ...results.read import Dump
 from ...shapes import Event, Kind, Outcome
 from ..columns import MS
 
+# Operations of one key that are told.
+MOST_TOLD = 8
+
 ACKNOWLEDGED, NO_ANSWER, REFUSED = "acknowledged", "no answer", "refused"
 
 
@@ -35,21 +38,28 @@ def member_names(members: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def operations_of(
-    keys: Collection[str], table: pa.Table, events: Sequence[Event], origin_wall_ns: int, names: Mapping[str, str]
+    around: Mapping[str, int | None],
+    table: pa.Table,
+    events: Sequence[Event],
+    origin_wall_ns: int,
+    names: Mapping[str, str],
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the operations of each key in order, each with its attempts.
+
+    :param around: the keys, each with the operation of which the checks say that it is wrong, where they name one. Of a
+        key that many operations are about, those next to it are told, else the last ones.
 
     An attempt has ``member``, ``start_ms`` (at the earliest: pauses between attempts are not recorded), ``end_ms``,
     ``ended`` (acknowledged, no answer, refused) and ``error``.
     """
-    wanted = np.isin(table["key"].to_numpy(zero_copy_only=False), list(keys))
-    rows = table.filter(pa.array(wanted)).sort_by("index").to_pylist()
+    wanted = np.isin(table["key"].to_numpy(zero_copy_only=False), list(around))
+    rows = _near(table.filter(pa.array(wanted)).sort_by("index").to_pylist(), around)
     failed: dict[int, list[Event]] = defaultdict(list)
     indices = {row["index"] for row in rows}
     for event in events:
         if event.event == "client.attempt_failed" and event.data.get("index") in indices:
             failed[event.data["index"]].append(event)
-    found: dict[str, list[dict[str, Any]]] = {key: [] for key in keys}
+    found: dict[str, list[dict[str, Any]]] = {key: [] for key in around}
     for row in rows:
         found[row["key"]].append(
             {
@@ -61,6 +71,20 @@ def operations_of(
             }
         )
     return found
+
+
+def _near(rows: Sequence[dict[str, Any]], around: Mapping[str, int | None]) -> list[dict[str, Any]]:
+    """Return the rows that are told, in their order: a key of all clients has thousands."""
+    by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_key[row["key"]].append(row)
+    told: list[dict[str, Any]] = []
+    for key, own in by_key.items():
+        at = around[key]
+        end = len(own) if at is None else bisect_left(own, at, key=lambda row: int(row["index"])) + MOST_TOLD // 4
+        end = min(max(end, MOST_TOLD), len(own))
+        told += own[max(0, end - MOST_TOLD) : end]
+    return told
 
 
 def _attempts(
@@ -129,7 +153,7 @@ class Revisions:
             *(table[name].to_pylist() for name in columns), strict=True
         ):
             entry = entries.get(key)
-            if kind != Kind.CREATE or entry is None or entry.mod_revision is None or key in strange:
+            if kind not in (Kind.CREATE, Kind.WRITE) or entry is None or entry.mod_revision is None or key in strange:
                 continue
             if outcome == Outcome.OK and attempts == 1 and value == entry.value:
                 known[key] = (entry.mod_revision, invoke / MS, complete / MS)

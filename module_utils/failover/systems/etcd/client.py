@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from ...shapes import ClientEmit, Kind, LabError, ReadConsistency
@@ -17,13 +18,14 @@ from ..fence import Change, Moved
 from ..loop import (
     SILENT_S,
     Answer,
+    Attempt,
     AttemptFailedError,
     FailoverLoop,
     FailoverPolicy,
     OperationResult,
     PassOver,
+    changed,
     discard,
-    removed,
 )
 from .driver import EtcdMember, Membership, refused_to_connect
 from .keys import FENCES
@@ -169,16 +171,6 @@ class ClientWithFailover(FencedClient):
         """The member that the client sticks to, as "host:port"."""
         return self._loop.endpoint
 
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Set ``key`` to ``value``. A blind retry writes the same value again, which only the key's version shows."""
-        if self._fence is not None:
-            return self._fence.write(Change(Kind.CREATE, key, value))
-
-        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
-            return Answer(revision=self._watched(endpoint, lambda member: member.put(key, value, timeout_s)))
-
-        return self._loop.run(Kind.CREATE, attempt)
-
     def get_with_retry(self, key: str) -> OperationResult:
         """Read ``key``, by default linearizably: the answering member asks the leader's quorum first."""
 
@@ -190,16 +182,13 @@ class ClientWithFailover(FencedClient):
 
         return self._read(attempt)
 
-    def delete_with_retry(self, key: str) -> OperationResult:
-        """Remove ``key``; ``affected`` is the number of keys that this removed, None where that is not known."""
-        if self._fence is not None:
-            return self._fence.write(Change(Kind.DELETE, key))
+    def _unfenced(self, change: Change) -> Attempt:
+        """Return an attempt at a change. A blind retry writes the same again, which only the key's version shows."""
 
         def attempt(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
-            count, revision = self._watched(endpoint, lambda member: member.delete(key, timeout_s))
-            return removed(count, after_ambiguous, revision)
+            return self._watched(endpoint, lambda member: _make(member, change, timeout_s, after_ambiguous))
 
-        return self._loop.run(Kind.DELETE, attempt)
+        return attempt
 
     def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
         """Move the client's fence; its key stands beside those of all experiments."""
@@ -223,14 +212,15 @@ class ClientWithFailover(FencedClient):
         The leader counts as gone only where its port refuses connections: one that is merely silent from here may
         well lead.
         """
-        others_answer = time.monotonic() - self._heard_s < SILENT_S
         try:
             leader_id = self._connections[endpoint].leader_id(ASK_TIMEOUT_S)
         except AttemptFailedError as failed:
             if refused_to_connect(failed):
                 return PassOver("nothing listens there")
             # Where nobody answers in that time it may be the network that is slow.
-            return PassOver("it says nothing, and others do", silent=True) if others_answer else None
+            if self._another_answers(endpoint):
+                return PassOver("it says nothing, and others do", silent=True)
+            return None
         self._heard_s = time.monotonic()
         if leader_id == 0:
             return PassOver("it knows no leader")
@@ -244,11 +234,36 @@ class ClientWithFailover(FencedClient):
                 return PassOver(f"it still follows {leader.endpoint}, where nothing listens")
         return None
 
+    def _another_answers(self, endpoint: str) -> bool:
+        """Say whether a member other than this one says whom it follows, or did so just now."""
+        if time.monotonic() - self._heard_s < SILENT_S:
+            return True
+        for member in self._connections.values():
+            if member.endpoint != endpoint:
+                with suppress(AttemptFailedError):
+                    member.leader_id(ASK_TIMEOUT_S)
+                    self._heard_s = time.monotonic()
+                    return True
+        return False
+
     def close(self) -> None:
         """Close the connections to all members."""
         _watch.remove(self)
         for member in self._connections.values():
             member.close()
+
+
+def _make(member: EtcdMember, change: Change, timeout_s: float, after_ambiguous: bool) -> Answer:
+    """Make a change at a member, without a fence."""
+    if change.value is None:
+        count, revision = member.delete(change.key, timeout_s)
+        return changed(count, after_ambiguous, revision)
+    if change.kind is Kind.CAS:
+        done = member.compare_and_set(change, timeout_s)
+        return changed(done.affected or 0, after_ambiguous, done.revision, done.read)
+    if change.kind is Kind.APPEND:
+        return Answer(revision=member.append(change, timeout_s).revision)
+    return Answer(revision=member.put(change.key, change.value, timeout_s))
 
 
 def _discover(endpoints: Sequence[str], policy: FailoverPolicy, transport: Transport) -> tuple[str, Membership]:

@@ -8,16 +8,19 @@ happened; so the requests go over a transport of :mod:`.transport`.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ...shapes import Kind, LabError
+from ...shapes import LIST_SEPARATOR, Kind, LabError
 from ..endpoints import join_endpoint, split_endpoint
-from ..fence import Change, Moved
+from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
+from ..refusals import NOT_SENT
 from .refusals import NO_SPACE, refusal_of
 from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
-from .txn import MoveAnswer, MoveRequest
+from .txn import TxnAnswer, TxnRequest, delete, get, holds, nested, put
 
 try:
     import etcd3.etcdrpc as rpc
@@ -107,16 +110,68 @@ class EtcdMember:
     def move(self, fence: str, at: str, to: str, change: Change | None, timeout_s: float | None = None) -> Moved:
         """Move a fence, a key of its own, and make a change with it (:data:`..fence.Move`).
 
-        One transaction, which goes through raft whatever the fence's value is: it has a write in one branch.
+        One transaction, which goes through raft whatever the fence's value is: it has a write in one branch. An APPEND
+        is several, of which one makes the change.
         """
-        request = MoveRequest(fence.encode(), at, to, change)
-        answer = self._call(_TXN, request, MoveAnswer, timeout_s)
-        if answer.succeeded:
-            removes = change is not None and change.kind is Kind.DELETE
-            return Moved(True, affected=answer.deleted if removes else None, revision=answer.header.revision)
-        if answer.found is None:
-            return Moved(False)
-        return Moved(False, answer.found, revision=answer.found_revision)
+        name = fence.encode()
+        stands, moves = holds(name, None if at == NOWHERE else at.encode()), put(name, to.encode())
+        if change is not None and change.kind is Kind.APPEND:
+            return self._append(change, timeout_s, [stands], [moves], [get(name)])
+        answer = self._transact([stands], [*([] if change is None else [_made(change)]), moves], [get(name)], timeout_s)
+        if not answer.succeeded:
+            return _elsewhere(answer)
+        revision = answer.header.revision
+        if change is not None and change.kind is Kind.DELETE:
+            return Moved(True, affected=answer.deleted(0), revision=revision)
+        if change is not None and change.kind is Kind.CAS:
+            return _compared(answer.nested(0), revision)
+        return Moved(True, revision=revision)
+
+    def compare_and_set(self, change: Change, timeout_s: float | None = None) -> Moved:
+        """Make a CAS without a fence; ``moved`` of what is returned means nothing."""
+        answer = self._transact(*_comparing(change), timeout_s)
+        return _compared(answer, answer.header.revision)
+
+    def append(self, change: Change, timeout_s: float | None = None) -> Moved:
+        """Make an APPEND without a fence; ``moved`` of what is returned means nothing."""
+        return self._append(change, timeout_s, [], [], [])
+
+    def _append(
+        self,
+        change: Change,
+        timeout_s: float | None,
+        stands: Sequence[bytes],
+        moves: Sequence[bytes],
+        looks: Sequence[bytes],
+    ) -> Moved:
+        """Read a list and write it with one more element, until nobody else wrote it between the two.
+
+        All tries of one fence exclude each other: one that takes effect moves it.
+
+        :param stands: the fence's Compare, :param moves: its RequestOp, :param looks: what reads it; or nothing at all
+        """
+        assert change.value is not None
+        until = time.monotonic() + (self._attempt_timeout_s if timeout_s is None else timeout_s)
+        key, element = change.key.encode(), change.value.encode()
+        held = self.get(change.key, timeout_s)[0]
+        seen = None if held is None else held.encode()
+        while (left_s := until - time.monotonic()) > 0:
+            longer = element if seen is None else seen + LIST_SEPARATOR.encode() + element
+            answer = self._transact([*stands, holds(key, seen)], [put(key, longer), *moves], [*looks, get(key)], left_s)
+            if answer.succeeded:
+                return Moved(True, revision=answer.header.revision)
+            now = answer.found(len(looks))
+            held_now = None if now is None else now.value
+            if held_now == seen:  # so it was the fence that stood elsewhere
+                return _elsewhere(answer)
+            seen = held_now
+        raise AttemptFailedError(f"{NOT_SENT}others write {change.key} again and again", ambiguous=False)
+
+    def _transact(
+        self, compare: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes], timeout_s: float | None
+    ) -> TxnAnswer:
+        answer: TxnAnswer = self._call(_TXN, TxnRequest(compare, success, failure), TxnAnswer, timeout_s)
+        return answer
 
     def members(self, timeout_s: float | None = None) -> Membership:
         """Ask for the cluster's members and their client URLs; raises LabError where those cannot be used."""
@@ -179,6 +234,38 @@ class EtcdMember:
             f"etcd member {name}, asked at {self.endpoint}, advertises only {' '.join(urls)}; set its "
             "advertise-client-urls to a plain http address that this host reaches"
         )
+
+
+def _made(change: Change) -> bytes:
+    """Return the RequestOp that makes a change."""
+    key = change.key.encode()
+    if change.value is None:
+        return delete(key)
+    if change.kind is Kind.CAS:
+        return nested(TxnRequest(*_comparing(change)))
+    return put(key, change.value.encode())
+
+
+def _comparing(change: Change) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Return what a transaction for a CAS compares, does where that holds, and does where it does not."""
+    assert change.value is not None
+    assert change.expected is not None
+    key = change.key.encode()
+    return [holds(key, change.expected.encode())], [put(key, change.value.encode())], [get(key)]
+
+
+def _compared(answer: TxnAnswer, revision: int) -> Moved:
+    """Return what the transaction of a CAS did."""
+    if answer.succeeded:
+        return Moved(True, affected=1, revision=revision)
+    found = answer.found(0)
+    return Moved(True, affected=0, revision=revision, read=None if found is None else found.value.decode())
+
+
+def _elsewhere(answer: TxnAnswer) -> Moved:
+    """Return where the fence stands, as the first ``get`` of a transaction found it."""
+    found = answer.found(0)
+    return Moved(False) if found is None else Moved(False, found.value.decode(), revision=found.revision)
 
 
 def refused_to_connect(failed: AttemptFailedError) -> bool:

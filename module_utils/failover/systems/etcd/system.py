@@ -79,7 +79,7 @@ class Etcd(System):
 
         return Watched(samplers, partial(compare_data, hashers), close)
 
-    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
+    def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Remove all keys under the prefix."""
         return keys.empty(target.endpoints, key_prefix, dry_run=dry_run)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...shapes import ClientEmit, Kind, LabError
+from ...shapes import LIST_SEPARATOR, ClientEmit, Kind, LabError
 from ..base import ClientIdentity, FencedClient
 from ..endpoints import join_endpoint
 from ..fence import NOWHERE, Change, Moved
@@ -23,8 +23,8 @@ from ..loop import (
     FailoverPolicy,
     OperationResult,
     PassOver,
+    changed,
     discard,
-    removed,
 )
 from ..refusals import NOT_SENT
 from .connect import MySQLAddress, connect
@@ -39,21 +39,29 @@ else:
 
 # The tables are described in keys: ips of the workload's data, fences of one fence a client.
 INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
-SELECT = "SELECT ip FROM ips WHERE device = %s"
+INSERT_WHERE = "INSERT INTO ips (device, ip) SELECT %s, %s FROM DUAL WHERE TRUE"
+UPDATE = "UPDATE ips SET ip = %s WHERE device = %s AND ip = %s"
 DELETE = "DELETE FROM ips WHERE device = %s"
+SELECT = "SELECT ip FROM ips WHERE device = %s"
+# What a CAS finds: the row as it is, which the UPDATE before has locked.
+SELECT_NOW = f"{SELECT} FOR SHARE"
 
 MAKE_FENCE = "INSERT IGNORE INTO fences (name, stands_at) VALUES (%s, '')"
 MOVE_FENCE = "UPDATE fences SET stands_at = %s WHERE name = %s AND stands_at = %s"
 FIND_FENCE = "SELECT stands_at FROM fences WHERE name = %s FOR SHARE"
-# Behind MOVE_FENCE: changes something only where that moved the fence. (ROW_COUNT() is that of the statement before.)
-INSERT_IF_MOVED = "INSERT INTO ips (device, ip) SELECT %s, %s FROM DUAL WHERE ROW_COUNT() = 1"
-DELETE_IF_MOVED = "DELETE FROM ips WHERE device = %s AND ROW_COUNT() = 1"
+# A change behind MOVE_FENCE has this at the end of its WHERE: it is made only where the fence was moved. (ROW_COUNT()
+# is that of the statement before.)
+IF_MOVED = "ROW_COUNT() = 1"
 
 # Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
 LIMIT_STEPS_PER_S = 100
 
 DUPLICATE_KEY = 1062
+# The server has rolled back the whole transaction, and its connection is as good as before.
+DEADLOCK = 1213
 
+# A statement and its values.
+Statement = tuple[str, tuple[str, ...]]
 # Runs a statement with its values: the number of rows affected, and the first row if it has any.
 Execute = Callable[[str, tuple[str, ...]], tuple[int, tuple[Any, ...] | None]]
 
@@ -112,21 +120,6 @@ class MySQLClient(FencedClient):
         """The server that the client talks to, as "host:port"."""
         return self._loop.endpoint
 
-    def put_with_retry(self, key: str, value: str) -> OperationResult:
-        """Insert the row of ``key``; a key that is already there is an error of the request, and not retried."""
-        if self._fence is not None:
-            return self._fence.write(Change(Kind.CREATE, key, value))
-
-        def statements(execute: Execute, after_ambiguous: bool) -> Answer:
-            try:
-                return Answer(affected=execute(INSERT, (key, value))[0])
-            except err.IntegrityError as error:
-                if not (error.args and error.args[0] == DUPLICATE_KEY and after_ambiguous):
-                    raise
-            return _settle_duplicate(key, value, execute(SELECT, (key,))[1])
-
-        return self._loop.run(Kind.CREATE, self._attempting(statements))
-
     def get_with_retry(self, key: str) -> OperationResult:
         """Read the row of ``key``."""
 
@@ -137,15 +130,32 @@ class MySQLClient(FencedClient):
         attempt = self._attempting(statements)
         return self._read(attempt)
 
-    def delete_with_retry(self, key: str) -> OperationResult:
-        """Delete the row of ``key``; ``affected`` is the number of rows that this deleted, None where not known."""
-        if self._fence is not None:
-            return self._fence.write(Change(Kind.DELETE, key))
+    def _unfenced(self, change: Change) -> Attempt:
+        """Return an attempt at a change: each statement is a transaction, but for a CAS, which is one of two."""
 
         def statements(execute: Execute, after_ambiguous: bool) -> Answer:
-            return removed(execute(DELETE, (key,))[0], after_ambiguous)
+            if change.kind is Kind.CREATE:
+                return self._create(change, execute, after_ambiguous)
+            count = execute(*statement_for(change))[0]
+            return changed(count, after_ambiguous) if change.kind is Kind.DELETE else Answer()
 
-        return self._loop.run(Kind.DELETE, self._attempting(statements))
+        def compare_and_set(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
+            until = time.monotonic() + timeout_s
+            with self._sound(endpoint, until, in_transaction=True) as connection:
+                done, found = execute_together(connection, _with_look(change, [statement_for(change)]), until)
+            return changed(done[0], after_ambiguous, read=None if done[0] or found is None else str(found[0]))
+
+        return compare_and_set if change.kind is Kind.CAS else self._attempting(statements)
+
+    def _create(self, change: Change, execute: Execute, after_ambiguous: bool) -> Answer:
+        """Insert a row; a key that is already there is an error of the request, and not retried."""
+        try:
+            return Answer(affected=execute(*statement_for(change))[0])
+        except err.IntegrityError as error:
+            if not (error.args and error.args[0] == DUPLICATE_KEY and after_ambiguous):
+                raise
+        assert change.value is not None
+        return _settle_duplicate(change.key, change.value, execute(SELECT, (change.key,))[1])
 
     def close(self) -> None:
         """Close all connections."""
@@ -168,17 +178,18 @@ class MySQLClient(FencedClient):
         """Move the client's fence, a row of its own, and make a change with it in one transaction."""
         until = time.monotonic() + timeout_s
         name = self._fence_name
-        statements: list[tuple[str, tuple[str, ...]]] = [(MOVE_FENCE, (to, name, at))]
-        if change is not None and change.value is not None:
-            statements.append((INSERT_IF_MOVED, (change.key, change.value)))
-        elif change is not None:
-            statements.append((DELETE_IF_MOVED, (change.key,)))
+        statements: list[Statement] = [(MOVE_FENCE, (to, name, at))]
+        if change is not None:
+            statements = _with_look(change, [*statements, statement_for(change, IF_MOVED)])
         with self._sound(endpoint, until, in_transaction=True) as connection:
             if at == NOWHERE:
                 execute(connection, MAKE_FENCE, (name,), until)
-            counts = execute_together(connection, statements, until)
+            counts, looked = execute_together(connection, statements, until)
             if counts[0] == 1:
-                return Moved(True, affected=counts[1] if change is not None else None)
+                if change is None or change.kind in (Kind.WRITE, Kind.APPEND):
+                    return Moved(True)
+                found = None if counts[1] or looked is None else str(looked[0])
+                return Moved(True, affected=counts[1], read=found)
             # It stood elsewhere when the transaction looked, and this server's rows do not go back.
             row = execute(connection, FIND_FENCE, (name,), until)[1]
             return Moved(False, NOWHERE if row is None else str(row[0]))
@@ -197,7 +208,7 @@ class MySQLClient(FencedClient):
             yield connection
         except err.MySQLError as error:
             failed = failure_of(error)
-            if in_transaction or not failed.final:
+            if not failed.crossed and (in_transaction or not failed.final):
                 self._drop(endpoint)  # whatever may still come over it belongs to the attempt that failed
             raise failed from error
         except AttemptFailedError as failed:
@@ -281,7 +292,7 @@ def failure_of(error: Exception) -> AttemptFailedError:
     reason = f"{type(error).__name__} {number}: {text}" if number else f"{type(error).__name__}: {text}"
     refusal = ANSWERS.get(number) if number is not None else None
     if refusal is not None:
-        return AttemptFailedError(reason, ambiguous=False, final=refusal.final)
+        return AttemptFailedError(reason, ambiguous=False, final=refusal.final, crossed=number == DEADLOCK)
     if isinstance(error, err.InterfaceError) and not number:  # the connection was known to be closed
         return AttemptFailedError(f"{NOT_SENT}{reason}", ambiguous=False)
     return AttemptFailedError(reason, ambiguous=True)
@@ -319,8 +330,10 @@ def execute(
         return affected, cursor.fetchone()
 
 
-def execute_together(connection: Any, statements: Sequence[tuple[str, tuple[str, ...]]], until: float) -> list[int]:
-    """Run statements as one transaction, sent at once; return the number of rows that each affected.
+def execute_together(
+    connection: Any, statements: Sequence[Statement], until: float
+) -> tuple[list[int], tuple[Any, ...] | None]:
+    """Run statements as one transaction, sent at once; return the rows that each affected, and the last one's first.
 
     The server stops at the first error, which leaves the transaction open.
     """
@@ -328,12 +341,39 @@ def execute_together(connection: Any, statements: Sequence[tuple[str, tuple[str,
     texts = ["START TRANSACTION", *(statement for statement, _ in statements), "COMMIT"]
     values = tuple(value for _, given in statements for value in given)
     counts = []
+    row: tuple[Any, ...] | None = None
     with connection.cursor() as cursor:
         cursor.execute("; ".join(texts), values)
         for _ in statements:
             limit(connection, until)
             cursor.nextset()
             counts.append(int(cursor.rowcount))
+            row = cursor.fetchone()
         limit(connection, until)
         cursor.nextset()  # the COMMIT's
-    return counts
+    return counts, row
+
+
+def statement_for(change: Change, condition: str = "") -> Statement:
+    """Return what makes a change, and its values.
+
+    :param condition: for its WHERE; one statement for all, also where there is none
+    """
+    key, value = change.key, change.value
+    if change.kind is Kind.CREATE and not condition:
+        return INSERT, (key, str(value))
+    also = f" AND {condition}" if condition else ""
+    if value is None:
+        return f"{DELETE}{also}", (key,)
+    if change.kind is Kind.CAS:
+        return f"{UPDATE}{also}", (value, key, str(change.expected))
+    new_row = f"{INSERT_WHERE}{also}"
+    if change.kind is Kind.CREATE:
+        return new_row, (key, value)
+    longer = f"CONCAT(ip, '{LIST_SEPARATOR}', %s)" if change.kind is Kind.APPEND else "%s"
+    return f"{new_row} ON DUPLICATE KEY UPDATE ip = {longer}", (key, value, value)
+
+
+def _with_look(change: Change, statements: list[Statement]) -> list[Statement]:
+    """Return the statements of a change, with a look behind that of a CAS: its answer has what it found."""
+    return [*statements, (SELECT_NOW, (change.key,))] if change.kind is Kind.CAS else statements

@@ -14,7 +14,10 @@ from ..dump_file import EMPTYING_TIMEOUT_S, PAGE_TIMEOUT_S, header, unavailable,
 from .connect import MySQLAddress, connected, is_unreachable
 
 TABLE = "ips"
-CREATE_TABLE = f"CREATE TABLE {TABLE} (device CHAR(200), ip CHAR(20), PRIMARY KEY (device))"
+# As the notebook's, where its type of value is large enough; MEDIUMTEXT takes 16 MB.
+CREATE_TABLE = f"CREATE TABLE {TABLE} (device CHAR(200), ip {{value_type}}, PRIMARY KEY (device))"
+NOTEBOOK_TYPE, NOTEBOOK_CHARS = "char(20)", 20
+LARGE_TYPE = "mediumtext"
 # A row a client (see ..fence). Not emptied with the other: a client takes over the fence that it finds.
 CREATE_FENCES = (
     "CREATE TABLE IF NOT EXISTS fences (name VARCHAR(200), stands_at VARCHAR(100) NOT NULL, PRIMARY KEY (name)) "
@@ -64,24 +67,28 @@ def dump(
         ) from error
 
 
-def empty(endpoint: str, account: Mapping[str, str], *, dry_run: bool = False) -> dict[str, Any]:
-    """Make the table where there is none, and remove all its rows.
+def empty(endpoint: str, account: Mapping[str, str], longest_value: int, *, dry_run: bool = False) -> dict[str, Any]:
+    """Make the table where there is none for such values, and remove all its rows.
 
     :param endpoint: "host:port"
     :param account: user, password, database
+    :param longest_value: in characters
     :param dry_run: only look
-    :returns: ``removed`` (rows), ``created`` (whether the table was missing), ``endpoint``
+    :returns: ``removed`` (rows), ``created`` (whether the table was missing, or for other values), ``endpoint``
     """
+    value_type = NOTEBOOK_TYPE if longest_value <= NOTEBOOK_CHARS else LARGE_TYPE
     address = MySQLAddress.of(endpoint, account, EMPTYING_TIMEOUT_S)
     try:
         with connected(address) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW TABLES LIKE %s", (TABLE,))
-            created = cursor.fetchone() is None
+            missing = cursor.fetchone() is None
             if not dry_run:
                 cursor.execute(CREATE_FENCES)
-            removed = 0 if created else _count_rows(cursor)
+            removed = 0 if missing else _count_rows(cursor)
+            created = missing or _value_type(cursor) != value_type
             if not dry_run and created:
-                cursor.execute(CREATE_TABLE)
+                cursor.execute(f"DROP TABLE IF EXISTS {TABLE}")
+                cursor.execute(CREATE_TABLE.format(value_type=value_type))
             elif not dry_run and removed:
                 # Not DELETE: InnoDB would still be purging the old rows while the workload is measured.
                 cursor.execute(f"TRUNCATE TABLE {TABLE}")
@@ -91,6 +98,11 @@ def empty(endpoint: str, account: Mapping[str, str], *, dry_run: bool = False) -
             f"MySQL at {endpoint} could not be emptied: {error.strerror}; "
             "check mysql_user and mysql_database, and provision it with playbooks/up.yml"
         ) from error
+
+
+def _value_type(cursor: Any) -> str:
+    cursor.execute(f"SHOW COLUMNS FROM {TABLE} LIKE 'ip'")
+    return str(cursor.fetchone()[1]).lower()
 
 
 def _count_rows(cursor: Any) -> int:

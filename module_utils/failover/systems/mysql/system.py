@@ -64,9 +64,9 @@ class MySQL(System):
         """Wait for the server's greeting; it has nobody to be compared with."""
         return Watched({member: MySQLSampler(given, sample_timeout_s) for member, given in target.addresses.items()})
 
-    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
+    def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Make the table empty."""
-        return keys.empty(target.endpoints[0], target.account, dry_run=dry_run)
+        return keys.empty(target.endpoints[0], target.account, longest_value, dry_run=dry_run)
 
     def dump(self, target: Target, member: str, key_prefix: str, dest: Path, *, write: bool) -> dict[str, Any]:
         """Write the rows of the server."""

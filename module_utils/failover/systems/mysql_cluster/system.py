@@ -84,7 +84,7 @@ class MySQLCluster(MySQL):
         """Ask for a member that is online; the primary may be another's business."""
         return None if is_online(state) else str(state["state"]).lower()
 
-    def empty(self, target: Target, key_prefix: str, *, dry_run: bool) -> dict[str, Any]:
+    def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Make the primary's table empty; the other members follow."""
         reasons = []
         for endpoint in target.endpoints:
@@ -94,7 +94,7 @@ class MySQLCluster(MySQL):
             except OSError as error:
                 reason = error.strerror
             if reason is None:
-                return keys.empty(endpoint, target.account, dry_run=dry_run)
+                return keys.empty(endpoint, target.account, longest_value, dry_run=dry_run)
             reasons.append(f"{endpoint}: {reason}")
         raise LabError(
             f"the replication group has no primary through which it could be emptied ({'; '.join(reasons)}); "

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether lists grew as their clients were told.
+
+No two elements are equal, so the longest list that anybody saw is the order in which they took effect, and everything
+else is compared with it. What is found so is all there is to find: operations that fit into that order and into time
+are linearizable, as each read has its place behind the last element that it shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..shapes import LIST_SEPARATOR, Check, HistoryRow, Kind, Outcome, ReadConsistency, Verdict
+from ..workloads.base import Content, value_of
+from .base import Case, Checker
+from .model import FORKED, LATE_DUPLICATE, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
+from .words import classes_told, listed, names, verdict_of
+
+
+class Seen(NamedTuple):
+    """A list as somebody saw it."""
+
+    elements: tuple[str, ...]
+    begin_ns: float
+    end_ns: float
+    at: int | None  # of the read; None: as a member holds it at the end
+    by: str
+
+
+class Wrong(NamedTuple):
+    """Something that is wrong with a list."""
+
+    kind: str  # a class of wrong observation
+    found: str  # what shows it, for people
+    at: int | None  # of the operation that shows it
+
+
+@dataclass
+class SeenList:
+    """What is known of one list."""
+
+    appends: dict[str, HistoryRow] = field(default_factory=dict)  # by element
+    seen: list[Seen] = field(default_factory=list)
+
+
+class Lists(Checker):
+    """Each acknowledged element stands once in its list, where it belongs, and all readers saw that one list."""
+
+    name = "lists"
+    how = (
+        "The longest list that anybody saw is held against all others, which have to be its beginnings. Each "
+        "acknowledged element has to be there once, in each member at the end, and in every read that began after it "
+        "was acknowledged, behind those that were acknowledged before it was sent."
+    )
+
+    def applies(self, case: Case) -> bool:
+        """Whether the keys hold lists."""
+        return case.workload.content is Content.LIST
+
+    def judge(self, case: Case) -> list[Check]:
+        """Judge list by list."""
+        lists = _lists(case)
+        resent = {value_of(case.recorded.operations[index]) for index in case.sent_again}
+        wrong = {key: found for key, own in lists.items() if (found := list(wrong_in(own, resent)))}
+        elements = sum(len(own.appends) for own in lists.values())
+        reads = sum(each.at is not None for own in lists.values() for each in own.seen)
+        evidence: dict[str, Any] = {"lists": len(lists), "elements": elements, "reads": reads}
+        told = f"{len(lists):,} lists with {elements:,} elements appended and {reads:,} reads"
+        if wrong:
+            worst = {key: found[0] for key, found in wrong.items()}
+            evidence["by_class"] = dict(Counter(each.kind for each in worst.values()))
+            evidence["wrong"] = listed(list(wrong), lambda key: _told(case, key, wrong[key]))
+            first = next(iter(wrong))
+            summary = f"Of {told}, wrong: {classes_told(evidence['by_class'])} ({names(wrong)}). {worst[first].found}"
+            return [Check(self.name, verdict_of(evidence["by_class"]), summary, evidence)]
+        if case.unreadable:
+            summary = f"{told}; what {', '.join(case.unreadable)} held at the end is not known."
+            return [Check(self.name, Verdict.UNKNOWN, summary, evidence)]
+        summary = f"{told}: each acknowledged element is where it has to be."
+        return [Check(self.name, Verdict.VALID, summary, evidence)]
+
+
+def _told(case: Case, key: str, found: Sequence[Wrong]) -> dict[str, Any]:
+    first = found[0]
+    told = {"key": key, "class": first.kind, "expected": None, "found": first.found, "more": len(found) - 1}
+    return told if first.at is None else {**told, "operation": case.recorded.describe(first.at)}
+
+
+def _lists(case: Case) -> Mapping[str, SeenList]:
+    """Return each list's appends, and what was seen of it."""
+    lists: defaultdict[str, SeenList] = defaultdict(SeenList)
+    may_be_old = case.recorded.read_consistency != ReadConsistency.LINEARIZABLE
+    for row in case.recorded.rows():
+        if row.kind == Kind.APPEND and row.value is not None:
+            lists[row.key].appends[row.value] = row
+        elif row.outcome == Outcome.OK:
+            begin_ns = -math.inf if may_be_old else row.invoke_ns
+            by = f"the read of operation {row.index}"
+            lists[row.key].seen.append(Seen(_elements(row.read), begin_ns, row.complete_ns, row.index, by))
+    for member, dump in case.dumps.items():
+        for key in lists.keys() | dump.entries.keys():
+            value = dump.entries[key].value if key in dump.entries else None
+            lists[key].seen.append(Seen(_elements(value), math.inf, math.inf, None, f"{member} at the end"))
+    return lists
+
+
+def _elements(value: str | None) -> tuple[str, ...]:
+    return () if value is None else tuple(value.split(LIST_SEPARATOR))
+
+
+def wrong_in(own: SeenList, resent: Collection[str | None]) -> Iterator[Wrong]:
+    """Yield what is wrong with one list, the worst first.
+
+    :param resent: elements of acknowledged appends of which another attempt may take effect late
+    """
+    longest = max(own.seen, key=lambda seen: len(seen.elements), default=None)
+    if longest is None:
+        return
+    yield from _lost(own)
+    for seen in own.seen:
+        if seen.elements != longest.elements[: len(seen.elements)]:
+            found = f"{longest.by} shows a list of which that of {seen.by} is not the beginning."
+            yield Wrong(FORKED, _sentence(found), seen.at if seen.at is not None else longest.at)
+            break
+    counts = Counter(longest.elements)
+    for element, count in counts.items():
+        append = own.appends.get(element)
+        if append is None or append.outcome == Outcome.FAIL:
+            what = "nobody appended" if append is None else f"operation {append.index} certainly did not append"
+            yield Wrong(PHANTOM, _sentence(f"{longest.by} has the element {element}, which {what}."), longest.at)
+        elif count > 1:
+            kind = LATE_DUPLICATE if element in resent else TWICE_LISTED
+            yield Wrong(kind, _sentence(f"{longest.by} has the element {element} {count} times."), append.index)
+    if len(counts) == len(longest.elements):
+        yield from _out_of_time(own, longest.elements)
+
+
+def _lost(own: SeenList) -> Iterator[Wrong]:
+    """Find elements that were acknowledged, or read, and that a member does not have at the end."""
+    read = {element for seen in own.seen if seen.at is not None for element in seen.elements}
+    for seen in own.seen:
+        if seen.at is None:
+            there = set(seen.elements)
+            for element, append in own.appends.items():
+                if element not in there and (append.outcome == Outcome.OK or element in read):
+                    what = "acknowledged" if append.outcome == Outcome.OK else "read"
+                    found = f"{seen.by} lacks the element {element}, which was {what}."
+                    yield Wrong(LOST, _sentence(found), append.index)
+
+
+class _Placed(NamedTuple):
+    """An operation at its place in the order: elements at theirs, a read behind the last one that it shows."""
+
+    begin_ns: float
+    end_ns: float
+    at: int | None
+    is_read: bool
+
+
+def _out_of_time(own: SeenList, order: Sequence[str]) -> Iterator[Wrong]:
+    """Find an operation that was over before one began that stands in front of it: the first of each kind."""
+    reads: defaultdict[int, list[_Placed]] = defaultdict(list)
+    for seen in own.seen:
+        if seen.at is not None:
+            reads[len(seen.elements)].append(_Placed(seen.begin_ns, seen.end_ns, seen.at, True))
+    told: set[str] = set()
+    latest: _Placed | None = None  # of those in front, the one that began last
+    for place in range(len(order) + 1):
+        stages = [reads[place]]
+        if place:
+            append = own.appends.get(order[place - 1])
+            if append is not None:
+                end_ns = append.complete_ns if append.outcome == Outcome.OK else math.inf
+                stages.insert(0, [_Placed(append.invoke_ns, end_ns, append.index, False)])
+        for stage in stages:
+            for behind in stage:
+                if latest is None or behind.end_ns >= latest.begin_ns:
+                    continue
+                kind = STALE if latest.is_read else PHANTOM if behind.is_read else REORDERED
+                if kind not in told:
+                    told.add(kind)
+                    yield Wrong(kind, _ORDER_TOLD[kind].format(latest.at, behind.at), latest.at)
+            latest = max([*([latest] if latest else []), *stage], key=lambda each: each.begin_ns, default=None)
+
+
+_ORDER_TOLD = {
+    STALE: "The read of operation {0} does not show what was there before it began: see operation {1}.",
+    PHANTOM: "The element of operation {0} was read by operation {1} before it was sent.",
+    REORDERED: "The element of operation {0} stands in front of that of operation {1}, which was acknowledged before.",
+}
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The core workloads of the Yahoo! Cloud Serving Benchmark, as far as they need no scans.
+
+Mixes and distributions are those of workloads/workloada to workloadf of YCSB and of Cooper et al., "Benchmarking cloud
+serving systems with YCSB", 2010; the draws are this lab's own. ``ycsb_e`` is missing: it scans ranges of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from random import Random
+from typing import Any
+
+from ..shapes import LabError
+from .base import RETRIEVE, WRITE, Operation, Sharing, Workload
+from .options import mix, whole_number
+
+# Records that are there before the first operation, and characters of a value: YCSB's own numbers of both are 1,000.
+# A value of 100 is one of the ten fields that a record has there.
+RECORDS = 1000
+VALUE_CHARS = 100
+# Kinds beside RETRIEVE and WRITE (an update): a WRITE of a new key, and a read of a key with its update behind it.
+INSERT = "INSERT"
+MODIFY = "MODIFY"
+# YCSB's constant of the zipfian distribution; and of its hotspot distribution, how many of the keys are hot and how
+# many of the operations go there.
+ZIPFIAN_CONSTANT = 0.99
+HOT_KEYS, HOT_OPERATIONS = 0.2, 0.8
+
+# Draws which of so many records an operation is about.
+Draw = Callable[[int], int]
+
+
+class _Zipfian:
+    """Draws ranks from 0 on, of which rank r comes up in proportion to 1 / (r + 1) ** ZIPFIAN_CONSTANT."""
+
+    def __init__(self, source: Random) -> None:
+        self._random = source.random
+        self._sums: list[float] = [0.0]  # of the weights of the first n ranks
+
+    def __call__(self, ranks: int) -> int:
+        sums = self._sums
+        while len(sums) <= ranks:
+            sums.append(sums[-1] + len(sums) ** -ZIPFIAN_CONSTANT)
+        wanted = self._random() * sums[ranks]
+        low, high = 0, ranks - 1
+        while low < high:
+            middle = (low + high) // 2
+            if sums[middle + 1] > wanted:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+
+def _zipfian(source: Random, records: int) -> Draw:
+    """Draw popular records that are scattered over all; one that came later is as popular as any."""
+    rank, places = _Zipfian(source), list(range(records))
+    source.shuffle(places)
+
+    def draw(count: int) -> int:
+        found = rank(count)
+        return places[found] if found < records else found
+
+    return draw
+
+
+def _latest(source: Random, _records: int) -> Draw:
+    """Draw the records that came last most often."""
+    rank = _Zipfian(source)
+    return lambda count: count - 1 - rank(count)
+
+
+def _uniform(source: Random, _records: int) -> Draw:
+    return source.randrange
+
+
+def _hotspot(source: Random, _records: int) -> Draw:
+    """Draw most often from the first records."""
+
+    def draw(count: int) -> int:
+        hot = max(1, int(count * HOT_KEYS))
+        if hot == count or source.random() < HOT_OPERATIONS:
+            return source.randrange(hot)
+        return source.randrange(hot, count)
+
+    return draw
+
+
+DISTRIBUTIONS: dict[str, Callable[[Random, int], Draw]] = {
+    "zipfian": _zipfian,
+    "latest": _latest,
+    "uniform": _uniform,
+    "hotspot": _hotspot,
+}
+
+
+class Ycsb(Workload):
+    """One of the core workloads.
+
+    The stream begins with a WRITE of each record (``preload``), which are no iterations. An INSERT is a WRITE of a new
+    key. A MODIFY is a RETRIEVE and a WRITE of one key that the same client does one after the other, without a guard,
+    as YCSB does.
+    """
+
+    sharing = Sharing.ALL_CLIENTS
+    options = ("records", "value_size", "distribution", "mix", "preload")
+
+    def __init__(self, letter: str, shares: Mapping[str, int], distribution: str = "zipfian") -> None:
+        self.name = f"ycsb_{letter}"
+        told = " and ".join(f"{share} % {_WORDS[kind]}" for kind, share in shares.items())
+        self.says = f"YCSB's workload {letter.upper()}: {told}, {distribution} keys"
+        self._shares = {**dict.fromkeys((RETRIEVE, WRITE, INSERT, MODIFY), 0), **shares}
+        self._distribution = distribution
+
+    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
+        """Return the stream; values begin with the operation's index, so that no two are equal."""
+        records = whole_number(options, "records", RECORDS, least=1, most=10_000_000)
+        size = self._value_size(options)
+        shares = mix(options, self._shares)
+        kinds, bounds = list(shares), list(accumulate(shares.values()))
+        source = Random(seed)
+        draw = self._draw(options, source, records)
+        operations: list[Operation] = []
+
+        def write(record: int) -> None:
+            operations.append((WRITE, f"user{record}", f"{len(operations)}-".ljust(size, "v")))
+
+        if _preload(options):
+            for record in range(records):
+                write(record)
+        for _ in range(iterations):
+            [kind] = source.choices(kinds, cum_weights=bounds)
+            if kind == INSERT:
+                write(records)
+                records += 1
+                continue
+            record = draw(records)
+            if kind in (RETRIEVE, MODIFY):
+                operations.append((RETRIEVE, f"user{record}"))
+            if kind in (WRITE, MODIFY):
+                write(record)
+        return operations
+
+    def longest_value(self, options: Mapping[str, Any]) -> int:
+        """Return the size of a value."""
+        return self._value_size(options)
+
+    def assign(self, operations: Sequence[Operation], clients: int) -> list[list[int]]:
+        """Deal the operations out one by one, but leave a WRITE behind a RETRIEVE of its key with that one's client."""
+        assigned: list[list[int]] = [[] for _ in range(clients)]
+        client, before = -1, ("", "")
+        for index, operation in enumerate(operations):
+            if (operation[0], *before) != (WRITE, RETRIEVE, operation[1]):
+                client = (client + 1) % clients
+            assigned[client].append(index)
+            before = operation[0], operation[1]
+        return assigned
+
+    def _value_size(self, options: Mapping[str, Any]) -> int:
+        # 20 leave room for the index; etcd takes requests of 1.5 MB at most.
+        return whole_number(options, "value_size", VALUE_CHARS, least=20, most=1_000_000)
+
+    def _draw(self, options: Mapping[str, Any], source: Random, records: int) -> Draw:
+        chosen = options.get("distribution", self._distribution)
+        if chosen not in DISTRIBUTIONS:
+            raise LabError(
+                f"distribution of the workload is {chosen!r}: it has to be one of {', '.join(DISTRIBUTIONS)}"
+            )
+        return DISTRIBUTIONS[chosen](source, records)
+
+
+_WORDS = {RETRIEVE: "reads", WRITE: "updates", INSERT: "inserts", MODIFY: "read-modify-writes"}
+
+
+def _preload(options: Mapping[str, Any]) -> bool:
+    given = options.get("preload", True)
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    wanted = words.get(given.lower()) if isinstance(given, str) else given
+    if not isinstance(wanted, bool):
+        raise LabError(f"preload of the workload is {given!r}: it has to be true or false")
+    return wanted
+
+
+CORE = (
+    Ycsb("a", {RETRIEVE: 50, WRITE: 50}),
+    Ycsb("b", {RETRIEVE: 95, WRITE: 5}),
+    Ycsb("c", {RETRIEVE: 100}),
+    Ycsb("d", {RETRIEVE: 95, INSERT: 5}, "latest"),
+    Ycsb("f", {RETRIEVE: 50, MODIFY: 50}),
+)

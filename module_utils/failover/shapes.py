@@ -78,6 +78,13 @@ class ReadConsistency(StrEnum):
     SERIALIZABLE = "serializable"  # what the member that is asked has, be it behind the others
 
 
+class Arrivals(StrEnum):
+    """When the operations of a run with a rate are due."""
+
+    FIXED = "fixed"  # at equal distances
+    POISSON = "poisson"  # as of many users who know nothing of each other: distances are exponential, and seeded
+
+
 class Settled(StrEnum):
     """What a write of unknown outcome turned out to be, once its client could ask again."""
 
@@ -201,6 +208,7 @@ class RunSettings:
     operation_budget_ms: int = 10_000  # how long an operation may take in all
     retry_policy: str = RetryPolicy.SAFE.value
     read_consistency: str = ReadConsistency.LINEARIZABLE.value
+    arrivals: str = Arrivals.FIXED.value
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> RunSettings:
@@ -223,7 +231,7 @@ class RunSettings:
 # Of a run's settings, what run.json, experiment.json and the history's header have,
 EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
 # those of them that are newer and that an experiment may have of its own,
-OWN_SETTINGS = ("retry_policy", "read_consistency")
+OWN_SETTINGS = ("retry_policy", "read_consistency", "arrivals")
 # and what plan.json has: with another value it would be another run.
 PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, *OWN_SETTINGS, "workload", "repeats", "sole_server_heal")
 # What they were in what versions wrote that did not have them yet: clients resent blindly.
@@ -231,6 +239,7 @@ FORMER_SETTINGS = {
     "workload": {},
     "retry_policy": RetryPolicy.BLIND.value,
     "read_consistency": ReadConsistency.LINEARIZABLE.value,
+    "arrivals": Arrivals.FIXED.value,
 }
 
 

@@ -79,4 +79,9 @@ options:
             V(serializable) what the member that is asked has, which may be old. Only etcd offers both.
         type: str
         default: linearizable
+      arrivals:
+        description:
+          - When the operations of C(rate) are due, at equal distances with V(fixed), at random ones with V(poisson).
+        type: str
+        default: fixed
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..shapes import LabError, ReadConsistency, RetryPolicy, RunSettings
+from ..shapes import Arrivals, LabError, ReadConsistency, RetryPolicy, RunSettings
 from ..stall import check_stall_timeout
 from ..systems.registry import SYSTEMS
 from ..typed import convert
@@ -27,6 +27,7 @@ class OwnSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 
     retry_policy: RetryPolicy | None = None
     read_consistency: ReadConsistency | None = None
+    arrivals: Arrivals | None = None
 
 
 class Definition(msgspec.Struct, forbid_unknown_fields=True):

@@ -69,6 +69,7 @@ class ClientThread(threading.Thread):
         config: RunnerConfig,
         operations: Sequence[Operation],
         indexes: Sequence[int],
+        due_ns: Sequence[int] | None,
         tally: Tally,
         stop: Stop,
         emit: Emit,
@@ -79,6 +80,7 @@ class ClientThread(threading.Thread):
         self._config = config
         self._operations = operations
         self._indexes = indexes
+        self._due_ns = due_ns  # of the whole stream; None in a closed loop
         self._tally = tally
         self._stop_run = stop
         self._emit_to = emit
@@ -159,15 +161,15 @@ class ClientThread(threading.Thread):
     def _run_operations(self, turn: Turn, client: Client, history: HistoryWriter) -> None:
         operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, turn.on_index
         number, prefix = self.number, self._config.key_prefix
-        interval_ns = 1e9 / self._config.settings.rate if self._config.settings.rate else None
+        due_ns = self._due_ns
         stopped, ended = self._stop_run.event, turn.ended
         clock_ns = time.monotonic_ns
         for index in turn.indexes:
             if stopped.is_set() or ended.is_set():
                 return
             intended_ns = None
-            if interval_ns is not None:
-                intended_ns = turn.began_ns + int((index - turn.first_index) * interval_ns)
+            if due_ns is not None:
+                intended_ns = turn.began_ns + due_ns[index] - due_ns[turn.first_index]
                 ahead_ns = origin_ns + intended_ns - clock_ns()
                 # Behind the plan, operations follow each other at once; their lateness stands in the history.
                 if ahead_ns > 0 and ended.wait(ahead_ns / 1e9):

@@ -15,6 +15,7 @@ from ..shapes import FaultSpec, LabError, ReadConsistency, RetryPolicy, RunSetti
 from ..systems.endpoints import split_endpoint
 from ..systems.loop import FailoverPolicy
 from ..systems.registry import SYSTEMS
+from .arrivals import plan_arrivals
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -66,6 +67,7 @@ def check_config(config: RunnerConfig) -> None:
         raise LabError(f"clients is {settings.clients}; it has to be at least 1")
     if not 0 <= settings.rate < float("inf"):
         raise LabError(f"rate is {settings.rate}; it has to be 0 (closed loop) or operations per second")
+    plan_arrivals(settings, 0)
     if config.repeats < 1:
         raise LabError(f"repeats is {config.repeats}; it has to be at least 1")
     if not settings.stall_timeout_s > 0:

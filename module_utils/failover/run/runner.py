@@ -33,6 +33,7 @@ from ..stall import StallGuard
 from ..workloads.base import Operation
 from ..workloads.registry import create_simulation, workload_of
 from ..workloads.stream import cut_stream, kinds_told, stream_digest
+from .arrivals import plan_arrivals
 from .clients import ClientThread, MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .events import EventLog, describe_fault
@@ -178,8 +179,9 @@ class _Run:
         config = self._config
         workload, _ = workload_of(config.settings.workload)
         shares = workload.assign(self._operations, config.settings.clients)
+        due_ns = plan_arrivals(config.settings, len(self._operations))
         for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
-            thread = ClientThread(number, config, self._operations, share, tally, self._stop, self._emit)
+            thread = ClientThread(number, config, self._operations, share, due_ns, tally, self._stop, self._emit)
             self._threads.append(thread)
             thread.connect(make_client)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from enum import StrEnum
 from pathlib import Path
 
 from ..results.files import PLAN_FILE
-from ..shapes import ReadConsistency, RetryPolicy
+from ..shapes import Arrivals, ReadConsistency, RetryPolicy
 from .base import Given
 
 
@@ -26,13 +27,20 @@ def names(given: Given) -> list[str]:
     heal = given.values.get("sole_server_heal", "30s")
     if not re.fullmatch(r"[0-9]+([.][0-9]+)?(ms|s)", str(heal)):
         lines.append(f"sole_server_heal is {heal}: it must be a time with its unit. Try -e sole_server_heal=30s.")
-    for name, choices in (("retry_policy", RetryPolicy), ("read_consistency", ReadConsistency)):
+    for name, choices in _CHOICES.items():
         value = str(given.values.get(name, next(iter(choices))))
         if value not in list(choices):
             lines.append(
                 f"{name} is {value}: it must be one of {', '.join(choices)}. Try -e {name}={next(iter(choices))}."
             )
     return [*lines, *_results(given)]
+
+
+_CHOICES: dict[str, type[StrEnum]] = {
+    "retry_policy": RetryPolicy,
+    "read_consistency": ReadConsistency,
+    "arrivals": Arrivals,
+}
 
 
 def _results(given: Given) -> list[str]:

@@ -19,6 +19,7 @@ PLAN: dict[str, Any] = {
     "rate": 0.0,
     "retry_policy": "safe",
     "read_consistency": "linearizable",
+    "arrivals": "fixed",
     "workload": {},
     "repeats": 10,
     "sole_server_heal": "3s",
@@ -163,7 +164,13 @@ def test_a_run_begun_by_a_version_without_retry_policies_sent_again_blindly(tmp_
     open_run(tmp_path, PLAN, now=BEGAN, resume=False)
     begun = json.loads((tmp_path / "plan.json").read_text())
     (tmp_path / "plan.json").write_text(
-        json.dumps({name: value for name, value in begun.items() if name not in ("retry_policy", "read_consistency")})
+        json.dumps(
+            {
+                name: value
+                for name, value in begun.items()
+                if name not in ("retry_policy", "read_consistency", "arrivals")
+            }
+        )
     )
     with pytest.raises(LabError, match="Resume it with -e retry_policy=blind, or leave resume out"):
         open_run(tmp_path, PLAN, now=LATER, resume=True)

@@ -81,7 +81,7 @@ def test_experiment_json_has_its_keys_and_nothing_of_ansible(folder: Path) -> No
     returned = assemble(folder, **arguments())
     written = json.loads((folder / "experiment.json").read_text())
     assert written == returned
-    assert tuple(written) == (*EXPERIMENT_KEYS, "retry_policy", "read_consistency")
+    assert tuple(written) == (*EXPERIMENT_KEYS, "retry_policy", "read_consistency", "arrivals")
     assert written["faults"] == [FAULT | {"record": FaultRecord("F1", fired=True).as_dict()}]
     assert written["workload"] == {"origin_wall_ns": EARLY_NS, "duration_s": 7.5}
     assert written["origin_wall_ns"] == EARLY_NS

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...shapes import OWN_SETTINGS, Outcome, Settled
+from ...shapes import Outcome, Settled
 from ..columns import OUTCOMES, Columns
 from ..examined import Examined
 from .base import Chapter
@@ -41,7 +41,8 @@ def _retries(examined: Examined) -> dict[str, Any]:
     unknown = int(np.count_nonzero(examined.columns.outcome == OUTCOMES.index(Outcome.UNKNOWN)))
     return {
         "retries": {
-            **{name: info[name] for name in OWN_SETTINGS},
+            "retry_policy": info["retry_policy"],
+            "read_consistency": info["read_consistency"],
             "settled": settled,
             "unresolved": unknown - sum(settled.values()),
         }

@@ -22,6 +22,7 @@ from .columns import S
 from .examined import Examined, examine
 from .findings.cards import findings_of
 from .outage.healthy import healthy_ops_per_s
+from .own_delay import own_delay
 from .provenance import note_of, provenance, verdict_of
 
 Step = Callable[[str], None]
@@ -76,6 +77,7 @@ ORDER_OF_EXPERIMENT = (
     "ops_per_s",
     "client_cpu_s",
     "client_cpu_share",
+    "own_delay",
     "history_cut",
     "outcomes",
     "endpoints",
@@ -162,6 +164,7 @@ def _of_experiment(examined: Examined) -> dict[str, Any]:
         "ops_per_s": len(columns) / duration_s if duration_s else None,
         "client_cpu_s": cpu_s,
         "client_cpu_share": cpu_s / duration_s if cpu_s is not None and duration_s else None,
+        "own_delay": own_delay(repeats, open_loop=bool(info["rate"])),
         "healthy_gap_ms": outages.healthy_gap_ms,
         "healthy_ops_per_s": healthy_ops_per_s(repeats, outages.faults),
         "repeats": len(info["repeats"]),

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...actions.registry import ACTIONS
+from ...sentences import listing
 from ..outage.repetition import LEAST_REPEATS
 from ..system_facts import acknowledged, title_of
-from ..wording import plural
+from ..wording import milliseconds, plural
 from .base import Chapter, Told
 
 # From here on the client's own CPU time is likely to bound the throughput.
@@ -18,6 +19,8 @@ CPU_BOUND_SHARE = 0.7
 
 # Outages that are told one by one; of more the section on them has the figures.
 MOST_EXAMPLES = 3
+# Share of the clients' time from which on the load generator itself is a bottleneck.
+OWN_SHARE = 0.1
 
 
 class Threats(Chapter):
@@ -91,8 +94,23 @@ def _client_bound(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] |
     return (
         "The client's share",
         f"One Python process is the load generator. Its CPU time over the wall time was {listed}; {judgement} A client "
-        "in a compiled language gets more operations per second from the same servers.",
+        f"in a compiled language gets more operations per second from the same servers.{_own_delays(experiments)}",
     )
+
+
+def _own_delays(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """Say how long the generator took between operations, and where that was much of the clients' time."""
+    delays = {e["name"]: e["own_delay"] for e in experiments if e["own_delay"] is not None}
+    if not delays:
+        return ""
+    told = "; ".join(
+        f"{milliseconds(delay['p50_ms'])} ms in {name} (p99 {milliseconds(delay['p99_ms'])}, longest "
+        f"{milliseconds(delay['max_ms'])}), {delay['share'] * 100:.1f} % of its clients' time"
+        for name, delay in delays.items()
+    )
+    slow = [name for name, delay in delays.items() if delay["share"] >= OWN_SHARE]
+    limits = f" So in {listing(slow)} the generator was a bottleneck: the servers can do more." if slow else ""
+    return f" From the moment at which an operation could be sent it took, at the median, {told}.{limits}"
 
 
 def _closed_loop(run: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:

@@ -231,6 +231,9 @@ bootstrap() {
     # Ansible asks for a UTF-8 locale. The configuration is named, as a world-writable folder's own is ignored.
     export LC_ALL=C.UTF-8 ANSIBLE_CONFIG=$ROOT/ansible.cfg
     export PATH=$VENV/bin:$PATH:/usr/sbin:/sbin
+    # pip_install leaves bytecode to the first import. Without it every program would compile all that it imports, at
+    # each start.
+    unset PYTHONDONTWRITEBYTECODE
     # shellcheck disable=SC2086 # a list of names
     mapfile -t missing < <(missing_packages $wanted)
     if [ ${#missing[@]} -eq 0 ] && venv_is_filled "$@"; then return 0; fi

@@ -128,11 +128,12 @@ def subnet_problem(subnet: str, own_network: str, networks: list[dict[str, Any]]
     return None
 
 
-def containers_of(lab_name: str, listing: str, alive: Callable[[int], bool]) -> dict[str, dict[str, Any]]:
+def containers_of(lab_name: str, listing: str, alive: Callable[[int, str], bool]) -> dict[str, dict[str, Any]]:
     """Return the lab's containers by name: id, image, definition, state, pid and whether a process is behind it.
 
     :param listing: ``podman ps --all --format json``
-    :param alive: tells whether a process id lives; podman's record may outlive the process (a machine went down)
+    :param alive: tells whether a process id is of the container with this id; podman's record may outlive the process
+        (a machine went down)
     """
     found: dict[str, dict[str, Any]] = {}
     for item in json.loads(listing or "[]") or []:
@@ -146,7 +147,7 @@ def containers_of(lab_name: str, listing: str, alive: Callable[[int], bool]) -> 
             "definition": labels.get("failover-lab.definition", ""),
             "state": state,
             "pid": pid,
-            "healthy": state == "running" and pid > 0 and alive(pid),
+            "healthy": state == "running" and pid > 0 and alive(pid, item["Id"]),
         }
     return found
 
@@ -163,8 +164,18 @@ def foreign_containers(network: str, lab_name: str, listing: str) -> list[str]:
     )
 
 
-def _process_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").is_dir()
+def process_of_container(pid: int, container_id: str) -> bool:
+    """Tell whether a process lives and is the container's; its id may be another's by now.
+
+    The control group of a container's processes has the container's id in its name, with each layout and runtime.
+    """
+    process = Path("/proc", str(pid))
+    try:
+        # A process that has ended stays a zombie until its parent asks for it.
+        zombie = "\nState:\tZ" in (process / "status").read_text()
+        return not zombie and container_id in (process / "cgroup").read_text()
+    except OSError:
+        return False
 
 
 def memory_available_mb() -> int:
@@ -250,7 +261,7 @@ def inspect_host(
     if taken:
         problems.append(taken)
     listing = run(["podman", "ps", "--all", "--format", "json"]) if podman else ""
-    containers = containers_of(lab_name, listing, _process_alive)
+    containers = containers_of(lab_name, listing, process_of_container)
     if any(container["healthy"] for container in containers.values()):
         # What this lab uses itself must not keep it from going on: its images are built, its servers run.
         min_disk_mb, min_memory_mb = min_disk_mb // 2, 0

@@ -16,16 +16,17 @@ from ansible.errors import AnsibleFilterError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from failover.plan import catalog
-from failover.shapes import LabError
 
-
-def of_core(function: Callable[..., Any]) -> Callable[..., Any]:
+def of_core(name: str) -> Callable[..., Any]:
     """Return a function of the core as a filter."""
 
     def filtered(*args: Any, **options: Any) -> Any:
+        # Only where it is asked for: each task on each host is a process that loads all filters if it needs any.
+        from failover.plan import catalog
+        from failover.shapes import LabError
+
         try:
-            return function(*args, **options)
+            return getattr(catalog, name)(*args, **options)
         except LabError as error:
             # Ansible would say the cause once more.
             raise AnsibleFilterError(str(error)) from None
@@ -39,8 +40,8 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return them by name."""
         return {
-            "chosen_experiments": of_core(catalog.chosen_experiments),
-            "experiment_table": of_core(catalog.experiment_table),
-            "experiments_of_faults": of_core(catalog.experiments_of_faults),
-            "names_given": of_core(catalog.names_given),
+            "chosen_experiments": of_core("chosen_experiments"),
+            "experiment_table": of_core("experiment_table"),
+            "experiments_of_faults": of_core("experiments_of_faults"),
+            "names_given": of_core("names_given"),
         }

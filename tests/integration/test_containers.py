@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ from real_lab import (
 ITERATIONS, SEED = 3000, 7
 EXPERIMENTS = {"E1-etcd": ETCD, "E1-mysql": ("mysql1",), "E2-etcd": ETCD}
 ONLY_E2 = {"experiments": ["E2-etcd"], "seed": SEED}
+# The kernel gives the next process the id after this one.
+LAST_PROCESS = Path("/proc/sys/kernel/ns_last_pid")
 # Long enough that a test can act while it runs.
 LONG = ONLY_E2 | {"iterations": 30000}
 # Two faults at once, of which neither ends a process.
@@ -314,14 +316,34 @@ def test_host_that_is_down_is_named_and_up_brings_it_back(lab: RealLab) -> None:
     assert lab.members_down() == []
 
 
+@contextmanager
+def half_dead(lab: RealLab, host: str) -> Iterator[None]:
+    """Leave a container as a machine that went down leaves it: podman's record says running, and nothing of it runs.
+
+    Where the kernel lets one choose process ids, another process has got the one of the container's monitor meanwhile.
+    """
+    inspected = podman("inspect", "--format", "{{.State.ConmonPid}} {{.State.Pid}}", f"{lab.name}-{host}")
+    processes = conmon, _ = [int(process) for process in inspected.split()]
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    gone = [Path(f"/proc/{process}") for process in processes]
+    wait_until("the end of the container", lambda: not any(process.exists() for process in gone), 20)
+    with ExitStack() as others:
+        if LAST_PROCESS.exists():
+
+            def other_has_the_id() -> bool:
+                LAST_PROCESS.write_text(str(conmon - 1))
+                other = others.enter_context(subprocess.Popen(["sleep", "infinity"]))
+                others.callback(other.kill)
+                return other.pid == conmon
+
+            wait_until("another process of that id", other_has_the_id, 20)
+        yield
+
+
 def test_up_copes_with_containers_that_are_half_dead(lab: RealLab) -> None:
-    """What a machine that went down leaves: podman's record says running, and there is no process."""
-    inspected = podman("inspect", "--format", "{{.State.ConmonPid}} {{.State.Pid}}", "test-lab-mysql1")
-    conmon, init = map(int, inspected.split())
-    os.kill(conmon, signal.SIGKILL)
-    os.kill(init, signal.SIGKILL)
-    wait_until("the end of the container", lambda: not Path(f"/proc/{init}").exists(), 20)
-    ended = lab.play("up")
+    with half_dead(lab, "mysql1"):
+        ended = lab.play("up")
     assert ended.status == 0, ended.output
     assert lab.members_down() == []
     assert len(lab.containers()) == len(MEMBERS) + 1
@@ -346,3 +368,8 @@ def test_full_disk_is_said_and_healed(lab: RealLab) -> None:
     ended = lab.play("run", **ONLY_E2, iterations=500)
     assert ended.status == 0, ended.output
     assert lab.verdict() == "valid"
+
+
+def test_down_copes_with_containers_that_are_half_dead(lab: RealLab) -> None:
+    with half_dead(lab, "etcd1"):
+        lab.take_down()

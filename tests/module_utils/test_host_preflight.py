@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from failover.host_preflight import (
     containers_of,
     foreign_containers,
     inspect_host,
+    process_of_container,
     run_command,
     subnet_problem,
 )
@@ -168,7 +170,7 @@ def test_containers_of_the_lab_and_of_no_other() -> None:
             container("stranger", None, "running", 101),
         ]
     )
-    found = containers_of("failover", listing, alive=lambda pid: pid == 101)
+    found = containers_of("failover", listing, alive=lambda pid, container_id: (pid, container_id[:3]) == (101, "id-"))
     assert {name: (item["state"], item["healthy"]) for name, item in found.items()} == {
         "failover-etcd1": ("running", True),
         # podman still says that it runs, and its process is gone.
@@ -184,6 +186,19 @@ def test_containers_of_the_lab_and_of_no_other() -> None:
         "pid": 101,
         "healthy": True,
     }
+
+
+def test_a_process_is_the_containers_while_it_lives_and_is_in_its_control_group() -> None:
+    group = Path("/proc/self/cgroup").read_text().split()[-1]
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert process_of_container(process.pid, group)
+        # Another process has got the process id.
+        assert not process_of_container(process.pid, "0123456789abcdef")
+        process.kill()
+        # It has ended, and its parent leaves it a zombie.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not process_of_container(process.pid, group)
+    assert not process_of_container(process.pid, group)
 
 
 def test_containers_of_others_on_the_labs_network_are_named() -> None:
@@ -203,7 +218,7 @@ def test_containers_of_others_on_the_labs_network_are_named() -> None:
 
 @pytest.mark.parametrize("listing", ["", "null", "[]"])
 def test_no_containers(listing: str) -> None:
-    assert containers_of("failover", listing, alive=lambda _: True) == {}
+    assert containers_of("failover", listing, alive=lambda *_: True) == {}
 
 
 def test_a_command_that_is_missing_or_fails_says_nothing() -> None:
@@ -232,6 +247,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     monkeypatch.setattr(host_preflight, "NETWORK_HELPER_FOLDERS", (str(tmp_path),))
     monkeypatch.setattr(host_preflight.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(host_preflight, "process_of_container", lambda pid, _: pid == os.getpid())
     return Machine(
         {
             "podman --version": "podman version 4.3.1\n",

@@ -223,6 +223,14 @@ def test_a_start_with_nothing_to_install_installs_nothing_and_says_nothing(ready
     assert ready.calls == [["up", []]]
 
 
+def test_bytecode_is_written_whatever_the_environment_says(ready: Tree) -> None:
+    done = ready.shell(
+        "bootstrap '' requirements.txt; python -c 'import sys; print(sys.dont_write_bytecode)'",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize(
     ("verb", "options", "wanted", "unwanted"),
     [

@@ -258,6 +258,15 @@ def test_as_many_iterations_as_there_is_memory_and_space() -> None:
     assert "-e iterations=25000." in space
 
 
+def test_long_values_need_more_room() -> None:
+    roomy = Controller(4000, (Folder("results_dir", "/results", None, 4000),))
+    for workload in ("ycsb_a", {"name": "ycsb_a", "value_size": 20}, {"name": "other"}, 5):
+        assert wrong_controller(given(workload=workload), roomy) == []
+    memory, space = wrong_controller(given(workload={"name": "ycsb_a", "value_size": 20_000}), roomy)
+    assert "iterations is 100000: checking so many operations takes about 9,765 MB of memory" in memory
+    assert "leave about 15,434 MB in /results" in space
+
+
 @pytest.mark.parametrize("folder", ["~nobody-of-that-name/results", "results"])
 def test_a_results_folder_that_is_not_absolute_is_one_line(folder: str) -> None:
     assert only(results_dir=folder).startswith(f"results_dir is {folder}: it must be an absolute path. ")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host_preflight import existing_parent, memory_available_mb
+from ..shapes import LabError
+from ..workloads.registry import USUAL, WORKLOADS, workload_of
 from .base import Given, whole
 
 # Memory that the checks take per iteration, in bytes: 1,700 when measured with 40,000, of which the stream is 160.
@@ -18,6 +20,9 @@ from .base import Given, whole
 MEMORY_BYTES = 2500
 # What an experiment leaves in results_dir per iteration, in bytes, while its history is there as text, too.
 RESULTS_BYTES = 1000
+# How often a value that is longer than the usual workload's is kept: in memory in the stream, in the history's columns
+# as what was written and as what was read, and in Python's lists of both; in results_dir in the history, twice.
+COPIES_IN_MEMORY, COPIES_IN_RESULTS = 5, 4
 MB = 2**20
 
 
@@ -66,23 +71,36 @@ def wrong_controller(given: Given, found: Controller) -> list[str]:
         if folder.problem
     ]
     iterations = whole(given.values.get("iterations")) or 0
-    needed_mb = iterations * MEMORY_BYTES // MB
+    value_bytes = _value_bytes(given)
+    memory_bytes = MEMORY_BYTES + COPIES_IN_MEMORY * value_bytes
+    results_bytes = RESULTS_BYTES + COPIES_IN_RESULTS * value_bytes
+    needed_mb = iterations * memory_bytes // MB
     if needed_mb > found.memory_available_mb:
         lines.append(
             f"iterations is {iterations}: checking so many operations takes about {needed_mb:,} MB of memory, and "
             f"{found.memory_available_mb:,} MB are available here. Try -e iterations="
-            f"{_round(found.memory_available_mb * MB // MEMORY_BYTES)}, or a machine with more memory."
+            f"{_round(found.memory_available_mb * MB // memory_bytes)}, or a machine with more memory."
         )
     count = len(given.experiments)
-    results_mb = iterations * count * RESULTS_BYTES // MB
+    results_mb = iterations * count * results_bytes // MB
     for folder in found.folders:
         if folder.name == "results_dir" and not folder.problem and results_mb >= folder.free_mb:
             lines.append(
                 f"iterations is {iterations}: {count} experiments of that length leave about {results_mb:,} MB in "
                 f"{folder.path}, and {folder.free_mb:,} MB are free there. Make room, give another results_dir, or try "
-                f"-e iterations={_round(folder.free_mb * MB // RESULTS_BYTES // max(count, 1))}."
+                f"-e iterations={_round(folder.free_mb * MB // results_bytes // max(count, 1))}."
             )
     return lines
+
+
+def _value_bytes(given: Given) -> int:
+    """Return by how much a value may be longer than those of the usual workload, in bytes."""
+    wanted = given.values.get("workload") or {}
+    try:
+        workload, options = workload_of({"name": wanted} if isinstance(wanted, str) else dict(wanted))
+        return max(0, workload.longest_value(options) - WORKLOADS[USUAL].longest_value({}))
+    except (LabError, TypeError, ValueError):
+        return 0  # the plan says what is wrong with it
 
 
 def _round(number: int) -> int:

@@ -80,7 +80,7 @@ def test_durations_and_sizes_are_above_zero(name: str) -> None:
             for value in (0, "-1", "abc", 2.5)
         ),
         ({"seed": "now"}, "seed is now: it must be a whole number of at least 0. Try -e seed=123."),
-        ({"clients": 65}, "clients is 65: it must be a whole number from 1 to 64. Try -e clients=1."),
+        ({"clients": 1001}, "clients is 1001: it must be a whole number from 1 to 1000. Try -e clients=1."),
         ({"rate": "-3"}, "rate is -3: it must be 0 (no limit) or operations per second. Try -e rate=500."),
         ({"retry_policy": "brave"}, "retry_policy is brave: it must be one of safe, blind, none, notebook. "
                                     "Try -e retry_policy=safe."),

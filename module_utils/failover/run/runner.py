@@ -38,6 +38,7 @@ from .clients import ClientThread, MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .events import EventLog, describe_fault
 from .makers import Director, MakeDirector, MakeHealer, leader_finder
+from .open_files import allow_connections
 from .progress import FAILED, FINISHED, ProgressReporter, Tally
 
 # How often the main thread looks whether a signal has come, in s.
@@ -99,6 +100,7 @@ def run_workload(
     """
     check_config(config)
     settings = config.settings
+    allow_connections(settings.clients, len(config.target.members))
     operations = create_simulation(settings.iterations, settings.seed, settings.workload)
     try:
         config.work_dir.mkdir(parents=True, exist_ok=True)

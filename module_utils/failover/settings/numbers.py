@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ..systems.registry import SYSTEMS
 from .base import Given, whole
 
-MOST_CLIENTS = 64
+MOST_CLIENTS = 1000
 OWN_RULE = ("iterations", "seed", "clients", "rate", "repeats")
 # Variables whose name ends so are durations or sizes: below 1 (below 0 where the default is 0) they mean nothing.
 UNITS = ("_ms", "_s", "_seconds", "_mb")

@@ -26,6 +26,7 @@ class Server:
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
         self.fences: dict[str, str] = {}
+        self.attempts: dict[str, str] = {}  # that moved a fence last
         self.faults: list[Exception | tuple[Exception] | None] = []
         self.packets: list[list[str]] = []
         self.flags: set[int] = set()
@@ -43,34 +44,38 @@ class Server:
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, Exception):
             raise fault
-        given, results, affected = list(values), [], 0
-        before = dict(self.rows), dict(self.fences)
+        given, results = list(values), []
+        before = dict(self.rows), dict(self.fences), dict(self.attempts)
         try:
             for statement in statements:
                 own = [given.pop(0) for _ in range(statement.count("%s"))]
-                affected, found = self._apply(statement, own, affected)
+                affected, found = self._apply(statement, own)
                 results.append((affected, found))
         except err.MySQLError:
-            self.rows, self.fences = before
+            self.rows, self.fences, self.attempts = before
             raise
         if fault is not None:
             raise fault[0]
         return results
 
-    def _apply(self, statement: str, values: list[str], before: int) -> tuple[int, list[tuple[str, ...]]]:
-        """Apply one statement after one that affected ``before`` rows."""
+    def _apply(self, statement: str, values: list[str]) -> tuple[int, list[tuple[str, ...]]]:
+        """Apply one statement."""
         if statement == mysql_client.MAKE_FENCE:
             return int(self.fences.setdefault(values[0], "") == ""), []
         if statement == mysql_client.FIND_FENCE:
             return 1, [(self.fences[values[0]],)]
         if statement == mysql_client.MOVE_FENCE:
-            to, name, at = values
+            to, attempt, name, at = values
             moves = self.fences.get(name) == at
             if moves:
                 self.fences[name] = to
+                self.attempts[name] = attempt
             return int(moves), []
-        if mysql_client.IF_MOVED in statement:
-            return (self._change(statement, values) if before == 1 else 0), []
+        if mysql_client.OF_ATTEMPT in statement:
+            at = 2 if statement.startswith(mysql_client.INSERT_IF_MOVED) else len(values) - 2
+            name, attempt = values[at : at + 2]
+            del values[at : at + 2]
+            return (self._change(statement, values) if self.attempts.get(name) == attempt else 0), []
         if statement in (mysql_client.SELECT, mysql_client.SELECT_NOW):
             return 1, [(self.rows[values[0]],)] if values[0] in self.rows else []
         assert statement in ("START TRANSACTION", "COMMIT")
@@ -85,7 +90,7 @@ class Server:
                 return 0
             self.rows[key] = value
             return 1
-        assert statement.startswith(mysql_client.INSERT_WHERE)
+        assert statement.startswith(mysql_client.INSERT_IF_MOVED)
         if values[0] not in self.rows:
             self.rows[values[0]] = values[1]
             return 1
@@ -155,7 +160,7 @@ def test_a_write_is_one_packet_that_moves_the_fence(server: Server) -> None:
     assert server.packets[-1] == [
         "START TRANSACTION",
         mysql_client.MOVE_FENCE,
-        f"{mysql_client.INSERT_WHERE} AND {mysql_client.IF_MOVED}",
+        mysql_client.INSERT_IF_MOVED,
         "COMMIT",
     ]
     assert server.fences["client"] != stood_at

@@ -39,19 +39,21 @@ else:
 
 # The tables are described in keys: ips of the workload's data, fences of one fence a client.
 INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
-INSERT_WHERE = "INSERT INTO ips (device, ip) SELECT %s, %s FROM DUAL WHERE TRUE"
 UPDATE = "UPDATE ips SET ip = %s WHERE device = %s AND ip = %s"
 DELETE = "DELETE FROM ips WHERE device = %s"
 SELECT = "SELECT ip FROM ips WHERE device = %s"
 # What a CAS finds: the row as it is, which the UPDATE before has locked.
 SELECT_NOW = f"{SELECT} FOR SHARE"
 
-MAKE_FENCE = "INSERT IGNORE INTO fences (name, stands_at) VALUES (%s, '')"
-MOVE_FENCE = "UPDATE fences SET stands_at = %s WHERE name = %s AND stands_at = %s"
+MAKE_FENCE = "INSERT IGNORE INTO fences (name, stands_at, attempt) VALUES (%s, '', '')"
+MOVE_FENCE = "UPDATE fences SET stands_at = %s, attempt = %s WHERE name = %s AND stands_at = %s"
 FIND_FENCE = "SELECT stands_at FROM fences WHERE name = %s FOR SHARE"
-# A change behind MOVE_FENCE has this at the end of its WHERE: it is made only where the fence was moved. (ROW_COUNT()
-# is that of the statement before.)
-IF_MOVED = "ROW_COUNT() = 1"
+# A change behind MOVE_FENCE is made only where that moved the fence: then, and only then, the row has this attempt. Not
+# ROW_COUNT(), the number that the statement before affected: it is -1 where that statement's answer could not be sent,
+# and a server that was frozen, and goes on when its client has gone away, would move the fence without the change.
+OF_ATTEMPT = "FROM fences WHERE name = %s AND attempt = %s"
+INSERT_IF_MOVED = f"INSERT INTO ips (device, ip) SELECT %s, %s {OF_ATTEMPT}"
+IF_MOVED = f"EXISTS (SELECT * {OF_ATTEMPT})"
 
 # Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
 LIMIT_STEPS_PER_S = 100
@@ -113,6 +115,7 @@ class MySQLClient(FencedClient):
             pass_over_s=math.inf,
         )
         self._fence_name = identity.name
+        self._moves = 0  # of the fence, those that failed too: each is an attempt of its own
         self._raise_fence(policy, identity, self._move, emit)
 
     @property
@@ -178,9 +181,11 @@ class MySQLClient(FencedClient):
         """Move the client's fence, a row of its own, and make a change with it in one transaction."""
         until = time.monotonic() + timeout_s
         name = self._fence_name
-        statements: list[Statement] = [(MOVE_FENCE, (to, name, at))]
+        self._moves += 1
+        attempt = f"{to}/{self._moves}"
+        statements: list[Statement] = [(MOVE_FENCE, (to, attempt, name, at))]
         if change is not None:
-            statements = _with_look(change, [*statements, statement_for(change, IF_MOVED)])
+            statements = _with_look(change, [*statements, statement_for(change, (name, attempt))])
         with self._sound(endpoint, until, in_transaction=True) as connection:
             if at == NOWHERE:
                 execute(connection, MAKE_FENCE, (name,), until)
@@ -220,14 +225,24 @@ class MySQLClient(FencedClient):
         """Connect to the server; return it as the only one there is."""
         self.members = {endpoint: endpoint}
         self._emit("client.members_discovered", {"endpoint": endpoint, "members": self.members})
+        until = time.monotonic() + self._policy.operation_budget_ms / 1000
+        while (failed := self._why_unusable(endpoint)) is not None:
+            # A thousand clients that log in one after the other keep a server busy.
+            if failed.final or time.monotonic() >= until:
+                raise LabError(
+                    f"MySQL at {endpoint} does not let user {self._account['user']} into database "
+                    f"{self._account['database']}: {failed.reason}; is it running, and do account and database exist?"
+                )
+            time.sleep(self._policy.backoff_most_ms / 1000)
+        return [endpoint]
+
+    def _why_unusable(self, endpoint: str) -> AttemptFailedError | None:
+        """Try once to get a connection for operations; say why there is none."""
         try:
             self._usable(endpoint, self._one_attempt_from_now())
         except AttemptFailedError as failed:
-            raise LabError(
-                f"MySQL at {endpoint} does not let user {self._account['user']} into database "
-                f"{self._account['database']}: {failed.reason}; is it running, and do account and database exist?"
-            ) from failed
-        return [endpoint]
+            return failed
+        return None
 
     def _why_pass_over(self, endpoint: str) -> PassOver | None:
         """Say why a request to a server would be lost now; of a single one nobody else would take it."""
@@ -354,24 +369,22 @@ def execute_together(
     return counts, row
 
 
-def statement_for(change: Change, condition: str = "") -> Statement:
+def statement_for(change: Change, moved: tuple[str, str] | None = None) -> Statement:
     """Return what makes a change, and its values.
 
-    :param condition: for its WHERE; one statement for all, also where there is none
+    :param moved: a fence and the attempt that has to have moved it; without one the change is made in any case
     """
     key, value = change.key, change.value
-    if change.kind is Kind.CREATE and not condition:
-        return INSERT, (key, str(value))
-    also = f" AND {condition}" if condition else ""
+    also = "" if moved is None else f" AND {IF_MOVED}"
     if value is None:
-        return f"{DELETE}{also}", (key,)
+        return f"{DELETE}{also}", (key, *(moved or ()))
     if change.kind is Kind.CAS:
-        return f"{UPDATE}{also}", (value, key, str(change.expected))
-    new_row = f"{INSERT_WHERE}{also}"
+        return f"{UPDATE}{also}", (value, key, str(change.expected), *(moved or ()))
+    new_row = INSERT if moved is None else INSERT_IF_MOVED
     if change.kind is Kind.CREATE:
-        return new_row, (key, value)
-    longer = f"CONCAT(ip, '{LIST_SEPARATOR}', %s)" if change.kind is Kind.APPEND else "%s"
-    return f"{new_row} ON DUPLICATE KEY UPDATE ip = {longer}", (key, value, value)
+        return new_row, (key, value, *(moved or ()))
+    longer = f"CONCAT(ips.ip, '{LIST_SEPARATOR}', %s)" if change.kind is Kind.APPEND else "%s"
+    return f"{new_row} ON DUPLICATE KEY UPDATE ip = {longer}", (key, value, *(moved or ()), value)
 
 
 def _with_look(change: Change, statements: list[Statement]) -> list[Statement]:

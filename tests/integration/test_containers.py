@@ -56,6 +56,25 @@ STILL = LONG | {
     },
 }
 
+# Clients give up before the thaw: what their servers then do with what they hold has to be what the clients find out.
+FROZEN = {
+    "experiments": ["frozen-etcd", "frozen-mysql"],
+    "iterations": ITERATIONS,
+    "seed": SEED,
+    "clients": 8,
+    "workload": "append",
+    "client_operation_budget_ms": 1000,
+    "experiment_catalog": {
+        f"frozen-{system}": {
+            "title": "the leader frozen",
+            "system": system,
+            "key_prefix": "EXP9-" if system == "etcd" else "",
+            "faults": [{"action": "pause", "target": "leader", "at": "30%", "heal": "4s"}],
+        }
+        for system in ("etcd", "mysql")
+    },
+}
+
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text())
@@ -339,6 +358,16 @@ def half_dead(lab: RealLab, host: str) -> Iterator[None]:
 
             wait_until("another process of that id", other_has_the_id, 20)
         yield
+
+
+def test_clients_find_out_what_a_frozen_server_did_after_the_thaw(lab: RealLab) -> None:
+    ended = lab.front("run", **FROZEN)
+    assert ended.status == 0, ended.output
+    folder = max(path for path in lab.results.iterdir() if not path.is_symlink())
+    verdict = read(folder / "frozen-mysql" / "verdict.json")
+    checks = {check["name"]: check for check in verdict["checks"]}
+    assert checks["outcomes"]["evidence"]["settled"]["applied"] > 0
+    assert checks["lists"]["verdict"] == "valid"
 
 
 def test_up_copes_with_containers_that_are_half_dead(lab: RealLab) -> None:

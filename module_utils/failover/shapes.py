@@ -212,7 +212,7 @@ class RunSettings:
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> RunSettings:
-        """Read them, also where numbers of repeats are text. ValueError where they are none."""
+        """Read them, also where repeats are text: ValueError where they are no number, LabError for a workload."""
         repeats = given.get("repeats", 1)
         if isinstance(repeats, Mapping):
             repeats = {system: int(number) for system, number in repeats.items()}
@@ -221,6 +221,8 @@ class RunSettings:
         workload = given.get("workload") or {}
         if isinstance(workload, str):
             workload = {"name": workload}
+        if not isinstance(workload, Mapping):
+            raise LabError(f"workload is {workload!r}: give a name, or a mapping with name and options")
         return cls(**{**given, "repeats": repeats, "workload": dict(workload)})
 
     def only(self, names: Sequence[str]) -> dict[str, Any]:

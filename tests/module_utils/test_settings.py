@@ -263,8 +263,11 @@ def test_long_values_need_more_room() -> None:
     for workload in ("ycsb_a", {"name": "ycsb_a", "value_size": 20}, {"name": "other"}, 5):
         assert wrong_controller(given(workload=workload), roomy) == []
     memory, space = wrong_controller(given(workload={"name": "ycsb_a", "value_size": 20_000}), roomy)
-    assert "iterations is 100000: checking so many operations takes about 9,765 MB of memory" in memory
-    assert "leave about 15,434 MB in /results" in space
+    assert "iterations is 100000: checking so many operations takes about 9,863 MB of memory" in memory
+    assert "leave about 15,588 MB in /results" in space
+    memory, space = wrong_controller(given(iterations=1000, workload={"name": "ycsb_a", "records": 10_000_000}), roomy)
+    assert "takes about 27,659 MB" in memory
+    assert "Try fewer iterations, or smaller options of the workload, or a machine" in memory
 
 
 @pytest.mark.parametrize("folder", ["~nobody-of-that-name/results", "results"])

@@ -79,10 +79,10 @@ class ToyServer:
         held = self.data.get(key)
         if kind == "CAS" and held != change["expected"]:
             return {"affected": 0, "read": held}
-        self._writes += 1
         if kind == "DELETE":
             self.data.pop(key, None)
             return {"affected": int(held is not None), "read": None}
+        self._writes += 1
         if not self._forgets or self._writes % self._forgets:
             self.data[key] = f"{held},{value}" if kind == "APPEND" and held is not None else value
         return {"affected": 1, "read": None}

@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from itertools import product
 from typing import Any
 
-from ..shapes import Check, Kind, ReadConsistency, Verdict
+from ..shapes import Check, Kind, Outcome, ReadConsistency, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
-from .linearizability import Answer, Call, check_key
+from .linearizability import Action, Answer, Call, check_key
 from .model import LATE_DUPLICATE, NO_ORDER
-from .words import listed, names
+from .words import listed, names, verdict_of
 
 # For all keys of an experiment, in s: minutes of a run are worth one of checking.
 TIME_LIMIT_S = 60.0
+# Operations of a key of which each choice is tried whether they took effect: as many as make 64 searches.
+MOST_DOUBTFUL = 6
 
 
 class Linearizable(Checker):
@@ -38,45 +42,77 @@ class Linearizable(Checker):
 
     def judge(self, case: Case) -> list[Check]:
         """Check key by key, all of them."""
-        calls = _calls(case)
+        calls, doubtful = _calls(case)
         deadline = time.monotonic() + TIME_LIMIT_S
-        blocked: dict[str, str] = {}
+        blocked = _contradictory(case)
         undecided: list[str] = []
         for key, own in calls.items():
-            answer, label = check_key(own, None, deadline)
+            answer, label = check_with_doubts(own, doubtful.get(key, []), deadline)
             if answer is Answer.UNKNOWN:
                 undecided.append(key)
             elif answer is Answer.NOT_LINEARIZABLE:
-                blocked[key] = label or ""
+                blocked.setdefault(key, label or "")
         return [_told(self.name, case, calls, blocked, undecided)]
+
+
+def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) -> tuple[Answer, str | None]:
+    """Check a key, with each choice of which of its doubtful operations took effect."""
+    chosen = doubtful[:MOST_DOUBTFUL]
+    # More than can be chosen from are left to the search, as if they might take effect after they were over.
+    rest = [*own, *(call._replace(end=None) for call in doubtful[MOST_DOUBTFUL:])]
+    answer, label = Answer.NOT_LINEARIZABLE, None
+    for takes_effect in product((True, False), repeat=len(chosen)):
+        done = [call for call, does in zip(chosen, takes_effect, strict=True) if does]
+        answer, label = check_key([*rest, *done], None, deadline)
+        if answer is not Answer.NOT_LINEARIZABLE:
+            break
+    return answer, label
+
+
+def _contradictory(case: Case) -> dict[str, str]:
+    """Return, by key, a CAS that changed nothing though it found what it expected."""
+    return {
+        row.key: call.label
+        for row in case.recorded.rows()
+        if row.kind == Kind.CAS and row.outcome == Outcome.OK and row.affected == 0 and row.read == row.expected
+        if (call := call_of(row)) is not None
+    }
 
 
 def _told(name: str, case: Case, calls: dict[str, list[Call]], blocked: dict[str, str], undecided: list[str]) -> Check:
     """Return the check: the keys without an order, and those for which none was found in time."""
     evidence: dict[str, Any] = {"keys": len(calls), "operations": sum(len(own) for own in calls.values())}
-    summary = f"{evidence['keys']:,} keys with {evidence['operations']:,} operations and last reads"
+    ends = " and last reads" if case.dumps else ""
+    summary = f"{evidence['keys']:,} keys with {evidence['operations']:,} operations{ends}"
     if not _reads_count(case):
         summary += ", reads left out as they may be old"
     if undecided:
         evidence["undecided"] = listed(undecided)
     if blocked:
-        resent = {case.recorded.operations[index][1] for index in case.sent_again}
-        class_of = {key: LATE_DUPLICATE if key in resent else NO_ORDER for key in blocked}
-        found = {key: _blocked(case, key, blocked[key]) for key in blocked}
-        evidence["by_class"] = {kind: list(class_of.values()).count(kind) for kind in sorted(set(class_of.values()))}
-        evidence["wrong"] = listed(
-            list(blocked), lambda key: {"key": key, "class": class_of[key], "expected": None, **found[key]}
-        )
-        first = next(iter(blocked))
-        verdict = Verdict.UNKNOWN if set(class_of.values()) == {LATE_DUPLICATE} else Verdict.INVALID
-        told = f"Of {summary}, no order explains {names(blocked)}: {blocked[first]}."
-        if verdict is Verdict.UNKNOWN:
-            told += " Writes of these keys were sent again, so that may be the late effect of a first attempt."
-        return Check(name, verdict, told, evidence)
+        return _wrong(name, case, blocked, summary, evidence)
     if undecided:
         told = f"Of {summary}, no order was found in {TIME_LIMIT_S:.0f} s for {names(undecided)}."
         return Check(name, Verdict.UNKNOWN, told, evidence)
-    return Check(name, Verdict.VALID, f"{summary}: an order explains all answers.", evidence)
+    told = f"{summary}: an order explains all answers"
+    if case.unreadable:
+        told += f"; what {', '.join(case.unreadable)} held at the end is not known"
+    return Check(name, Verdict.UNKNOWN if case.unreadable else Verdict.VALID, f"{told}.", evidence)
+
+
+def _wrong(name: str, case: Case, blocked: dict[str, str], summary: str, evidence: dict[str, Any]) -> Check:
+    """Return the check where no order explains a key."""
+    resent = {case.recorded.operations[index][1] for index in case.sent_again}
+    class_of = {key: LATE_DUPLICATE if key in resent else NO_ORDER for key in blocked}
+    found = {key: _blocked(case, key, blocked[key]) for key in blocked}
+    evidence["by_class"] = dict(Counter(class_of.values()))
+    evidence["wrong"] = listed(
+        list(blocked), lambda key: {"key": key, "class": class_of[key], "expected": None, **found[key]}
+    )
+    told = f"Of {summary}, no order explains {names(blocked)}: {next(iter(blocked.values()))}."
+    verdict = verdict_of(class_of.values())
+    if verdict is Verdict.UNKNOWN:
+        told += " Writes of these keys were sent again, so that may be the late effect of a first attempt."
+    return Check(name, verdict, told, evidence)
 
 
 def _blocked(case: Case, key: str, label: str) -> dict[str, Any]:
@@ -91,14 +127,22 @@ def _reads_count(case: Case) -> bool:
     return bool(case.recorded.read_consistency == ReadConsistency.LINEARIZABLE)
 
 
-def _calls(case: Case) -> dict[str, list[Call]]:
-    """Return the calls of each key; without the reads, where these may be old."""
-    reads_count = _reads_count(case)
+def _calls(case: Case) -> tuple[dict[str, list[Call]], dict[str, list[Call]]]:
+    """Return the calls of each key, without the reads where these may be old, and the doubtful ones.
+
+    Doubtful is a CAS that is over, and of which it is not known whether it set the value: its answer was lost, and a
+    fence says that it can do so no more.
+    """
+    reads_count, fenced = _reads_count(case), case.recorded.retry_policy == RetryPolicy.SAFE
     calls: dict[str, list[Call]] = {}
+    doubtful: dict[str, list[Call]] = {}
     for row in case.recorded.rows():
-        if row.kind == Kind.RETRIEVE and not reads_count:
+        if (row.kind == Kind.RETRIEVE and not reads_count) or (call := call_of(row)) is None:
             continue
-        if (call := call_of(row)) is not None:
-            calls.setdefault(row.key, []).append(call)
+        calls.setdefault(row.key, [])
+        if fenced and call.action is Action.CAS and row.outcome == Outcome.OK and call.end is None:
+            doubtful.setdefault(row.key, []).append(call._replace(end=row.complete_ns))
+        else:
+            calls[row.key].append(call)
     add_ends(calls, case.dumps.values())
-    return calls
+    return calls, doubtful

@@ -66,7 +66,12 @@ class Lists(Checker):
         """Judge list by list."""
         lists = _lists(case)
         resent = {value_of(case.recorded.operations[index]) for index in case.sent_again}
-        wrong = {key: found for key, own in lists.items() if (found := list(wrong_in(own, resent)))}
+        # First what no late effect of a first attempt explains.
+        wrong = {
+            key: sorted(found, key=lambda each: each.kind == LATE_DUPLICATE)
+            for key, own in lists.items()
+            if (found := list(wrong_in(own, resent)))
+        }
         elements = sum(len(own.appends) for own in lists.values())
         reads = sum(each.at is not None for own in lists.values() for each in own.seen)
         evidence: dict[str, Any] = {"lists": len(lists), "elements": elements, "reads": reads}
@@ -114,7 +119,7 @@ def _elements(value: str | None) -> tuple[str, ...]:
 
 
 def wrong_in(own: SeenList, resent: Collection[str | None]) -> Iterator[Wrong]:
-    """Yield what is wrong with one list, the worst first.
+    """Yield what is wrong with one list.
 
     :param resent: elements of acknowledged appends of which another attempt may take effect late
     """
@@ -136,8 +141,7 @@ def wrong_in(own: SeenList, resent: Collection[str | None]) -> Iterator[Wrong]:
         elif count > 1:
             kind = LATE_DUPLICATE if element in resent else TWICE_LISTED
             yield Wrong(kind, _sentence(f"{longest.by} has the element {element} {count} times."), append.index)
-    if len(counts) == len(longest.elements):
-        yield from _out_of_time(own, longest.elements)
+    yield from _out_of_time(own, longest.elements, {element for element, count in counts.items() if count > 1})
 
 
 def _lost(own: SeenList) -> Iterator[Wrong]:
@@ -162,8 +166,11 @@ class _Placed(NamedTuple):
     is_read: bool
 
 
-def _out_of_time(own: SeenList, order: Sequence[str]) -> Iterator[Wrong]:
-    """Find an operation that was over before one began that stands in front of it: the first of each kind."""
+def _out_of_time(own: SeenList, order: Sequence[str], doubled: Collection[str]) -> Iterator[Wrong]:
+    """Find an operation that was over before one began that stands in front of it: the first of each kind.
+
+    :param doubled: elements that are there more than once, so that one of them may have come at any time
+    """
     reads: defaultdict[int, list[_Placed]] = defaultdict(list)
     for seen in own.seen:
         if seen.at is not None:
@@ -175,7 +182,8 @@ def _out_of_time(own: SeenList, order: Sequence[str]) -> Iterator[Wrong]:
         if place:
             append = own.appends.get(order[place - 1])
             if append is not None:
-                end_ns = append.complete_ns if append.outcome == Outcome.OK else math.inf
+                is_over = append.outcome == Outcome.OK and order[place - 1] not in doubled
+                end_ns = append.complete_ns if is_over else math.inf
                 stages.insert(0, [_Placed(append.invoke_ns, end_ns, append.index, False)])
         for stage in stages:
             for behind in stage:

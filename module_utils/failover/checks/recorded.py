@@ -204,3 +204,17 @@ def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:
     failed = [event.data for event in events if event.event == "client.attempt_failed"]
     definite = {data.get("index") for data in failed} - {data.get("index") for data in failed if data.get("ambiguous")}
     return retried - definite
+
+
+def unknown_and_resent(recorded: Recorded) -> set[int]:
+    """Return the writes of unknown outcome that were sent more than once, without a fence between the attempts."""
+    if recorded.retry_policy == RetryPolicy.SAFE:
+        return set()
+    answers = recorded.answers
+    return {
+        index
+        for index, (operation, outcome, attempts) in enumerate(
+            zip(recorded.operations, answers.outcome, answers.attempts, strict=True)
+        )
+        if outcome == Outcome.UNKNOWN and attempts > 1 and operation[0] != RETRIEVE
+    }

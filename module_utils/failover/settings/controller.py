@@ -71,39 +71,44 @@ def wrong_controller(given: Given, found: Controller) -> list[str]:
         if folder.problem
     ]
     iterations = whole(given.values.get("iterations")) or 0
-    value_bytes = _value_bytes(given)
+    operations, value_bytes = _size(given, iterations)
     memory_bytes = MEMORY_BYTES + COPIES_IN_MEMORY * value_bytes
     results_bytes = RESULTS_BYTES + COPIES_IN_RESULTS * value_bytes
-    needed_mb = iterations * memory_bytes // MB
+    needed_mb = operations * memory_bytes // MB
     if needed_mb > found.memory_available_mb:
+        fewer = _fewer(iterations, found.memory_available_mb * MB / memory_bytes / operations)
         lines.append(
             f"iterations is {iterations}: checking so many operations takes about {needed_mb:,} MB of memory, and "
-            f"{found.memory_available_mb:,} MB are available here. Try -e iterations="
-            f"{_round(found.memory_available_mb * MB // memory_bytes)}, or a machine with more memory."
+            f"{found.memory_available_mb:,} MB are available here. Try {fewer}, or a machine with more memory."
         )
     count = len(given.experiments)
-    results_mb = iterations * count * results_bytes // MB
+    results_mb = operations * count * results_bytes // MB
     for folder in found.folders:
         if folder.name == "results_dir" and not folder.problem and results_mb >= folder.free_mb:
             lines.append(
                 f"iterations is {iterations}: {count} experiments of that length leave about {results_mb:,} MB in "
                 f"{folder.path}, and {folder.free_mb:,} MB are free there. Make room, give another results_dir, or try "
-                f"-e iterations={_round(folder.free_mb * MB // results_bytes // max(count, 1))}."
+                f"{_fewer(iterations, folder.free_mb * MB / results_bytes / operations / max(count, 1))}."
             )
     return lines
 
 
-def _value_bytes(given: Given) -> int:
-    """Return by how much a value may be longer than those of the usual workload, in bytes."""
+def _size(given: Given, iterations: int) -> tuple[int, int]:
+    """Return how many operations there will be, and by how many bytes a value may be longer than the usual ones."""
     wanted = given.values.get("workload") or {}
     try:
         workload, options = workload_of({"name": wanted} if isinstance(wanted, str) else dict(wanted))
-        return max(0, workload.longest_value(options) - WORKLOADS[USUAL].longest_value({}))
+        longer = workload.longest_value(options) - WORKLOADS[USUAL].longest_value({})
+        return workload.most_operations(iterations, options), max(0, longer)
     except (LabError, TypeError, ValueError):
-        return 0  # the plan says what is wrong with it
+        return iterations, 0  # the plan says what is wrong with it
 
 
-def _round(number: int) -> int:
-    """Return a number as people choose one: a single digit and zeros, not above this one."""
+def _fewer(iterations: int, share: float) -> str:
+    """Return what to try where only a share of the operations has room."""
+    number = int(iterations * share)
     zeros = int(10 ** (len(str(number)) - 1))
-    return max(number // zeros * zeros // 2, 1000)
+    rounded = max(number // zeros * zeros // 2, 1000)
+    if rounded >= iterations:
+        return "fewer iterations, or smaller options of the workload"
+    return f"-e iterations={rounded}"

@@ -67,6 +67,13 @@ class Workload(ABC):
         :param options: those of its own settings that were given; LabError names what is wrong with one
         """
 
+    def most_operations(self, iterations: int, options: Mapping[str, Any]) -> int:
+        """Return how many operations so many iterations make at most, give or take a few.
+
+        :param options: as for :meth:`operations`
+        """
+        return iterations
+
     def longest_value(self, options: Mapping[str, Any]) -> int:
         """Return how many characters a key may come to hold, for systems that want to know beforehand.
 

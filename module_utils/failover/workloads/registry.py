@@ -30,13 +30,13 @@ def workload_of(settings: Mapping[str, Any] | None) -> tuple[Workload, dict[str,
     """
     options = dict(settings or {})
     name = options.pop("name", USUAL)
-    if name not in WORKLOADS:
+    if not isinstance(name, str) or name not in WORKLOADS:
         raise LabError(f"Unknown workload {name!r}. Known are {', '.join(WORKLOADS)}.")
     chosen = WORKLOADS[name]
     unknown = [option for option in options if option not in chosen.options]
     if unknown:
         raise LabError(
-            f"The workload {name} has no option {', '.join(unknown)}. Its options are "
+            f"The workload {name} has no option {', '.join(map(str, unknown))}. Its options are "
             f"{', '.join(chosen.options) or 'none'}."
         )
     return chosen, options

@@ -117,7 +117,7 @@ class Ycsb(Workload):
 
     def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
         """Return the stream; values begin with the operation's index, so that no two are equal."""
-        records = whole_number(options, "records", RECORDS, least=1, most=10_000_000)
+        records = self._records(options)
         size = self._value_size(options)
         shares = mix(options, self._shares)
         kinds, bounds = list(shares), list(accumulate(shares.values()))
@@ -144,6 +144,11 @@ class Ycsb(Workload):
                 write(record)
         return operations
 
+    def most_operations(self, iterations: int, options: Mapping[str, Any]) -> int:
+        """Return the records and the iterations, twice where one may be a MODIFY."""
+        each = 2 if mix(options, self._shares)[MODIFY] else 1
+        return iterations * each + (self._records(options) if _preload(options) else 0)
+
     def longest_value(self, options: Mapping[str, Any]) -> int:
         """Return the size of a value."""
         return self._value_size(options)
@@ -159,13 +164,16 @@ class Ycsb(Workload):
             before = operation[0], operation[1]
         return assigned
 
+    def _records(self, options: Mapping[str, Any]) -> int:
+        return whole_number(options, "records", RECORDS, least=1, most=10_000_000)
+
     def _value_size(self, options: Mapping[str, Any]) -> int:
         # 20 leave room for the index; etcd takes requests of 1.5 MB at most.
         return whole_number(options, "value_size", VALUE_CHARS, least=20, most=1_000_000)
 
     def _draw(self, options: Mapping[str, Any], source: Random, records: int) -> Draw:
         chosen = options.get("distribution", self._distribution)
-        if chosen not in DISTRIBUTIONS:
+        if not isinstance(chosen, str) or chosen not in DISTRIBUTIONS:
             raise LabError(
                 f"distribution of the workload is {chosen!r}: it has to be one of {', '.join(DISTRIBUTIONS)}"
             )

@@ -83,6 +83,13 @@ def test_an_element_twice_is_the_clients_where_it_was_sent_again() -> None:
     assert kinds([append(0, 0, 1), append(1, 2, 3)], (0, 1, 0), resent={"0"}) == [LATE_DUPLICATE]
 
 
+def test_one_that_was_sent_again_hides_nothing_else() -> None:
+    rows = [append(1, 0, 9), append(3, 20, 30), read(4, 40, 50, 1)]
+    assert kinds(rows, (1, 3, 1), resent={"1"}) == [LATE_DUPLICATE, STALE]
+    rows = [append(1, 0, 9), append(2, 10, 11, "fail")]
+    assert kinds(rows, (1, 1, 2, 77), resent={"1"}) == [LATE_DUPLICATE, PHANTOM, PHANTOM]
+
+
 TIMES = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 

@@ -7,15 +7,18 @@ What keeps it is found valid; a dictionary that forgets acknowledged writes is f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from failover.checks.verdict import verify_experiment
 from failover.plan.experiments import resolve_experiments
-from failover.results.files import EXPERIMENT_FILE
+from failover.results.files import EXPERIMENT_FILE, HISTORY_FILE
 from failover.results.read import read_events
 from failover.run.assemble import assemble
 from failover.run.config import RunnerConfig
@@ -155,6 +158,63 @@ def test_what_forgets_a_write_of_a_shared_key_is_invalid(
     run_experiment(folder, servers[0], replace(SETTINGS, iterations=2000, clients=4, workload={"name": name}))
     checks = [check for check in verify_experiment(folder) if check.verdict is Verdict.INVALID]
     assert {kind for check in checks for kind in check.evidence["by_class"]} == found
+
+
+def edit_history(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    path = folder / HISTORY_FILE
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path, compression="zstd")
+
+
+def test_of_shared_keys_the_last_reads_count(tmp_path: Path, servers: list[ToyServer]) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer())
+    run_experiment(folder, servers[0], replace(SETTINGS, workload={"name": "register"}))
+    (folder / "nodes" / "toy1.jsonl").unlink()
+    (check,) = [check for check in verify_experiment(folder) if check.name == "linearizable"]
+    assert check.verdict is Verdict.UNKNOWN
+    assert check.summary.endswith("an order explains all answers; what toy1 held at the end is not known.")
+    assert "last reads" not in check.summary
+
+
+def test_a_cas_that_found_what_it_expected_has_to_set_it(tmp_path: Path, servers: list[ToyServer]) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer())
+    run_experiment(folder, servers[0], replace(SETTINGS, clients=8, workload={"name": "register"}))
+
+    def lie(rows: list[dict[str, Any]]) -> None:
+        row = next(row for row in rows if row["kind"] == "CAS" and row["affected"] == 1)
+        row.update(affected=0, read=row["expected"])
+
+    edit_history(folder, lie)
+    (check,) = [check for check in verify_experiment(folder) if check.name == "linearizable"]
+    assert (check.verdict, check.evidence["by_class"]["no-order"]) == (Verdict.INVALID, 1)
+    assert check.evidence["wrong"]["listed"][0]["operation"]["kind"] == "CAS"
+
+
+def test_an_unknown_write_that_was_sent_again_may_come_twice(tmp_path: Path, servers: list[ToyServer]) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer())
+    run_experiment(folder, servers[0], replace(SETTINGS, retry_policy="blind", workload={"name": "append"}))
+    doubled: list[str] = []
+
+    def doubt(rows: list[dict[str, Any]]) -> None:
+        row = [row for row in rows if row["kind"] == "APPEND"][-1]
+        row.update(outcome="unknown", attempts=3, affected=None)
+        doubled.extend([row["key"], row["value"]])
+
+    edit_history(folder, doubt)
+    dump = folder / "nodes" / "toy1.jsonl"
+    key, element = doubled
+    lines = [json.loads(line) for line in dump.read_text().splitlines()]
+    for line in lines[1:]:
+        if line[0] == key:
+            line[1] += f",{element}"
+    dump.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (check,) = [check for check in verify_experiment(folder) if check.name == "lists"]
+    assert (check.verdict, check.evidence["by_class"]) == (Verdict.UNKNOWN, {"late-duplicate": 1})
 
 
 def test_what_forgets_an_acknowledged_write_is_invalid(tmp_path: Path, servers: list[ToyServer]) -> None:

@@ -131,6 +131,9 @@ def test_a_read_modify_write_is_one_clients() -> None:
         ({"name": "append", "elements": 0}, "elements of the workload is 0"),
         ({"name": "ycsb_a", "value_size": 5}, "value_size of the workload is 5: .* from 20 to 1,000,000"),
         ({"name": "ycsb_a", "distribution": "odd"}, "has to be one of zipfian, latest, uniform, hotspot"),
+        ({"name": "ycsb_a", "distribution": ["zipfian"]}, "has to be one of zipfian"),
+        ({"name": ["register"]}, "Unknown workload"),
+        ({"name": "register", 5: 1}, "has no option 5"),
         ({"name": "ycsb_a", "preload": "perhaps"}, "preload of the workload is 'perhaps'"),
     ],
 )

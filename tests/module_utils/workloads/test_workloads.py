@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from failover.shapes import LabError
-from failover.workloads.base import Operation, Sharing, Workload
+from failover.shapes import FIRST_KINDS, LabError, RunSettings
+from failover.workloads.base import Content, Operation, Sharing, Workload
 from failover.workloads.registry import USUAL, WORKLOADS, create_simulation
 from failover.workloads.stream import stream_digest, summarize
 
@@ -89,6 +89,25 @@ def test_no_value_is_longer_than_the_workload_says_and_no_two_are_equal_where_al
     assert max(map(len, values), default=0) <= workload.longest_value({})
     if workload.sharing is Sharing.ALL_CLIENTS:
         assert len(set(values)) == len(values)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_what_the_exact_model_does_not_know_is_shared(name: str) -> None:
+    kinds = {operation[0] for operation in create_simulation(2000, 7, {"name": name})}
+    workload = WORKLOADS[name]
+    assert workload.sharing is Sharing.ALL_CLIENTS or (kinds <= set(FIRST_KINDS) and workload.content is Content.VALUE)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_no_more_operations_than_the_workload_says(name: str) -> None:
+    made = len(create_simulation(5000, 7, {"name": name}))
+    assert made <= WORKLOADS[name].most_operations(5000, {}) * 1.01
+
+
+@pytest.mark.parametrize("given", [5, True, ["register"]])
+def test_a_workload_is_a_name_or_a_mapping(given: object) -> None:
+    with pytest.raises(LabError, match="give a name, or a mapping with name and options"):
+        RunSettings.from_dict({"iterations": 1, "seed": 1, "workload": given})
 
 
 def test_other_kinds_are_counted_where_there_are_any() -> None:

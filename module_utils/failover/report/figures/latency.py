@@ -113,8 +113,8 @@ def _described(experiments: Sequence[Mapping[str, Any]], kinds: Sequence[str], w
     told = []
     for experiment in experiments:
         for kind in kinds:
-            summary = experiment[which]["by_kind"][kind]
-            if summary["count"]:
+            summary = experiment[which]["by_kind"].get(kind)
+            if summary is not None and summary["count"]:
                 values = ", ".join(f"{label} {milliseconds(summary[f'{label}_ms'])} ms" for label, _ in QUANTILES)
                 values += f", longest {milliseconds(summary['max_ms'])} ms"
                 told.append(f"{experiment['name']} {kind}, {summary['count']:,} operations: {values}")

@@ -9,8 +9,9 @@ happened; so the requests go over a transport of :mod:`.transport`.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from ...shapes import LIST_SEPARATOR, Kind, LabError
@@ -65,6 +66,23 @@ def failure_of(code: str, details: str) -> AttemptFailedError:
     )
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _readable(request: Callable[P, T]) -> Callable[P, T]:
+    """Make an answer to a transaction that is not what was asked for an ambiguous failure."""
+
+    @wraps(request)
+    def read(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return request(*args, **options)
+        except ValueError as error:
+            raise AttemptFailedError(f"its answer makes no sense: {error}", ambiguous=True) from error
+
+    return read
+
+
 class EtcdMember:
     """One etcd member over one channel of its own; the methods raise AttemptFailedError. Values are UTF-8 text.
 
@@ -107,6 +125,7 @@ class EtcdMember:
         answer = self._call(_DELETE_RANGE, request, rpc.DeleteRangeResponse, timeout_s)
         return int(answer.deleted), int(answer.header.revision)
 
+    @_readable
     def move(self, fence: str, at: str, to: str, change: Change | None, timeout_s: float | None = None) -> Moved:
         """Move a fence, a key of its own, and make a change with it (:data:`..fence.Move`).
 
@@ -127,11 +146,13 @@ class EtcdMember:
             return _compared(answer.nested(0), revision)
         return Moved(True, revision=revision)
 
+    @_readable
     def compare_and_set(self, change: Change, timeout_s: float | None = None) -> Moved:
         """Make a CAS without a fence; ``moved`` of what is returned means nothing."""
         answer = self._transact(*_comparing(change), timeout_s)
         return _compared(answer, answer.header.revision)
 
+    @_readable
     def append(self, change: Change, timeout_s: float | None = None) -> Moved:
         """Make an APPEND without a fence; ``moved`` of what is returned means nothing."""
         return self._append(change, timeout_s, [], [], [])
@@ -153,7 +174,10 @@ class EtcdMember:
         assert change.value is not None
         until = time.monotonic() + (self._attempt_timeout_s if timeout_s is None else timeout_s)
         key, element = change.key.encode(), change.value.encode()
-        held = self.get(change.key, timeout_s)[0]
+        try:
+            held = self.get(change.key, timeout_s)[0]
+        except AttemptFailedError as failed:
+            raise AttemptFailedError(f"{NOT_SENT}{failed.reason}", ambiguous=False, final=failed.final) from failed
         seen = None if held is None else held.encode()
         while (left_s := until - time.monotonic()) > 0:
             longer = element if seen is None else seen + LIST_SEPARATOR.encode() + element

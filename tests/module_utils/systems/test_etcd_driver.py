@@ -63,8 +63,11 @@ def txn(succeeded: bool, *held_keys: str | None) -> TxnAnswer:
 
 def test_an_append_is_made_again_until_nobody_came_between() -> None:
     channel = Channel(held("1"), txn(False, "at", "1,2"), txn(True))
-    moved = member_of(channel).move("f", "at", "to", APPEND)
+    member, told = member_of(channel), []
+    member.on_next_request = lambda: told.append(len(channel.methods))
+    moved = member.move("f", "at", "to", APPEND)
     assert (moved.moved, moved.revision) == (True, 9)
+    assert told == [1, 2]  # before each transaction
     assert channel.methods == ["Range", "Txn", "Txn"]
     last = channel.requests[-1]
     assert [compare.value for compare in last.compare] == [b"at", b"1,2"]

@@ -198,7 +198,12 @@ class ClientWithFailover(FencedClient):
     def _watched(self, endpoint: str, request: Callable[[EtcdMember], T]) -> T:
         """Make a request to a member, for no longer than an answer may still come."""
         member = self._connections[endpoint]
-        self.under_way = _UnderWay(member, time.monotonic(), member.term)
+
+        def begin() -> None:
+            self.under_way = _UnderWay(member, time.monotonic(), member.term)
+
+        member.on_next_request = begin
+        begin()
         try:
             return request(member)
         finally:

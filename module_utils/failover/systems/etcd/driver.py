@@ -102,6 +102,8 @@ class EtcdMember:
         self.endpoint = join_endpoint(host, port)
         # Raft's term in the last answer; 0 before the first one.
         self.term = 0
+        # Told before each further request of one attempt, which may go to another leader than the one before.
+        self.on_next_request: Callable[[], None] = lambda: None
         self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
         self._channel = _CHANNELS[transport](self.endpoint, policy.connect_timeout_ms)
 
@@ -180,6 +182,7 @@ class EtcdMember:
             raise AttemptFailedError(f"{NOT_SENT}{failed.reason}", ambiguous=False, final=failed.final) from failed
         seen = None if held is None else held.encode()
         while (left_s := until - time.monotonic()) > 0:
+            self.on_next_request()
             longer = element if seen is None else seen + LIST_SEPARATOR.encode() + element
             answer = self._transact([*stands, holds(key, seen)], [put(key, longer), *moves], [*looks, get(key)], left_s)
             if answer.succeeded:

@@ -214,6 +214,9 @@ class Healer:
                 for record in answer.records:
                     self._note_heal(record)
                     phases = self._phases(record, answer.clock, started_wall_ns)
+                    if phases["caught_up"] is not None and duration_ms is not None:
+                        # A sample is stamped a moment after what is in it was looked at.
+                        phases["caught_up"] = min(phases["caught_up"], duration_ms)
                     healed.append(record.as_answer() | {"phases_ms": phases | {"converged": duration_ms}})
                 rejoined += [{"member": member, **step} for step in answer.steps]
                 self.events += group_events(member, answer.steps, None)

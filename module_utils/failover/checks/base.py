@@ -22,7 +22,7 @@ from ..shapes import Check, Event, LabError
 from ..workloads.base import Sharing, Workload
 from ..workloads.registry import create_simulation, workload_of
 from .model import ExpectedState, expected_state
-from .recorded import Recorded, record, resent, unknown_and_resent
+from .recorded import Recorded, record, resent
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,8 @@ class Case:
     """
 
     experiment: Experiment
-    workload: Workload
     recorded: Recorded
-    # Acknowledged writes of which another attempt may still take effect; where all clients share the keys also those of
-    # unknown outcome of which more than one may.
-    sent_again: Collection[int]
+    sent_again: Collection[int]  # writes of which another attempt may still take effect
     dumps: Mapping[str, Dump]  # member -> its keys
     unreadable: Mapping[str, str]  # member -> why its keys are not known
     events: Sequence[Event]  # in the order of their file
@@ -51,6 +48,11 @@ class Case:
     def info(self) -> Mapping[str, Any]:
         """Return experiment.json."""
         return self.experiment.info
+
+    @property
+    def workload(self) -> Workload:
+        """Return what the stream is of."""
+        return self.recorded.workload
 
     @property
     def is_exact(self) -> bool:
@@ -108,8 +110,6 @@ def load_case(folder: str | Path) -> Case:
         without_events = error
     recorded = record(workload, operations, experiment, events)
     sent_again = resent(recorded, None if without_events else events)
-    if workload.sharing is Sharing.ALL_CLIENTS:
-        sent_again |= unknown_and_resent(recorded)
     dumps: dict[str, Dump] = {}
     unreadable: dict[str, str] = {}
     for member in experiment.members:
@@ -126,7 +126,6 @@ def load_case(folder: str | Path) -> Case:
         without_logs = error
     return Case(
         experiment,
-        workload,
         recorded,
         sent_again,
         dumps,

@@ -53,7 +53,7 @@ class History(Checker):
         recorded, operations = case.recorded, case.recorded.operations
         digest = stream_digest(operations)
         findings = Findings({"operations": len(operations), "rows": recorded.table.num_rows, "digest": digest})
-        _compare_rows(findings, recorded, shared=not case.is_exact)
+        _compare_rows(findings, case)
         _compare_origin(findings, case, digest)
         evidence, amiss = findings.evidence, findings.wrong + findings.unsettled
         if amiss:
@@ -67,11 +67,11 @@ class History(Checker):
         return [Check(self.name, Verdict.VALID, f"{rows}, in order, with their keys and values.", evidence)]
 
 
-def _compare_rows(findings: Findings, recorded: Recorded, *, shared: bool) -> None:
+def _compare_rows(findings: Findings, case: Case) -> None:
     """Find rows that are missing, or are none of the stream's."""
-    table = recorded.table
+    recorded, table = case.recorded, case.recorded.table
     index = table["index"].to_numpy()
-    holes, tail = _missing(recorded)
+    holes, tail = _missing(recorded, case.info["clients"])
     findings.add("missing", "operations without a row", holes)
     findings.add(
         "not_reached", "operations at the end without a row, as after an interruption", tail, findings.unsettled
@@ -82,7 +82,9 @@ def _compare_rows(findings: Findings, recorded: Recorded, *, shared: bool) -> No
     findings.add("foreign", "rows with an index outside the stream", foreign.tolist())
     findings.add("mismatched", "rows that differ from the stream", _mismatches(recorded))
     findings.add(
-        "out_of_order", "pairs of operations that ran in another order, or at once", _out_of_order(table, shared=shared)
+        "out_of_order",
+        "pairs of operations that ran in another order, or at once",
+        _out_of_order(table, shared=not case.is_exact),
     )
     backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
     findings.add("backwards", "operations that end before they begin", backwards.tolist())
@@ -104,13 +106,13 @@ def _compare_origin(findings: Findings, case: Case, digest: str) -> None:
         findings.unsettled.append(str(cut))
 
 
-def _missing(recorded: Recorded) -> tuple[list[int], list[int]]:
+def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
     """Return the operations without a row: holes, and those after the last row of the client they belong to."""
     if (recorded.row_of >= 0).all():
         return [], []
     holes: list[int] = []
     tail: list[int] = []
-    for share in recorded.shares:
+    for share in recorded.workload.assign(recorded.operations, clients):
         indexes = [index for index in share if index not in recorded.left_out]
         there = recorded.row_of[indexes] >= 0
         reached = int(np.flatnonzero(there).max(initial=-1))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..shapes import Check, Kind, Outcome, ReadConsistency, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
-from .linearizability import Action, Answer, Call, check_key
+from .linearizability import Answer, Call, check_key
 from .model import LATE_DUPLICATE, NO_ORDER
 from .words import listed, names, verdict_of
 
@@ -42,9 +43,8 @@ class Linearizable(Checker):
 
     def judge(self, case: Case) -> list[Check]:
         """Check key by key, all of them."""
-        calls, doubtful = _calls(case)
+        calls, doubtful, blocked = _calls(case)
         deadline = time.monotonic() + TIME_LIMIT_S
-        blocked = _contradictory(case)
         undecided: list[str] = []
         for key, own in calls.items():
             answer, label = check_with_doubts(own, doubtful.get(key, []), deadline)
@@ -67,16 +67,6 @@ def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) ->
         if answer is not Answer.NOT_LINEARIZABLE:
             break
     return answer, label
-
-
-def _contradictory(case: Case) -> dict[str, str]:
-    """Return, by key, a CAS that changed nothing though it found what it expected."""
-    return {
-        row.key: call.label
-        for row in case.recorded.rows()
-        if row.kind == Kind.CAS and row.outcome == Outcome.OK and row.affected == 0 and row.read == row.expected
-        if (call := call_of(row)) is not None
-    }
 
 
 def _told(name: str, case: Case, calls: dict[str, list[Call]], blocked: dict[str, str], undecided: list[str]) -> Check:
@@ -103,7 +93,7 @@ def _wrong(name: str, case: Case, blocked: dict[str, str], summary: str, evidenc
     """Return the check where no order explains a key."""
     resent = {case.recorded.operations[index][1] for index in case.sent_again}
     class_of = {key: LATE_DUPLICATE if key in resent else NO_ORDER for key in blocked}
-    found = {key: _blocked(case, key, blocked[key]) for key in blocked}
+    found = _operations(case, blocked)
     evidence["by_class"] = dict(Counter(class_of.values()))
     evidence["wrong"] = listed(
         list(blocked), lambda key: {"key": key, "class": class_of[key], "expected": None, **found[key]}
@@ -115,34 +105,39 @@ def _wrong(name: str, case: Case, blocked: dict[str, str], summary: str, evidenc
     return Check(name, verdict, told, evidence)
 
 
-def _blocked(case: Case, key: str, label: str) -> dict[str, Any]:
-    """Return the operation at which the search got stuck, and what it found; a member's last word is none."""
+def _operations(case: Case, blocked: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return, by key, the operation at which the search got stuck, and what it found; a member's last word is none."""
+    told: dict[str, dict[str, Any]] = {key: {"found": label} for key, label in blocked.items()}
     for row in case.recorded.rows():
-        if row.key == key and (call := call_of(row)) is not None and call.label == label:
-            return {"found": call.result, "operation": case.recorded.describe(row.index)}
-    return {"found": label}
+        if row.key in blocked and (call := call_of(row)) is not None and call.label == blocked[row.key]:
+            told[row.key] = {"found": call.result, "operation": case.recorded.describe(row.index)}
+    return told
 
 
 def _reads_count(case: Case) -> bool:
     return bool(case.recorded.read_consistency == ReadConsistency.LINEARIZABLE)
 
 
-def _calls(case: Case) -> tuple[dict[str, list[Call]], dict[str, list[Call]]]:
-    """Return the calls of each key, without the reads where these may be old, and the doubtful ones.
+def _calls(case: Case) -> tuple[dict[str, list[Call]], dict[str, list[Call]], dict[str, str]]:
+    """Return by key the calls, without the reads where these may be old; the doubtful ones; and a contradiction.
 
     Doubtful is a CAS that is over, and of which it is not known whether it set the value: its answer was lost, and a
-    fence says that it can do so no more.
+    fence says that it can do so no more. A contradiction is one that changed nothing though it found what it expected.
     """
     reads_count, fenced = _reads_count(case), case.recorded.retry_policy == RetryPolicy.SAFE
     calls: dict[str, list[Call]] = {}
     doubtful: dict[str, list[Call]] = {}
+    contradictions: dict[str, str] = {}
     for row in case.recorded.rows():
         if (row.kind == Kind.RETRIEVE and not reads_count) or (call := call_of(row)) is None:
             continue
         calls.setdefault(row.key, [])
-        if fenced and call.action is Action.CAS and row.outcome == Outcome.OK and call.end is None:
+        acknowledged_cas = row.kind == Kind.CAS and row.outcome == Outcome.OK
+        if acknowledged_cas and row.affected == 0 and row.read == row.expected:
+            contradictions[row.key] = call.label
+        if fenced and acknowledged_cas and row.affected is None:
             doubtful.setdefault(row.key, []).append(call._replace(end=row.complete_ns))
         else:
             calls[row.key].append(call)
     add_ends(calls, case.dumps.values())
-    return calls, doubtful
+    return calls, doubtful, contradictions

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ..results.read import Experiment
 from ..shapes import FORMER_SETTINGS, Event, HistoryRow, Outcome, RetryPolicy, Settled
 from ..stall import stalled_repeats
-from ..workloads.base import CAS, RETRIEVE, Operation, Workload, expected_of, value_of
+from ..workloads.base import CAS, RETRIEVE, Operation, Sharing, Workload, expected_of, value_of
 from .failures import doubtful_failures
 from .model import FAIL, OK, Answers
 
@@ -31,8 +31,8 @@ _MS = 1_000_000
 class Recorded:
     """The history in the order of the stream; a position without a row has outcome None."""
 
+    workload: Workload
     operations: list[Operation]
-    shares: Sequence[Sequence[int]]  # the indexes that each client had to run
     meta: dict[str, Any]
     table: pa.Table
     row_of: Ints  # position in the stream -> row of the table, -1 where there is none
@@ -158,21 +158,20 @@ def record(
     }
     for position, word in settled.items():
         outcomes[position] = OK if word == Settled.APPLIED else FAIL
-    shares = workload.assign(operations, experiment.info["clients"])
-    left_out = _left_out(shares, row_of, experiment)
+    left_out = _left_out(workload, operations, row_of, experiment)
     for position in left_out:
         outcomes[position] = FAIL
     answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
-    return Recorded(operations, shares, meta, table, row_of, answers, doubtful, left_out, settled)
+    return Recorded(workload, operations, meta, table, row_of, answers, doubtful, left_out, settled)
 
 
-def _left_out(shares: Sequence[Sequence[int]], row_of: Ints, experiment: Experiment) -> frozenset[int]:
+def _left_out(workload: Workload, operations: list[Operation], row_of: Ints, experiment: Experiment) -> frozenset[int]:
     """Return the operations without a row at the end of what each client did in a repeat that was ended early."""
     stalled = stalled_repeats(experiment.info)
     if not stalled:
         return frozenset()
     found: set[int] = set()
-    for indexes in shares:
+    for indexes in workload.assign(operations, experiment.info["clients"]):
         share = np.asarray(indexes, dtype=np.int64)
         for repeat in stalled:
             part = share[(share >= repeat["first_index"]) & (share < repeat["end_index"])]
@@ -185,36 +184,24 @@ def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:
     """Return the acknowledged writes of which an earlier attempt may still take effect.
 
     Those whose failed attempts were all definite (refused, rolled back) are not among them, as far as the events are
-    there to tell.
+    there to tell. Where all clients share the keys also those of unknown outcome of which more than one attempt may;
+    the exact model, for keys of one client, follows these by itself.
 
     :param events: None where they cannot be read
     """
     if recorded.retry_policy == RetryPolicy.SAFE:
         return set()  # the fence was moved: whatever comes late is wrong
     answers = recorded.answers
+    wanted = (OK,) if recorded.workload.sharing is Sharing.ONE_CLIENT else (OK, Outcome.UNKNOWN)
     retried = {
         index
         for index, (operation, outcome, attempts) in enumerate(
             zip(recorded.operations, answers.outcome, answers.attempts, strict=True)
         )
-        if outcome == OK and attempts > 1 and operation[0] != RETRIEVE
+        if outcome in wanted and attempts > 1 and operation[0] != RETRIEVE
     }
     if not retried or events is None:
         return retried
     failed = [event.data for event in events if event.event == "client.attempt_failed"]
     definite = {data.get("index") for data in failed} - {data.get("index") for data in failed if data.get("ambiguous")}
-    return retried - definite
-
-
-def unknown_and_resent(recorded: Recorded) -> set[int]:
-    """Return the writes of unknown outcome that were sent more than once, without a fence between the attempts."""
-    if recorded.retry_policy == RetryPolicy.SAFE:
-        return set()
-    answers = recorded.answers
-    return {
-        index
-        for index, (operation, outcome, attempts) in enumerate(
-            zip(recorded.operations, answers.outcome, answers.attempts, strict=True)
-        )
-        if outcome == Outcome.UNKNOWN and attempts > 1 and operation[0] != RETRIEVE
-    }
+    return {index for index in retried if index not in definite or answers.outcome[index] != OK}

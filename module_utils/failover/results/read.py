@@ -151,6 +151,11 @@ class Run:
     experiments: list[Experiment]  # in the order they ran
     verdict: dict[str, Any] | None  # verdict.json of the run; None only where the loader was told not to need it
 
+    @property
+    def stream(self) -> dict[str, Any]:
+        """Return name and options of its workload, which all its experiments have; empty for the usual one."""
+        return next((each.info["stream"] for each in self.experiments if "stream" in each.info), {})
+
 
 def load_run(path: str | Path, *, need_verdicts: bool = True) -> Run:
     """Load ``results/RUN``. The checkers, which write the verdicts, pass ``need_verdicts=False``."""

@@ -8,7 +8,8 @@ from array import array
 from collections.abc import Sequence
 from random import Random
 
-from ..shapes import Arrivals, LabError, RunSettings
+from ..shapes import Arrivals, RunSettings
+from .config import one_of
 
 
 def plan_arrivals(settings: RunSettings, operations: int) -> Sequence[int] | None:
@@ -17,12 +18,11 @@ def plan_arrivals(settings: RunSettings, operations: int) -> Sequence[int] | Non
     With ``poisson`` the distances are exponential with a mean of 1 / rate (a Poisson process), drawn from the run's
     seed. LabError where ``arrivals`` is neither that nor ``fixed``.
     """
-    if settings.arrivals not in list(Arrivals):
-        raise LabError(f"arrivals is {settings.arrivals}; it has to be one of {', '.join(Arrivals)}")
+    arrivals = one_of(Arrivals, "arrivals", settings.arrivals)
     if not settings.rate:
         return None
     interval_ns = 1e9 / settings.rate
-    if settings.arrivals == Arrivals.FIXED:
+    if arrivals is Arrivals.FIXED:
         return array("q", (int(index * interval_ns) for index in range(operations)))
     # Of its own, so that the stream is the same with any arrivals.
     draw = Random(f"{settings.seed}: arrivals").expovariate

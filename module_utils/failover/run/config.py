@@ -11,11 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from ..shapes import FaultSpec, LabError, ReadConsistency, RetryPolicy, RunSettings, Target
+from ..shapes import Arrivals, FaultSpec, LabError, ReadConsistency, RetryPolicy, RunSettings, Target
 from ..systems.endpoints import split_endpoint
 from ..systems.loop import FailoverPolicy
 from ..systems.registry import SYSTEMS
-from .arrivals import plan_arrivals
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -45,12 +44,13 @@ def policy_of(settings: RunSettings) -> FailoverPolicy:
         attempt_timeout_ms=settings.attempt_timeout_ms,
         connect_timeout_ms=settings.connect_timeout_ms,
         operation_budget_ms=settings.operation_budget_ms,
-        retry_policy=_one_of(RetryPolicy, "retry_policy", settings.retry_policy),
-        read_consistency=_one_of(ReadConsistency, "read_consistency", settings.read_consistency),
+        retry_policy=one_of(RetryPolicy, "retry_policy", settings.retry_policy),
+        read_consistency=one_of(ReadConsistency, "read_consistency", settings.read_consistency),
     )
 
 
-def _one_of(choices: type[_Choice], name: str, value: str) -> _Choice:
+def one_of(choices: type[_Choice], name: str, value: str) -> _Choice:
+    """Return the choice that a setting names; LabError where it names none."""
     try:
         return choices(value)
     except ValueError:
@@ -67,7 +67,7 @@ def check_config(config: RunnerConfig) -> None:
         raise LabError(f"clients is {settings.clients}; it has to be at least 1")
     if not 0 <= settings.rate < float("inf"):
         raise LabError(f"rate is {settings.rate}; it has to be 0 (closed loop) or operations per second")
-    plan_arrivals(settings, 0)
+    one_of(Arrivals, "arrivals", settings.arrivals)
     if config.repeats < 1:
         raise LabError(f"repeats is {config.repeats}; it has to be at least 1")
     if not settings.stall_timeout_s > 0:

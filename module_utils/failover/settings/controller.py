@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host_preflight import existing_parent, memory_available_mb
-from ..shapes import LabError
+from ..shapes import LabError, RunSettings
 from ..workloads.registry import USUAL, WORKLOADS, workload_of
 from .base import Given, whole
 
@@ -95,12 +95,14 @@ def wrong_controller(given: Given, found: Controller) -> list[str]:
 
 def _size(given: Given, iterations: int) -> tuple[int, int]:
     """Return how many operations there will be, and by how many bytes a value may be longer than the usual ones."""
-    wanted = given.values.get("workload") or {}
     try:
-        workload, options = workload_of({"name": wanted} if isinstance(wanted, str) else dict(wanted))
+        settings = RunSettings.from_dict(
+            {"iterations": iterations, "seed": 0, "workload": given.values.get("workload")}
+        )
+        workload, options = workload_of(settings.workload)
         longer = workload.longest_value(options) - WORKLOADS[USUAL].longest_value({})
         return workload.most_operations(iterations, options), max(0, longer)
-    except (LabError, TypeError, ValueError):
+    except LabError:
         return iterations, 0  # the plan says what is wrong with it
 
 

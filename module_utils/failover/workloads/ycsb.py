@@ -8,6 +8,7 @@ serving systems with YCSB", 2010; the draws are this lab's own. ``ycsb_e`` is mi
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from random import Random
@@ -44,15 +45,7 @@ class _Zipfian:
         sums = self._sums
         while len(sums) <= ranks:
             sums.append(sums[-1] + len(sums) ** -ZIPFIAN_CONSTANT)
-        wanted = self._random() * sums[ranks]
-        low, high = 0, ranks - 1
-        while low < high:
-            middle = (low + high) // 2
-            if sums[middle + 1] > wanted:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        return bisect_right(sums, self._random() * sums[ranks], 1, ranks) - 1
 
 
 def _zipfian(source: Random, records: int) -> Draw:

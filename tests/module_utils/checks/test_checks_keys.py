@@ -17,6 +17,7 @@ from failover.checks.verdict import verify_experiment
 from failover.results.read import Dump, Entry
 from failover.shapes import Verdict
 from failover.workloads.base import Operation
+from failover.workloads.name_service import NameService
 from judged import ETCD_KEYS, PlantIt, only, wrong
 
 
@@ -80,7 +81,7 @@ def test_writes_before_a_delete_that_may_come_late_are_not_too_many() -> None:
 
     def check(first: str, attempts: int = 1) -> Verdict:
         answers = Answers([first, "ok", "ok"], [None] * 3, [None] * 3, [attempts, 1, 1])
-        recorded = Recorded(operations, [[0, 1, 2]], {}, pa.table({}), np.full(3, -1), answers)
+        recorded = Recorded(NameService(), operations, {}, pa.table({}), np.full(3, -1), answers)
         return check_applied_once([dump], recorded).verdict
 
     assert check("ok") is Verdict.INVALID

@@ -122,7 +122,7 @@ def test_keys_of_all_clients_are_valid_though_requests_come_late(
 ) -> None:
     folder = tmp_path / "E1-toy"
     servers.append(ToyServer(holds_up=25))
-    settings = replace(SETTINGS, iterations=1500, clients=8, workload={"name": name})
+    settings = replace(SETTINGS, iterations=4000, clients=8, workload={"name": name})
     info = run_experiment(folder, servers[0], settings)
     assert info["stream"] == {"name": name}
     assert servers[0].late > 10 or name in ("ycsb_c", "ycsb_b", "ycsb_d")

@@ -43,10 +43,9 @@ class Cover(Chapter):
 
 def _workload(run: Run) -> dict[str, Any]:
     """Return what the clients did, where that is not the usual: ``name``, ``says`` and the ``options`` given."""
-    streams = [experiment.info["stream"] for experiment in run.experiments if "stream" in experiment.info]
-    if not streams:
+    if not run.stream:
         return {}
-    workload, options = workload_of(streams[0])
+    workload, options = workload_of(run.stream)
     return {"workload": {"name": workload.name, "says": workload.says, "options": options}}
 
 

@@ -36,8 +36,7 @@ class Notebook(Chapter):
 
     def compute(self, told: Told) -> dict[str, Any]:
         """Compare them; a run of another workload has nothing to compare."""
-        streams = [experiment.info.get("stream") or {} for experiment in told.run.experiments]
-        if any(stream.get("name", NameService.name) != NameService.name for stream in streams):
+        if told.run.stream.get("name", NameService.name) != NameService.name:
             return {"notebook": None}
         return {"notebook": compare(told.run.info, told.experiments, told.run.info["settings"])}
 

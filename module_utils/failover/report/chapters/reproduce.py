@@ -35,11 +35,10 @@ def commands(run: Run) -> dict[str, Any]:
     """Give the commands that repeat the run with its seed, and those that recompute the report."""
     info = run.info
     options = [f"-e iterations={info['iterations']}", f"-e seed={info['seed']}"]
-    streams = [experiment.info["stream"] for experiment in run.experiments if "stream" in experiment.info]
     simulate = f"./scripts/simulate --iterations {info['iterations']} --seed {info['seed']}"
-    if streams:
-        options.append(f"-e '{json.dumps({'workload': streams[0]})}'")
-        simulate += f" --workload '{json.dumps(streams[0])}'"
+    if run.stream:
+        options.append(f"-e '{json.dumps({'workload': run.stream})}'")
+        simulate += f" --workload '{json.dumps(run.stream)}'"
     if info["clients"] != 1:
         options.append(f"-e clients={info['clients']}")
     if info["rate"]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from ...shapes import ClientEmit, Kind, LabError, ReadConsistency
@@ -156,6 +157,7 @@ class ClientWithFailover(FencedClient):
         endpoints = [self.members[name] for name in names[first:] + names[:first]]
         for endpoint in endpoints:
             member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
+            member.on_next_request = partial(self._begin, member)
             # All at once and up front, so that a failover finds the other connections open.
             member.connect()
             self._connections[endpoint] = member
@@ -198,16 +200,15 @@ class ClientWithFailover(FencedClient):
     def _watched(self, endpoint: str, request: Callable[[EtcdMember], T]) -> T:
         """Make a request to a member, for no longer than an answer may still come."""
         member = self._connections[endpoint]
-
-        def begin() -> None:
-            self.under_way = _UnderWay(member, time.monotonic(), member.term)
-
-        member.on_next_request = begin
-        begin()
+        self._begin(member)
         try:
             return request(member)
         finally:
             self.under_way = None
+
+    def _begin(self, member: EtcdMember) -> None:
+        """Note that a request is under way from now on."""
+        self.under_way = _UnderWay(member, time.monotonic(), member.term)
 
     def _why_pass_over(self, endpoint: str) -> PassOver | None:
         """Pass over a member that has no leader to hand a request to, that is silent, or whose process is gone.

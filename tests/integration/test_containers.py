@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A lab of containers, from its making over a run to interruptions and damage. Tests share it; their order counts."""
+"""A lab of containers, from its making over a run to damage. Tests share it; their order counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,12 +20,9 @@ import pytest
 from failover.shapes import RUN_KEYS
 from failover.workloads.registry import create_simulation
 from real_lab import (
-    ANSIBLE_PLAYBOOK,
     ETCD,
-    FRONT,
     MEMBERS,
     ROOT,
-    WORKLOAD,
     Ended,
     RealLab,
     podman,
@@ -38,24 +34,6 @@ EXPERIMENTS = {"E1-etcd": ETCD, "E1-mysql": ("mysql1",), "E2-etcd": ETCD}
 ONLY_E2 = {"experiments": ["E2-etcd"], "seed": SEED}
 # The kernel gives the next process the id after this one.
 LAST_PROCESS = Path("/proc/sys/kernel/ns_last_pid")
-# Long enough that a test can act while it runs.
-LONG = ONLY_E2 | {"iterations": 30000}
-# Two faults at once, of which neither ends a process.
-STILL = LONG | {
-    "experiments": ["still"],
-    "experiment_catalog": {
-        "still": {
-            "title": "a follower frozen, the leader cut off",
-            "system": "etcd",
-            "key_prefix": "EXP9-",
-            "faults": [
-                {"action": "pause", "target": "follower", "at": "1%"},
-                {"action": "partition", "target": "leader", "at": "2%"},
-            ],
-        }
-    },
-}
-
 # Clients give up before the thaw: what their servers then do with what they hold has to be what the clients find out.
 FROZEN = {
     "experiments": ["frozen-etcd", "frozen-mysql"],
@@ -250,77 +228,6 @@ def test_check_mode_works_and_changes_nothing(lab: RealLab, folder: Path, playbo
     ended = lab.play(playbook, "--check", iterations=ITERATIONS)
     assert ended.status == 0, ended.output
     assert state() == before, folder
-
-
-# ---- interruption
-
-
-@contextmanager
-def struck(lab: RealLab, command: list[str]) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Start a long run of E2 and wait until its fault has taken the leader away."""
-    with lab.begun([*command, *lab.options(**LONG)]) as (process, folder):
-
-        def one_is_down() -> bool:
-            assert process.poll() is None, (folder / "output").read_text()
-            return bool(lab.members_down())
-
-        wait_until("the workload", lab.workload_runs, 240)
-        wait_until("a member that is down", one_is_down, 120)
-        yield process, folder
-
-
-def test_ctrl_c_while_the_leader_is_down_heals(lab: RealLab) -> None:
-    with struck(lab, [*FRONT, "run"]) as (process, folder):
-        os.killpg(process.pid, signal.SIGINT)
-        ended = lab.ended(process, folder)
-    assert ended.status == 130, ended.output
-    assert "run was interrupted in phase" in ended.output
-    assert "healed: no workload is running, and every member is up" in ended.output
-    assert "Traceback" not in ended.output
-    assert lab.members_down() == []
-    assert not lab.workload_runs()
-
-
-def frozen(lab: RealLab) -> list[str]:
-    """Return the etcd members whose process is stopped by a signal."""
-    return [member for member in ETCD if lab.on(member, "ps", "-C", "etcd", "-o", "stat=").startswith("T")]
-
-
-def cut_off(lab: RealLab) -> list[str]:
-    """Return the etcd members on which rules of the lab drop packets."""
-    return [member for member in ETCD if "failover_lab" in lab.on(member, "nft", "list", "tables")]
-
-
-def test_without_anybody_left_the_hosts_heal_themselves(lab: RealLab) -> None:
-    command = [ANSIBLE_PLAYBOOK, str(ROOT / "playbooks/run.yml"), *lab.options(**STILL)]
-    with lab.begun(command) as (process, folder):
-
-        def struck_twice() -> bool:
-            assert process.poll() is None, (folder / "output").read_text()
-            return bool(frozen(lab)) and bool(cut_off(lab))
-
-        wait_until("the workload", lab.workload_runs, 240)
-        wait_until("a frozen member and one that is cut off", struck_twice, 120)
-        os.killpg(process.pid, signal.SIGKILL)
-        (stopped,), (alone,) = frozen(lab), cut_off(lab)
-        # The workload is no child of the controller, and keeps its faults.
-        assert lab.workload_runs()
-        assert lab.members_down() == []
-    since = f"@{time.time():.0f}"
-    lab.on("client1", "pkill", "--signal", "KILL", "--full", WORKLOAD)
-    wait_until("all healed by their own agents", lambda: not frozen(lab) and not cut_off(lab), 90)
-    for member, fault in ((stopped, "F1 (pause)"), (alone, "F2 (partition)")):
-        said = lab.on(member, "journalctl", "--unit", "failover-lab-agent", "--since", since, "--output", "cat")
-        assert f"No keepalive for fault {fault}: healing it." in said
-
-
-def test_heal_ends_a_workload_that_nobody_waits_for(lab: RealLab) -> None:
-    with struck(lab, [ANSIBLE_PLAYBOOK, str(ROOT / "playbooks/run.yml")]) as (process, _):
-        os.killpg(process.pid, signal.SIGKILL)
-    ended = lab.front("heal")
-    assert ended.status == 0, ended.output
-    assert lab.members_down() == []
-    assert not lab.workload_runs()
 
 
 # ---- damage

@@ -56,4 +56,9 @@ msg:
   returned: always
   type: str
   sample: "mysql_port is 70000: it must be a port from 1 to 65535 other than ssh's. Try -e mysql_port=3306."
+ansible_facts:
+  description: That it was checked, for roles that come later in the same playbook.
+  returned: when nothing is wrong
+  type: dict
+  sample: {settings_checked: true}
 """

@@ -66,7 +66,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         wrong = wrong_settings(given)
         if not wrong and args["folders"]:
             wrong = wrong_controller(given, look([(name, str(given.values[name])) for name in args["folders"]]))
-        return {**result, "changed": False, "failed": bool(wrong), "msg": " ".join(wrong)}
+        facts = {} if wrong else {"settings_checked": True}
+        return {**result, "changed": False, "failed": bool(wrong), "msg": " ".join(wrong), "ansible_facts": facts}
 
     def _given(self, variables: dict[str, Any], alone: bool) -> Given:
         """Return what the core's checks are about, as far as it can be resolved."""

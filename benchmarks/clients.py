@@ -18,7 +18,7 @@ turns), and the ratios of throughput, turn by turn: median, first and third quar
     python3 benchmarks/clients.py --mysql HOST:3306 --mysql-password WORD --clients 1,8
 
 Give the leader, or the primary, for all clients go to the member that is named. The keys are removed at the end; the
-MySQL account must be allowed to make tables in its database.
+MySQL account must be allowed to make tables in its database, and to set gtid_next (REPLICATION_APPLIER).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from failover.shapes import LabError, RetryPolicy
 from failover.systems.base import ClientIdentity
 from failover.systems.endpoints import split_endpoint
 from failover.systems.etcd.transport.base import Transport
+from failover.systems.fence import Ids
 from failover.systems.loop import FailoverPolicy
 from failover.workloads.base import CREATE, RETRIEVE, Operation
 from failover.workloads.name_service import NameService
@@ -133,12 +134,12 @@ class MySQL:
 
     def contenders(self, count: int) -> list[Contender]:
         """Make ``count`` clients of each."""
-        from failover.systems.mysql.keys import CREATE_FENCES, CREATE_TABLE, NOTEBOOK_TYPE
+        from failover.systems.mysql.keys import CREATE_TABLE, CREATE_VOIDED, NOTEBOOK_TYPE
 
         with self._connect() as connection, connection.cursor() as cursor:
             made = CREATE_TABLE.format(value_type=NOTEBOOK_TYPE)
             cursor.execute(made.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
-            cursor.execute(CREATE_FENCES)
+            cursor.execute(CREATE_VOIDED)
         return [*(self._lab(count, policy) for policy in (RetryPolicy.SAFE, RetryPolicy.BLIND)), self._package(count)]
 
     def _connect(self) -> Any:
@@ -158,13 +159,14 @@ class MySQL:
     def _lab(self, count: int, policy: RetryPolicy) -> Contender:
         from failover.systems.mysql.client import MySQLClient
 
+        ids = Ids()
         made = [
             MySQLClient(
                 self._host,
                 self._port,
                 *self._account,
                 policy=FailoverPolicy(retry_policy=policy),
-                identity=ClientIdentity(f"{PREFIX}{number}"),
+                identity=ClientIdentity(f"{PREFIX}{number}", ids=ids),
             )
             for number in range(count)
         ]

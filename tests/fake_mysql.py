@@ -10,7 +10,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from failover.systems.mysql.keys import CREATE_FENCES, FENCES_OF_THIS_VERSION
+from failover.systems.mysql.keys import CREATE_VOIDED
 from failover.systems.mysql_cluster.views import MEMBERS
 
 
@@ -30,7 +30,6 @@ class FakeMySQL:
         self.error = error
         self.view = view
         self.value_type = "char(20)"
-        self.old_fences = False  # its table of fences is of an earlier version
         self.asked: dict[str, Any] = {}
         self.statements: list[str] = []
 
@@ -80,10 +79,8 @@ class FakeCursor:
         server.statements.append(statement)
         if statement.startswith("SHOW TABLES"):
             self.found = [] if server.rows is None else [("ips",)]
-        elif statement in (CREATE_FENCES, "DROP TABLE fences"):
+        elif statement == CREATE_VOIDED:
             self.found = []
-        elif statement == FENCES_OF_THIS_VERSION:
-            self.found = [] if server.old_fences and "DROP TABLE fences" not in server.statements else [("attempt",)]
         elif statement.startswith("CREATE TABLE"):
             assert server.rows is None
             server.rows = {}

@@ -113,13 +113,6 @@ def test_a_table_for_other_values_is_made_anew(
     assert again["created"] is check
 
 
-def test_fences_of_an_earlier_version_are_made_anew(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = install(monkeypatch, FakeMySQL(rows={}))
-    server.old_fences = True
-    assert run_module("system_prepare", MYSQL)["changed"] is False
-    assert [each.split()[0] for each in server.statements if "fences" in each] == ["CREATE", "SHOW", "DROP", "CREATE"]
-
-
 def test_mysql_that_does_not_answer_fails(run_module: RunModule) -> None:
     endpoint = closed_endpoint()
     result = run_module("system_prepare", of(MYSQL, endpoints=[endpoint]))

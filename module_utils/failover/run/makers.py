@@ -11,6 +11,7 @@ from ..actions.record import FaultRecord
 from ..director.director import FaultDirector
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
 from ..systems.base import Client, ClientIdentity, LeaderFinder
+from ..systems.fence import Ids
 from ..systems.registry import SYSTEMS
 from .clients import MakeClient
 from .config import RunnerConfig
@@ -48,10 +49,11 @@ MakeHealer = Callable[[], Healing]
 def client_maker(config: RunnerConfig) -> MakeClient:
     """Return what makes the clients of the config's system; making one is a LabError where its driver is missing."""
     system = SYSTEMS[config.target.system]
+    ids = Ids()
 
     def make(number: int, emit: ClientEmit) -> Client:
         try:
-            identity = ClientIdentity(f"{config.experiment}/{number}", config.settings.seed + number)
+            identity = ClientIdentity(f"{config.experiment}/{number}", config.settings.seed + number, ids=ids)
             return system.client(config.target, config.policy, emit, identity)
         except ImportError as error:
             raise LabError(

@@ -12,12 +12,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..shapes import ClientEmit, Event, Kind, LabError, RetryPolicy, Target
-from .fence import Change, Doubt, Fence, Move
+from .fence import Change, Doubt, Fence, Ids, Move
 from .loop import Attempt, FailoverLoop, FailoverPolicy, OperationResult
 
 
@@ -52,6 +52,7 @@ class ClientIdentity:
     name: str  # of its fence: the same for one that takes its place, and nobody else's
     jitter_seed: int = 0  # of the pauses between its attempts
     doubt: Doubt | None = None  # what it is made for to settle, instead of operations
+    ids: Ids = field(default_factory=Ids)  # of its writes
 
 
 class FencedClient(ABC):
@@ -85,7 +86,7 @@ class FencedClient(ABC):
     def _raise_fence(self, policy: FailoverPolicy, identity: ClientIdentity, move: Move, emit: ClientEmit) -> None:
         """Take the client's fence over; one that is made to settle a doubt leaves it where it stands."""
         if policy.retry_policy is RetryPolicy.SAFE:
-            self._fence = Fence(identity.name, self._loop, move, emit, doubt=identity.doubt)
+            self._fence = Fence(identity.name, self._loop, move, emit, ids=identity.ids, doubt=identity.doubt)
             if identity.doubt is None:
                 self._fence.take_over()
 

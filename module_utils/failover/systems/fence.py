@@ -19,11 +19,15 @@ Why it holds, and what it needs of a system:
 - the fence's value is never learned from a plain read, which may be stale: it comes from the transaction that would
   have moved it, which goes the way of all writes.
 
+A system that executes one transaction of an id at most, as MySQL does of a GTID, has its fence built in: it moves
+nothing, says of a write that is sent again that it is there, and settles by using up the id of the write before.
+
 ``safe`` of the retry policies means this (shapes.RetryPolicy). What was measured of it: docs/measuring.md.
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -63,6 +67,18 @@ class Moved(NamedTuple):
 Move = Callable[[str, float, str, str, Change | None], Moved]
 
 
+class Ids:
+    """Ids for writes, never used twice: numbers behind a random name of 12 hexadecimal digits. For several threads."""
+
+    def __init__(self) -> None:
+        self.series = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
+    def next(self) -> str:
+        """Return the next one, "series-number"."""
+        return f"{self.series}-{next(self._numbers)}"
+
+
 @dataclass(frozen=True)
 class Doubt:
     """A write whose outcome is not known, and what settles it."""
@@ -93,6 +109,7 @@ class Fence:
     acknowledged writes, or not caught up with them.
 
     :param name: of the fence, the same for a client that takes the place of another
+    :param ids: of its writes; clients of one process may share them
     :param doubt: of a client whose place this one takes only to settle it; without one, the fence is taken over
     """
 
@@ -103,6 +120,7 @@ class Fence:
         move: Move,
         emit: ClientEmit,
         *,
+        ids: Ids,
         doubt: Doubt | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -111,12 +129,11 @@ class Fence:
         self._move = move
         self._emit = emit
         self._clock = clock
-        self._series = secrets.token_hex(6)
-        self._number = 0
+        self._ids = ids
         self._doubt = doubt
         self._at = NOWHERE if doubt is None else doubt.at
-        self._settling_to = self._next_id()
-        self._known_series = {self._series, *([_series(doubt.at), _series(doubt.to)] if doubt is not None else [])}
+        self._settling_to = NOWHERE if doubt is None else ids.next()
+        self._known_series = {ids.series, *([_series(doubt.at), _series(doubt.to)] if doubt is not None else [])}
 
     @property
     def doubt(self) -> Doubt | None:
@@ -125,7 +142,7 @@ class Fence:
 
     def take_over(self) -> None:
         """Make the fence, or move it to an id of this client where it is there already; LabError where that fails."""
-        to = self._next_id()
+        to = self._ids.next()
 
         def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
             until = self._clock() + timeout_s
@@ -145,7 +162,7 @@ class Fence:
 
     def write(self, change: Change) -> OperationResult:
         """Make a change; where its outcome is ``unknown`` there is a :attr:`doubt` afterwards."""
-        to = self._next_id()
+        to = self._ids.next()
 
         def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
             until = self._clock() + timeout_s
@@ -160,7 +177,7 @@ class Fence:
         result = self._loop.run(change.kind, attempt)
         if result.outcome == Outcome.UNKNOWN:
             self._doubt = Doubt(self._name, change.kind.value, self._at, to)
-            self._settling_to = self._next_id()
+            self._settling_to = self._ids.next()
         return result
 
     def read(self, attempt: Attempt) -> OperationResult:
@@ -218,10 +235,6 @@ class Fence:
             )
         self._emit("client.fence_astray", {"endpoint": endpoint, "left_at": left_at, "found": moved.found})
         return AttemptFailedError(f"the fence is at {moved.found or 'no place'}, not at {left_at}", ambiguous=False)
-
-    def _next_id(self) -> str:
-        self._number += 1
-        return f"{self._series}-{self._number}"
 
 
 def _series(fence_id: str) -> str:

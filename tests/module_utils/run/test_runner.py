@@ -475,9 +475,12 @@ def test_a_group_is_known_by_all_its_members(tmp_path: Path, monkeypatch: pytest
         "failover.systems.mysql_cluster.client.GroupClient", lambda *where, **how: given.append((where, how))
     )
     group = config(tmp_path, system="mysql_cluster", endpoints=["h1:1", "h2:2", "h3:3"])
-    client_maker(group)(2, lambda _name, _data: None)
-    identity = ClientIdentity(f"{group.experiment}/2", group.settings.seed + 2)
-    ((where, how),) = given
+    make = client_maker(group)
+    for number in (1, 2):
+        make(number, lambda _name, _data: None)
+    (_, first), (where, how) = given
+    # Clients of one process share the ids of their writes.
+    identity = ClientIdentity(f"{group.experiment}/2", group.settings.seed + 2, ids=first["identity"].ids)
     assert (*where, how["user"], how["password"], how["database"]) == ("h1", 1, "lab", "secret", "db")
     assert (how["seeds"], how["identity"]) == (["h2:2", "h3:3"], identity)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from failover.shapes import WRITE_SETTLED, Kind, LabError
-from failover.systems.fence import NOWHERE, Change, Doubt, Fence, Moved
+from failover.systems.fence import NOWHERE, Change, Doubt, Fence, Ids, Moved
 from failover.systems.loop import Answer, AttemptFailedError, FailoverLoop, FailoverPolicy
 
 # Two attempts an operation: one second each, where it is not answered.
@@ -81,12 +81,16 @@ class World:
         if self.guarded and self.fence != request.at:
             return Moved(False, self.fence)
         self.fence = request.to
-        affected = None
-        if request.change is not None:
-            self.effects.append(request.change)
-            affected = int(self.value is not None) if request.change.kind is Kind.DELETE else None
-            self.value = request.change.value
-        return Moved(True, affected=affected)
+        return Moved(True, affected=None if request.change is None else self.apply(request.change))
+
+    def apply(self, change: Change) -> int | None:
+        self.effects.append(change)
+        affected = int(self.value is not None) if change.kind is Kind.DELETE else None
+        self.value = change.value
+        return affected
+
+    def request(self, at: str, to: str, change: Change | None) -> Request:
+        return Request(at, to, change)
 
     def let_through(self) -> None:
         """Execute some of what was held up, in any choice and order."""
@@ -100,7 +104,7 @@ class World:
         self.let_through()
         fate = FATES[self.choices.choose(len(FATES))] if self.faults else ANSWERED
         self.faults -= fate != ANSWERED
-        request = Request(at, to, change)
+        request = self.request(at, to, change)
         if fate == ANSWERED:
             return self.execute(request)
         if fate == REFUSED:
@@ -117,7 +121,39 @@ class World:
 
     def client(self, emit: Callable[[str, dict[str, Any]], None], doubt: Doubt | None = None) -> Fence:
         loop = FailoverLoop(["a:1", "b:1"], POLICY, lambda *_: None, 1, clock=lambda: self.now_s, sleep=self.sleep)
-        return Fence("c", loop, self.move, emit, doubt=doubt, clock=lambda: self.now_s)
+        return Fence("c", loop, self.move, emit, ids=Ids(), doubt=doubt, clock=lambda: self.now_s)
+
+
+@dataclass
+class OneTransactionAnId(World):
+    """A store that has no fence, and executes one transaction of an id at most, as MySQL does of a GTID."""
+
+    sent: str = NOWHERE
+    used: set[str] = field(default_factory=set)
+    voided: set[str] = field(default_factory=set)
+
+    def request(self, _at: str, to: str, change: Change | None) -> Request:
+        if change is not None:
+            self.sent = to
+        return Request(self.sent, to, change)
+
+    def execute(self, request: Request) -> Moved:
+        transaction = request.at
+        if self.guarded and transaction in self.used:
+            return Moved(False, request.to if transaction in self.voided else transaction)
+        if transaction != NOWHERE:
+            self.used.add(transaction)
+        if request.change is not None:
+            return Moved(True, affected=self.apply(request.change))
+        self.voided.add(transaction)
+        return Moved(True)
+
+    def client(self, emit: Callable[[str, dict[str, Any]], None], doubt: Doubt | None = None) -> Fence:
+        self.sent = NOWHERE if doubt is None else doubt.to
+        return super().client(emit, doubt)
+
+
+WORLDS = pytest.mark.parametrize("kind", [World, OneTransactionAnId])
 
 
 class Ledger:
@@ -154,8 +190,10 @@ class Ledger:
             assert self.world.effects.count(change) == int(applied), self.world.choices.taken
 
 
-def live_through(choices: Choices, *, faults: int, changes: list[Change], guarded: bool = True) -> Ledger:
-    world = World(choices, faults, guarded)
+def live_through(
+    kind: type[World], choices: Choices, *, faults: int, changes: list[Change], guarded: bool = True
+) -> Ledger:
+    world = kind(choices, faults, guarded)
     ledger = Ledger(world)
     fence = world.client(ledger.listen)
     fence.take_over()
@@ -169,15 +207,16 @@ def live_through(choices: Choices, *, faults: int, changes: list[Change], guarde
     return ledger
 
 
+@WORLDS
 @pytest.mark.parametrize(("faults", "changes"), [(3, [PUT, REMOVE]), (2, [PUT, REMOVE, PUT_AGAIN])])
 def test_a_write_that_is_over_took_effect_as_its_client_says_and_never_will_again(
-    faults: int, changes: list[Change]
+    kind: type[World], faults: int, changes: list[Change]
 ) -> None:
     seen: Counter[bool] = Counter()
 
     def live(choices: Choices) -> None:
         try:
-            seen.update(live_through(choices, faults=faults, changes=changes).told.values())
+            seen.update(live_through(kind, choices, faults=faults, changes=changes).told.values())
         except LabError:
             return  # the fence could not be made; there was no write
 
@@ -185,19 +224,21 @@ def test_a_write_that_is_over_took_effect_as_its_client_says_and_never_will_agai
     assert min(seen[True], seen[False]) > 30  # both ends were reached
 
 
-def test_without_a_fence_the_same_world_has_ghosts() -> None:
+@WORLDS
+def test_without_a_fence_the_same_world_has_ghosts(kind: type[World]) -> None:
     def live(choices: Choices) -> None:
-        live_through(choices, faults=1, changes=[PUT, REMOVE], guarded=False)
+        live_through(kind, choices, faults=1, changes=[PUT, REMOVE], guarded=False)
 
     with pytest.raises(AssertionError):
         every_way(live)
 
 
-def test_another_client_that_takes_its_place_settles_what_was_in_doubt() -> None:
+@WORLDS
+def test_another_client_that_takes_its_place_settles_what_was_in_doubt(kind: type[World]) -> None:
     ways: Counter[bool] = Counter()
 
     def live(choices: Choices) -> None:
-        world = World(choices, faults=0)
+        world = kind(choices, faults=0)
         ledger = Ledger(world)
         fence = world.client(ledger.listen)
         fence.take_over()

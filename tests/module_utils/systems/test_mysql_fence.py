@@ -1,13 +1,17 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The MySQL client behind its fence, over connections that keep two small tables and fail on demand."""
+"""The MySQL client behind its fence, over connections to a small table with GTIDs that fail on demand."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pymysql
 import pytest
+from failover.shapes import Kind
+from failover.systems.base import ClientIdentity
+from failover.systems.fence import Change, Ids
 from failover.systems.loop import FailoverPolicy
 from failover.systems.mysql import client as mysql_client
 from failover.systems.mysql.client import MySQLClient
@@ -21,12 +25,14 @@ THERE = "10.0.0.9:3306"
 
 
 class Server:
-    """Two tables. Each entry of ``faults`` meets one packet: an error instead of its effect, or after it in a tuple."""
+    """A table, and the GTIDs that were used. Each entry of ``faults`` meets one packet: an error instead of its effect,
+    or after it in a tuple.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
-        self.fences: dict[str, str] = {}
-        self.attempts: dict[str, str] = {}  # that moved a fence last
+        self.used: set[str] = set()
+        self.voided: set[str] = set()
         self.faults: list[Exception | tuple[Exception] | None] = []
         self.packets: list[list[str]] = []
         self.flags: set[int] = set()
@@ -45,62 +51,67 @@ class Server:
         if isinstance(fault, Exception):
             raise fault
         given, results = list(values), []
-        before = dict(self.rows), dict(self.fences), dict(self.attempts)
+        before = dict(self.rows), set(self.used), set(self.voided)
+        self._taken: str | None = None
         try:
             for statement in statements:
                 own = [given.pop(0) for _ in range(statement.count("%s"))]
-                affected, found = self._apply(statement, own)
-                results.append((affected, found))
+                results.append(self._apply(statement, own))
         except err.MySQLError:
-            self.rows, self.fences, self.attempts = before
+            self.rows, self.used, self.voided = before
             raise
         if fault is not None:
             raise fault[0]
+        assert statements[0] != mysql_client.TAKE_GTID or values[0] in self.used, "the GTID is still owned"
         return results
 
     def _apply(self, statement: str, values: list[str]) -> tuple[int, list[tuple[str, ...]]]:
         """Apply one statement."""
-        if statement == mysql_client.MAKE_FENCE:
-            return int(self.fences.setdefault(values[0], "") == ""), []
-        if statement == mysql_client.FIND_FENCE:
-            return 1, [(self.fences[values[0]],)]
-        if statement == mysql_client.MOVE_FENCE:
-            to, attempt, name, at = values
-            moves = self.fences.get(name) == at
-            if moves:
-                self.fences[name] = to
-                self.attempts[name] = attempt
-            return int(moves), []
-        if mysql_client.OF_ATTEMPT in statement:
-            at = 2 if statement.startswith(mysql_client.INSERT_IF_MOVED) else len(values) - 2
-            name, attempt = values[at : at + 2]
-            del values[at : at + 2]
-            return (self._change(statement, values) if self.attempts.get(name) == attempt else 0), []
+        if statement == mysql_client.TAKE_GTID:
+            self._taken, self._skips = values[0], values[0] in self.used
+            return 0, []
+        if statement == mysql_client.LEAVE_GTID:
+            return 0, []
+        if statement == mysql_client.OWNED:
+            assert self._taken is not None
+            return 1, [("" if self._skips else self._taken,)]
+        if statement == mysql_client.FIND_VOIDED:
+            return 1, [(values[0],)] if values[0] in self.voided else []
         if statement in (mysql_client.SELECT, mysql_client.SELECT_NOW):
             return 1, [(self.rows[values[0]],)] if values[0] in self.rows else []
-        assert statement in ("START TRANSACTION", "COMMIT")
-        return 0, []
+        if statement in (mysql_client.BEGIN, mysql_client.COMMIT):
+            if statement == mysql_client.COMMIT and self._taken is not None:
+                self.used.add(self._taken)
+            return 0, []
+        if self._taken is not None and self._skips:
+            return 0, []
+        affected = self._change(statement, values)
+        if affected and self._taken is not None:
+            self.used.add(self._taken)
+        return affected, []
 
     def _change(self, statement: str, values: list[str]) -> int:
-        if statement.startswith(mysql_client.DELETE):
+        if statement == mysql_client.VOID:
+            self.voided.add(values[0])
+            return 1
+        if statement == mysql_client.DELETE:
             return int(self.rows.pop(values[0], None) is not None)
-        if statement.startswith(mysql_client.UPDATE):
+        if statement == mysql_client.UPDATE:
             value, key, expected = values
             if self.rows.get(key) != expected:
                 return 0
             self.rows[key] = value
             return 1
-        assert statement.startswith(mysql_client.INSERT_IF_MOVED)
+        assert statement.startswith(mysql_client.INSERT)
         if values[0] not in self.rows:
             self.rows[values[0]] = values[1]
             return 1
-        if "CONCAT" in statement:
-            self.rows[values[0]] += f",{values[2]}"
-        elif "ON DUPLICATE" in statement:
-            self.rows[values[0]] = values[2]
-        else:
+        if "ON DUPLICATE" not in statement:
             raise err.IntegrityError(1062, f"Duplicate entry '{values[0]}' for key 'ips.PRIMARY'")
-        return 2
+        value = f"{self.rows[values[0]]},{values[2]}" if "CONCAT" in statement else values[2]
+        same = self.rows[values[0]] == value
+        self.rows[values[0]] = value
+        return 0 if same else 2
 
 
 class Connection:
@@ -145,44 +156,62 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return made
 
 
-def connect() -> tuple[MySQLClient, list[tuple[str, dict[str, Any]]]]:
+def connect(
+    identity: ClientIdentity | None = None,
+) -> tuple[MySQLClient, list[tuple[str, dict[str, Any]]]]:
     events: list[tuple[str, dict[str, Any]]] = []
     client = MySQLClient(
-        "10.0.0.9", 3306, "lab", "s3cret", "lab", policy=POLICY, emit=lambda name, data: events.append((name, data))
+        "10.0.0.9",
+        3306,
+        "lab",
+        "s3cret",
+        "lab",
+        policy=POLICY,
+        emit=lambda name, data: events.append((name, data)),
+        identity=identity or ClientIdentity("client"),
     )
     return client, events
 
 
-def test_a_write_is_one_packet_that_moves_the_fence(server: Server) -> None:
+def test_a_write_is_one_packet_of_a_gtid_of_its_own(server: Server) -> None:
     client, events = connect()
-    stood_at = server.fences["client"]
     assert client.put_with_retry("k", "10.0.0.1")[:6] == ("ok", 1, THERE, None, 1, None)
-    assert server.packets[-1] == [
-        "START TRANSACTION",
-        mysql_client.MOVE_FENCE,
-        mysql_client.INSERT_IF_MOVED,
-        "COMMIT",
-    ]
-    assert server.fences["client"] != stood_at
+    assert server.packets[-1] == [mysql_client.TAKE_GTID, mysql_client.INSERT]
     assert client.get_with_retry("k").read == "10.0.0.1"
     assert client.delete_with_retry("k")[:6] == ("ok", 1, THERE, None, 1, None)
     assert client.delete_with_retry("k").affected == 0
     assert server.rows == {}
+    uuids = {re.fullmatch(r"(6661696c-6f76-6572-8000-[0-9a-f]{12}):\d+", gtid)[1] for gtid in server.used}  # type: ignore[index]
+    # One more: the first transaction, which changes nothing.
+    assert (len(uuids), len(server.used)) == (1, 4)
     assert server.flags == {CLIENT.MULTI_STATEMENTS}
     assert [name for name, _ in events] == ["client.members_discovered", "client.connected"]
 
 
-def test_a_write_whose_answer_was_lost_is_done_once(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (Change(Kind.CREATE, "new", "v"), {"k": "1", "new": "v"}),
+        (Change(Kind.WRITE, "k", "1"), {"k": "1"}),
+        (Change(Kind.APPEND, "k", "2"), {"k": "1,2"}),
+        (Change(Kind.CAS, "k", "2", "1"), {"k": "2"}),
+        (Change(Kind.CAS, "k", "2", "other"), {"k": "1"}),
+        (Change(Kind.DELETE, "k"), {}),
+        (Change(Kind.DELETE, "none"), {"k": "1"}),
+    ],
+)
+def test_a_write_whose_answer_was_lost_is_done_once(server: Server, change: Change, left: dict[str, str]) -> None:
     client, _ = connect()
+    server.rows["k"] = "1"
     server.faults = [(LOST,)]
-    result = client.put_with_retry("k", "v")
+    result = client.change_with_retry(change)
     # What the first attempt changed nobody knows any more.
-    assert (result.outcome, result.attempts, result.affected) == ("ok", 2, None)
-    assert server.packets[-1] == [mysql_client.FIND_FENCE]
-    assert server.opened == 2
+    assert (result.outcome, result.attempts, result.affected, result.read) == ("ok", 2, None, None)
+    assert mysql_client.OWNED in server.packets[-1]
+    assert (server.rows, server.opened) == (left, 2)
 
 
-def test_a_write_that_comes_late_finds_the_fence_moved(server: Server) -> None:
+def test_a_write_that_comes_late_is_skipped(server: Server) -> None:
     client, _ = connect()
     late: list[tuple[str, tuple[str, ...]]] = []
     run = server.run
@@ -196,44 +225,60 @@ def test_a_write_that_comes_late_finds_the_fence_moved(server: Server) -> None:
     server.run = hold_up  # type: ignore[method-assign]
     assert client.put_with_retry("k", "v").outcome == "ok"
     assert client.delete_with_retry("k").affected == 1
-    assert run(*late[0])[1:3] == [(0, []), (0, [])]
+    assert run(*late[0]) == [(0, []), (0, [])]
     assert server.rows == {}
 
 
-def test_a_refused_insert_moves_nothing_and_leaves_no_transaction_open(server: Server) -> None:
+def test_a_refused_insert_is_definite_and_uses_no_gtid_up(server: Server) -> None:
     client, _ = connect()
     client.put_with_retry("k", "v")
-    stands_at = server.fences["client"]
+    used = set(server.used)
     result = client.put_with_retry("k", "other")
     assert (result.outcome, result.attempts) == ("fail", 1)
     assert "1062" in str(result.error)
-    assert server.fences["client"] == stands_at
-    assert server.opened == 1
-    client.get_with_retry("k")
-    assert server.opened == 2  # the connection went with its transaction
+    assert server.used == used
 
 
-def test_a_refusal_is_definite_and_the_next_attempt_finds_the_fence_where_it_was(server: Server) -> None:
+def test_a_refusal_is_definite_and_the_next_attempt_has_the_same_gtid(server: Server) -> None:
     client, _ = connect()
     server.faults = [READ_ONLY]
     assert client.put_with_retry("k", "v")[:2] == ("ok", 2)
     assert client.doubt is None
+    assert len(server.used) == 2
 
 
-def test_what_stays_in_doubt_is_settled_by_the_next_operation(server: Server) -> None:
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("lost", [False, True], ids=["", "the answer to the first settling is lost"])
+def test_what_stays_in_doubt_is_settled_by_the_next_operation(server: Server, applied: bool, lost: bool) -> None:
     client, events = connect()
-    server.faults = [LOST] * 1000
+    server.rows["k"] = "1"
+    server.faults = [(LOST,) if applied else LOST, *[LOST] * 1000]
     assert client.delete_with_retry("k").outcome == "unknown"
-    server.faults = []
-    assert client.get_with_retry("k").outcome == "ok"
-    assert [data["applied"] for name, data in events if name == "client.write_settled"] == [False]
+    server.faults = [(LOST,)] if lost else []
+    assert client.get_with_retry("k")[:4] == ("ok", 1 + lost, THERE, None if applied else "1")
+    assert [data["applied"] for name, data in events if name == "client.write_settled"] == [applied]
 
 
-def test_the_fence_is_taken_over_from_a_client_that_is_gone(server: Server) -> None:
+def test_another_process_settles_what_stayed_in_doubt(server: Server) -> None:
     client, _ = connect()
-    client.put_with_retry("k", "v")
-    left_at = server.fences["client"]
-    heir, events = connect()
-    assert heir.delete_with_retry("k").affected == 1
-    assert server.fences["client"] != left_at
-    assert "client.fence_astray" not in [name for name, _ in events]
+    server.faults = [LOST] * 1000
+    assert client.put_with_retry("k", "v").outcome == "unknown"
+    assert client.settle() is False
+    late = next(packet for packet in server.packets[::-1] if mysql_client.INSERT in packet)
+    server.faults = []
+    assert client.doubt is not None
+    heir, events = connect(ClientIdentity("client", doubt=client.doubt))
+    assert heir.settle() is True
+    assert [data["applied"] for name, data in events if name == "client.write_settled"] == [False]
+    gtid = mysql_client.gtid_of(client.doubt.to)
+    assert server.run("; ".join(late), (gtid, "k", "v"))[-1] == (0, [])
+    assert server.rows == {}
+
+
+def test_clients_of_one_process_share_one_uuid(server: Server) -> None:
+    ids = Ids()
+    for name in ("a", "b"):
+        client, _ = connect(ClientIdentity(name, ids=ids))
+        client.put_with_retry(name, "v")
+    assert {gtid.partition(":")[2] for gtid in server.used} == {"1", "2", "3", "4"}
+    assert len({gtid.partition(":")[0] for gtid in server.used}) == 1

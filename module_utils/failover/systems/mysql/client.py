@@ -37,23 +37,27 @@ except ImportError as error:
 else:
     _import_problem = None
 
-# The tables are described in keys: ips of the workload's data, fences of one fence a client.
+# The tables are described in keys: ips of the workload's data, voided of writes that were settled.
 INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
 UPDATE = "UPDATE ips SET ip = %s WHERE device = %s AND ip = %s"
 DELETE = "DELETE FROM ips WHERE device = %s"
 SELECT = "SELECT ip FROM ips WHERE device = %s"
 # What a CAS finds: the row as it is, which the UPDATE before has locked.
 SELECT_NOW = f"{SELECT} FOR SHARE"
+BEGIN, COMMIT = "START TRANSACTION", "COMMIT"
 
-MAKE_FENCE = "INSERT IGNORE INTO fences (name, stands_at, attempt) VALUES (%s, '', '')"
-MOVE_FENCE = "UPDATE fences SET stands_at = %s, attempt = %s WHERE name = %s AND stands_at = %s"
-FIND_FENCE = "SELECT stands_at FROM fences WHERE name = %s FOR SHARE"
-# A change behind MOVE_FENCE is made only where that moved the fence: then, and only then, the row has this attempt. Not
-# ROW_COUNT(), the number that the statement before affected: it is -1 where that statement's answer could not be sent,
-# and a server that was frozen, and goes on when its client has gone away, would move the fence without the change.
-OF_ATTEMPT = "FROM fences WHERE name = %s AND attempt = %s"
-INSERT_IF_MOVED = f"INSERT INTO ips (device, ip) SELECT %s, %s {OF_ATTEMPT}"
-IF_MOVED = f"EXISTS (SELECT * {OF_ATTEMPT})"
+# The fence of a write is its transaction's GTID, which the client chooses: a server, or a group, executes one
+# transaction of a GTID at most, and skips the statements of any other. It waits where another session is about to.
+# https://dev.mysql.com/doc/refman/9.7/en/replication-options-gtids.html#sysvar_gtid_next
+TAKE_GTID = "SET SESSION gtid_next = %s"
+LEAVE_GTID = "SET SESSION gtid_next = AUTOMATIC"
+# Empty where the GTID was used before.
+OWNED = "SELECT @@SESSION.gtid_owned"
+# A transaction that uses up the GTID of a write in doubt is to be told from the write itself.
+VOID = "INSERT INTO voided (gtid) VALUES (%s)"
+FIND_VOIDED = "SELECT gtid FROM voided WHERE gtid = %s"
+# In front of a fence's ids, so that they become UUIDs: the letters "failover".
+UUID_OF_IDS = "6661696c-6f76-6572-8000-"
 
 # Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
 LIMIT_STEPS_PER_S = 100
@@ -64,8 +68,10 @@ DEADLOCK = 1213
 
 # A statement and its values.
 Statement = tuple[str, tuple[str, ...]]
-# Runs a statement with its values: the number of rows affected, and the first row if it has any.
-Execute = Callable[[str, tuple[str, ...]], tuple[int, tuple[Any, ...] | None]]
+# The number of rows that a statement affected, and the first row if it has any.
+Result = tuple[int, tuple[Any, ...] | None]
+# Runs a statement with its values.
+Execute = Callable[[str, tuple[str, ...]], Result]
 
 
 class MySQLClient(FencedClient):
@@ -74,10 +80,10 @@ class MySQLClient(FencedClient):
     Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An attempt ends with
     its time limit, reconnecting and looking at a row included.
 
-    Under the retry policy ``safe`` a write is one transaction, sent at once, that moves the client's fence and changes
-    its row: a server that was frozen with it in its buffer executes all of it or nothing. Otherwise an INSERT that
-    finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that the
-    earlier attempt took effect.
+    Under the retry policy ``safe`` all attempts of a write are transactions of one GTID, of which the server executes
+    one at most; a write that is settled as not applied has its GTID used up by another transaction. Otherwise an INSERT
+    that finds its key already there, after an ambiguous attempt of its own, reads the row: the same value means that
+    the earlier attempt took effect.
 
     Events beside those of FailoverLoop and Fence: ``client.members_discovered`` {endpoint, members} once,
     ``client.connected`` {endpoint} for each connection.
@@ -114,8 +120,8 @@ class MySQLClient(FencedClient):
             # What servers say of themselves is no guess, and holds for as long as they say it.
             pass_over_s=math.inf,
         )
-        self._fence_name = identity.name
-        self._moves = 0  # of the fence, those that failed too: each is an attempt of its own
+        # The write that was sent last: of all of them, the only one that can be in doubt.
+        self._sent = NOWHERE if identity.doubt is None else identity.doubt.to
         self._raise_fence(policy, identity, self._move, emit)
 
     @property
@@ -145,8 +151,9 @@ class MySQLClient(FencedClient):
         def compare_and_set(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
             until = time.monotonic() + timeout_s
             with self._sound(endpoint, until, in_transaction=True) as connection:
-                done, found = execute_together(connection, _with_look(change, [statement_for(change)]), until)
-            return changed(done[0], after_ambiguous, read=None if done[0] or found is None else str(found[0]))
+                affected, found = result_of(change, execute_together(connection, in_transaction(change), until))
+            assert affected is not None
+            return changed(affected, after_ambiguous, read=found)
 
         return compare_and_set if change.kind is Kind.CAS else self._attempting(statements)
 
@@ -177,27 +184,32 @@ class MySQLClient(FencedClient):
 
         return attempt
 
-    def _move(self, endpoint: str, timeout_s: float, at: str, to: str, change: Change | None) -> Moved:
-        """Move the client's fence, a row of its own, and make a change with it in one transaction."""
+    def _move(self, endpoint: str, timeout_s: float, _at: str, to: str, change: Change | None) -> Moved:
+        """Make a change in a transaction of the id's GTID; without a change, use up the GTID of the write before it."""
         until = time.monotonic() + timeout_s
-        name = self._fence_name
-        self._moves += 1
-        attempt = f"{to}/{self._moves}"
-        statements: list[Statement] = [(MOVE_FENCE, (to, attempt, name, at))]
-        if change is not None:
-            statements = _with_look(change, [*statements, statement_for(change, (name, attempt))])
+        if change is None:
+            return self._void(endpoint, until, to)
+        again, self._sent = self._sent == to, to
+        taking = [(TAKE_GTID, (gtid_of(to),)), *([(OWNED, ())] if again else [])]
         with self._sound(endpoint, until, in_transaction=True) as connection:
-            if at == NOWHERE:
-                execute(connection, MAKE_FENCE, (name,), until)
-            counts, looked = execute_together(connection, statements, until)
-            if counts[0] == 1:
-                if change is None or change.kind in (Kind.WRITE, Kind.APPEND):
-                    return Moved(True)
-                found = None if counts[1] or looked is None else str(looked[0])
-                return Moved(True, affected=counts[1], read=found)
-            # It stood elsewhere when the transaction looked, and this server's rows do not go back.
-            row = execute(connection, FIND_FENCE, (name,), until)[1]
-            return Moved(False, NOWHERE if row is None else str(row[0]))
+            results = execute_together(connection, [*taking, *in_transaction(change)], until)
+        if again and not _owned(results[1]):
+            return Moved(False, to)
+        affected, found = result_of(change, results[len(taking) :])
+        return Moved(True, affected=affected, read=found)
+
+    def _void(self, endpoint: str, until: float, to: str) -> Moved:
+        """Use up the GTID of the write that was sent last, or find out which transaction has."""
+        with self._sound(endpoint, until, in_transaction=True) as connection:
+            if self._sent == NOWHERE:  # the first transaction shows whether the account may choose GTIDs
+                execute_together(connection, [(TAKE_GTID, (gtid_of(to),)), (COMMIT, ())], until)
+                return Moved(True)
+            gtid = gtid_of(self._sent)
+            results = execute_together(connection, [(TAKE_GTID, (gtid,)), (OWNED, ()), (VOID, (gtid,))], until)
+            if _owned(results[1]):
+                return Moved(True)
+            found = execute_together(connection, [(LEAVE_GTID, ()), (FIND_VOIDED, (gtid,))], until)
+            return Moved(False, self._sent if found[1][1] is None else to)
 
     @contextlib.contextmanager
     def _sound(self, endpoint: str, until: float, *, in_transaction: bool = False) -> Iterator[Any]:
@@ -335,58 +347,73 @@ def limit(connection: Any, until: float) -> None:
     connection._read_timeout = connection._write_timeout = left_s(until)
 
 
-def execute(
-    connection: Any, statement: str, values: tuple[str, ...], until: float
-) -> tuple[int, tuple[Any, ...] | None]:
+def execute(connection: Any, statement: str, values: tuple[str, ...], until: float) -> Result:
     """Run one statement; return the number of rows affected and the first row, if it has any."""
-    limit(connection, until)
-    with connection.cursor() as cursor:
-        affected = cursor.execute(statement, values)
-        return affected, cursor.fetchone()
+    return execute_together(connection, [(statement, values)], until)[0]
 
 
-def execute_together(
-    connection: Any, statements: Sequence[Statement], until: float
-) -> tuple[list[int], tuple[Any, ...] | None]:
-    """Run statements as one transaction, sent at once; return the rows that each affected, and the last one's first.
+def execute_together(connection: Any, statements: Sequence[Statement], until: float) -> list[Result]:
+    """Run statements, sent at once; return the result of each.
 
-    The server stops at the first error, which leaves the transaction open.
+    The server stops at the first error, which leaves a transaction open.
     """
-    limit(connection, until)
-    texts = ["START TRANSACTION", *(statement for statement, _ in statements), "COMMIT"]
     values = tuple(value for _, given in statements for value in given)
-    counts = []
-    row: tuple[Any, ...] | None = None
+    results: list[Result] = []
     with connection.cursor() as cursor:
-        cursor.execute("; ".join(texts), values)
-        for _ in statements:
+        limit(connection, until)
+        affected = cursor.execute("; ".join(statement for statement, _ in statements), values)
+        results.append((affected, cursor.fetchone()))
+        for _ in statements[1:]:
             limit(connection, until)
             cursor.nextset()
-            counts.append(int(cursor.rowcount))
-            row = cursor.fetchone()
-        limit(connection, until)
-        cursor.nextset()  # the COMMIT's
-    return counts, row
+            results.append((int(cursor.rowcount), cursor.fetchone()))
+    return results
 
 
-def statement_for(change: Change, moved: tuple[str, str] | None = None) -> Statement:
-    """Return what makes a change, and its values.
+def gtid_of(fence_id: str) -> str:
+    """Return the GTID of a fence's id, which is "series-number" with a series of 12 hexadecimal digits."""
+    return UUID_OF_IDS + fence_id.replace("-", ":")
 
-    :param moved: a fence and the attempt that has to have moved it; without one the change is made in any case
-    """
+
+def _owned(result: Result) -> bool:
+    """Say whether the session has taken the GTID; by the result of OWNED."""
+    return result[1] is not None and result[1][0] != ""
+
+
+def statement_for(change: Change) -> Statement:
+    """Return what makes a change, and its values."""
     key, value = change.key, change.value
-    also = "" if moved is None else f" AND {IF_MOVED}"
     if value is None:
-        return f"{DELETE}{also}", (key, *(moved or ()))
+        return DELETE, (key,)
     if change.kind is Kind.CAS:
-        return f"{UPDATE}{also}", (value, key, str(change.expected), *(moved or ()))
-    new_row = INSERT if moved is None else INSERT_IF_MOVED
+        return UPDATE, (value, key, str(change.expected))
     if change.kind is Kind.CREATE:
-        return new_row, (key, value, *(moved or ()))
+        return INSERT, (key, value)
     longer = f"CONCAT(ips.ip, '{LIST_SEPARATOR}', %s)" if change.kind is Kind.APPEND else "%s"
-    return f"{new_row} ON DUPLICATE KEY UPDATE ip = {longer}", (key, value, *(moved or ()), value)
+    return f"{INSERT} ON DUPLICATE KEY UPDATE ip = {longer}", (key, value, value)
 
 
-def _with_look(change: Change, statements: list[Statement]) -> list[Statement]:
-    """Return the statements of a change, with a look behind that of a CAS: its answer has what it found."""
-    return [*statements, (SELECT_NOW, (change.key,))] if change.kind is Kind.CAS else statements
+def in_transaction(change: Change) -> list[Statement]:
+    """Return the statements that make a change as one transaction.
+
+    One statement is a transaction by itself where it changes a row in any case. Otherwise the COMMIT uses the GTID up.
+    """
+    made = statement_for(change)
+    if change.kind in (Kind.CREATE, Kind.APPEND):
+        return [made]
+    if change.kind is Kind.CAS:
+        return [(BEGIN, ()), made, (SELECT_NOW, (change.key,)), (COMMIT, ())]
+    return [made, (COMMIT, ())]
+
+
+def result_of(change: Change, results: Sequence[Result]) -> tuple[int | None, str | None]:
+    """Return the rows that a change affected, and what a CAS found instead of the value that it expected.
+
+    :param results: of the statements of :func:`in_transaction`
+    """
+    if change.kind in (Kind.WRITE, Kind.APPEND):
+        return None, None  # affected are one row or two
+    if change.kind is not Kind.CAS:
+        return results[0][0], None
+    (affected, _), (_, looked) = results[1:3]
+    return affected, None if affected or looked is None else str(looked[0])

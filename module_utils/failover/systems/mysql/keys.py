@@ -18,12 +18,8 @@ TABLE = "ips"
 CREATE_TABLE = f"CREATE TABLE {TABLE} (device CHAR(200), ip {{value_type}}, PRIMARY KEY (device))"
 NOTEBOOK_TYPE, NOTEBOOK_CHARS = "char(20)", 20
 LARGE_TYPE = "mediumtext"
-# A row a client (see ..fence). Not emptied with the other: a client takes over the fence that it finds.
-CREATE_FENCES = (
-    "CREATE TABLE IF NOT EXISTS fences (name VARCHAR(200), stands_at VARCHAR(100) NOT NULL, "
-    "attempt VARCHAR(100) NOT NULL, PRIMARY KEY (name)) CHARACTER SET ascii COLLATE ascii_bin"
-)
-FENCES_OF_THIS_VERSION = "SHOW COLUMNS FROM fences LIKE 'attempt'"
+# Writes that were settled as not applied (see .client). Not emptied with the other: settling comes after the workload.
+CREATE_VOIDED = "CREATE TABLE IF NOT EXISTS voided (gtid VARCHAR(100) CHARACTER SET ascii PRIMARY KEY)"
 
 
 def dump(
@@ -84,11 +80,7 @@ def empty(endpoint: str, account: Mapping[str, str], longest_value: int, *, dry_
             cursor.execute("SHOW TABLES LIKE %s", (TABLE,))
             missing = cursor.fetchone() is None
             if not dry_run:
-                cursor.execute(CREATE_FENCES)
-                cursor.execute(FENCES_OF_THIS_VERSION)
-                if cursor.fetchone() is None:
-                    cursor.execute("DROP TABLE fences")
-                    cursor.execute(CREATE_FENCES)
+                cursor.execute(CREATE_VOIDED)
             removed = 0 if missing else _count_rows(cursor)
             created = missing or _value_type(cursor) != value_type
             if not dry_run and created:

@@ -139,11 +139,15 @@ class HistoryRow(NamedTuple):
     settled: str | None = None
     settled_ns: int | None = None  # since when that is so, since the origin. It took effect before then, or never.
     expected: str | None = None  # the value that a CAS had to find
+    # Of a write that took effect or may have: its transaction in the system's own words, where it has any (a GTID).
+    transaction: str | None = None
 
 
 HISTORY_COLUMNS = HistoryRow._fields
 # Those of earlier versions: the first ones.
-FORMER_COLUMNS = tuple(HISTORY_COLUMNS[: HISTORY_COLUMNS.index(name)] for name in ("revision", "expected"))
+FORMER_COLUMNS = tuple(
+    HISTORY_COLUMNS[: HISTORY_COLUMNS.index(name)] for name in ("revision", "expected", "transaction")
+)
 
 
 @dataclass(frozen=True)

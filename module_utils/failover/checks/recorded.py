@@ -108,7 +108,13 @@ class Recorded:
         told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
         if operation[0] == RETRIEVE or (operation[0] == CAS and row["affected"] == 0):
             told["read"] = row["read"]
-        told.update({name: row[name] for name in ("affected", "error", "revision", "settled") if row[name] is not None})
+        told.update(
+            {
+                name: row[name]
+                for name in ("affected", "error", "revision", "transaction", "settled")
+                if row[name] is not None
+            }
+        )
         return told
 
     def touching(self, keys: Collection[str]) -> dict[str, list[dict[str, Any]]]:

@@ -44,6 +44,7 @@ _TYPES = {
     "settled": _FEW,
     "settled_ns": pa.int64(),
     "expected": pa.string(),
+    "transaction": pa.string(),
 }
 SCHEMA = pa.schema([(name, _TYPES[name]) for name in HISTORY_COLUMNS])
 

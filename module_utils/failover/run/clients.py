@@ -207,6 +207,7 @@ class ClientThread(threading.Thread):
                     result.error,
                     result.revision,
                     expected=expected,
+                    transaction=result.transaction,
                 )
             )
             tally.note(kind, outcome, result.endpoint, invoke_ns, complete_ns)

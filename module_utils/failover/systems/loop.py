@@ -88,6 +88,7 @@ class OperationResult(NamedTuple):
     affected: int | None
     error: str | None
     revision: int | None = None
+    transaction: str | None = None
 
 
 class Answer(NamedTuple):

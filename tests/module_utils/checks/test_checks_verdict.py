@@ -46,7 +46,7 @@ def test_a_good_experiment_is_valid(plant: PlantIt, experiment: str, names: set[
 def test_nothing_acknowledged_proves_nothing(tmp_path: Path) -> None:
     made = make_run(tmp_path / "run", iterations=200, experiments=["E1-mysql"])
     folder = made.path / "E1-mysql"
-    to_jsonl(folder, lambda row: [*row[:8], "fail", row[9], row[10], None, None, "refused", None, None, None, None])
+    to_jsonl(folder, lambda row: [*row[:8], "fail", row[9], row[10], None, None, "refused", *[None] * 5])
     (folder / "nodes" / "mysql1.jsonl").write_text('{"count": 0}\n')
     checks = {check.name: check for check in verify_experiment(folder)}
     assert wrong(checks) == set()

@@ -282,3 +282,12 @@ def test_clients_of_one_process_share_one_uuid(server: Server) -> None:
         client.put_with_retry(name, "v")
     assert {gtid.partition(":")[2] for gtid in server.used} == {"1", "2", "3", "4"}
     assert len({gtid.partition(":")[0] for gtid in server.used}) == 1
+
+
+def test_a_write_says_its_gtid_where_it_may_have_taken_effect(server: Server) -> None:
+    client, _ = connect()
+    assert client.put_with_retry("k", "v").transaction in server.used
+    assert client.put_with_retry("k", "other").transaction is None  # a duplicate
+    assert client.get_with_retry("k").transaction is None
+    server.faults = [(LOST,), *[LOST] * 1000]
+    assert client.delete_with_retry("k").transaction in server.used

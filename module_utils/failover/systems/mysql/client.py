@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...shapes import LIST_SEPARATOR, ClientEmit, Kind, LabError
+from ...shapes import LIST_SEPARATOR, ClientEmit, Kind, LabError, Outcome
 from ..base import ClientIdentity, FencedClient
 from ..endpoints import join_endpoint
 from ..fence import NOWHERE, Change, Moved
@@ -138,6 +138,13 @@ class MySQLClient(FencedClient):
 
         attempt = self._attempting(statements)
         return self._read(attempt)
+
+    def change_with_retry(self, change: Change) -> OperationResult:
+        """Make a write of any kind; behind a fence, one that took effect or may have says its GTID."""
+        result = super().change_with_retry(change)
+        if self._fence is None or result.outcome == Outcome.FAIL:
+            return result
+        return result._replace(transaction=gtid_of(self._sent))
 
     def _unfenced(self, change: Change) -> Attempt:
         """Return an attempt at a change: each statement is a transaction, but for a CAS, which is one of two."""

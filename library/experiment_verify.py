@@ -10,7 +10,8 @@ module: experiment_verify
 short_description: Check the results of an experiment
 description:
   - Compares the history, the events and every member's keys with the stream of operations, made again from the seed,
-    and writes C(verdict.json) of the experiment and, once every experiment of the run has one, of the run.
+    and writes C(verdict.json) of the experiment and, once every experiment of the run has one, of the run, with
+    C(junit.xml) beside it.
   - A verdict that is not C(valid) is a result, not a failure. The module fails where a file is missing or damaged.
   - A folder that an earlier version of the lab assembled has its history as C(history.jsonl). It becomes
     C(history.parquet) first.

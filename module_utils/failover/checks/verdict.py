@@ -10,11 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..results.files import RUN_FILE, VERDICT_FILE
+from ..results.files import JUNIT_FILE, RUN_FILE, VERDICT_FILE
 from ..results.judged import combine, judged_of_experiment, judged_of_run
+from ..results.junit import junit
 from ..results.parquet import keep_as_parquet
 from ..results.read import load_run, read_json
-from ..results.write import write_json_atomic
+from ..results.write import write_json_atomic, write_text_atomic
 from ..shapes import Check, Verdict, worst
 from .base import load_case
 from .registry import CHECKERS
@@ -66,11 +67,13 @@ def verify(run_dir: str | Path, name: str, *, write: bool = True) -> dict[str, A
 
 
 def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
-    """Combine the experiments' verdict.json into the run's, write it and return what stands in it."""
+    """Combine the experiments' verdict.json into the run's and its junit.xml; return what stands in the first."""
     run = load_run(run_dir, need_verdicts=False)
     verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
     combined = combine(verdicts) | {"judged": judged_of_run(run.path, verdicts)}
     write_json_atomic(run.path / VERDICT_FILE, combined)
+    took_s = {experiment.name: experiment.info["workload"].get("duration_s") for experiment in run.experiments}
+    write_text_atomic(run.path / JUNIT_FILE, junit(run.path.resolve().name, verdicts, took_s))
     return combined
 
 

@@ -12,6 +12,8 @@ RUN_FILE = "run.json"
 PLAN_FILE = "plan.json"
 REPORT_JSON_FILE, REPORT_HTML_FILE, REPORT_PDF_FILE = "report.json", "report.html", "report.pdf"
 
+JUNIT_FILE = "junit.xml"
+
 # Of a run, and of each experiment.
 VERDICT_FILE = "verdict.json"
 

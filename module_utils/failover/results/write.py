@@ -16,10 +16,15 @@ from ..shapes import Event, LabError
 
 def write_json_atomic(path: str | Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a half; LabError where it cannot."""
+    write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a half; LabError where it cannot."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
         discard(part)

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from failover.checks.base import load_case
 from failover.checks.registry import CHECKERS
 from failover.checks.verdict import verify, verify_experiment, write_run_verdict
+from failover.results.junit import junit
 from failover.shapes import LabError, Verdict
 from judged import ETCD_KEYS, PlantIt, to_jsonl, wrong
 from planted.defects import PLANTS
@@ -82,6 +84,41 @@ def test_verdicts_are_written_and_combined(tmp_path: Path) -> None:
     own = json.loads((made.path / "E1-mysql" / "verdict.json").read_text())
     assert (own["verdict"], own["experiment"]) == ("invalid", "E1-mysql")
     assert write_run_verdict(made.path) == run
+
+
+def test_ci_systems_are_told_of_each_check(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", iterations=300, plant="lost_key", plant_in="E1-mysql")
+    unreadable = made.path / "E2-etcd" / "nodes" / "etcd1.jsonl"
+    unreadable.write_text("\x07")
+    for name in ("E1-etcd", "E1-mysql", "E2-etcd"):
+        assert not (made.path / "junit.xml").exists()
+        verify(made.path, name)
+    suites = ElementTree.parse(made.path / "junit.xml").getroot()
+    run = json.loads((made.path / "verdict.json").read_text())
+    assert [f"{case.get('classname')}: {case.get('name')}" for case in suites.iter("testcase")] == [
+        check["name"] for check in run["checks"]
+    ]
+    assert [(suite.get("name"), suite.get("failures")) for suite in suites] == [
+        ("E1-etcd", "0"),
+        ("E1-mysql", "1"),
+        ("E2-etcd", "0"),
+    ]
+    [failure] = suites.iter("failure")
+    assert made.details["key"] in (failure.text or "")
+    assert all(float(suite.get("time", "")) > 0 for suite in suites)
+    errors = {error.get("message") for error in suites.iter("error")}
+    assert errors == {check["summary"] for check in run["checks"] if check["verdict"] == "unknown"}
+    assert errors
+
+
+def test_what_xml_cannot_have_is_replaced() -> None:
+    check = {"name": "reads", "verdict": "unknown", "summary": "it says \x00\ud800<&", "evidence": {"error": "\x1b[1m"}}
+    [error] = ElementTree.fromstring(junit("run", {"E1": {"checks": [check]}}, {})).iter("error")
+    assert error.get("message") == "it says \ufffd\ufffd<&"
+    many = {**check, "evidence": {"keys": ["k" * 100] * 1000}}
+    [error] = ElementTree.fromstring(junit("run", {"E1": {"checks": [many]}}, {})).iter("error")
+    assert (error.text or "").endswith("... the rest is in verdict.json")
+    assert len(error.text or "") < 21_000
 
 
 def test_verifying_without_writing_changes_nothing(tmp_path: Path) -> None:

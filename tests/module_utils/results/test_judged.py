@@ -30,7 +30,7 @@ def judged(folder: Path) -> dict[str, str]:
 def test_every_file_of_an_experiment_is_judged_and_named_by_its_digest(run: Path) -> None:
     of_run, of_experiment = judged(run), judged(run / "E2-etcd")
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    assert set(of_run) == files - {"verdict.json"}
+    assert set(of_run) == files - {"verdict.json", "junit.xml"}
     assert {f"E2-etcd/{name}" for name in of_experiment} < set(of_run)
     wanted = {"history.parquet", "events.jsonl", "experiment.json", "nodes/etcd1.jsonl", "logs/etcd1.log"}
     assert wanted < set(of_experiment)

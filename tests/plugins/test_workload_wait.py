@@ -318,8 +318,8 @@ def test_lines_are_shown_where_there_is_no_terminal(played: Played, tmp_path: Pa
     assert list((tmp_path / "jobs").glob("j*")) == [], "the job's file was left on the host"
 
 
-# Long enough for a line each second.
-@pytest.mark.parametrize("played", [(("-e", "operation_s=0.1"), 70)], indirect=True)
+# Long enough for some lines, one each second, also where the waiting begins late.
+@pytest.mark.parametrize("played", [(("-e", "operation_s=0.2"), 70)], indirect=True)
 def test_one_line_is_redrawn_on_a_terminal(played: Played) -> None:
     assert played.status == 0, played.output
     drawn = [text.split("\r")[0] for text in played.output.split("\r\x1b[K") if "/50  " in text]

@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..shapes import LabError
+from .mounts import FILE_SYSTEMS, mounts, own_mount
 from .service import family
 
 BALLAST = "failover-lab.ballast"
-# File systems on which space that is allocated is taken and, once the file is removed, free again at once.
-FILLABLE = ("ext4", "xfs")
 # A larger file system is rather somebody's disk than one that was made to be filled, in bytes.
 LARGEST_FILE_SYSTEM = 16 << 30
 # Less than this cannot be allocated, in bytes.
@@ -73,28 +72,7 @@ class DiskError(LabError):
     """The disk could not be filled, emptied, slowed down or freed."""
 
 
-# ---------------------------------------------------------------- mounts and control groups
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A line of /proc/self/mountinfo (proc(5))."""
-
-    root: str  # what of the file system is mounted
-    point: str
-    options: tuple[str, ...]
-    kind: str
-    super_options: tuple[str, ...]
-
-
-def mounts(proc: Path) -> list[Mount]:
-    """Return what is mounted here; a later mount hides an earlier one on the same point."""
-    found = []
-    for line in (proc / "self" / "mountinfo").read_text(encoding="utf-8").splitlines():
-        before, _, behind = line.partition(" - ")
-        own, source = before.split(), behind.split()
-        found.append(Mount(own[3], own[4], tuple(own[5].split(",")), source[0], tuple(source[-1].split(","))))
-    return found
+# ---------------------------------------------------------------- control groups
 
 
 @dataclass(frozen=True)
@@ -188,12 +166,10 @@ class Disk:
 
     def full_problem(self) -> str | None:
         """Return why the disk cannot be filled here, or None where it can."""
-        own = [mount for mount in mounts(self._proc) if mount.point == os.path.realpath(self.data_dir)][-1:]
-        # A folder of another file system that is mounted here is no file system of its own.
-        if not own or own[0].root != "/" or own[0].kind not in FILLABLE:
+        if own_mount(self.data_dir, self._proc) is None:
             return (
-                f"{self.data_dir} is not a file system of its own ({' or '.join(FILLABLE)}), so everything else on it "
-                "would be full, too; bring the lab up with this experiment named, or mount a small one there"
+                f"{self.data_dir} is not a file system of its own ({' or '.join(FILE_SYSTEMS)}), so everything else on "
+                "it would be full, too; bring the lab up with this experiment named, or mount a small one there"
             )
         size = os.statvfs(self.data_dir)
         if size.f_blocks * size.f_frsize > LARGEST_FILE_SYSTEM:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from failover.host import disk as disk_module
-from failover.host.disk import BALLAST, LIMITED_GROUP, TRIAL, TRIAL_GROUP, Disk, DiskError, Group, mounts
+from failover.host.disk import BALLAST, LIMITED_GROUP, TRIAL, TRIAL_GROUP, Disk, DiskError, Group
 
 MOUNTINFO = "26 1 254:0 / / rw,relatime - overlay overlay rw,lowerdir=/a,upperdir=/b\n"
 
@@ -283,9 +283,3 @@ def test_the_trial_writes_and_leaves_nothing(tmp_path: Path) -> None:
     assert shortest_ms <= mean_ms
     assert int((tmp_path / "procs").read_text()) > 0
     assert not (tmp_path / "file").exists()
-
-
-def test_mounts_are_read(tmp_path: Path) -> None:
-    found = mounts(proc_of(tmp_path, "30 26 7:0 / /data rw,nosuid shared:1 - ext4 /dev/loop0 rw,discard"))
-    assert [(mount.point, mount.root, mount.kind) for mount in found] == [("/", "/", "overlay"), ("/data", "/", "ext4")]
-    assert (found[1].options, found[1].super_options) == (("rw", "nosuid"), ("rw", "discard"))

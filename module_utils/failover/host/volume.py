@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cuts the file system of a member's data off from its disk, as a loss of power does, and mounts it again.
+
+One request of the kernel's (``EXT4_IOC_SHUTDOWN``, which xfs has, too) drops every dirty page and what of the journal
+is not on disk, all at one instant; from then on the file system answers EIO. The disk keeps what had reached it.
+Mounting replays the journal, as after any loss of power, but only once the dead file system is gone: while it is
+mounted anywhere, in any namespace, the kernel hands out that one again. So it has to be mounted once, and its being
+gone is checked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ..shapes import LabError
+from . import loop_device
+from .mounts import FILE_SYSTEMS, Mount, mounts, own_mount
+
+# The request, and what it does with the journal: nothing more of it is written (linux/ext4.h, xfs_fs.h).
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+# System call that counts the dirty pages of a file: cachestat, of Linux 6.5. Its answer is five counters.
+CACHESTAT = 451
+CACHESTAT_ANSWER = struct.Struct("=5Q")
+# How long the last processes may take to let go of the file system, in s: a killed MySQL server takes up to 0.4.
+RELEASE_TIMEOUT_S = 10.0
+RELEASE_INTERVAL_S = 0.005
+# Of the superblock of ext4, which begins at this byte: where its mark is, where the features are that a kernel has to
+# know, and which of them says that the journal has to be replayed.
+SUPERBLOCK, SUPERBLOCK_SIZE = 1024, 1024
+MARK_OFFSET, MARK, FEATURES_OFFSET, NEEDS_RECOVERY = 0x38, 0xEF53, 0x60, 4
+# What is said of the loss where the kernel has no cachestat.
+UNCOUNTED = "what was not on disk is lost (this kernel does not count it)"
+
+Mounted = dict[str, str]
+
+
+class VolumeError(LabError):
+    """The file system could not be cut off, or not be mounted again."""
+
+
+class Volume:
+    """The file system that a member's data has for itself."""
+
+    def __init__(self, data_dir: str, proc: str = "/proc", sys: str = "/sys") -> None:
+        self.data_dir = data_dir
+        self._proc = Path(proc)
+        self._sys = Path(sys)
+
+    # ------------------------------------------------------------ before
+
+    def problem(self) -> str | None:
+        """Return why it cannot be cut off here, or None where it can."""
+        own = own_mount(self.data_dir, self._proc)
+        if own is None:
+            return (
+                f"{self.data_dir} is not a file system of its own ({' or '.join(FILE_SYSTEMS)}), so everything else on "
+                "it would be lost, too; bring the lab up with this experiment named, or mount one there"
+            )
+        elsewhere = next(self._other_mounts(own), None)
+        if elsewhere is not None:
+            return f"the file system of {self.data_dir} is mounted {elsewhere}, too, and would not go; unmount it there"
+        if not _is_device(own):
+            return f"{self.data_dir} is mounted from {own.source}, which is no device, so it could not be mounted again"
+        return None
+
+    def _other_mounts(self, own: Mount) -> Iterator[str]:
+        """Yield where else it is mounted so that unmounting ours would leave it there."""
+        for mount in mounts(self._proc):
+            if mount.device == own.device and mount.point != own.point:
+                yield f"on {mount.point}"
+        seen = {_namespace(self._proc / "self")}
+        for folder in self._proc.glob("[0-9]*"):
+            # Processes end meanwhile.
+            with suppress(OSError):
+                namespace = _namespace(folder)
+                if namespace in seen:
+                    continue
+                seen.add(namespace)
+                for mount in mounts(self._proc, folder.name):
+                    if mount.device == own.device and not mount.tags:
+                        yield f"for process {folder.name} alone"
+
+    def describe(self) -> Mounted:
+        """Return how it is mounted: all that :meth:`restore` has to know."""
+        own = own_mount(self.data_dir, self._proc)
+        if own is None:
+            raise VolumeError(self.problem() or f"{self.data_dir} was mounted just now")
+        options = dict.fromkeys([*own.options, *own.super_options])
+        return {
+            "source": own.source,
+            "image": self._image(own.source),
+            "kind": own.kind,
+            "options": ",".join(option for option in options if option != "rw"),
+        }
+
+    def _image(self, device: str) -> str:
+        """Return the file that a loop device is of; empty where it is of none, or another kind of device."""
+        try:
+            told = (self._sys / "block" / Path(device).name / "loop" / "backing_file").read_text(encoding="utf-8")
+        except OSError:
+            return ""
+        return told.rstrip("\n")
+
+    # ------------------------------------------------------------ the cut
+
+    def cut(self) -> str:
+        """Drop what is not on disk; return in words how much that was. VolumeError where the kernel does not."""
+        dirty = self._dirty()
+        try:
+            descriptor = os.open(self.data_dir, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.ioctl(descriptor, SHUTDOWN, struct.pack("=I", NO_LOG_FLUSH))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise VolumeError(f"{self.data_dir} cannot be cut off: {error}") from None
+        if not self._is_dead():
+            raise VolumeError(f"{self.data_dir} was cut off from its disk, and can be written to all the same")
+        if dirty is None:
+            return UNCOUNTED
+        pages, files = dirty
+        many = f"{pages * os.sysconf('SC_PAGE_SIZE'):,} bytes of {files} {'file' if files == 1 else 'files'}"
+        return f"{many} were not on disk and are lost" if pages else "0 bytes were not on disk"
+
+    def _dirty(self) -> tuple[int, int] | None:
+        """Return how many pages are not on disk, and of how many files; None where this kernel does not tell."""
+        pages = files = 0
+        for path in _files(self.data_dir):
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except OSError:
+                continue
+            try:
+                own = _dirty_pages(descriptor)
+            finally:
+                os.close(descriptor)
+            if own is None:
+                return None
+            pages += own
+            files += own > 0
+        return pages, files
+
+    def _is_dead(self) -> bool:
+        """Whether the file system answers EIO to all that would change it."""
+        try:
+            os.close(os.open(self.data_dir, os.O_TMPFILE | os.O_RDWR, 0o600))
+        except OSError as error:
+            return error.errno == errno.EIO
+        return False
+
+    def release(self, was: Mounted) -> None:
+        """Unmount it and wait until it is gone; VolumeError where something holds it.
+
+        :param was: what :meth:`describe` said
+        """
+        end = time.monotonic() + RELEASE_TIMEOUT_S
+        while (held := self._held(was)) is not None:
+            if time.monotonic() > end:
+                raise VolumeError(f"the file system of {self.data_dir} does not go: {held}")
+            time.sleep(RELEASE_INTERVAL_S)
+
+    def _held(self, was: Mounted) -> str | None:
+        """Try to unmount it; return what keeps it, None where it is gone."""
+        try:
+            while own_mount(self.data_dir, self._proc) is not None:
+                loop_device.unmount(self.data_dir)
+            # A loop device that was let go may be another program's by now.
+            if not was["image"] or self._image(was["source"]) == was["image"]:
+                os.close(os.open(was["source"], os.O_RDWR | os.O_EXCL))
+        except OSError as error:
+            return str(error)
+        return None
+
+    # ------------------------------------------------------------ the return
+
+    def restore(self, was: Mounted) -> str | None:
+        """Mount it again where it is not, or is the dead one; return in words what that recovered, None for nothing.
+
+        :param was: what :meth:`describe` said, to this agent or to an earlier one
+        """
+        if own_mount(self.data_dir, self._proc) is not None:
+            if not self._is_dead():
+                return None
+            self.release(was)
+        try:
+            if not was["image"] or self._image(was["source"]) == was["image"]:
+                return self._mount(was["source"], was)
+            with loop_device.attached(was["image"]) as device:
+                return self._mount(device, was)
+        except OSError as error:
+            raise VolumeError(f"{self.data_dir} cannot be mounted again: {error}") from None
+
+    def _mount(self, device: str, was: Mounted) -> str | None:
+        replayed = needs_recovery(device)
+        loop_device.mount(device, self.data_dir, was["kind"], was["options"])
+        return "its journal was replayed" if replayed else None
+
+
+def needs_recovery(device: str) -> bool:
+    """Whether there is an ext4 on a device whose journal the next mount has to replay."""
+    descriptor = os.open(device, os.O_RDONLY)
+    try:
+        block = os.pread(descriptor, SUPERBLOCK_SIZE, SUPERBLOCK)
+    finally:
+        os.close(descriptor)
+    (mark,) = struct.unpack_from("<H", block, MARK_OFFSET)
+    (features,) = struct.unpack_from("<I", block, FEATURES_OFFSET)
+    return mark == MARK and bool(features & NEEDS_RECOVERY)
+
+
+def _is_device(own: Mount) -> bool:
+    try:
+        found = os.stat(own.source)
+    except OSError:
+        return False
+    return stat.S_ISBLK(found.st_mode) and f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" == own.device
+
+
+def _namespace(folder: Path) -> str:
+    return os.readlink(folder / "ns" / "mnt")
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Yield the files below a folder."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with suppress(OSError):
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    yield path
+
+
+def _dirty_pages(descriptor: int) -> int | None:
+    """Return how many pages of a file are not on disk; None where this kernel does not tell."""
+    whole, answer = (ctypes.c_uint64 * 2)(0, 0), ctypes.create_string_buffer(CACHESTAT_ANSWER.size)
+    if ctypes.CDLL(None, use_errno=True).syscall(CACHESTAT, descriptor, whole, answer, 0) != 0:
+        return None
+    _, dirty, in_flight, _, _ = CACHESTAT_ANSWER.unpack(answer.raw)
+    return int(dirty + in_flight)

@@ -23,7 +23,7 @@ DRAWN = {"title": "x", "system": "mysql_cluster", "key_prefix": "", "faults": {"
         (["mine", "drawn"], {"mine": MYSQL, "drawn": DRAWN}, ["mysql_cluster"]),
     ],
 )
-def test_disks_are_made_for_the_systems_that_have_theirs_filled(
+def test_disks_are_made_for_the_systems_that_have_theirs_filled_or_cut_off(
     experiments: Any, catalog: dict[str, Any] | None, systems: list[str]
 ) -> None:
     given = {"experiments": experiments} | ({"experiment_catalog": catalog} if catalog else {})
@@ -31,8 +31,10 @@ def test_disks_are_made_for_the_systems_that_have_theirs_filled(
 
 
 def test_only_members_of_these_systems_get_them() -> None:
-    volumes = value_of("container_hosts_volumes", experiments=["E8-mysql"], container_hosts_mounted_dir="/keys")
-    with_data = {host for host, own in volumes.items() if any("-data:" in volume for volume in own)}
-    assert with_data == ({"mysql1"} if Path("/dev/loop-control").exists() else set())
+    given = {"experiments": ["E8-mysql"], "container_hosts_mounted_dir": "/keys", "container_hosts_data_dir": "/data"}
+    volumes = value_of("container_hosts_volumes", **given)
+    with_data = {"mysql1": "/var/lib/mysql"} if Path("/dev/loop-control").exists() else {}
+    assert value_of("container_hosts_with_data", **given) == with_data
+    assert {host for host, own in volumes.items() if f"/data/{host}.img:/data/{host}.img:rw" in own} == set(with_data)
     assert all(own[0] == "/keys:/etc/failover-lab-ssh:ro" for own in volumes.values())
     assert volumes["client1"] == ["/keys:/etc/failover-lab-ssh:ro"]

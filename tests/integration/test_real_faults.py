@@ -149,7 +149,7 @@ HAS_LOOP = Path("/dev/loop-control").exists()
 HAS_THROTTLE = any(Path("/sys/fs/cgroup", name).exists() for name in ("blkio", "system.slice/io.max"))
 SLOW_DISK = {"action": "slow_disk", "target": "leader", "at": "12%", "heal": "20%", "write_iops": 20}
 DISKS: dict[str, Any] = {
-    "experiments": [*(["E8-etcd"] if HAS_LOOP else []), *(["E9-etcd"] if HAS_THROTTLE else [])],
+    "experiments": [*(["E8-etcd", "E14-etcd"] if HAS_LOOP else []), *(["E9-etcd"] if HAS_THROTTLE else [])],
     "experiment_catalog": {**CATALOG, "E9-etcd": CATALOG["E9-etcd"] | {"faults": [SLOW_DISK]}},
     "iterations": 500,
     "seed": SEED,
@@ -157,7 +157,7 @@ DISKS: dict[str, Any] = {
 
 
 @pytest.mark.skipif(not DISKS["experiments"], reason="this machine has neither loop devices nor limits on writes")
-def test_a_full_disk_and_a_slow_one_have_their_effect(lab: RealLab) -> None:
+def test_a_full_disk_a_slow_one_and_one_without_power_have_their_effect(lab: RealLab) -> None:
     ended = lab.play("run", **DISKS)
     assert ended.status == 0, ended.output
     assert lab.verdict() == "valid"
@@ -170,6 +170,9 @@ def test_a_full_disk_and_a_slow_one_have_their_effect(lab: RealLab) -> None:
         # etcd ends itself where its database cannot grow, and another one leads.
         assert full["process_gone_wall_ns"] > full["signal_sent_wall_ns"]
         assert full["leader_after"] in set(ETCD) - {full["member"]}
+        lost = records["E14-etcd"]
+        assert re.fullmatch(r".* not on disk.*; its journal was replayed", lost["effect"])
+        assert lost["leader_after"] in set(ETCD) - {lost["member"]}
     if HAS_THROTTLE:
         slow = records["E9-etcd"]
         assert re.search(r"a write to the disk takes [\d,.]+ ms instead of [\d,.]+ ms", slow["effect"])

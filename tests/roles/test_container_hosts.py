@@ -18,7 +18,7 @@ DRAWN = {"title": "x", "system": "mysql_cluster", "key_prefix": "", "faults": {"
     ("experiments", "catalog", "systems"),
     [
         (["E1-etcd", "E3-mysql", "E9-etcd"], None, []),
-        ("E8-mysql_cluster,E8-etcd", None, ["mysql_cluster", "etcd"]),
+        ("E8-mysql_cluster,E14-etcd", None, ["mysql_cluster", "etcd"]),
         # By what it does, not by what it is called; faults that are drawn may be of these, too.
         (["mine", "drawn"], {"mine": MYSQL, "drawn": DRAWN}, ["mysql_cluster"]),
     ],

@@ -19,6 +19,7 @@ from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
 from ..host.service import MainProcess, Service
+from ..host.volume import Volume
 from ..shapes import LabError
 from .record import FaultRecord
 
@@ -31,6 +32,7 @@ class Host:
     isolation: Isolation
     disk: Disk
     network: Network
+    volume: Volume
 
 
 # ---------------------------------------------------------------- options
@@ -105,6 +107,9 @@ class Action(ABC):
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
         """Return why this host cannot do it with such options, None where it can."""
         return None
+
+    def prepare(self, host: Host, record: FaultRecord) -> None:  # noqa: B027 - most have nothing to note
+        """Note in the record what its heal will have to know; it is on disk before anything is done."""
 
     @abstractmethod
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:

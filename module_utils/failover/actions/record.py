@@ -76,7 +76,7 @@ class FaultRecord:
     leader_id_before: str | None = _own()
     term_before: int | None = _own()
     signal: str | None = _taken(Stage.FIRED)
-    via: str | None = _taken(Stage.FIRED)  # dbus, systemctl, pidfd, nft, fallocate, cgroup, tc
+    via: str | None = _taken(Stage.FIRED)  # dbus, systemctl, pidfd, nft, fallocate, cgroup, tc, ioctl
     pid: int | None = _taken(Stage.FIRED)
     role_checked_wall_ns: int | None = _taken(Stage.FIRED)
     signal_sent_wall_ns: int | None = _taken(Stage.FIRED)  # right before it, or the request for it, left the agent
@@ -85,6 +85,8 @@ class FaultRecord:
     # What the kernel says of what was done to disk or network; measured while the fault is held.
     effect: str | None = _taken(Stage.FIRED, Stage.HEALED)
     inject_error: str | None = _taken(Stage.FIRED)  # what went wrong once the signal was on its way
+    # How the file system of its data was mounted, where the fault unmounts it.
+    volume: dict[str, str] | None = _agents()  # noqa: RUF009 - it is a field
     process_gone_wall_ns: int | None = _taken(Stage.ENDED)
     gone_ms: float | None = _own()  # from the signal to the end of the process
     clock_offset_ns: int | None = _own()  # how far the member's clock is ahead of the load generator's

@@ -9,6 +9,7 @@ from .disk_full import DiskFull
 from .kill import Kill
 from .partition import Partition
 from .pause import Pause
+from .power_loss import PowerLoss
 from .poweroff import PowerOff
 from .record import FaultRecord
 from .restart import Restart
@@ -28,6 +29,7 @@ ACTIONS: dict[str, Action] = {
         DiskFull(),
         SlowDisk(),
         SlowNetwork(),
+        PowerLoss(),
     )
 }
 

@@ -28,6 +28,7 @@ from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
 from ..host.service import MainProcess, Service, ServiceError, UnitState
+from ..host.volume import Volume
 from ..shapes import SCHEMA_VERSION, LabError
 from ..systems.members import MEMBERS
 from ..systems.on_host import Home, Keeper
@@ -59,6 +60,7 @@ class Agent:
             Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
             Disk(config.data_dir, config.unit),
             Network([*config.peers, *config.clients]),
+            Volume(config.data_dir),
         )
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
@@ -177,6 +179,7 @@ class Agent:
             self._records[token] = record
             self._deadlines[token] = time.monotonic() + self.config.hold_ttl_s
             try:
+                action.prepare(self._host, record)
                 # On record before it is done: whatever ends this process now, the fault will be healed.
                 self._save(durable=False)
                 self._inject(record, action, process, expected)

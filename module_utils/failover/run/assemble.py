@@ -137,6 +137,8 @@ def _complete(records: Mapping[str, FaultRecord], heals: Sequence[Mapping[str, A
             if told == "earlier":
                 record.take_over(done, Stage.HEALED)
             if record.fired:
+                # A heal may find out more of what was done, as what a disk still had.
+                record.effect = done.effect or record.effect
                 events += record.note_end(done)
     return events
 

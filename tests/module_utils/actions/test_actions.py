@@ -77,6 +77,8 @@ def test_what_a_seed_draws_from_never_changes() -> None:
         ("disk_full", {"effect": None}, ["the kernel of etcd2 was not seen to do it"]),
         ("slow_disk", {}, ["the kernel of etcd2 was not seen to do it"]),
         ("slow_network", {}, ["the kernel of etcd2 was not seen to do it"]),
+        ("power_loss", {"process_gone_wall_ns": 5, "effect": "0 bytes were not on disk"}, []),
+        ("power_loss", {"process_gone_wall_ns": 5}, ["the kernel of etcd2 was not seen to do it"]),
     ],
 )
 def test_an_effect_that_was_not_seen_is_doubted(name: str, record: dict[str, Any], doubts: list[str]) -> None:
@@ -84,7 +86,8 @@ def test_an_effect_that_was_not_seen_is_doubted(name: str, record: dict[str, Any
 
 
 def test_what_systemd_could_undo_is_known() -> None:
-    assert [name for name, action in ACTIONS.items() if action.ended_from_outside] == ["kill", "poweroff", "disk_full"]
+    ended = ["kill", "poweroff", "disk_full", "power_loss"]
+    assert [name for name, action in ACTIONS.items() if action.ended_from_outside] == ended
 
 
 @pytest.mark.parametrize(

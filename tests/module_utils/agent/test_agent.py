@@ -18,6 +18,7 @@ from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
 from failover.agent.wire import AgentClient
 from failover.host.service import MainProcess, process_state
+from failover.host.volume import VolumeError
 from fault_doubles import KEY, AgentProcess, FakeCluster, FakeManager, wait_until
 
 UNIT = "etcd2.service"
@@ -376,6 +377,41 @@ class FakeDisk:
         self.done.append(f"hasten {process}")
 
 
+class FakeVolume:
+    """The file system of the data; ``done`` lists what was done to it, and whether the server stood still then."""
+
+    def __init__(self, manager: FakeManager) -> None:
+        self.manager = manager
+        self.done: list[tuple[str, bool]] = []
+        self.fails: str | None = None
+
+    def __call__(self, data_dir: str) -> FakeVolume:
+        return self
+
+    def _note(self, what: str) -> None:
+        pid = self.manager.pid(UNIT)
+        self.done.append((what, process_state(pid) == "T"))
+
+    def problem(self) -> str | None:
+        return None
+
+    def describe(self) -> dict[str, str]:
+        return {"source": "/dev/loop9"}
+
+    def cut(self) -> str:
+        self._note("cut")
+        if self.fails:
+            raise VolumeError(self.fails)
+        return "4,096 bytes of 1 file were not on disk and are lost"
+
+    def release(self, was: dict[str, str]) -> None:
+        self._note(f"release {was['source']}")
+
+    def restore(self, was: dict[str, str]) -> str | None:
+        self._note(f"restore {was['source']}")
+        return "its journal was replayed"
+
+
 @pytest.fixture
 def inside(
     tmp_path: Path, manager: FakeManager, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
@@ -384,8 +420,9 @@ def inside(
     made: list[Agent] = []
     monkeypatch.setenv("PATH", manager.path)
 
-    def make(disk: FakeDisk, **settings: Any) -> Agent:
+    def make(disk: FakeDisk, data: FakeVolume | None = None, **settings: Any) -> Agent:
         monkeypatch.setattr(agent_module, "Disk", disk)
+        monkeypatch.setattr(agent_module, "Volume", data or FakeVolume(manager))
         (tmp_path / "state").mkdir(exist_ok=True)
         given: dict[str, Any] = {
             "member": "etcd2",
@@ -469,6 +506,44 @@ def test_a_disk_is_healed_by_the_dead_mans_switch_of_the_next_agent(
     second = inside(disk, hold_ttl_s=0.5)
     wait_until(lambda: kept(second)["healed_by"] == "dead man's switch")
     assert disk.done[-1] == healed.format(pid)
+
+
+def test_power_is_cut_from_a_server_that_stands_still_and_the_next_agent_gives_it_back(
+    inside: Callable[..., Agent], manager: FakeManager
+) -> None:
+    nft = program(manager, "nft", 'cat >>"$0.scripts"')
+    data = FakeVolume(manager)
+    first, pid = inside(FakeDisk(), data), manager.pid(UNIT)
+    record = strike(first, "power_loss")["record"]
+    assert (record["via"], record["signal"], record["processes"]) == ("nft, ioctl, pidfd", "SIGKILL", 1)
+    assert record["effect"] == "4,096 bytes of 1 file were not on disk and are lost"
+    assert data.done == [("cut", True), ("release /dev/loop9", False)]
+    assert Path(f"{nft}.scripts").read_text().count("policy drop;") == 2
+    wait_until(lambda: kept(first)["process_gone_wall_ns"] is not None)
+    first.close()
+
+    second = inside(FakeDisk(), data)
+    assert second.handle({"verb": "heal"})["ok"]
+    # The data is there before the server is.
+    assert data.done[2:] == [("restore /dev/loop9", False)]
+    assert kept(second)["effect"] == f"{record['effect']}; its journal was replayed"
+    assert Path(f"{nft}.scripts").read_text().endswith("delete table inet failover_lab\n")
+    assert manager.pid(UNIT) not in (0, pid)
+
+
+def test_a_power_loss_that_was_cut_short_is_healed(inside: Callable[..., Agent], manager: FakeManager) -> None:
+    program(manager, "nft", "cat >/dev/null")
+    data = FakeVolume(manager)
+    data.fails = "/data cannot be cut off: not permitted"
+    agent, pid = inside(FakeDisk(), data), manager.pid(UNIT)
+    record = strike(agent, "power_loss")["record"]
+    assert (record["inject_error"], record["effect"]) == (data.fails, None)
+    # Whoever would wait for the end of a server that stands still would wait long.
+    with agent._lock:
+        agent._records["t1"].process_gone_wall_ns = 1
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert kept(agent)["effect"] is None
+    assert manager.pid(UNIT) not in (0, pid)
 
 
 class Marked(Action):

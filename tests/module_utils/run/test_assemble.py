@@ -204,6 +204,16 @@ def test_a_process_that_ended_after_the_workload_is_completed_by_the_heal(folder
     assert (last["event"], last["source"], last["data"]["gone_ms"]) == ("fault.process_gone", "etcd1", 57_000.0)
 
 
+def test_what_the_heal_finds_out_of_the_effect_is_taken_over(folder: Path) -> None:
+    given = arguments()
+    given["workload"]["faults"] = [{"fault": "F1", "fired": True, "process_gone_wall_ns": 5, "effect": "lost"}]
+    given["heal"]["healed"] = [{"fault": "F1", "effect": "lost; replayed"}]
+    assert assemble(folder, **given)["faults"][0]["record"]["effect"] == "lost; replayed"
+    # An agent that says nothing of it does not take it back.
+    given["heal"]["healed"] = [{"fault": "F1"}]
+    assert assemble(folder, **given)["faults"][0]["record"]["effect"] == "lost"
+
+
 def test_a_restart_that_came_back_before_the_heal_is_completed_by_it(folder: Path) -> None:
     done = {
         "fault": "F1",

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ..host.service import MainProcess, ServiceError
+from .base import Action, Host
+from .record import FaultRecord
+
+
+class PowerLoss(Action):
+    """The host gone at one instant, and with it all that was not on its disk."""
+
+    name = "power_loss"
+    past = "cut off from power"
+    signal = "SIGKILL"
+    caveat = (
+        "A power loss takes what the kernel had in its memory for the file system of the data; what a drive keeps in a "
+        "cache of its own is not lost."
+    )
+    ended_from_outside = True
+    has_measured_effect = True
+
+    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+        """Return why packets cannot be dropped, or the data not be cut off from its disk."""
+        return host.isolation.problem() or host.volume.problem()
+
+    def prepare(self, host: Host, record: FaultRecord) -> None:
+        """Note how the data is mounted."""
+        record.volume = host.volume.describe()
+
+    def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
+        """Silence the host, cut the data off from its disk, and end what is left."""
+        assert record.volume is not None
+        host.isolation.silence()
+        # Standing still, the server sees no disk that fails, and does not end by itself with an error.
+        with suppress(ProcessLookupError, ServiceError):
+            record.processes = host.service.suspend(process)
+        record.effect = host.volume.cut()
+        host.service.kill_all(process)
+        host.volume.release(record.volume)
+        return "nft, ioctl, pidfd"
+
+    def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
+        """Mount the data, let the host speak again, and start it."""
+        process = host.service.main_process()
+        if process is not None:
+            # The agent ended between the first step of the cut and the last.
+            if process.pid == record.pid:
+                host.service.kill_all(process)
+                process.wait_gone(timeout_s)
+            process.close()
+        recovered = host.volume.restore(record.volume) if record.volume else None
+        if record.effect and recovered:
+            record.effect = f"{record.effect}; {recovered}"
+        host.isolation.mend()
+        super().heal(host, record, timeout_s)
+
+    def told(self, who: str, record: FaultRecord) -> str:
+        """Give the kernel's word for it."""
+        return f"the power of {who} was cut ({record.effect})"

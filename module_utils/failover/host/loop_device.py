@@ -126,4 +126,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2], sys.argv[3:])
     except OSError as failure:
-        sys.exit(f"{sys.argv[1]} cannot be mounted on {sys.argv[2]}: {failure}. Has this machine free loop devices?")
+        sys.exit(
+            f"{sys.argv[1]} cannot be mounted on {sys.argv[2]}: {failure}. "
+            "Has this machine free loop devices, and may its containers mount?"
+        )

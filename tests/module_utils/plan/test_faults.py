@@ -210,7 +210,7 @@ def test_a_fault_on_several_members_keeps_its_parts_in_each_repeat() -> None:
 NO_QUORUM = "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
 
 
-@pytest.mark.parametrize("action", ["stop", "kill", "poweroff", "disk_full"])
+@pytest.mark.parametrize("action", ["stop", "kill", "poweroff", "disk_full", "power_loss"])
 @pytest.mark.parametrize(("target", "count"), [("majority", 2), ("all", 3)])
 def test_what_leaves_no_quorum_is_not_repeated(action: str, target: str, count: int) -> None:
     fault = {**STOP, "action": action, "target": target}

@@ -62,6 +62,7 @@ class Toy(System):
     uses_prefix = True
     reads = ("linearizable",)
     rejoins = False
+    fence_price = ()
     acknowledges = "A toy has it in its memory."
     in_memory = False
     versions = cover_settings = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..sentences import listing
 from ..systems.registry import SYSTEMS
 
 # Versions that the cover shows, as far as they are recorded, whatever the case of their letters; the appendix has all.
@@ -38,6 +39,16 @@ def acknowledged(systems: Collection[str]) -> str:
         return ""
     meanings = " ".join(SYSTEMS[name].acknowledges for name in SYSTEMS if name in systems)
     return f"Every system acknowledges a write when it is on a disk. {meanings} This run does not test that."
+
+
+def fence_prices(systems: Collection[str]) -> str:
+    """Say what the fence of writes costs on these systems; empty where nobody measured it."""
+    told = [
+        f"{listing([f'{share:.2f}' for share in SYSTEMS[name].fence_price])} on {SYSTEMS[name].phrase}"
+        for name in SYSTEMS
+        if name in systems and SYSTEMS[name].fence_price
+    ]
+    return "; ".join(told)
 
 
 def setting_name(name: str) -> str:

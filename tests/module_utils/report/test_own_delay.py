@@ -58,7 +58,7 @@ def test_a_generator_that_takes_much_of_the_time_is_called_a_bottleneck(share: f
         "latency": {"by_kind": {}},
         "clocks": [],
     }
-    told = threats({}, {}, {"rate": 5.0, "settings": {}}, [experiment])
+    told = threats({}, {}, {"rate": 5.0, "settings": {}}, [experiment], {})
     (text,) = [threat["text"] for threat in told if threat["title"] == "The client's share"]
     assert "0.05 ms in E1-etcd (p99 1.00, longest 30.0)" in text
     assert ("the generator was a bottleneck" in text) is limits

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("without_pictures")
 
 def text_of(title: str, content: dict[str, Any], experiments: list[dict[str, Any]]) -> str:
     """Return one threat of a run of these experiments."""
-    found = threats(content["controller"], content["hosts"], content["run"], experiments)
+    found = threats(content["controller"], content["hosts"], content["run"], experiments, {})
     return next(threat["text"] for threat in found if threat["title"] == title)
 
 
@@ -105,7 +105,7 @@ def test_one_operation_not_sent_has_the_singular(valid_content: Content) -> None
 def test_without_containers_clocks_are_not_called_shared(valid_content: Content) -> None:
     content, _ = valid_content
     unmeasured = [{**experiment, "clocks": []} for experiment in content["experiments"]]
-    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured)
+    found = threats({"cores": 8}, content["hosts"], content["run"], unmeasured, {})
     texts = {threat["title"]: threat["text"] for threat in found}
     assert "One machine" not in texts
     assert "not recorded" in texts["Times of events"]
@@ -120,7 +120,7 @@ def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Conten
     assert any(experiment["faults"] for experiment in struck)
     texts = []
     for experiments in (content["experiments"], struck):
-        found = threats(content["controller"], content["hosts"], content["run"], experiments)
+        found = threats(content["controller"], content["hosts"], content["run"], experiments, {})
         texts.append(next(threat["text"] for threat in found if threat["title"] == "Scope"))
     assert ["not a power cut" in text for text in texts] == [False, True]
 
@@ -129,7 +129,7 @@ def test_a_clock_that_was_corrected_is_told(valid_content: Content) -> None:
     content, _ = valid_content
     clock = {"host": "etcd2", "offset_ms": -7.5, "uncertainty_ms": 0.2, "corrected": True}
     skewed = [{**experiment, "clocks": [clock]} for experiment in content["experiments"]]
-    found = threats(content["controller"], content["hosts"], content["run"], skewed)
+    found = threats(content["controller"], content["hosts"], content["run"], skewed, {})
     text = next(threat["text"] for threat in found if threat["title"] == "Times of events")
     assert "etcd2, was -7.500 ms away" in text
     assert "are subtracted" in text
@@ -143,3 +143,28 @@ def test_what_acknowledgements_mean_is_said_where_it_is_not_the_same() -> None:
     assert "in the memory of a majority" in (told("etcd", "mysql_cluster") or "")
     assert told("etcd", "mysql") is None
     assert told("mysql_cluster") is None
+
+
+def test_the_price_of_the_fence_is_told_where_writes_have_one(valid_content: Content) -> None:
+    content, _ = valid_content
+
+    def told(policy: str) -> dict[str, str]:
+        run = {**content["run"], "retry_policy": policy}
+        found = threats(content["controller"], content["hosts"], run, content["experiments"], {})
+        return {threat["title"]: threat["text"] for threat in found}
+
+    assert "with 1, 8 and 32 clients: 0.92, 0.89 and 0.93 on etcd; " in told("safe")["The fence"]
+    assert "The fence" not in told("blind")
+
+
+@pytest.mark.parametrize(
+    ("stream", "keys"),
+    [
+        ({}, "Each key is written through one client at a time, values are short (an IPv4 address), connections"),
+        ({"name": "ycsb_a", "value_size": 2000}, "All clients share the keys, of up to 2,000 characters each, connec"),
+    ],
+)
+def test_the_scope_says_whose_the_keys_are(valid_content: Content, stream: dict[str, Any], keys: str) -> None:
+    content, _ = valid_content
+    found = threats(content["controller"], content["hosts"], content["run"], content["experiments"], stream)
+    assert keys in next(threat["text"] for threat in found if threat["title"] == "Scope")

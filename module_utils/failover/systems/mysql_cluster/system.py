@@ -37,6 +37,7 @@ class MySQLCluster(MySQL):
     several = True
     member_counts = "3 or 5"
     rejoins = True
+    fence_price = ()
     acknowledges = (
         "The MySQL cluster has it on the disk of its primary and in the memory of a majority, from where the others "
         "write and apply it later: a primary that is lost for ever together with the memory of the others would take "

@@ -200,8 +200,10 @@ class MySQLClient(FencedClient):
         taking = [(TAKE_GTID, (gtid_of(to),)), *([(OWNED, ())] if again else [])]
         with self._sound(endpoint, until, in_transaction=True) as connection:
             results = execute_together(connection, [*taking, *in_transaction(change)], until)
-        if again and not _owned(results[1]):
-            return Moved(False, to)
+            if again and not _owned(results[1]):
+                return Moved(False, to)
+            if change.kind is not Kind.CAS and results[-1][0] == 0:
+                execute(connection, COMMIT, (), until)  # uses up the GTID of a write that changed nothing
         affected, found = result_of(change, results[len(taking) :])
         return Moved(True, affected=affected, read=found)
 
@@ -403,14 +405,10 @@ def statement_for(change: Change) -> Statement:
 def in_transaction(change: Change) -> list[Statement]:
     """Return the statements that make a change as one transaction.
 
-    One statement is a transaction by itself where it changes a row in any case. Otherwise the COMMIT uses the GTID up.
+    One statement is a transaction by itself, but a CAS is one and a look.
     """
     made = statement_for(change)
-    if change.kind in (Kind.CREATE, Kind.APPEND):
-        return [made]
-    if change.kind is Kind.CAS:
-        return [(BEGIN, ()), made, (SELECT_NOW, (change.key,)), (COMMIT, ())]
-    return [made, (COMMIT, ())]
+    return [(BEGIN, ()), made, (SELECT_NOW, (change.key,)), (COMMIT, ())] if change.kind is Kind.CAS else [made]
 
 
 def result_of(change: Change, results: Sequence[Result]) -> tuple[int | None, str | None]:

@@ -45,11 +45,13 @@ class Kind(StrEnum):
     WRITE = "WRITE"  # of a key, whatever it holds
     CAS = "CAS"  # compare and set: a write where the key holds what is expected, else nothing
     APPEND = "APPEND"  # of an element to the list that the key holds
+    SCAN = "SCAN"  # of the keys from this one on, so many at most
 
 
 # The kinds that the notebook knew. Tables of counts always have them, others where there are any.
 FIRST_KINDS = (Kind.CREATE, Kind.RETRIEVE, Kind.DELETE)
-WRITE_KINDS = tuple(kind for kind in Kind if kind is not Kind.RETRIEVE)
+READ_KINDS = (Kind.RETRIEVE, Kind.SCAN)
+WRITE_KINDS = tuple(kind for kind in Kind if kind not in READ_KINDS)
 # Between two elements of a list.
 LIST_SEPARATOR = ","
 
@@ -121,17 +123,18 @@ class HistoryRow(NamedTuple):
     client: int  # number of the client (thread) that ran it, from 0
     kind: str  # Kind
     key: str  # the device, without the experiment's key prefix
-    value: str | None  # what a write wrote (the ip), or the element that an APPEND added; else None
+    # What a write wrote (the ip), the element that an APPEND added, or how many keys a SCAN asked for; else None.
+    value: str | None
     intended_ns: int  # when the rate plan wanted it to start; equal to invoke_ns without a rate
     invoke_ns: int  # since the origin, monotonic
     complete_ns: int  # since the origin, monotonic
     outcome: str  # Outcome
     attempts: int  # requests sent, at least 1 unless the budget was gone before the first
     endpoint: str  # "host:port" that answered last (or was tried last)
-    # The value that a RETRIEVE returned, or that a CAS found instead of the one it expected; None where the key was
-    # absent or the outcome is not ok.
+    # The value that a RETRIEVE returned, or that a CAS found instead of the one it expected, or the last key that a
+    # SCAN found; None where the key was absent or the outcome is not ok.
     read: str | None
-    affected: int | None  # keys or rows a write says that it changed; None where it says nothing
+    affected: int | None  # keys or rows a write says that it changed, or a SCAN found; None where it says nothing
     error: str | None  # short reason of the last failed attempt, also on ok operations that were retried
     # What follows is newer than the histories of earlier versions of the lab, which lack it: None there.
     revision: int | None = None  # of the store, with which the operation was answered, where the system counts it

@@ -8,7 +8,7 @@ import json
 import socket
 from typing import Any
 
-from failover.shapes import ClientEmit
+from failover.shapes import ClientEmit, Kind
 from failover.systems.base import ClientIdentity, FencedClient
 from failover.systems.endpoints import split_endpoint
 from failover.systems.fence import Change, Moved
@@ -56,6 +56,15 @@ class ToyClient(FencedClient):
             return Answer(read=asked(endpoint, timeout_s, "get", key=key)["value"])
 
         return self._read(attempt)
+
+    def scan_with_retry(self, prefix: str, key: str, count: int) -> OperationResult:
+        """Read keys in their order."""
+
+        def attempt(endpoint: str, timeout_s: float, _after: bool) -> Answer:
+            keys = asked(endpoint, timeout_s, "scan", prefix=prefix, key=key, count=count)["keys"]
+            return Answer(keys[-1].removeprefix(prefix) if keys else None, len(keys))
+
+        return self._read(attempt, Kind.SCAN)
 
     def _unfenced(self, change: Change) -> Attempt:
         """Return an attempt at a change."""

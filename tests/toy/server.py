@@ -69,6 +69,9 @@ class ToyServer:
                 return self._change(request)
             if verb == "move":
                 return self._move(request)
+            if verb == "scan":
+                there = [key for key in self.data if key.startswith(request["prefix"]) and key >= request["key"]]
+                return {"keys": sorted(there)[: request["count"]]}
             if verb == "get":
                 return {"value": self.data.get(request["key"])}
             return {"keys": self.data}

@@ -23,6 +23,8 @@ def call_of(row: HistoryRow) -> Call | None:
         outcome = Outcome.OK if row.settled == Settled.APPLIED.value else Outcome.FAIL
         row = row._replace(outcome=outcome.value, complete_ns=row.settled_ns or row.complete_ns)
     known = row.outcome == Outcome.OK.value
+    if row.kind == Kind.SCAN.value:
+        return None  # of many keys; the check of scans judges it
     if row.outcome == Outcome.FAIL.value or (row.kind == Kind.RETRIEVE.value and not known):
         return None
     action: Action = Action.WRITE

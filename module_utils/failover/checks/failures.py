@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..shapes import Event, Kind, Outcome
+from ..shapes import READ_KINDS, Event, Outcome
 from ..systems.refusals import NOT_SENT
 from ..systems.registry import SYSTEMS
 
@@ -38,7 +38,7 @@ def doubtful_failures(
     writes = {
         index: error
         for index, (kind, outcome, error) in enumerate(zip(kinds, outcomes, errors, strict=True))
-        if outcome == Outcome.FAIL and kind != Kind.RETRIEVE
+        if outcome == Outcome.FAIL and kind not in READ_KINDS
     }
     if not writes:
         return doubtful

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..results.read import Experiment
-from ..shapes import FORMER_SETTINGS, Event, HistoryRow, Outcome, RetryPolicy, Settled
+from ..shapes import FORMER_SETTINGS, READ_KINDS, Event, HistoryRow, Outcome, RetryPolicy, Settled
 from ..stall import stalled_repeats
-from ..workloads.base import CAS, RETRIEVE, Operation, Sharing, Workload, expected_of, value_of
+from ..workloads.base import CAS, Operation, Sharing, Workload, expected_of, value_of
 from .failures import doubtful_failures
 from .model import FAIL, OK, Answers
 
@@ -106,7 +106,7 @@ class Recorded:
         row = self.table.slice(row_number, 1).to_pylist()[0]
         told.update({name: row[name] for name in ("outcome", "attempts", "endpoint")})
         told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
-        if operation[0] == RETRIEVE or (operation[0] == CAS and row["affected"] == 0):
+        if operation[0] in READ_KINDS or (operation[0] == CAS and row["affected"] == 0):
             told["read"] = row["read"]
         told.update(
             {
@@ -204,7 +204,7 @@ def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:
         for index, (operation, outcome, attempts) in enumerate(
             zip(recorded.operations, answers.outcome, answers.attempts, strict=True)
         )
-        if outcome in wanted and attempts > 1 and operation[0] != RETRIEVE
+        if outcome in wanted and attempts > 1 and operation[0] not in READ_KINDS
     }
     if not retried or events is None:
         return retried

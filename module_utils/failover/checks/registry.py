@@ -18,6 +18,7 @@ from .lists import Lists
 from .members_equal import MembersEqual
 from .outcomes import Outcomes
 from .reads import Reads
+from .scans import Scans
 from .server_logs import ServerLogs
 from .stall import Stall
 from .unknown_writes import UnknownWrites
@@ -31,6 +32,7 @@ CHECKERS: tuple[Checker, ...] = (
     Keys(),
     Linearizable(),
     Lists(),
+    Scans(),
     AppliedOnce(),
     UnknownWrites(),
     MembersEqual(),

@@ -26,7 +26,6 @@ Mask = npt.NDArray[np.bool_]
 KINDS: tuple[str, ...] = tuple(kind.value for kind in Kind)
 OUTCOMES: tuple[str, ...] = tuple(outcome.value for outcome in Outcome)
 WRITES = tuple(KINDS.index(kind.value) for kind in WRITE_KINDS)
-READ = KINDS.index(Kind.RETRIEVE.value)
 OK = OUTCOMES.index(Outcome.OK.value)
 
 MS = 1_000_000

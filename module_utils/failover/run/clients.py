@@ -18,7 +18,7 @@ from ..results.history import HistoryWriter
 from ..shapes import WRITE_SETTLED, ClientEmit, Emit, Event, HistoryRow, Kind, LabError, Outcome
 from ..systems.base import Client
 from ..systems.fence import Change
-from ..workloads.base import RETRIEVE, Operation, expected_of, value_of
+from ..workloads.base import RETRIEVE, SCAN, Operation, expected_of, value_of
 from .config import RunnerConfig
 from .progress import Tally
 
@@ -183,6 +183,8 @@ class ClientThread(threading.Thread):
             tally.started_ns = invoke_ns
             if kind == RETRIEVE:
                 result = client.get_with_retry(prefix + key)
+            elif kind == SCAN:
+                result = client.scan_with_retry(prefix, prefix + key, int(value or 0))
             else:
                 result = client.change_with_retry(Change(Kind(kind), prefix + key, value, expected))
             complete_ns = clock_ns() - origin_ns

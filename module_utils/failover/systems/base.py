@@ -31,6 +31,14 @@ class Client(Protocol):
     def get_with_retry(self, key: str) -> OperationResult:
         """Look a key up."""
 
+    def scan_with_retry(self, prefix: str, key: str, count: int) -> OperationResult:
+        """Read ``count`` keys of a prefix at most, from one of them on in their order.
+
+        ``affected`` is how many there were, ``read`` the last one without the prefix.
+
+        :param key: with the prefix
+        """
+
     def change_with_retry(self, change: Change) -> OperationResult:
         """Make a write of any kind."""
 
@@ -90,9 +98,9 @@ class FencedClient(ABC):
             if identity.doubt is None:
                 self._fence.take_over()
 
-    def _read(self, attempt: Attempt) -> OperationResult:
+    def _read(self, attempt: Attempt, kind: Kind = Kind.RETRIEVE) -> OperationResult:
         """Make a read, after what is in doubt is settled."""
-        return self._fence.read(attempt) if self._fence is not None else self._loop.run(Kind.RETRIEVE, attempt)
+        return self._fence.read(attempt, kind) if self._fence is not None else self._loop.run(kind, attempt)
 
     @property
     def doubt(self) -> Doubt | None:

@@ -45,7 +45,7 @@ NOWHERE = ""
 class Change(NamedTuple):
     """What a write does beside moving the fence."""
 
-    kind: Kind  # any but RETRIEVE
+    kind: Kind  # any but those that read
     key: str
     value: str | None = None  # what is written, of an APPEND the element; None of a DELETE
     expected: str | None = None  # of a CAS
@@ -180,7 +180,7 @@ class Fence:
             self._settling_to = self._ids.next()
         return result
 
-    def read(self, attempt: Attempt) -> OperationResult:
+    def read(self, attempt: Attempt, kind: Kind = Kind.RETRIEVE) -> OperationResult:
         """Make a read, after what is in doubt is settled."""
 
         def after_settling(endpoint: str, timeout_s: float, after_ambiguous: bool) -> Answer:
@@ -188,7 +188,7 @@ class Fence:
             self._settle_first(endpoint, timeout_s)
             return attempt(endpoint, max(0.0, until - self._clock()), after_ambiguous)
 
-        return self._loop.run(Kind.RETRIEVE, after_settling)
+        return self._loop.run(kind, after_settling)
 
     def settle(self) -> bool:
         """Settle what is in doubt, within one operation's budget; say whether nothing is in doubt any more."""

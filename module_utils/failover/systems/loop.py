@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..shapes import ClientEmit, Kind, LabError, Outcome, ReadConsistency, RetryPolicy
+from ..shapes import READ_KINDS, ClientEmit, Kind, LabError, Outcome, ReadConsistency, RetryPolicy
 
 # Reasons go into every row of a history and into events: long server messages are cut here.
 REASON_MOST_CHARS = 200
@@ -246,7 +246,7 @@ class FailoverLoop:
             if not crossed:
                 self._go_on(round_, deadline - self._clock(), passed_over)
             left_s = deadline - self._clock()
-        outcome = Outcome.UNKNOWN if ambiguous and kind is not Kind.RETRIEVE else Outcome.FAIL
+        outcome = Outcome.UNKNOWN if ambiguous and kind not in READ_KINDS else Outcome.FAIL
         return OperationResult(outcome.value, attempts, endpoint, None, None, error)
 
     def _go_on(self, round_: _Round, left_s: float, passed_over: PassOver | None) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..shapes import Kind
 
-# Its kind, its key and, as far as the kind has them, the value (of an APPEND the element) and what a CAS expects.
+# Its kind, its key and, as far as the kind has them, the value (of an APPEND the element, of a SCAN how many keys it
+# asks for) and what a CAS expects.
 Operation = tuple[str, str, str, str] | tuple[str, str, str] | tuple[str, str]
 
 CREATE = Kind.CREATE.value
@@ -24,10 +25,11 @@ DELETE = Kind.DELETE.value
 WRITE = Kind.WRITE.value
 CAS = Kind.CAS.value
 APPEND = Kind.APPEND.value
+SCAN = Kind.SCAN.value
 
 
 def value_of(operation: Sequence[str]) -> str | None:
-    """Return what an operation writes, None where it writes nothing."""
+    """Return what an operation writes, or how many keys it asks for; None where it does neither."""
     return operation[2] if len(operation) > 2 else None
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The core workloads of the Yahoo! Cloud Serving Benchmark, as far as they need no scans.
+"""The core workloads of the Yahoo! Cloud Serving Benchmark.
 
 Mixes and distributions are those of workloads/workloada to workloadf of YCSB and of Cooper et al., "Benchmarking cloud
-serving systems with YCSB", 2010; the draws are this lab's own. ``ycsb_e`` is missing: it scans ranges of keys.
+serving systems with YCSB", 2010; the draws are this lab's own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from random import Random
 from typing import Any
 
 from ..shapes import LabError
-from .base import RETRIEVE, WRITE, Operation, Sharing, Workload
+from .base import RETRIEVE, SCAN, WRITE, Operation, Sharing, Workload
 from .options import mix, whole_number
 
 # Records that are there before the first operation, and characters of a value: YCSB's own numbers of both are 1,000.
 # A value of 100 is one of the ten fields that a record has there.
 RECORDS = 1000
 VALUE_CHARS = 100
+# Keys that a SCAN asks for at most; how many is drawn from 1 on, all alike (YCSB's maxscanlength, uniform).
+SCAN_LENGTH = 100
 # Kinds beside RETRIEVE and WRITE (an update): a WRITE of a new key, and a read of a key with its update behind it.
 INSERT = "INSERT"
 MODIFY = "MODIFY"
@@ -99,19 +101,20 @@ class Ycsb(Workload):
     """
 
     sharing = Sharing.ALL_CLIENTS
-    options = ("records", "value_size", "distribution", "mix", "preload")
+    options = ("records", "value_size", "scan_length", "distribution", "mix", "preload")
 
     def __init__(self, letter: str, shares: Mapping[str, int], distribution: str = "zipfian") -> None:
         self.name = f"ycsb_{letter}"
         told = " and ".join(f"{share} % {_WORDS[kind]}" for kind, share in shares.items())
         self.says = f"YCSB's workload {letter.upper()}: {told}, {distribution} keys"
-        self._shares = {**dict.fromkeys((RETRIEVE, WRITE, INSERT, MODIFY), 0), **shares}
+        self._shares = {**dict.fromkeys((RETRIEVE, WRITE, INSERT, MODIFY, SCAN), 0), **shares}
         self._distribution = distribution
 
     def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
         """Return the stream; values begin with the operation's index, so that no two are equal."""
         records = self._records(options)
         size = self._value_size(options)
+        longest = whole_number(options, "scan_length", SCAN_LENGTH, least=1, most=10_000)
         shares = mix(options, self._shares)
         kinds, bounds = list(shares), list(accumulate(shares.values()))
         source = Random(seed)
@@ -131,6 +134,8 @@ class Ycsb(Workload):
                 records += 1
                 continue
             record = draw(records)
+            if kind == SCAN:
+                operations.append((SCAN, f"user{record}", str(source.randint(1, longest))))
             if kind in (RETRIEVE, MODIFY):
                 operations.append((RETRIEVE, f"user{record}"))
             if kind in (WRITE, MODIFY):
@@ -173,7 +178,7 @@ class Ycsb(Workload):
         return DISTRIBUTIONS[chosen](source, records)
 
 
-_WORDS = {RETRIEVE: "reads", WRITE: "updates", INSERT: "inserts", MODIFY: "read-modify-writes"}
+_WORDS = {RETRIEVE: "reads", WRITE: "updates", INSERT: "inserts", MODIFY: "read-modify-writes", SCAN: "scans"}
 
 
 def _preload(options: Mapping[str, Any]) -> bool:
@@ -190,5 +195,6 @@ CORE = (
     Ycsb("b", {RETRIEVE: 95, WRITE: 5}),
     Ycsb("c", {RETRIEVE: 100}),
     Ycsb("d", {RETRIEVE: 95, INSERT: 5}, "latest"),
+    Ycsb("e", {SCAN: 95, INSERT: 5}),
     Ycsb("f", {RETRIEVE: 50, MODIFY: 50}),
 )

@@ -81,6 +81,10 @@ class FakeServer:
                 raise err.IntegrityError(1062, f"Duplicate entry '{key}' for key 'ips.PRIMARY'")
             self.rows[key] = value
             return 1, []
+        if statement == mysql_client.SCAN:
+            first, count = values
+            there = [(key, self.rows[key]) for key in sorted(self.rows) if key >= first][: int(count)]
+            return len(there), there
         (key,) = values
         if statement == mysql_client.DELETE:
             return int(self.rows.pop(key, None) is not None), []
@@ -109,7 +113,8 @@ class FakeConnection:
         assert not self.closed, "a statement went to a connection that was given up"
         assert self._read_timeout == self._write_timeout
         self.limits_s.append(self._read_timeout)
-        if statement not in (mysql_client.INSERT, mysql_client.SELECT, mysql_client.DELETE):
+        known = (mysql_client.INSERT, mysql_client.SELECT, mysql_client.DELETE, mysql_client.SCAN)
+        if statement not in known:
             self.found = self.server.ask(statement)
             return len(self.found)
         affected, self.found = self.server.execute(statement, values)
@@ -160,6 +165,16 @@ def test_write_read_delete(server: FakeServer) -> None:
     assert client.members == {there: there}
     assert client.endpoint == there
     assert len(server.connections) == 1
+
+
+def test_a_scan_says_what_it_found(server: FakeServer) -> None:
+    client, _ = connect()
+    server.rows = {"a": "1", "b": "2", "c": "3"}
+    assert client.scan_with_retry("", "b", 10)[:6] == ("ok", 1, client.endpoint, "c", 2, None)
+    assert client.scan_with_retry("", "a", 2).read == "b"
+    assert client.scan_with_retry("", "d", 2)[3:5] == (None, 0)
+    server.faults = [LOST]
+    assert client.scan_with_retry("", "a", 1)[:2] == ("ok", 2)
 
 
 def test_connections_have_limits_and_no_transaction_left_open(server: FakeServer) -> None:

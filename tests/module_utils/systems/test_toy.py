@@ -125,11 +125,24 @@ def test_keys_of_all_clients_are_valid_though_requests_come_late(
     settings = replace(SETTINGS, iterations=4000, clients=8, workload={"name": name})
     info = run_experiment(folder, servers[0], settings)
     assert info["stream"] == {"name": name}
-    assert servers[0].late > 10 or name in ("ycsb_c", "ycsb_b", "ycsb_d")
+    assert servers[0].late > 10 or name in ("ycsb_c", "ycsb_b", "ycsb_d", "ycsb_e")
     checks = {check.name: check for check in verify_experiment(folder)}
     assert worst([check.verdict for check in checks.values()]) is Verdict.VALID, checks
     assert ("lists" if name == "append" else "linearizable") in checks
     assert not {"reads", "keys on toy1", "unknown writes"} & set(checks)
+    assert ("scans" in checks) == (name == "ycsb_e")
+
+
+def test_a_scan_that_misses_a_key_is_invalid(tmp_path: Path, servers: list[ToyServer]) -> None:
+    folder = tmp_path / "E1-toy"
+    servers.append(ToyServer(forgets=50))
+    options = {"name": "ycsb_e", "records": 200, "scan_length": 10}
+    run_experiment(folder, servers[0], replace(SETTINGS, iterations=2000, clients=4, workload=options))
+    [scans] = [check for check in verify_experiment(folder) if check.name == "scans"]
+    assert scans.verdict is Verdict.INVALID
+    wrong = scans.evidence["wrong"]["listed"][0]
+    assert wrong["kind"] == "SCAN"
+    assert wrong["affected"] < int(wrong["expected"].split()[0])
 
 
 @pytest.mark.parametrize(

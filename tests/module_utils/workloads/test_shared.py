@@ -21,6 +21,7 @@ DIGESTS = {
     "ycsb_b": "9b6d1d5c4cc3ab99",
     "ycsb_c": "b71ade0020ccbd4c",
     "ycsb_d": "10c1e4a910c66e21",
+    "ycsb_e": "04dcafa33825800d",
     "ycsb_f": "6175f1f2b04ef547",
 }
 
@@ -72,6 +73,7 @@ def test_a_list_is_left_when_it_is_full() -> None:
         ("b", {"RETRIEVE": 0.95, "WRITE": 0.05}),
         ("c", {"RETRIEVE": 1.0}),
         ("d", {"RETRIEVE": 0.95, "WRITE": 0.05}),
+        ("e", {"SCAN": 0.95, "WRITE": 0.05}),
         ("f", {"RETRIEVE": 2 / 3, "WRITE": 1 / 3}),
     ],
 )
@@ -103,6 +105,13 @@ def test_the_latest_records_are_read_most() -> None:
     last = int(operations[-1][1].removeprefix("user"))
     read = [int(operation[1].removeprefix("user")) for operation in operations[-1000:] if operation[0] == "RETRIEVE"]
     assert sum(record > last - 200 for record in read) > 600
+
+
+def test_scans_are_of_all_lengths() -> None:
+    operations = create_simulation(20_000, 5, {"name": "ycsb_e", "preload": False, "scan_length": 7})
+    lengths = Counter(operation[2] for operation in operations if operation[0] == "SCAN")
+    assert sorted(lengths) == list("1234567")
+    assert max(lengths.values()) < 1.1 * min(lengths.values())
 
 
 def test_a_read_modify_write_is_one_clients() -> None:

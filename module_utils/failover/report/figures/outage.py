@@ -32,10 +32,11 @@ KIND_STYLES: dict[str, tuple[str, float]] = {
     "CREATE": (BLUE, 2.4),
     "RETRIEVE": (ORANGE, 1.5),
     "DELETE": (GREEN, 2.4),
-    # No workload has these beside CREATE.
+    # No workload has these beside CREATE, or SCAN beside RETRIEVE.
     "WRITE": (BLUE, 2.4),
     "CAS": (PURPLE, 2.4),
     "APPEND": (BLUE, 2.4),
+    "SCAN": (ORANGE, 1.5),
 }
 # In a grey print as dark as CREATE, so it has a white core: where lines are so thick (in points) that it can be seen.
 HOLLOW, THICK, CORE = "DELETE", 1.2, 0.4

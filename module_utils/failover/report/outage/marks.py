@@ -17,7 +17,7 @@ import numpy as np
 from ...actions.record import FaultRecord
 from ...moments import MOMENTS, RETURN_STEPS, Moment
 from ...shapes import Event
-from ..columns import KINDS, MS, READ, Columns, S, first_completion
+from ..columns import KINDS, MS, Columns, S, first_completion
 from ..gaps import Gap
 from ..wording import milliseconds
 from .clocks import Clock
@@ -165,7 +165,7 @@ def service_marks(columns: Columns, gap: Gap | None) -> list[Mark]:
     before = np.flatnonzero(columns.ok & (columns.complete_ns == gap.start_ns))
     if len(before):
         marks.append(_operation_mark(columns, int(before[0]), "last_ok"))
-    for name, kind in (("first_ok_write", columns.is_write), ("first_ok_read", columns.kind == READ)):
+    for name, kind in (("first_ok_write", columns.is_write), ("first_ok_read", ~columns.is_write)):
         row = first_completion(columns, columns.ok & kind, gap.end_ns)
         if row is not None:
             marks.append(_operation_mark(columns, row, name))

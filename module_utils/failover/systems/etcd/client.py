@@ -184,6 +184,18 @@ class ClientWithFailover(FencedClient):
 
         return self._read(attempt)
 
+    def scan_with_retry(self, prefix: str, key: str, count: int) -> OperationResult:
+        """Read keys of a prefix and their values, as :meth:`get_with_retry` reads one."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            keys, revision = self._watched(
+                endpoint,
+                lambda member: member.scan(prefix, key, count, timeout_s, serializable=self._serializable),
+            )
+            return Answer(keys[-1].removeprefix(prefix) if keys else None, len(keys), revision)
+
+        return self._read(attempt, Kind.SCAN)
+
     def _unfenced(self, change: Change) -> Attempt:
         """Return an attempt at a change. A blind retry writes the same again, which only the key's version shows."""
 

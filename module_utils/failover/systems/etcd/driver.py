@@ -19,6 +19,7 @@ from ..endpoints import join_endpoint, split_endpoint
 from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
 from ..refusals import NOT_SENT
+from .keys import range_end
 from .refusals import NO_SPACE, refusal_of
 from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
 from .txn import TxnAnswer, TxnRequest, delete, get, holds, nested, put
@@ -120,6 +121,19 @@ class EtcdMember:
         request = rpc.RangeRequest(key=key.encode(), serializable=serializable)
         answer = self._call(_RANGE, request, rpc.RangeResponse, timeout_s)
         return answer.kvs[0].value.decode() if answer.kvs else None, int(answer.header.revision)
+
+    def scan(
+        self, prefix: str, key: str, count: int, timeout_s: float | None = None, *, serializable: bool = False
+    ) -> tuple[list[str], int]:
+        """Read ``count`` keys of a prefix at most, from one of them on; return those keys and the store's revision.
+
+        :param key: with the prefix
+        """
+        request = rpc.RangeRequest(
+            key=key.encode(), range_end=range_end(prefix.encode()), limit=count, serializable=serializable
+        )
+        answer = self._call(_RANGE, request, rpc.RangeResponse, timeout_s)
+        return [pair.key.decode() for pair in answer.kvs], int(answer.header.revision)
 
     def delete(self, key: str, timeout_s: float | None = None) -> tuple[int, int]:
         """Remove ``key``; return how many keys that removed, 0 or 1, and the store's revision."""

@@ -42,6 +42,7 @@ INSERT = "INSERT INTO ips (device, ip) VALUES (%s, %s)"
 UPDATE = "UPDATE ips SET ip = %s WHERE device = %s AND ip = %s"
 DELETE = "DELETE FROM ips WHERE device = %s"
 SELECT = "SELECT ip FROM ips WHERE device = %s"
+SCAN = "SELECT device, ip FROM ips WHERE device >= %s ORDER BY device LIMIT %s"
 # What a CAS finds: the row as it is, which the UPDATE before has locked.
 SELECT_NOW = f"{SELECT} FOR SHARE"
 BEGIN, COMMIT = "START TRANSACTION", "COMMIT"
@@ -138,6 +139,19 @@ class MySQLClient(FencedClient):
 
         attempt = self._attempting(statements)
         return self._read(attempt)
+
+    def scan_with_retry(self, _prefix: str, key: str, count: int) -> OperationResult:
+        """Read rows; the table is the experiment's alone."""
+
+        def attempt(endpoint: str, timeout_s: float, _after_ambiguous: bool) -> Answer:
+            until = time.monotonic() + timeout_s
+            with self._sound(endpoint, until) as connection, connection.cursor() as cursor:
+                limit(connection, until)
+                cursor.execute(SCAN, (key, count))
+                rows = cursor.fetchall()
+                return Answer(str(rows[-1][0]) if rows else None, len(rows))
+
+        return self._read(attempt, Kind.SCAN)
 
     def change_with_retry(self, change: Change) -> OperationResult:
         """Make a write of any kind; behind a fence, one that took effect or may have says its GTID."""

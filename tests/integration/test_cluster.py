@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
 from failover.workloads.registry import create_simulation
 from failover.workloads.stream import summarize
 from real_lab import RealLab, wait_until
@@ -64,6 +65,7 @@ def cut_off(lab: RealLab, member: str) -> None:
     lab.on(member, "nft", "; ".join(rules))
 
 
+@pytest.mark.long
 def test_heal_does_not_wait_for_the_pause_between_two_attempts_of_mysql(group: RealLab) -> None:
     """A member whose first attempt to come back failed would try again 300 s later."""
     group.on("group3", "mysql", "--execute", "SET GLOBAL group_replication_unreachable_majority_timeout = 3")
@@ -82,6 +84,7 @@ def test_heal_does_not_wait_for_the_pause_between_two_attempts_of_mysql(group: R
     assert [states(group, member) for member in GROUP] == [WHOLE] * 3
 
 
+@pytest.mark.long
 def test_a_repeat_whose_heal_would_never_be_reached_is_ended_and_the_next_one_begins(group: RealLab) -> None:
     """A primary that is cut off from its clients alone stays primary: no operation gets through any more."""
     cut = {"action": "partition", "target": "leader", "from": "clients", "at": "20%", "heal": "80%"}

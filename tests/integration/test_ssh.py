@@ -90,6 +90,7 @@ def test_run_on_machines_is_valid_from_a_clean_debian(clean: CleanDebian, reache
     assert [member for member in MEMBERS if reached.unit_state(member) != "active"] == []
 
 
+@pytest.mark.long
 def test_up_from_another_controller_changes_nothing(reached: RealLab) -> None:
     ended = reached.play("up", callback="default")
     assert ended.status == 0, ended.output

@@ -15,7 +15,7 @@ class PowerLoss(Action):
     """The host gone at one instant, and with it all that was not on its disk."""
 
     name = "power_loss"
-    past = "cut off from power"
+    past = "left without power"
     signal = "SIGKILL"
     caveat = (
         "A power loss takes what the kernel had in its memory for the file system of the data; what a drive keeps in a "
@@ -25,7 +25,7 @@ class PowerLoss(Action):
     has_measured_effect = True
 
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
-        """Return why packets cannot be dropped, or the data not be cut off from its disk."""
+        """Return why packets cannot be dropped, or the data not be taken away from its disk."""
         return host.isolation.problem() or host.volume.problem()
 
     def prepare(self, host: Host, record: FaultRecord) -> None:
@@ -33,7 +33,7 @@ class PowerLoss(Action):
         record.volume = host.volume.describe()
 
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
-        """Silence the host, cut the data off from its disk, and end what is left."""
+        """Silence the host, take the data away from its disk, and end what is left."""
         assert record.volume is not None
         host.isolation.silence()
         # Standing still, the server sees no disk that fails, and does not end by itself with an error.

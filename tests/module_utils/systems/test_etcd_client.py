@@ -142,7 +142,11 @@ class FakeMember(rpc.KVServicer, rpc.ClusterServicer, rpc.MaintenanceServicer): 
 
         def apply() -> Any:
             answer = rpc.RangeResponse()
-            if request.key in self.cluster.store.data:
+            if request.range_end:
+                there = sorted(key for key in self.cluster.store.data if request.key <= key < request.range_end)
+                for key in there[: request.limit]:
+                    answer.kvs.add(key=key, value=self.cluster.store.data[key])
+            elif request.key in self.cluster.store.data:
                 answer.kvs.add(key=request.key, value=self.cluster.store.data[request.key])
             return answer
 
@@ -278,6 +282,16 @@ def test_write_read_delete(connect: Connect) -> None:
     assert client.get_with_retry("k")[:6] == ("ok", 1, endpoint, "10.0.0.1", None, None)
     assert client.delete_with_retry("k")[:6] == ("ok", 1, endpoint, None, 1, None)
     assert client.delete_with_retry("k")[:6] == ("ok", 1, endpoint, None, 0, None)
+
+
+def test_a_scan_stays_below_its_prefix_and_says_what_it_found(connect: Connect) -> None:
+    client, _ = connect()
+    for key in ("EXP1-a", "EXP1-b", "EXP1-c", "EXP2-a"):
+        client.put_with_retry(key, "v")
+    endpoint = client.endpoint
+    assert client.scan_with_retry("EXP1-", "EXP1-b", 10)[:6] == ("ok", 1, endpoint, "c", 2, None)
+    assert client.scan_with_retry("EXP1-", "EXP1-a", 2)[:6] == ("ok", 1, endpoint, "b", 2, None)
+    assert client.scan_with_retry("EXP1-", "EXP1-d", 2)[:6] == ("ok", 1, endpoint, None, 0, None)
 
 
 @pytest.mark.parametrize(("transport", "channel"), [("lean", LeanChannel), ("grpcio", GrpcioChannel)])
@@ -763,12 +777,12 @@ def test_a_fence_is_moved_with_every_write_and_is_no_data_of_the_experiment(
 ) -> None:
     client, events = connect(policy=SAFE)
     stood_at = cluster.store.data[FENCE]
-    assert client.put_with_retry("k", "10.0.0.1") == ("ok", 1, client.endpoint, None, None, None, 3)
+    assert client.put_with_retry("k", "10.0.0.1")[:7] == ("ok", 1, client.endpoint, None, None, None, 3)
     moved_to = cluster.store.data[FENCE]
     assert moved_to != stood_at
     assert client.get_with_retry("k").read == "10.0.0.1"
     assert cluster.store.data[FENCE] == moved_to
-    assert client.delete_with_retry("k") == ("ok", 1, client.endpoint, None, 1, None, 4)
+    assert client.delete_with_retry("k")[:7] == ("ok", 1, client.endpoint, None, 1, None, 4)
     assert client.delete_with_retry("k").affected == 0
     assert cluster.store.data.keys() == {FENCE}
     assert [name for name, _ in events] == ["client.members_discovered", "client.connected"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from ..shapes import Check, Kind, Outcome, ReadConsistency, RetryPolicy, Verdict
+from ..shapes import Check, Kind, Outcome, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
@@ -74,7 +74,7 @@ def _told(name: str, case: Case, calls: dict[str, list[Call]], blocked: dict[str
     evidence: dict[str, Any] = {"keys": len(calls), "operations": sum(len(own) for own in calls.values())}
     ends = " and last reads" if case.dumps else ""
     summary = f"{evidence['keys']:,} keys with {evidence['operations']:,} operations{ends}"
-    if not _reads_count(case):
+    if case.recorded.reads_may_be_old:
         summary += ", reads left out as they may be old"
     if undecided:
         evidence["undecided"] = listed(undecided)
@@ -114,22 +114,18 @@ def _operations(case: Case, blocked: Mapping[str, str]) -> dict[str, dict[str, A
     return told
 
 
-def _reads_count(case: Case) -> bool:
-    return bool(case.recorded.read_consistency == ReadConsistency.LINEARIZABLE)
-
-
 def _calls(case: Case) -> tuple[dict[str, list[Call]], dict[str, list[Call]], dict[str, str]]:
     """Return by key the calls, without the reads where these may be old; the doubtful ones; and a contradiction.
 
     Doubtful is a CAS that is over, and of which it is not known whether it set the value: its answer was lost, and a
     fence says that it can do so no more. A contradiction is one that changed nothing though it found what it expected.
     """
-    reads_count, fenced = _reads_count(case), case.recorded.retry_policy == RetryPolicy.SAFE
+    may_be_old, fenced = case.recorded.reads_may_be_old, case.recorded.retry_policy == RetryPolicy.SAFE
     calls: dict[str, list[Call]] = {}
     doubtful: dict[str, list[Call]] = {}
     contradictions: dict[str, str] = {}
     for row in case.recorded.rows():
-        if (row.kind == Kind.RETRIEVE and not reads_count) or (call := call_of(row)) is None:
+        if (row.kind == Kind.RETRIEVE and may_be_old) or (call := call_of(row)) is None:
             continue
         calls.setdefault(row.key, [])
         acknowledged_cas = row.kind == Kind.CAS and row.outcome == Outcome.OK

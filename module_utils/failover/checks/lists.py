@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..shapes import LIST_SEPARATOR, Check, HistoryRow, Kind, Outcome, ReadConsistency, Verdict
+from ..shapes import LIST_SEPARATOR, Check, HistoryRow, Kind, Outcome, Verdict
 from ..workloads.base import Content, value_of
 from .base import Case, Checker
 from .model import FORKED, LATE_DUPLICATE, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
@@ -99,7 +99,7 @@ def _told(case: Case, key: str, found: Sequence[Wrong]) -> dict[str, Any]:
 def _lists(case: Case) -> Mapping[str, SeenList]:
     """Return each list's appends, and what was seen of it."""
     lists: defaultdict[str, SeenList] = defaultdict(SeenList)
-    may_be_old = case.recorded.read_consistency != ReadConsistency.LINEARIZABLE
+    may_be_old = case.recorded.reads_may_be_old
     for row in case.recorded.rows():
         if row.kind == Kind.APPEND and row.value is not None:
             lists[row.key].appends[row.value] = row

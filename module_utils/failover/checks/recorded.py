@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..results.read import Experiment
-from ..shapes import FORMER_SETTINGS, READ_KINDS, Event, HistoryRow, Outcome, RetryPolicy, Settled
+from ..shapes import FORMER_SETTINGS, READ_KINDS, Event, HistoryRow, Outcome, ReadConsistency, RetryPolicy, Settled
 from ..stall import stalled_repeats
 from ..workloads.base import CAS, Operation, Sharing, Workload, expected_of, value_of
 from .failures import doubtful_failures
@@ -46,9 +46,10 @@ class Recorded:
     settled: dict[int, str] = field(default_factory=dict)
 
     @property
-    def read_consistency(self) -> str:
-        """What reads may return: a ReadConsistency."""
-        return str(self.meta.get("read_consistency", FORMER_SETTINGS["read_consistency"]))
+    def reads_may_be_old(self) -> bool:
+        """Whether reads were not asked to be linearizable, so that they prove nothing about what is there now."""
+        given = self.meta.get("read_consistency", FORMER_SETTINGS["read_consistency"])
+        return bool(given != ReadConsistency.LINEARIZABLE)
 
     @property
     def retry_policy(self) -> str:

@@ -10,8 +10,29 @@ from typing import Any
 
 import pymysql
 import pytest
+from failover.systems.base import ClientIdentity
+from failover.systems.loop import FailoverPolicy
+from failover.systems.mysql.client import MySQLClient
 from failover.systems.mysql.keys import CREATE_VOIDED
 from failover.systems.mysql_cluster.views import MEMBERS
+
+Events = list[tuple[str, dict[str, Any]]]
+
+
+def client_of(policy: FailoverPolicy, identity: ClientIdentity | None = None) -> tuple[MySQLClient, Events]:
+    """Return a client of the server that stands in for PyMySQL's connections, and the events that it will emit."""
+    events: Events = []
+    client = MySQLClient(
+        "10.0.0.9",
+        3306,
+        "lab",
+        "s3cret",
+        "lab",
+        policy=policy,
+        emit=lambda event, data: events.append((event, data)),
+        identity=identity or ClientIdentity("client"),
+    )
+    return client, events
 
 
 class FakeMySQL:

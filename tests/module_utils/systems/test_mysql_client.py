@@ -23,6 +23,7 @@ from failover.systems.mysql.client import MySQLClient, failure_of
 from failover.systems.mysql_cluster import client as group_client
 from failover.systems.mysql_cluster.client import GroupClient
 from failover.systems.mysql_cluster.views import MEMBERS
+from fake_mysql import Events, client_of
 from pymysql import err
 
 CORE = Path(__file__).resolve().parents[3] / "module_utils"
@@ -32,8 +33,6 @@ POLICY = blind(operation_budget_ms=400)
 
 LOST = err.OperationalError(2013, "Lost connection to MySQL server during query")
 REFUSED = err.OperationalError(2003, "Can't connect to MySQL server on 'mysql1' ([Errno 111] Connection refused)")
-
-Events = list[tuple[str, dict[str, Any]]]
 
 
 class FakeServer:
@@ -140,17 +139,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
 
 
 def connect(policy: FailoverPolicy = POLICY) -> tuple[MySQLClient, Events]:
-    events: Events = []
-    client = MySQLClient(
-        "10.0.0.9",
-        3306,
-        "lab",
-        "s3cret",
-        "lab",
-        policy=policy,
-        emit=lambda event, data: events.append((event, data)),
-    )
-    return client, events
+    return client_of(policy)
 
 
 def test_write_read_delete(server: FakeServer) -> None:

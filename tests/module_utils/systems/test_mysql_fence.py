@@ -15,6 +15,7 @@ from failover.systems.fence import Change, Ids
 from failover.systems.loop import FailoverPolicy
 from failover.systems.mysql import client as mysql_client
 from failover.systems.mysql.client import MySQLClient
+from fake_mysql import Events, client_of
 from pymysql import err
 from pymysql.constants import CLIENT
 
@@ -157,21 +158,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return made
 
 
-def connect(
-    identity: ClientIdentity | None = None,
-) -> tuple[MySQLClient, list[tuple[str, dict[str, Any]]]]:
-    events: list[tuple[str, dict[str, Any]]] = []
-    client = MySQLClient(
-        "10.0.0.9",
-        3306,
-        "lab",
-        "s3cret",
-        "lab",
-        policy=POLICY,
-        emit=lambda name, data: events.append((name, data)),
-        identity=identity or ClientIdentity("client"),
-    )
-    return client, events
+def connect(identity: ClientIdentity | None = None) -> tuple[MySQLClient, Events]:
+    return client_of(POLICY, identity)
 
 
 def test_a_write_is_one_packet_of_a_gtid_of_its_own(server: Server) -> None:

@@ -231,8 +231,8 @@ def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     return page.replace("/*FONTS*/", font_css(page), 1)
 
 
-# The cover's end of its page, and the part after it.
-COVER_PAGE, MAIN = ' class="page"', "content"
+# What keeps the cover on a page of its own, and the element after it.
+COVER_PAGE, MAIN = ' class="page"', '<main id="content">'
 # A figure's title and its text, as the drawings have them.
 TOLD = re.compile(r'<title id="[^"]*">([^<]*)</title><desc id="[^"]*">([^<]*)</desc>')
 
@@ -256,9 +256,10 @@ def render_pdf(page: str, path: Path) -> int:
 
     # WeasyPrint takes a figure's alternative text from its <title> alone.
     titled = TOLD.sub(r"<title>\1. \2</title>", without_variables(page))
-    document = HTML(string=titled).render(pdf_variant=PDF_VARIANT)
-    if not any(MAIN in sheet.anchors for sheet in document.pages[:2]):
+    cover, _, _ = titled.partition(MAIN)
+    if len(HTML(string=cover).render(pdf_variant=PDF_VARIANT).pages) > 1:
         # What a cover has too much for one page would stand alone on the next.
-        document = HTML(string=titled.replace(COVER_PAGE, "", 1)).render(pdf_variant=PDF_VARIANT)
+        titled = titled.replace(COVER_PAGE, "", 1)
+    document = HTML(string=titled).render(pdf_variant=PDF_VARIANT)
     document.write_pdf(path, pdf_identifier=hashlib.sha256(page.encode()).digest()[:16], pdf_variant=PDF_VARIANT)
     return len(document.pages)

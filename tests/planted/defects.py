@@ -161,6 +161,37 @@ def _lost_before_delete(parts: Parts, planted: Planted) -> None:
     planted.details = {"key": parts.rows[position].key, "index": index}
 
 
+def _number_answers(parts: Parts) -> None:
+    """Give each acknowledged operation the revision of the store, as etcd does."""
+    revision = 1
+    for at, row in sorted(enumerate(parts.rows), key=lambda item: item[1].complete_ns):
+        if row.outcome == "ok":
+            revision += row.kind != RETRIEVE
+            parts.rows[at] = row._replace(revision=revision)
+
+
+def _old_answer(kind: str) -> Callable[[Parts, Planted], None]:
+    """One answer in the middle comes from a server that has not seen the 40 changes before it."""
+
+    def change(parts: Parts, planted: Planted) -> None:
+        _number_answers(parts)
+        at = next(at for at, row in enumerate(parts.rows) if at > len(parts.rows) // 2 and row.kind == kind)
+        revision = (parts.rows[at].revision or 0) - 40
+        parts.rows[at] = parts.rows[at]._replace(revision=revision)
+        planted.details = {"index": parts.rows[at].index, "revision": revision}
+
+    return change
+
+
+def _old_serializable_read(parts: Parts, planted: Planted) -> None:
+    _old_answer(RETRIEVE)(parts, planted)
+    parts.read_consistency = "serializable"
+
+
+def _numbered(parts: Parts, _planted: Planted) -> None:
+    _number_answers(parts)
+
+
 def _missing_rows(parts: Parts, planted: Planted) -> None:
     start = len(parts.rows) // 3
     planted.details = {"indices": sorted(row.index for row in parts.rows[start : start + 7])}
@@ -319,6 +350,10 @@ PLANTS: dict[str, Defect] = {
     "missing_read": Defect(_missing_read),
     "wrong_read": Defect(_wrong_read),
     "lost_before_delete": Defect(_lost_before_delete),
+    "numbered": Defect(_numbered),
+    "old_read": Defect(_old_answer(RETRIEVE)),
+    "old_serializable_read": Defect(_old_serializable_read),
+    "old_write": Defect(_old_answer(CREATE)),
     "missing_rows": Defect(_missing_rows),
     "stalled": Defect(_stalled, outcomes=_left_out_of_the_first),
     "cut_history": Defect(_cut_history),

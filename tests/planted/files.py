@@ -64,6 +64,8 @@ def write_experiment(path: Path, parts: Parts, iterations: int, seed: int, clien
     }
     if parts.retry_policy is not None:
         meta["retry_policy"] = parts.retry_policy
+    if parts.read_consistency is not None:
+        meta["read_consistency"] = parts.read_consistency
     write_parquet(path / "history.parquet", meta, parts.rows)
     _write_lines(path / "events.jsonl", [e.as_dict() for e in sorted(parts.events, key=lambda e: e.wall_ns)])
     for member, entries in parts.dumps.items():

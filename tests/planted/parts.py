@@ -62,6 +62,7 @@ class Parts:
     after: dict[str, Any]
     repeats: list[dict[str, Any]]  # as in experiment.json
     retry_policy: str | None = None  # None: as the lab was before it had a choice
+    read_consistency: str | None = None  # None: the same
 
     @property
     def convergence(self) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from .lists import Lists
 from .members_equal import MembersEqual
 from .outcomes import Outcomes
 from .reads import Reads
+from .revisions import Revisions
 from .scans import Scans
 from .server_logs import ServerLogs
 from .stall import Stall
@@ -33,6 +34,7 @@ CHECKERS: tuple[Checker, ...] = (
     Linearizable(),
     Lists(),
     Scans(),
+    Revisions(),
     AppliedOnce(),
     UnknownWrites(),
     MembersEqual(),

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a store that numbers its changes ever went back, as its clients saw it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..shapes import READ_KINDS, Check, Outcome, Verdict
+from .base import Case, Checker
+from .recorded import Recorded
+from .words import listed
+
+
+class Revisions(Checker):
+    """No answer has a revision below one that somebody had been given before it was asked for.
+
+    etcd gives every answer the revision of the whole store ("Response header", etcd's API guide). That finds a stale
+    read, or a store that lost its last changes, on any key and without a search for an order. Reads that were not asked
+    to be linearizable may be old: they are counted.
+    """
+
+    name = "revisions"
+    how = (
+        "Each answer of etcd has the revision of the store; none may be below one that any client had been given "
+        "before the operation began."
+    )
+
+    def applies(self, case: Case) -> bool:
+        """Whether answers have revisions."""
+        return bool(case.recorded.table["revision"].null_count < case.recorded.table.num_rows)
+
+    def judge(self, case: Case) -> list[Check]:
+        """Hold each answer against the newest one that was complete before its operation began."""
+        recorded = case.recorded
+        answers = _Answers(recorded)
+        old = answers.old()
+        may_be_old = set()
+        if recorded.reads_may_be_old:
+            may_be_old = {row for row in old if recorded.table["kind"][row].as_py() in READ_KINDS}
+        wrong = [row for row in old if row not in may_be_old]
+        evidence: dict[str, Any] = {"answers": len(answers.rows)}
+        if may_be_old:
+            evidence["old_reads"] = listed(sorted(may_be_old), answers.describe)
+        if wrong:
+            evidence["wrong"] = listed(wrong, answers.describe)
+            first = answers.describe(wrong[0])
+            told = (
+                f"{len(wrong):,} of {len(answers.rows):,} answers had a revision below one that had been given before: "
+                f"operation {first['index']:,} got {first['revision']:,}, {first['began_later_ms']:,.1f} ms after "
+                f"operation {first['given_before']['index']:,} had got {first['given_before']['revision']:,}."
+            )
+            return [Check(self.name, Verdict.INVALID, told, evidence)]
+        told = f"{len(answers.rows):,} answers, none with a revision below one that had been given before."
+        if may_be_old:
+            told = (
+                f"Serializable reads that were old, as they may be: {len(may_be_old):,}, by up to "
+                f"{answers.most_behind(may_be_old):,} revisions. No other of {len(answers.rows):,} answers was."
+            )
+        return [Check(self.name, Verdict.VALID, told, evidence)]
+
+
+class _Answers:
+    """The answers that have a revision, in the order in which they came."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
+        table = recorded.table
+        # A row that is not of the stream, or repeated, is the history's own check's affair.
+        rows = np.sort(recorded.row_of[recorded.row_of >= 0])
+        ok = np.array([outcome == Outcome.OK for outcome in table["outcome"].to_pylist()], dtype=bool)
+        known = ok & ~np.asarray(table["revision"].is_null())
+        rows = rows[known[rows]]
+        complete_ns = table["complete_ns"].to_numpy()
+        self.rows = rows[np.argsort(complete_ns[rows], kind="stable")]
+        self._complete_ns = complete_ns[self.rows]
+        self._invoke_ns = table["invoke_ns"].to_numpy()
+        revisions = table["revision"].fill_null(0).to_numpy()
+        self._revisions = revisions
+        self._highest = np.maximum.accumulate(revisions[self.rows]) if len(self.rows) else revisions[:0]
+        # How many answers had come when each of these operations began.
+        self._before = np.searchsorted(self._complete_ns, self._invoke_ns[self.rows], side="left")
+
+    def old(self) -> list[int]:
+        """Return the rows of the table whose answer is below what had been given before, the earliest first."""
+        if not len(self.rows):
+            return []
+        given = np.where(self._before > 0, self._highest[self._before - 1], 0)
+        return [int(row) for row in self.rows[self._revisions[self.rows] < given]]
+
+    def most_behind(self, rows: set[int]) -> int:
+        """Return by how many revisions the oldest of these answers was behind."""
+        return max(int(self._highest[self._before_row(row) - 1] - self._revisions[row]) for row in rows)
+
+    def describe(self, row: int) -> dict[str, Any]:
+        """Tell of an answer that is too old, and of the first one that shows it."""
+        newer = int(self.rows[np.searchsorted(self._highest, self._revisions[row], side="right")])
+        index = self._recorded.table["index"]
+        return {
+            **self._recorded.describe(index[row].as_py()),
+            "began_later_ms": (int(self._invoke_ns[row]) - self._recorded.table["complete_ns"][newer].as_py()) / 1e6,
+            "given_before": self._recorded.describe(index[newer].as_py()),
+        }
+
+    def _before_row(self, row: int) -> int:
+        return int(np.searchsorted(self._complete_ns, self._invoke_ns[row], side="left"))

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import pytest
+from judged import PlantIt, only, wrong
+
+
+def test_answers_that_never_go_back_are_valid(plant: PlantIt) -> None:
+    _, checks = plant("numbered", clients=4)
+    assert wrong(checks) == set()
+    assert checks["revisions"].summary.endswith("answers, none with a revision below one that had been given before.")
+
+
+def test_without_revisions_there_is_no_such_check(plant: PlantIt) -> None:
+    _, checks = plant(None)
+    assert "revisions" not in checks
+
+
+@pytest.mark.parametrize("name", ["old_read", "old_write"])
+def test_an_answer_from_before_one_that_was_given_is_caught_and_named(plant: PlantIt, name: str) -> None:
+    made, checks = plant(name)
+    assert wrong(checks) == {"revisions"}
+    found = only(checks["revisions"])
+    assert (found["index"], found["revision"]) == (made.details["index"], made.details["revision"])
+    # The first answer that shows it is the one that came right after the revision that it has.
+    assert found["given_before"]["revision"] == found["revision"] + 1
+    assert found["given_before"]["index"] < found["index"]
+    assert found["began_later_ms"] > 0
+
+
+def test_a_serializable_read_may_be_old_and_is_counted(plant: PlantIt) -> None:
+    made, checks = plant("old_serializable_read")
+    assert wrong(checks) == set()
+    found = only(checks["revisions"], "old_reads")
+    assert (found["index"], found["revision"]) == (made.details["index"], made.details["revision"])
+    assert checks["revisions"].summary.startswith("Serializable reads that were old, as they may be: 1, by up to ")

@@ -117,6 +117,14 @@ errors:
   returned: always
   type: dict
   sample: {}
+not_back:
+  description:
+    - Members of RV(errors) whose fault was undone, and whose server did not come back all the same. What they hold is
+      lost to the lab, and that is a result; any other error leaves a fault behind.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 converged:
   description: Whether the members were equal before the time was over; null where nobody waited for it.
   returned: always

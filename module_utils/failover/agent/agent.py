@@ -27,7 +27,7 @@ from ..clock import CLOCK
 from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
-from ..host.service import MainProcess, Service, ServiceError, UnitState
+from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState
 from ..host.volume import Volume
 from ..shapes import SCHEMA_VERSION, LabError
 from ..systems.members import MEMBERS
@@ -101,6 +101,8 @@ class Agent:
             if verb is None:
                 raise RequestError(f"unknown verb {request.get('verb')!r}; known are {', '.join(self._verbs)}")
             return {"ok": True, **verb(request)}
+        except NotBackError as error:
+            return {"ok": False, "error": str(error), "not_back": True}
         except (RequestError, ServiceError) as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:  # one bad request must not end an agent that holds a fault
@@ -319,7 +321,10 @@ class Agent:
                 record.effect = effect
 
     def _heal(self, record: FaultRecord, by: str) -> None:
-        """Undo one fault; ServiceError with the last log lines where the member does not come back."""
+        """Undo one fault; ServiceError with the last log lines where that fails.
+
+        It is NotBackError where the fault was undone and only the member does not come back.
+        """
         with self._heal_lock:
             if not record.held:
                 return
@@ -347,7 +352,7 @@ class Agent:
                 with self._lock:
                     record.error = explained
                     self._deadlines[record.token] = time.monotonic() + RETRY_S
-                raise ServiceError(explained) from None
+                raise (NotBackError if isinstance(error, NotBackError) else ServiceError)(explained) from None
             with self._lock:
                 record.held, record.healed_by, record.error = False, by, None
                 record.healed_wall_ns = CLOCK.now_ns()
@@ -366,6 +371,8 @@ class Agent:
         before = len(keeper.steps)
         try:
             keeper.ensure(JOIN_TIMEOUT_S)
+        except LabError as error:
+            raise NotBackError(str(error)) from None
         finally:
             with self._lock:
                 record.group_steps += keeper.steps[before:]

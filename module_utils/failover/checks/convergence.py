@@ -72,7 +72,9 @@ def _one(name: str, watched: Mapping[str, Any] | None, since: str) -> Check:
         summary = f"The members had equal data {watched['duration_ms']:,.0f} ms after {since}."
         return Check(name, Verdict.VALID, summary, evidence)
     last = samples[-1]["members"].values() if samples else []
-    why = "; ".join([*(f"{member}: {error}" for member, error in errors.items()), *reasons]) or "no reason was recorded"
+    # An agent's error goes on with the server's log, which stays in the evidence.
+    told = [f"{member}: {error.splitlines()[0].rstrip('.')}" for member, error in errors.items()]
+    why = "; ".join([*told, *reasons]) or "no reason was recorded"
     if errors or not all(state.get("reachable", True) for state in last):
         summary = f"Whether the members became equal could not be seen: {why}."
         return Check(name, Verdict.UNKNOWN, summary, evidence)

@@ -92,6 +92,10 @@ class ServiceError(LabError):
     """The service manager could not do what it was asked."""
 
 
+class NotBackError(ServiceError):
+    """A server does not come back, although nothing that was done to its host keeps it from that any more."""
+
+
 @dataclass(frozen=True)
 class UnitState:
     """What the service manager says of a unit."""
@@ -193,13 +197,16 @@ class Service:
     # ------------------------------------------------------------ acting and waiting
 
     def start(self, timeout_s: float) -> None:
-        """Start the unit and wait until it is active; nothing happens where it is.
+        """Start the unit and wait until it is active; nothing happens where it is. NotBackError where it does not.
 
         A unit that was started often within seconds (repeated faults) is over systemd's start limit: the counter is
         cleared first.
         """
         self._run(["systemctl", "reset-failed", self.unit], QUERY_TIMEOUT_S)
-        self._job("start", timeout_s)
+        try:
+            self._job("start", timeout_s)
+        except ServiceError as error:
+            raise NotBackError(str(error)) from None
 
     def stop(self, timeout_s: float) -> None:
         """Stop the unit (SIGTERM, and what the unit says beyond) and wait until it is gone."""

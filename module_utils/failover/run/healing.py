@@ -39,6 +39,7 @@ class _Healed:
     earlier: list[FaultRecord] = field(default_factory=list)
     clock: ClockOffset = field(default_factory=lambda: ClockOffset(0, 0))
     error: str | None = None
+    not_back: bool = False  # the error is that the member does not come back: its fault was undone
     steps: list[dict[str, Any]] = field(default_factory=list)  # what brought back a member that held no fault
     lacks: str | None = None  # why such a member is not back
 
@@ -88,9 +89,10 @@ class Healer:
             as after a restart, is not healed here, and its record would be heard of by nobody
         :returns: ``healed`` (records of the agents, each with ``phases_ms``), ``earlier`` (those of ``records_of`` that
             were healed before), ``errors`` (member -> text), ``converged`` (None where nobody waited for it),
-            ``duration_ms``, ``reasons`` (why not), ``samples``, ``revision``, ``hashes``, ``started_wall_ns`` and
-            ``rejoined`` (steps that brought members without a fault back into their group: {member, act, why, wall_ns};
-            those of a fault's heal are ``group_steps`` of its record).
+            ``not_back`` (members of ``errors`` whose fault was undone, and whose server does not come back all the
+            same), ``duration_ms``, ``reasons`` (why they are not equal), ``samples``, ``revision``, ``hashes``,
+            ``started_wall_ns`` and ``rejoined`` (steps that brought members without a fault back into their group:
+            {member, act, why, wall_ns}; those of a fault's heal are ``group_steps`` of its record).
         """
         started_wall_ns, started_ns = CLOCK.now_ns(), time.monotonic_ns()
         deadline = time.monotonic() + self._timeout_s
@@ -107,12 +109,14 @@ class Healer:
         if duration_ms is not None:
             self._watch.note_equal(started_wall_ns + (seen_ns - started_ns), duration_ms)
         healed, earlier, rejoined = self._note_answers(told, started_wall_ns, duration_ms)
-        lacks = [given[-1].lacks for given in told.values() if given[-1].lacks is not None]
+        lasts = {member: given[-1] for member, given in told.items()}
+        lacks = [last.lacks for last in lasts.values() if last.lacks is not None]
         self.events = sorted([*self._watch.events, *self.events], key=lambda event: event.wall_ns)
         return {
             "healed": healed,
             "earlier": [record.as_answer() for record in earlier],
-            "errors": {member: given[-1].error for member, given in told.items() if given[-1].error},
+            "errors": {member: last.error for member, last in lasts.items() if last.error},
+            "not_back": [member for member, last in lasts.items() if last.not_back],
             "converged": not reasons if converge else None,
             "duration_ms": duration_ms,
             "reasons": [*reasons, *lacks] if reasons else [],
@@ -140,16 +144,24 @@ class Healer:
             seen_ns = time.monotonic_ns()  # hashing only proves what was so by now
             reasons = ["the heal has not ended"]
             if healed_ns is not None:
-                reasons = self._watch.why_unequal(states, healed_ns)
+                # A group is told again to take back who is missing, as long as there is time.
+                away = [] if wanted.whole else self._not_back()
+                reasons = self._watch.why_unequal(states, healed_ns, away)
+                if not reasons and away:
+                    return [f"{member} did not come back" for member in away], seen_ns
             if not reasons or time.monotonic() >= wanted.deadline:
                 return reasons, seen_ns
             if wanted.whole and healed_ns is not None and time.monotonic_ns() - healed_ns > WHOLE_AGAIN_S * 1e9:
-                again = self._not_back(states, wanted.faults)
+                again = self._not_whole(states, wanted.faults)
                 asked = self._ask(pool, again, replace(wanted, records_of=()))
                 healed_ns = None if again else healed_ns
             time.sleep(self._interval_s)
 
-    def _not_back(
+    def _not_back(self) -> list[str]:
+        """Return the members whose server does not come back, once all agents have answered."""
+        return [member for member, given in self._answers.items() if given[-1].result().not_back]
+
+    def _not_whole(
         self, states: Mapping[str, Mapping[str, Any]], faults: Sequence[str] | None
     ) -> dict[str, Sequence[str] | None]:
         """Return the members of a group that are no full ones, and what to heal there.
@@ -189,13 +201,13 @@ class Healer:
                 reply = client.request("heal", fields, timeout_s=max(0.1, wanted.deadline - time.monotonic()))
                 if reply["ok"]:
                     answer.clock, _ = client.measure_clock()
-                    answer.error = None
+                    answer.error, answer.not_back = None, False
                     answer.records = [FaultRecord.from_dict(record) for record in reply["records"]]
                     # An agent of before these were there has none.
                     answer.earlier = [FaultRecord.from_dict(record) for record in reply.get("earlier", [])]
                     answer.steps, answer.lacks = reply.get("steps", []), reply.get("lacks")
                 else:
-                    answer.error = reply["error"]
+                    answer.error, answer.not_back = reply["error"], bool(reply.get("not_back"))
                 return answer
             except AgentError as error:
                 answer.error = str(error)
@@ -286,6 +298,7 @@ def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | Non
         "healed": [],
         "earlier": [],
         "errors": errors,
+        "not_back": [],
         "converged": None,
         "duration_ms": None,
         "reasons": [],

@@ -291,10 +291,11 @@ class _Run:
         self._progress.note_idle(time.monotonic_ns() - since_ns)
         name = f"{self._config.experiment}, repeat {number}"
         for member, reason in healed["errors"].items():
-            raise LabError(
-                f"{name}: {member} was not healed: {reason}. Its agent tries again by itself; ./scripts/lab heal "
-                "starts the member."
-            )
+            if member not in healed["not_back"]:
+                raise LabError(
+                    f"{name}: {member} was not healed: {reason}. Its agent tries again by itself; ./scripts/lab heal "
+                    "starts the member."
+                )
         if not healed["converged"]:
             self._unequal = f"{name}: the members were not equal afterwards: {'; '.join(healed['reasons'])}"
         elif not self._stop.event.is_set():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import CLOCK
@@ -82,14 +82,17 @@ class Watch:
         told = {"revision": self.compared.get("revision"), "hashes": self.compared.get("hashes")}
         self.events.append(Event(wall_ns, self._source, "cluster.converged", {"duration_ms": duration_ms, **told}))
 
-    def why_unequal(self, states: Mapping[str, Mapping[str, Any]], since_ns: int) -> list[str]:
+    def why_unequal(
+        self, states: Mapping[str, Mapping[str, Any]], since_ns: int, away: Sequence[str] = ()
+    ) -> list[str]:
         """Return what keeps the members from being equal, their data included; empty where nothing does.
 
         :param states: what :meth:`note_sample` returned
         :param since_ns: samples from before this time show nothing
+        :param away: members that do not come back; the others are compared as far as their samples tell
         """
-        reasons = self._why_unequal(states, since_ns)
-        if not reasons and self._watched.compare is not None:
+        reasons = self._why_unequal({m: state for m, state in states.items() if m not in away}, since_ns)
+        if not reasons and not away and self._watched.compare is not None:
             self.compared = self._watched.compare(states[next(iter(states))]["revision"])
             reasons = why_different(self.compared)
             if reasons:

@@ -180,6 +180,7 @@ def test_a_heal_that_fails_says_why_and_is_tried_again(
     manager.set(UNIT, "log", "open /var/lib/etcd: no space left on device")
     reply = client.request("heal")
     assert not reply["ok"]
+    assert reply["not_back"]
     assert reply["error"].startswith("etcd2 could not be healed: systemctl start etcd2.service failed")
     assert "Likely cause: the disk is full" in reply["error"]
     assert reply["error"].endswith("Last log lines:\nopen /var/lib/etcd: no space left on device")

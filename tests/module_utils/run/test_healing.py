@@ -193,6 +193,35 @@ def test_a_member_that_does_not_start_is_named_with_its_log(lab: Lab) -> None:
     assert not result["converged"]
 
 
+def test_a_member_that_does_not_come_back_is_not_waited_for(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.manager.set("etcd2.service", "fail", "yes")
+    result = healer(lab, timeout_s=60).run(None)
+    assert result["not_back"] == ["etcd2"]
+    assert result["reasons"] == ["etcd2 did not come back"]
+    assert result["converged"] is False
+
+
+def test_the_others_are_waited_for_all_the_same(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.manager.set("etcd2.service", "fail", "yes")
+    lab.cluster.members["etcd3"].revision = 5
+    result = healer(lab, timeout_s=5).run(None)
+    assert result["not_back"] == ["etcd2"]
+    assert result["reasons"] == ["the members are at different revisions: etcd1 1, etcd3 5"]
+
+
+def test_a_fault_that_cannot_be_undone_is_no_member_that_does_not_come_back(lab: Lab) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.agents["etcd2"].close()
+    result = healer(lab, timeout_s=2).run(None)
+    assert list(result["errors"]) == ["etcd2"]
+    assert result["not_back"] == []
+
+
 def test_what_is_held_can_be_listed_without_healing(lab: Lab) -> None:
     lab.add_agents()
     strike(lab, "etcd2")

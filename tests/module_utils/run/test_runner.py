@@ -504,7 +504,7 @@ def test_the_leader_stands_in_the_progress(tmp_path: Path, monkeypatch: pytest.M
 
 # ---------------------------------------------------------------- repeats
 
-EQUAL = {"healed": [], "errors": {}, "converged": True, "duration_ms": 5.0, "reasons": []}
+EQUAL = {"healed": [], "errors": {}, "not_back": [], "converged": True, "duration_ms": 5.0, "reasons": []}
 CUTS = [0, len(OPERATIONS) // 3, 2 * len(OPERATIONS) // 3, len(OPERATIONS)]
 
 
@@ -601,6 +601,13 @@ def test_a_member_that_cannot_be_healed_ends_the_run(tmp_path: Path) -> None:
         "./scripts/lab heal starts the member."
     )
     assert progress_of(tmp_path)["phase"] == "failed"
+
+
+def test_a_member_that_does_not_come_back_ends_the_repeats_and_is_a_result(tmp_path: Path) -> None:
+    gone = {"errors": {"etcd2": "it does not start"}, "not_back": ["etcd2"], "reasons": ["etcd2 did not come back"]}
+    run = Repeated([EQUAL | {"converged": False} | gone]).run(tmp_path)
+    assert run.ended["message"] == "E1-mysql, repeat 1: the members were not equal afterwards: etcd2 did not come back"
+    assert [repeat["convergence"]["not_back"] for repeat in run.ended["repeats"]] == [["etcd2"]]
 
 
 def test_an_error_in_a_later_repeat_heals_that_repeats_faults(tmp_path: Path) -> None:

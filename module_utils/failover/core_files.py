@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterator
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .shapes import LabError
@@ -64,21 +66,46 @@ def write_files(files: dict[str, str], folder: Path, *, pretend: bool = False) -
 
     :param files: their text by path below the folder
     """
-    changed = []
-    for path, text in files.items():
-        there, content = folder / path, text.encode()
-        if there.is_file() and there.read_bytes() == content:
-            continue
-        changed.append(path)
-        if not pretend:
-            there.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            new = there.with_suffix(".new")
-            new.write_bytes(content)
-            new.chmod(0o644)
-            new.replace(there)
+    if not pretend:
+        for path in files:
+            (folder / path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    changed = [path for path, text in files.items() if write_file(folder / path, text, mode=0o644, pretend=pretend)]
     for there in sorted(folder.rglob("*.py")):
         if str(there.relative_to(folder)) not in files:
             changed.append(str(there.relative_to(folder)))
             if not pretend:
                 there.unlink()
     return changed
+
+
+def write_file(
+    path: Path, text: str, *, mode: int, check: Callable[[Path], None] | None = None, pretend: bool = False
+) -> bool:
+    """Make a file have this text and these permissions; return whether it was, or would be, changed.
+
+    It is written whole or not at all. A folder that is missing is made for its owner alone.
+
+    :param check: is called with the new file before it takes the place of the old one, and raises what keeps it from it
+    """
+    content = text.encode()
+    if path.is_file() and path.read_bytes() == content:
+        right = stat.S_IMODE(path.stat().st_mode) == mode
+        if not right and not pretend:
+            path.chmod(mode)
+        return not right
+    if pretend:
+        return True
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = Path(name)
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+        new.chmod(mode)
+        if check is not None:
+            check(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    return True

@@ -48,7 +48,7 @@ def test_a_module_runs_from_there(installed: Installed) -> None:
     )
     assert said["operations"] == 20
     # This one finds the core's own sources, wherever they are.
-    agent = installed.module("fault_agent_core", folder=str(installed.folder / "agent"))
+    agent = installed.module("fault_agent_files", folder=str(installed.folder / "agent"))
     assert "agent/server.py" in str(agent["files"])
     assert not (installed.folder / "agent").exists()
 
@@ -112,8 +112,6 @@ def test_nothing_in_it_needs_this_tree(installed: Installed) -> None:
     defaults = yaml.safe_load((installed.root / "roles/settings/defaults/main.yml").read_text(encoding="utf-8"))
     assert "playbook_dir" not in defaults["results_dir"]
     assert (installed.root / "plugins/module_utils/failover/report/templates/cover.html.j2").exists()
-    question = f"msg={{{{ 'agent.server' | {NAME}.needed_files }}}}"
-    assert "agent/server.py" in installed.run("ansible", "localhost", "-m", "debug", "-a", question)
     runs = [sys.executable, str(installed.root / "scripts" / "report"), "/nowhere", "--quiet"]
     done = subprocess.run(runs, capture_output=True, text=True, check=False)
     assert (done.returncode, "/nowhere does not exist" in done.stderr) == (3, True)

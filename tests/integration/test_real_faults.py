@@ -182,6 +182,36 @@ def test_a_full_disk_a_slow_one_and_one_without_power_have_their_effect(lab: Rea
         assert "/failover-lab" not in lab.on(member, "sh", "-c", "cat /proc/$(pidof etcd)/cgroup")
 
 
+# Clients give up before the thaw: what their servers then do with what they hold has to be what the clients find out.
+FROZEN: dict[str, Any] = {
+    "experiments": ["frozen-etcd", "frozen-mysql"],
+    "iterations": 3000,
+    "seed": SEED,
+    "clients": 8,
+    "workload": "append",
+    "client_operation_budget_ms": 1000,
+    "experiment_catalog": {
+        f"frozen-{system}": {
+            "title": "the leader frozen",
+            "system": system,
+            "key_prefix": "EXP9-" if system == "etcd" else "",
+            "faults": [{"action": "pause", "target": "leader", "at": "30%", "heal": "4s"}],
+        }
+        for system in ("etcd", "mysql")
+    },
+}
+
+
+def test_clients_find_out_what_a_frozen_server_did_after_the_thaw(lab: RealLab) -> None:
+    ended = lab.play("run", **FROZEN)
+    assert ended.status == 0, ended.output
+    assert lab.verdict() == "valid"
+    verdict = read(lab.newest_run() / "frozen-mysql" / "verdict.json")
+    checks = {check["name"]: check for check in verdict["checks"]}
+    assert checks["outcomes"]["evidence"]["settled"]["applied"] > 0
+    assert checks["lists"]["verdict"] == "valid"
+
+
 def test_what_a_host_cannot_do_is_said_before_operation_0(lab: RealLab) -> None:
     # This lab was not brought up to have MySQL's disk filled.
     said = lab.play("run", experiments=["E8-mysql"], iterations=300).one_line()

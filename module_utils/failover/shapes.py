@@ -337,6 +337,8 @@ RUN_KEYS = (
     "controller",  # os, kernel, cpu, cores, memory_mb, container runtime
 )
 
+# Where an experiment was not run, as its system was not whole any more, run.json has ``left_out``, too: name -> why.
+
 # Top-level keys of experiment.json. Of another workload than the usual one also ``stream``: its name and options, as
 # RunSettings has them. Since there is a choice, OWN_SETTINGS stand at the end (before: FORMER_SETTINGS).
 EXPERIMENT_KEYS = (

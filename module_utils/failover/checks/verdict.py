@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..results.files import JUNIT_FILE, RUN_FILE, VERDICT_FILE
-from ..results.judged import combine, judged_of_experiment, judged_of_run
+from ..results.judged import combine, judged_of_experiment, judged_of_run, verdicts_on
 from ..results.junit import junit
 from ..results.parquet import keep_as_parquet
 from ..results.read import load_run, read_json
@@ -70,10 +70,11 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
     """Combine the experiments' verdict.json into the run's and its junit.xml; return what stands in the first."""
     run = load_run(run_dir, need_verdicts=False)
     verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
-    combined = combine(verdicts) | {"judged": judged_of_run(run.path, verdicts)}
+    every = verdicts | verdicts_on(run.left_out)
+    combined = combine(every) | {"judged": judged_of_run(run.path, verdicts)}
     write_json_atomic(run.path / VERDICT_FILE, combined)
     took_s = {experiment.name: experiment.info["workload"].get("duration_s") for experiment in run.experiments}
-    write_text_atomic(run.path / JUNIT_FILE, junit(run.path.resolve().name, verdicts, took_s))
+    write_text_atomic(run.path / JUNIT_FILE, junit(run.path.resolve().name, every, took_s))
     return combined
 
 

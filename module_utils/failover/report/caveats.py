@@ -16,13 +16,17 @@ from .wording import plural
 STEADY_SHARE = 0.02
 
 
-def caveats(controller: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -> list[str]:
+def caveats(
+    controller: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]], left_out: Mapping[str, str]
+) -> list[str]:
     """Return the sentences that apply to this run.
 
     :param controller: of run.json; ``container_runtime`` tells that all members share one machine
     :param experiments: as the report tells them
+    :param left_out: why an experiment was not run, by its name
     """
     found = [
+        *(f"{name} was left out: {why}." for name, why in left_out.items()),
         _replicas(bool(controller.get("container_runtime")), experiments),
         _drift(experiments),
         _compared(experiments),

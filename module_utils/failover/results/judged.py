@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..sentences import listing
-from ..shapes import LabError, Verdict, worst
+from ..shapes import Check, LabError, Verdict, worst
 from .files import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE
-from .read import read_verdict
+from .read import read_json, read_verdict
 
 # Files named one by one in a sentence; the report's table has all.
 MOST_NAMED = 3
@@ -100,6 +100,17 @@ def judged_of_run(folder: Path, verdicts: Mapping[str, Mapping[str, Any]]) -> di
     return judged
 
 
+def verdicts_on(left_out: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what stands in the place of the verdicts on experiments that were not run, by their names.
+
+    :param left_out: why, by name
+    """
+    checks = {
+        name: Check("left out", Verdict.UNKNOWN, f"{name} was left out: {why}.") for name, why in left_out.items()
+    }
+    return {name: {"verdict": Verdict.UNKNOWN.value, "checks": [check.as_dict()]} for name, check in checks.items()}
+
+
 def combine(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a run's verdict.json says of its experiments together: ``verdict``, ``experiments``, ``checks``.
 
@@ -136,7 +147,8 @@ def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
     others = [path for path in judged if path.endswith(f"/{VERDICT_FILE}")]
     if any(path in (*found.changed, *found.missing) for path in others):
         return found
-    together = combine({Path(path).parent.name: read_verdict(folder / path) for path in others})
+    left_out = read_json(folder / RUN_FILE, "the run's description").get("left_out", {}) if RUN_FILE in there else {}
+    together = combine({Path(path).parent.name: read_verdict(folder / path) for path in others} | verdicts_on(left_out))
     return replace(found, edited=any(verdict.get(key) != value for key, value in together.items()))
 
 

@@ -152,6 +152,11 @@ class Run:
     verdict: dict[str, Any] | None  # verdict.json of the run; None only where the loader was told not to need it
 
     @property
+    def left_out(self) -> dict[str, str]:
+        """Return why an experiment was not run, by its name: its system was not whole any more."""
+        return self.info.get("left_out") or {}
+
+    @property
     def stream(self) -> dict[str, Any]:
         """Return name and options of its workload, which all its experiments have; empty for the usual one."""
         return next((each.info["stream"] for each in self.experiments if "stream" in each.info), {})

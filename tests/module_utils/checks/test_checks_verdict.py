@@ -12,6 +12,7 @@ import pytest
 from failover.checks.base import load_case
 from failover.checks.registry import CHECKERS
 from failover.checks.verdict import verify, verify_experiment, write_run_verdict
+from failover.results.judged import read_judgement
 from failover.results.junit import junit
 from failover.shapes import LabError, Verdict
 from judged import ETCD_KEYS, PlantIt, to_jsonl, wrong
@@ -84,6 +85,27 @@ def test_verdicts_are_written_and_combined(tmp_path: Path) -> None:
     own = json.loads((made.path / "E1-mysql" / "verdict.json").read_text())
     assert (own["verdict"], own["experiment"]) == ("invalid", "E1-mysql")
     assert write_run_verdict(made.path) == run
+
+
+def test_what_was_left_out_is_unknown_and_named(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", experiments=["E1-etcd", "E2-etcd"], iterations=600)
+    description = json.loads((made.path / "run.json").read_text())
+    description["left_out"] = {"E3-etcd": "etcd1 did not come back after E2-etcd"}
+    (made.path / "run.json").write_text(json.dumps(description))
+    for name in ("E1-etcd", "E2-etcd"):
+        assert verify(made.path, name)["verdict"] == "valid"
+    verdict, differences = read_judgement(made.path)
+    assert differences.none
+    assert verdict["verdict"] == "unknown"
+    assert verdict["experiments"] == {"E1-etcd": "valid", "E2-etcd": "valid", "E3-etcd": "unknown"}
+    assert verdict["checks"][-1] == {
+        "name": "E3-etcd: left out",
+        "verdict": "unknown",
+        "summary": "E3-etcd was left out: etcd1 did not come back after E2-etcd.",
+        "evidence": {},
+    }
+    [error] = ElementTree.parse(made.path / "junit.xml").getroot().iter("error")
+    assert error.get("message") == verdict["checks"][-1]["summary"]
 
 
 def test_ci_systems_are_told_of_each_check(tmp_path: Path) -> None:

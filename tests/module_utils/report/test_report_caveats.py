@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from failover.report.caveats import caveats
+from failover.report.caveats import caveats as told
 
 PODMAN = {"container_runtime": "podman 4.3.1"}
 
@@ -20,6 +20,17 @@ def experiment(system: str, members: int, *actions: str, name: str = "E", **rate
         "faults": [{"action": action} for action in actions],
         "healthy_ops_per_s": rate,
     }
+
+
+def caveats(
+    controller: dict[str, Any], experiments: list[dict[str, Any]], left_out: dict[str, str] | None = None
+) -> list[str]:
+    return told(controller, experiments, left_out or {})
+
+
+def test_what_was_left_out_is_said_first() -> None:
+    first, *_ = caveats(PODMAN, [experiment("etcd", 3, "stop")], {"E3-etcd": "etcd1 did not come back after E2-etcd"})
+    assert first == "E3-etcd was left out: etcd1 did not come back after E2-etcd."
 
 
 def test_a_server_without_replicas_is_not_compared_with_three() -> None:

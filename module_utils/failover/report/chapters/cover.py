@@ -31,7 +31,7 @@ class Cover(Chapter):
             "verdict": verdict_told(told.run, told.experiments, told.judged, told.cards),
             "cover_settings": cover_settings(info["settings"]),
             "cover_versions": cover_versions(info["versions"]),
-            "caveats": caveats(info["controller"], told.experiments),
+            "caveats": caveats(info["controller"], told.experiments, told.run.left_out),
             **_workload(told.run),
         }
 

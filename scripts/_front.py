@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 from _bootstrap import PROJECT, run
+from _controls import Control, read_controls, run_controls
 from _options import Option, list_only, naming_the_lab, read_options, variables_given, without_resume, words_of
 from failover.results.files import REPORT_PDF_FILE, VERDICT_FILE
 from failover.results.judged import compare_judged
@@ -281,14 +282,35 @@ def conclude(verb: str, options: list[Option], playbook: Playbook, status: int, 
     return EXIT_STATUS[judged[0]]
 
 
+def try_control(control: Control, words: list[str]) -> tuple[Path, dict[str, Any]] | int:
+    """Make one run of a control; return its folder and its verdict.json, or the exit status with which all ends."""
+    began = time.time() - 1
+    # Last, so that what makes it this control cannot be overridden.
+    given = [*words, "-e", json.dumps(control.variables)]
+    playbook = Playbook()
+    status = playbook.run(PLAYBOOKS["run"], given)
+    folder = playbook.results_run()
+    judged = read_verdict(folder, began) if folder is not None else None
+    only_judged = status == 0 or (playbook.failures and all(map(is_judgement, playbook.failures)))
+    if folder is None or judged is None or not only_judged or playbook.interrupted_by is not None:
+        concluded = conclude("run", read_options(given) or [], playbook, status, began)
+        return concluded if concluded >= EXIT_LAB_FAILED else EXIT_LAB_FAILED
+    return folder.resolve(), judged[1]
+
+
 def main(arguments: list[str]) -> int:
     """Run a verb; return its exit status."""
     verb, *words = arguments
+    names: list[str] = []
+    while verb == "controls" and words and not words[0].startswith("-"):
+        names.append(words.pop(0))
     # The file system's clock may be a tick behind.
     began = time.time() - 1
     playbook = Playbook()
     options = read_options(words) or []
     warn_of_unknown_variables(options)
+    if verb == "controls":
+        return run_controls(read_controls(names), lambda control: try_control(control, words), say)
     if verb == "check":
         status = playbook.run("site", [*words, "--syntax-check"], quiet=True)
         if status != 0 or playbook.interrupted_by is not None:

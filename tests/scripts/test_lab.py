@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-VERBS = ("run", "campaign", "experiments", "up", "check", "verify", "verdict", "report", "heal", "down")
+VERBS = ("run", "campaign", "controls", "experiments", "up", "check", "verify", "verdict", "report", "heal", "down")
 
 # In place of ansible-playbook: notes how it was called, then does what the scenario says for that playbook.
 ANSIBLE = f"""#!{sys.executable}
@@ -79,6 +79,8 @@ class Tree:
             "scripts/lab",
             "scripts/bootstrap.sh",
             "scripts/_front.py",
+            "scripts/_controls.py",
+            "scripts/controls.yml",
             "scripts/_options.py",
             "scripts/_bootstrap.py",
         ):
@@ -197,7 +199,8 @@ def test_every_verb_has_a_playbook() -> None:
     offered = re.findall(r"^  (\w+)  ", help_text, re.M)
     assert offered == [*VERBS, "help"]
     for verb in VERBS:
-        assert (ROOT / "playbooks" / f"{'site' if verb == 'run' else verb}.yml").exists()
+        name = "site" if verb in ("run", "controls") else verb
+        assert (ROOT / "playbooks" / f"{name}.yml").exists()
 
 
 def test_the_plays_that_the_exit_status_depends_on_exist() -> None:

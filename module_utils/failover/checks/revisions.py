@@ -49,8 +49,8 @@ class Revisions(Checker):
             first = answers.describe(wrong[0])
             told = (
                 f"{len(wrong):,} of {len(answers.rows):,} answers had a revision below one that had been given before: "
-                f"operation {first['index']:,} got {first['revision']:,}, {first['began_later_ms']:,.1f} ms after "
-                f"operation {first['given_before']['index']:,} had got {first['given_before']['revision']:,}."
+                f"operation {first['index']:,} got {first['revision']:,} and began {first['later_ms']:,.1f} ms after "
+                f"operation {first['newer_operation']:,} had got {first['newer_revision']:,}."
             )
             return [Check(self.name, Verdict.INVALID, told, evidence)]
         told = f"{len(answers.rows):,} answers, none with a revision below one that had been given before."
@@ -95,13 +95,17 @@ class _Answers:
         return max(int(self._highest[self._before_row(row) - 1] - self._revisions[row]) for row in rows)
 
     def describe(self, row: int) -> dict[str, Any]:
-        """Tell of an answer that is too old, and of the first one that shows it."""
+        """Tell of an answer that is too old, and of the first one that shows it: a row of a table."""
         newer = int(self.rows[np.searchsorted(self._highest, self._revisions[row], side="right")])
-        index = self._recorded.table["index"]
+        table = self._recorded.table
+        given_ns = table["complete_ns"][newer].as_py()
         return {
-            **self._recorded.describe(index[row].as_py()),
-            "began_later_ms": (int(self._invoke_ns[row]) - self._recorded.table["complete_ns"][newer].as_py()) / 1e6,
-            "given_before": self._recorded.describe(index[newer].as_py()),
+            **{name: table[name][row].as_py() for name in ("index", "kind", "endpoint", "revision")},
+            "began_ms": int(self._invoke_ns[row]) / 1e6,
+            "newer_revision": int(self._revisions[newer]),
+            "newer_operation": table["index"][newer].as_py(),
+            "newer_endpoint": table["endpoint"][newer].as_py(),
+            "later_ms": (int(self._invoke_ns[row]) - given_ns) / 1e6,
         }
 
     def _before_row(self, row: int) -> int:

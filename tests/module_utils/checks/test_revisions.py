@@ -24,9 +24,9 @@ def test_an_answer_from_before_one_that_was_given_is_caught_and_named(plant: Pla
     found = only(checks["revisions"])
     assert (found["index"], found["revision"]) == (made.details["index"], made.details["revision"])
     # The first answer that shows it is the one that came right after the revision that it has.
-    assert found["given_before"]["revision"] == found["revision"] + 1
-    assert found["given_before"]["index"] < found["index"]
-    assert found["began_later_ms"] > 0
+    assert found["newer_revision"] == found["revision"] + 1
+    assert found["newer_operation"] < found["index"]
+    assert found["later_ms"] > 0
 
 
 def test_a_serializable_read_may_be_old_and_is_counted(plant: PlantIt) -> None:

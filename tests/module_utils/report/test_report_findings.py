@@ -108,3 +108,10 @@ def test_without_a_whole_history_nobody_is_blamed_but_the_lab(tmp_path: Path, mo
 def test_a_valid_run_has_no_cards(tmp_path: Path) -> None:
     run = verified_run(tmp_path / "run", iterations=300, experiments=["E1-mysql"])
     assert build(load_run(run), lambda _: None)[0]["findings"] == []
+
+
+def test_wrong_answers_that_are_of_no_key_are_told_by_their_check_alone(tmp_path: Path) -> None:
+    made, cards, page = told(tmp_path / "run", "old_read")
+    assert cards == []
+    section = page[page.index('id="open"') : page.index('id="notebook"')]
+    assert f"<td>{made.details['revision']:,}</td>" in re.sub(r"<td[^>]*>", "<td>", section)

@@ -91,6 +91,8 @@ def _wrong_keys(checks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
         for name, default in _LISTED.items():
             listing = check.get("evidence", {}).get(name)
             for item in listing["listed"] if isinstance(listing, Mapping) else []:
+                if "key" not in item:
+                    continue  # an operation that is wrong, of whatever keys: its check's evidence tells it
                 told = {"class": item.get("class", default), "expected": item.get("expected"), "checks": [], "read": []}
                 told["at"] = item.get("operation", {}).get("index")
                 known = found.setdefault(item["key"], told)

@@ -323,6 +323,12 @@ def test_experiments_may_be_chosen_by_system_and_fault() -> None:
             f"Unknown name quux in the variable usual_faults: known are {', '.join(FAULTS)}.",
         ),
         (
+            # As text, where a list was meant.
+            {"container_hosts_data_systems": "[mysql]"},
+            "Unknown name [mysql] in the variable container_hosts_data_systems: known are etcd, mysql, mysql_cluster. "
+            "Did you mean mysql?",
+        ),
+        (
             {"systems": {"etcd": 1}},
             'systems is {"etcd": 1}: it must be names, as a list or with commas. Try -e systems=etcd,mysql.',
         ),

@@ -54,6 +54,7 @@ def _choice(given: Given) -> list[str]:
         ("systems", systems, "etcd,mysql"),
         ("faults", faults, "kill,partition"),
         ("usual_faults", faults, "kill,partition"),
+        ("container_hosts_data_systems", systems, "etcd,mysql"),
     ):
         value = given.values.get(variable)
         unknown = [name for name in names_given(value) if name not in known]

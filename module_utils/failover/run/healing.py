@@ -27,6 +27,9 @@ AGENT_PATIENCE_S = 30.0
 # A member of a group that is no full one so long after the heal is brought back once more, in s: it may be expelled
 # just then, for what it missed before.
 WHOLE_AGAIN_S = 5.0
+# Members that are all there, and of which none has changed for so long, in s, will not become equal any more: what one
+# of them lacks it asks for at once.
+STILL_S = 60.0
 # Kept of the time for the agents' answers, in s: an agent says better why a member is not back than silence does.
 ANSWER_S = 2.0
 
@@ -149,7 +152,8 @@ class Healer:
                 reasons = self._watch.why_unequal(states, healed_ns, away)
                 if not reasons and away:
                     return [f"{member} did not come back" for member in away], seen_ns
-            if not reasons or time.monotonic() >= wanted.deadline:
+            stuck = healed_ns is not None and self._watch.is_still(states, STILL_S)
+            if not reasons or stuck or time.monotonic() >= wanted.deadline:
                 return reasons, seen_ns
             if wanted.whole and healed_ns is not None and time.monotonic_ns() - healed_ns > WHOLE_AGAIN_S * 1e9:
                 again = self._not_whole(states, wanted.faults)

@@ -77,6 +77,11 @@ class Watch:
         """Whether a sampled member is a full one that knows its leader; a silent one is another matter."""
         return not state["reachable"] or (self._system.why_not_whole(state) is None and state["leader_id"] is not None)
 
+    def is_still(self, states: Mapping[str, Mapping[str, Any]], for_s: float) -> bool:
+        """Whether every member is a full one that knows its leader, and nothing of them has changed for so long."""
+        there = bool(states) and all("leader_id" in state and self.is_whole(state) for state in states.values())
+        return there and CLOCK.now_ns() - self.samples[-1]["wall_ns"] > for_s * 1e9
+
     def note_equal(self, wall_ns: int, duration_ms: float) -> None:
         """Say that the members became equal."""
         told = {"revision": self.compared.get("revision"), "hashes": self.compared.get("hashes")}

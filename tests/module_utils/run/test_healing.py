@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from failover.agent.wire import AgentClient
+from failover.run import healing
 from failover.run.healing import Healer, list_held
 from failover.shapes import LabError, Target
 from fault_doubles import KEY, Lab, lab_in, wait_until
@@ -155,6 +156,20 @@ def test_members_that_stay_different_are_a_result(lab: Lab) -> None:
     assert result["reasons"] == ["the members are at different revisions: etcd1 1, etcd2 1, etcd3 5"]
     lab.cluster.elect(None)
     assert "no leader is known to etcd1" in healer(lab, timeout_s=2).run(None)["reasons"]
+
+
+def test_members_that_do_not_change_any_more_are_not_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.add_agents()
+    strike(lab, "etcd2")
+    lab.cluster.members["etcd3"].revision = 5
+    monkeypatch.setattr(healing, "STILL_S", 1.0)
+    returned = come_back(lab, "etcd2")
+    began = time.monotonic()
+    result = healer(lab, timeout_s=60).run(None)
+    returned.join()
+    assert time.monotonic() - began < 30
+    assert result["converged"] is False
+    assert result["reasons"][0].startswith("the members are at different revisions: ")
 
 
 def test_an_agent_that_cannot_be_asked_is_named_and_the_others_heal(lab: Lab) -> None:

@@ -67,6 +67,7 @@ class Toy(System):
     in_memory = False
     versions = cover_settings = ()
     first_version = own_hash = ""
+    durable_with = ()
 
     def check(self, target: Target) -> None:
         """Nothing can be missing."""

@@ -98,6 +98,7 @@ class Action(ABC):
     comes_back: bool = False  # the injection itself brings the member back
     says_goodbye: bool = False  # the member tells the others that it leaves: nobody waits until its silence is noticed
     stays_with_peers: bool = False  # the others still hear from it in time: it counts for a majority
+    takes_unsynced: bool = False  # what the server did not have the kernel write to the disk is gone
     has_measured_effect: bool = False  # the record's ``effect`` has the kernel's own word of it
     # Every machine can do it: random faults draw it unless they are told which. One more changes what every seed draws.
     drawable: bool = False

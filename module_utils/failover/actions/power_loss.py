@@ -23,6 +23,7 @@ class PowerLoss(Action):
     )
     ended_from_outside = True
     has_measured_effect = True
+    takes_unsynced = True
 
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
         """Return why packets cannot be dropped, or the data not be taken away from its disk."""

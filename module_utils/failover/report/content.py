@@ -128,7 +128,7 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
         told["notes"] = examined.notes + note_of(experiment.name, told["verdict"], differences)
         told["verdict"] = verdict_of(told["verdict"], stale=differences.of(experiment.name))
         experiments.append(_in_order(told, ORDER_OF_EXPERIMENT))
-        cards += findings_of(experiment, examined.table, examined.events or [], examined.anchor)
+        cards += findings_of(experiment, examined.table, examined.events or [], examined.anchor, run.info["settings"])
     run_told = Told(run, judged, experiments, cards)
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

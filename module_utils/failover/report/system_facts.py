@@ -41,6 +41,18 @@ def acknowledged(systems: Collection[str]) -> str:
     return f"Every system acknowledges a write when it is on a disk. {meanings} This run does not test that."
 
 
+def undurable(system: str, effective: Mapping[str, Any]) -> list[str]:
+    """Name the recorded settings with which a loss of power takes what was acknowledged, with their values."""
+    if system not in SYSTEMS:
+        return []
+    known = {setting_name(name): str(value).lower() for name, value in effective.items()}
+    return [
+        f"{name} = {known[name]}"
+        for name, durable in SYSTEMS[system].durable_with
+        if known.get(name, durable) != durable
+    ]
+
+
 def fence_prices(systems: Collection[str]) -> str:
     """Say what the fence of writes costs on these systems; empty where nobody measured it."""
     told = [

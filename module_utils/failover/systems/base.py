@@ -195,6 +195,8 @@ class System(Protocol):
     in_memory: bool  # the majority that an acknowledgement rests on need not have the write on disk
     versions: tuple[str, ...]  # what its version, and that of its client's driver, are recorded as
     cover_settings: tuple[str, ...]  # effective settings that decide durability and failover
+    # Effective settings, each with the value without which a loss of power takes what was acknowledged.
+    durable_with: tuple[tuple[str, str], ...]
     first_version: str  # what a key's version of 1 shows after a DELETE; empty where keys have no version
     own_hash: str  # what it computes itself over its data; empty where that is nothing
 

@@ -53,7 +53,7 @@ def test_every_key_belongs_to_one_chapter(single: Printed) -> None:
     judged, _ = provenance(run)
     content = single.built()[0]
     examined = [examine(each, f"e{number}", run.info["settings"]) for number, each in enumerate(run.experiments, 1)]
-    cards = [card for each in examined for card in findings_of(each.experiment, each.table, each.events or [], "e")]
+    cards = [card for each in examined for card in findings_of(each.experiment, each.table, each.events or [], "e", {})]
     told = Told(run, judged, content["experiments"], cards)
     computed = [key for chapter in ALL for key in chapter.compute(told)]
     assert sorted([*computed, "schema_version", "run", "experiments"]) == sorted(content)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from failover.report import system_facts
-from failover.report.system_facts import acknowledged, is_replicated, setting_name, title_of
+from failover.report.system_facts import acknowledged, is_replicated, setting_name, title_of, undurable
 
 REPORT = Path(system_facts.__file__).parent
 # What the notebook compared.
@@ -51,3 +51,22 @@ def test_a_system_that_is_not_known_goes_by_its_name_and_counts_as_replicated() 
 @pytest.mark.parametrize("name", ["ETCD_HEARTBEAT_INTERVAL", "heartbeat-interval", "heartbeat_interval"])
 def test_a_setting_has_one_spelling(name: str) -> None:
     assert setting_name(name) == "heartbeat_interval"
+
+
+@pytest.mark.parametrize(
+    ("system", "effective", "told"),
+    [
+        ("etcd", {"unsafe-no-fsync": True}, ["unsafe_no_fsync = true"]),
+        ("etcd", {"unsafe-no-fsync": False, "snapshot-count": 5}, []),
+        ("etcd", {}, []),
+        (
+            "mysql",
+            {"innodb_flush_log_at_trx_commit": "2", "sync_binlog": "0"},
+            ["innodb_flush_log_at_trx_commit = 2", "sync_binlog = 0"],
+        ),
+        ("mysql_cluster", {"innodb_flush_log_at_trx_commit": 1, "sync_binlog": 0}, ["sync_binlog = 0"]),
+        ("quux", {"sync_binlog": "0"}, []),
+    ],
+)
+def test_settings_that_give_up_durability_are_named(system: str, effective: dict[str, object], told: list[str]) -> None:
+    assert undurable(system, effective) == told

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from failover.checks.model import LATE_DUPLICATE, LOST
 from failover.report.columns import MS
-from failover.report.findings.blame import CLIENT, LAB, SERVER, judge
+from failover.report.findings.blame import CLIENT, LAB, SERVER, SETTING, judge
 from failover.report.findings.timeline import NO_ANSWER, idle_spans, member_names, under_way
 
 
@@ -50,6 +50,13 @@ def test_a_server_is_blamed_only_for_what_no_request_explains(
 ) -> None:
     told = key(NO_ANSWER) if touched else {**key(NO_ANSWER), "operations": []}
     assert judge({"class": kind, "keys": [told]}, whole)["owner"] == owner
+
+
+@pytest.mark.parametrize(("kind", "owner"), [(LOST, SETTING), (LATE_DUPLICATE, CLIENT)])
+def test_a_server_that_was_told_not_to_sync_is_not_blamed_for_what_a_loss_of_power_took(kind: str, owner: str) -> None:
+    told = judge({"class": kind, "keys": [key(NO_ANSWER)]}, True, ["sync_binlog = 0"])
+    assert told["owner"] == owner
+    assert ("sync_binlog = 0" in told["whose"]) == (owner == SETTING)
 
 
 def test_an_attempt_without_an_answer_is_part_of_the_proof() -> None:

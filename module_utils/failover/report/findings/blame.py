@@ -23,13 +23,14 @@ from ...checks.model import (
     TWICE_LISTED,
     WRONG_VALUE,
 )
+from ...sentences import listing
 from ..system_facts import VERSION_ONE
 from ..wording import plural
 from .timeline import NO_ANSWER
 
 DIFFER = "members differ"
 TWICE = "applied twice"
-SERVER, CLIENT, LAB = "server", "client", "lab"
+SERVER, CLIENT, LAB, SETTING = "server", "client", "lab", "setting"
 
 # What happened to so many keys, after their number.
 TITLES = {
@@ -60,6 +61,9 @@ ORDER = (
     TWICE,
     LATE_DUPLICATE,
 )
+
+# What a store does to keys that went back to an earlier state.
+BY_POWER = (LOST, RESURRECTED, WRONG_VALUE, NO_ORDER, STALE, DIFFER, TWICE)
 
 # What the answers show, wherever the data stand in the end.
 BY_ANSWERS = (NO_ORDER, REORDERED, FORKED)
@@ -96,11 +100,12 @@ _WHOSE = {
 }
 
 
-def judge(card: Mapping[str, Any], history_whole: bool) -> dict[str, Any]:
+def judge(card: Mapping[str, Any], history_whole: bool, lax: Sequence[str] = ()) -> dict[str, Any]:
     """Return ``owner``, ``whose``, ``proof`` and ``todo`` of a card.
 
     :param card: ``class``, and its ``keys`` as :mod:`.cards` tells them
     :param history_whole: whether the check of the history is valid
+    :param lax: settings with which the loss of power that struck takes what was acknowledged; none where there was none
     """
     kind, keys = card["class"], card["keys"]
     proof = _proof(kind, keys)
@@ -111,6 +116,15 @@ def judge(card: Mapping[str, Any], history_whole: bool) -> dict[str, Any]:
         whose = "The lab's: no operation of the stream touched these keys, so somebody else wrote to the same place."
         todo = "Find out who else uses the key prefix or the table, and keep the lab's to itself; then run again."
         return {"owner": LAB, "whose": whose, "proof": proof, "todo": todo}
+    if lax and kind in BY_POWER:
+        whose = (
+            f"The setting's: with {listing(lax)} the server acknowledges what it has not synced, and the power was cut."
+        )
+        todo = (
+            "Nothing is wrong with the server: it promised no more. Set it up as the lab does by default and run "
+            "again; what is lost then is the server's doing."
+        )
+        return {"owner": SETTING, "whose": whose, "proof": proof, "todo": todo}
     owner = CLIENT if kind == LATE_DUPLICATE else SERVER
     return {"owner": owner, "whose": _WHOSE[kind], "proof": proof, "todo": _TODO.get(kind, _REPORT)}
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...actions.registry import ACTIONS
 from ...checks.model import LATE_DUPLICATE
 from ...results.read import Dump, Entry, Experiment
 from ...shapes import Event, Kind, LabError, Outcome, Verdict
+from ..system_facts import undurable
 from . import blame
 from .timeline import Revisions, faults_of, idle_spans, member_names, operations_of, under_way
 
@@ -27,7 +29,13 @@ EDGE_MS = 100.0
 _LISTED = {"wrong": None, "differing": blame.DIFFER, "unexplained": blame.TWICE}
 
 
-def findings_of(experiment: Experiment, table: pa.Table, events: Sequence[Event], anchor: str) -> list[dict[str, Any]]:
+def findings_of(
+    experiment: Experiment,
+    table: pa.Table,
+    events: Sequence[Event],
+    anchor: str,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
     """Return the cards of one experiment, the worst first; none where the checks found nothing wrong.
 
     A card has ``anchor``, ``experiment``, ``class``, ``verdict``, ``title``, ``count``, ``checks`` (that named its
@@ -35,6 +43,8 @@ def findings_of(experiment: Experiment, table: pa.Table, events: Sequence[Event]
     :func:`.blame.judge`. A key has ``key``, ``expected``, ``members`` (value, version and revision, or None), ``read``
     (values of wrong reads), ``operations``, ``deleted_ms``, ``version`` and ``stray`` (the revision that nobody
     expected, placed in time).
+
+    :param settings: of the run's servers, by system
     """
     assert experiment.verdict is not None
     checks = experiment.verdict["checks"]
@@ -47,6 +57,9 @@ def findings_of(experiment: Experiment, table: pa.Table, events: Sequence[Event]
     operations = operations_of(around, table, events, experiment.info["origin_wall_ns"], names)
     revisions = Revisions(table, list(dumps.values()), experiment.info, wrong)
     whole = all(check["verdict"] == Verdict.VALID for check in checks if check["name"] == "history")
+    faults = faults_of(experiment.info)
+    cut = any(ACTIONS[fault["action"]].takes_unsynced for fault in faults if fault["action"] in ACTIONS)
+    lax = undurable(experiment.info["system"], settings.get(experiment.info["system"], {})) if cut else []
     cards: list[dict[str, Any]] = []
     for kind in blame.ORDER:
         keys = [
@@ -69,9 +82,9 @@ def findings_of(experiment: Experiment, table: pa.Table, events: Sequence[Event]
             "members": experiment.members,
             "keys": keys,
             "drawn": min(len(keys), MOST_DRAWN),
-            "faults": faults_of(experiment.info),
+            "faults": faults,
         }
-        cards.append(card | blame.judge(card, whole))
+        cards.append(card | blame.judge(card, whole, lax))
     return cards
 
 

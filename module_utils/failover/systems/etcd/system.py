@@ -38,6 +38,7 @@ class Etcd(System):
     versions = ("etcd", "etcd3", "grpcio", "hpack")
     first_version = "version 1: etcd counts from a key's creation, so this is one write after the DELETE"
     own_hash = "what etcd computes over its whole store at one revision, the same for all members"
+    durable_with = (("unsafe_no_fsync", "false"),)
     cover_settings = ("heartbeat_interval", "election_timeout", "unsafe_no_fsync", "pre_vote", "snapshot_count")
 
     def check(self, target: Target) -> None:

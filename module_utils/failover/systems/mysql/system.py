@@ -37,6 +37,8 @@ class MySQL(System):
     in_memory = False
     versions = ("mysql", "pymysql")
     first_version = own_hash = ""
+    # Reference manual: the redo log and the binary log are written and synced at each commit.
+    durable_with: tuple[tuple[str, str], ...] = (("innodb_flush_log_at_trx_commit", "1"), ("sync_binlog", "1"))
     cover_settings = (
         "innodb_flush_log_at_trx_commit",
         "sync_binlog",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from failover.host_preflight import cgroup_layout, choose_runtime
 from real_lab import ROOT
 
 # What scripts/lab and scripts/test would install; git, as the conventions ask it for the project's files.
@@ -33,7 +34,7 @@ class CleanDebian:
         """Run a script of bash in /lab, in this machine's network; ``folders`` are there, too."""
         mounted = [word for folder in folders for word in ("--volume", f"{folder}:{folder}")]
         return subprocess.run(
-            ["podman", "run", "--rm", "--network=host", *pip_options(), "--env", "HOME=/root",
+            ["podman", f"--runtime={runtime()}", "run", "--rm", "--network=host", *pip_options(), "--env", "HOME=/root",
              "--env", "LC_ALL=C.UTF-8",
              # podman's own default is more open files than some machines allow.
              "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000", *mounted,
@@ -59,6 +60,14 @@ def clean_debian(folder: Path) -> Iterator[CleanDebian]:
             shutil.copy(ROOT / name, root / "lab" / name)
     yield CleanDebian(root)
     shutil.rmtree(root)
+
+
+def runtime() -> str:
+    """Return the OCI runtime that the lab's own containers have here."""
+    layout = cgroup_layout(Path("/proc/mounts").read_text(encoding="utf-8"))
+    found = choose_runtime(layout, {name: shutil.which(name) is not None for name in ("crun", "runc")})
+    assert found is not None
+    return found
 
 
 def pip_options() -> list[str]:

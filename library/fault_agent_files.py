@@ -75,6 +75,7 @@ written:
   sample: [agent/server.py, /etc/failover-lab/agent.json]
 """
 
+from functools import partial
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -117,7 +118,7 @@ def main() -> None:
         written += write_files(code, Path(about), pretend=pretend)
         for given in module.params["files"]:
             about, command = given["path"], given["validate"]
-            check = (lambda path, command=command: accept(command, path)) if command else None
+            check = partial(accept, command) if command else None
             mode = int(given["mode"], 8)
             if write_file(Path(about), given["content"], mode=mode, check=check, pretend=pretend):
                 written.append(about)

@@ -9,7 +9,7 @@ printed, and stands in controls.json beside the runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -37,17 +37,24 @@ class Control:
 
 @dataclass
 class Result:
-    """What came of a control; a row of controls.json."""
+    """What came of a control."""
 
-    name: str
-    expected: str
-    says: str
-    source: str
+    control: Control
     found: list[str] = field(default_factory=list)  # the verdict of each try
     runs: list[str] = field(default_factory=list)  # names of their folders
-    tries: int = 0
     shown: bool = False
     by: str = ""  # the check that showed it, in words
+
+    @property
+    def tries(self) -> int:
+        """Return how often it was tried."""
+        return len(self.found)
+
+    def row(self) -> dict[str, Any]:
+        """Return its row of controls.json."""
+        about = {name: getattr(self.control, name) for name in ("name", "expected", "says", "source")}
+        own = {name: getattr(self, name) for name in ("found", "runs", "tries", "shown", "by")}
+        return about | own
 
 
 def read_controls(names: Sequence[str] = ()) -> list[Control]:
@@ -66,13 +73,13 @@ def read_controls(names: Sequence[str] = ()) -> list[Control]:
     ]
 
 
-def note_try(control: Control, result: Result, verdict: Mapping[str, Any], run: str) -> None:
+def note_try(result: Result, verdict: Mapping[str, Any], run: str) -> None:
     """Note what one try found.
 
     :param verdict: verdict.json of its run
     :param run: name of the run's folder
     """
-    result.tries += 1
+    control = result.control
     result.found.append(verdict["verdict"])
     result.runs.append(run)
     showing = [
@@ -86,8 +93,9 @@ def note_try(control: Control, result: Result, verdict: Mapping[str, Any], run: 
     result.by = f"{showing[0]['name']}: {showing[0]['summary']}" if result.shown and showing else ""
 
 
-def is_over(control: Control, result: Result) -> bool:
+def is_over(result: Result) -> bool:
     """Whether no further try can change what came of a control."""
+    control = result.control
     wanted_again = result.shown if control.expected == Verdict.VALID else not result.shown
     return result.tries >= control.tries or (result.tries > 0 and not wanted_again)
 
@@ -96,11 +104,12 @@ def told(result: Result) -> str:
     """Say in a line what came of a control."""
     tries = f"{result.tries} {'try' if result.tries == 1 else 'tries'}"
     found = ", ".join(result.found)
-    if result.shown and result.expected == Verdict.VALID:
-        return f"{result.name}: valid in {tries}, as it has to be"
+    name, expected = result.control.name, result.control.expected
+    if result.shown and expected == Verdict.VALID:
+        return f"{name}: valid in {tries}, as it has to be"
     if result.shown:
-        return f"{result.name}: shown in {tries}: {result.by or found}"
-    return f"{result.name}: not shown in {tries} ({result.expected} was expected, found: {found})"
+        return f"{name}: shown in {tries}: {result.by or found}"
+    return f"{name}: not shown in {tries} ({expected} was expected, found: {found})"
 
 
 def run_controls(
@@ -114,18 +123,18 @@ def run_controls(
     """
     results: list[Result] = []
     for control in controls:
-        result = Result(control.name, control.expected, control.says, control.source)
+        result = Result(control)
         results.append(result)
-        while not is_over(control, result):
+        while not is_over(result):
             say(f"control {control.name}, try {result.tries + 1} of {control.tries}: {control.says}")
             came = try_once(control)
             if isinstance(came, int):
                 return came
             folder, verdict = came
-            note_try(control, result, verdict, folder.name)
+            note_try(result, verdict, folder.name)
             # After each try: what was found stays, whatever comes next.
             place = folder.parent / RESULTS_FILE
-            write_json_atomic(place, {"schema_version": 1, "controls": [asdict(each) for each in results]})
+            write_json_atomic(place, {"schema_version": 1, "controls": [each.row() for each in results]})
         say(told(result))
     say(f"{sum(result.shown for result in results)} of {len(results)} controls showed what is known of them: {place}")
     return 0 if all(result.shown for result in results) else 1

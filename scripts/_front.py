@@ -212,6 +212,11 @@ def is_judgement(failure: dict[str, str]) -> bool:
     return failure["play"] == VERDICT_PLAY and failure["task"].endswith(VERDICT_TASK)
 
 
+def only_judged(playbook: Playbook) -> bool:
+    """Tell whether a playbook failed by nothing but a verdict that is not valid."""
+    return bool(playbook.failures) and all(map(is_judgement, playbook.failures))
+
+
 def explain_failure(verb: str, playbook: Playbook) -> None:
     """Say in one line why the lab failed."""
     failures = [failure for failure in playbook.failures if not is_judgement(failure)]
@@ -253,9 +258,7 @@ def conclude(verb: str, options: list[Option], playbook: Playbook, status: int, 
     if playbook.interrupted_by is not None:
         explain_interruption(verb, options, playbook)
         return 128 + playbook.interrupted_by
-    lab_failed = status != 0 and (
-        verb not in JUDGING_VERBS or not playbook.failures or not all(map(is_judgement, playbook.failures))
-    )
+    lab_failed = status != 0 and not (verb in JUDGING_VERBS and only_judged(playbook))
     if lab_failed:
         if playbook.left_faults:
             heal(options)
@@ -291,10 +294,9 @@ def try_control(control: Control, words: list[str]) -> tuple[Path, dict[str, Any
     status = playbook.run(PLAYBOOKS["run"], given)
     folder = playbook.results_run()
     judged = read_verdict(folder, began) if folder is not None else None
-    only_judged = status == 0 or (playbook.failures and all(map(is_judgement, playbook.failures)))
-    if folder is None or judged is None or not only_judged or playbook.interrupted_by is not None:
-        concluded = conclude("run", read_options(given) or [], playbook, status, began)
-        return concluded if concluded >= EXIT_LAB_FAILED else EXIT_LAB_FAILED
+    ended = status == 0 or only_judged(playbook)
+    if folder is None or judged is None or not ended or playbook.interrupted_by is not None:
+        return max(EXIT_LAB_FAILED, conclude("run", read_options(given) or [], playbook, status, began))
     return folder.resolve(), judged[1]
 
 

@@ -71,6 +71,11 @@ def choose_runtime(layout: str, available: Mapping[str, bool]) -> str | None:
     return next((name for name in order if available.get(name)), None)
 
 
+def runtime_here(layout: str) -> str | None:
+    """Return the one of this machine's OCI runtimes that works with its cgroup layout, or None."""
+    return choose_runtime(layout, {name: shutil.which(name) is not None for name in ("crun", "runc")})
+
+
 def subnet_shape(subnet: str) -> Problem | None:
     """Tell why ``subnet`` is no network that containers could have, or return None."""
     try:
@@ -252,7 +257,7 @@ def inspect_host(
     changed.
     """
     layout = cgroup_layout(Path("/proc/mounts").read_text(encoding="utf-8"))
-    runtime = choose_runtime(layout, {name: shutil.which(name) is not None for name in ("crun", "runc")})
+    runtime = runtime_here(layout)
     missing, problems = _what_containers_lack(layout, runtime)
     podman = "podman" not in missing
     names = run(["podman", "network", "ls", "--format", "{{.Name}}"]).split() if podman else []

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from failover.host_preflight import cgroup_layout, choose_runtime
+from failover.host_preflight import cgroup_layout, runtime_here
 from real_lab import ROOT
 
 # What scripts/lab and scripts/test would install; git, as the conventions ask it for the project's files.
@@ -64,8 +64,7 @@ def clean_debian(folder: Path) -> Iterator[CleanDebian]:
 
 def runtime() -> str:
     """Return the OCI runtime that the lab's own containers have here."""
-    layout = cgroup_layout(Path("/proc/mounts").read_text(encoding="utf-8"))
-    found = choose_runtime(layout, {name: shutil.which(name) is not None for name in ("crun", "runc")})
+    found = runtime_here(cgroup_layout(Path("/proc/mounts").read_text(encoding="utf-8")))
     assert found is not None
     return found
 

@@ -36,11 +36,10 @@ class Revisions(Checker):
         """Hold each answer against the newest one that was complete before its operation began."""
         recorded = case.recorded
         answers = _Answers(recorded)
-        old = answers.old()
         may_be_old = set()
         if recorded.reads_may_be_old:
-            may_be_old = {row for row in old if recorded.table["kind"][row].as_py() in READ_KINDS}
-        wrong = [row for row in old if row not in may_be_old]
+            may_be_old = {row for row in answers.behind if recorded.table["kind"][row].as_py() in READ_KINDS}
+        wrong = [row for row in answers.behind if row not in may_be_old]
         evidence: dict[str, Any] = {"answers": len(answers.rows)}
         if may_be_old:
             evidence["old_reads"] = listed(sorted(may_be_old), answers.describe)
@@ -55,9 +54,10 @@ class Revisions(Checker):
             return [Check(self.name, Verdict.INVALID, told, evidence)]
         told = f"{len(answers.rows):,} answers, none with a revision below one that had been given before."
         if may_be_old:
+            most = max(answers.behind[row] for row in may_be_old)
             told = (
-                f"Serializable reads that were old, as they may be: {len(may_be_old):,}, by up to "
-                f"{answers.most_behind(may_be_old):,} revisions. No other of {len(answers.rows):,} answers was."
+                f"Serializable reads that were old, as they may be: {len(may_be_old):,}, by up to {most:,} revisions. "
+                f"No other of {len(answers.rows):,} answers was."
             )
         return [Check(self.name, Verdict.VALID, told, evidence)]
 
@@ -75,24 +75,15 @@ class _Answers:
         rows = rows[known[rows]]
         complete_ns = table["complete_ns"].to_numpy()
         self.rows = rows[np.argsort(complete_ns[rows], kind="stable")]
-        self._complete_ns = complete_ns[self.rows]
         self._invoke_ns = table["invoke_ns"].to_numpy()
-        revisions = table["revision"].fill_null(0).to_numpy()
-        self._revisions = revisions
-        self._highest = np.maximum.accumulate(revisions[self.rows]) if len(self.rows) else revisions[:0]
-        # How many answers had come when each of these operations began.
-        self._before = np.searchsorted(self._complete_ns, self._invoke_ns[self.rows], side="left")
-
-    def old(self) -> list[int]:
-        """Return the rows of the table whose answer is below what had been given before, the earliest first."""
-        if not len(self.rows):
-            return []
-        given = np.where(self._before > 0, self._highest[self._before - 1], 0)
-        return [int(row) for row in self.rows[self._revisions[self.rows] < given]]
-
-    def most_behind(self, rows: set[int]) -> int:
-        """Return by how many revisions the oldest of these answers was behind."""
-        return max(int(self._highest[self._before_row(row) - 1] - self._revisions[row]) for row in rows)
+        self._revisions = table["revision"].fill_null(0).to_numpy()
+        own = self._revisions[self.rows]
+        self._highest = np.maximum.accumulate(own)
+        # How many answers had come when each of these operations began, and the highest revision among them.
+        before = np.searchsorted(complete_ns[self.rows], self._invoke_ns[self.rows], side="left")
+        given = np.concatenate(([0], self._highest))[before]
+        # Row of the table -> by how many revisions its answer is below what had been given, the earliest first.
+        self.behind = {int(self.rows[at]): int(given[at] - own[at]) for at in np.flatnonzero(own < given)}
 
     def describe(self, row: int) -> dict[str, Any]:
         """Tell of an answer that is too old, and of the first one that shows it: a row of a table."""
@@ -107,6 +98,3 @@ class _Answers:
             "newer_endpoint": table["endpoint"][newer].as_py(),
             "later_ms": (int(self._invoke_ns[row]) - given_ns) / 1e6,
         }
-
-    def _before_row(self, row: int) -> int:
-        return int(np.searchsorted(self._complete_ns, self._invoke_ns[row], side="left"))

@@ -207,6 +207,7 @@ from ansible.module_utils.failover.run.config import RunnerConfig, check_config
 from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker
 from ansible.module_utils.failover.run.runner import run_workload
 from ansible.module_utils.failover.shapes import LabError
+from ansible.module_utils.failover.systems.steering import Steering
 from ansible.module_utils.failover.workloads.registry import create_simulation
 from ansible.module_utils.failover.workloads.stream import summarize
 
@@ -262,10 +263,11 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=True, **outlook)
         key = load_key(module.params["agent_key_file"]) if config.faults else b""
+        steering = Steering()
         summary = run_workload(
             config,
-            make_client=client_maker(config),
-            make_director=director_maker(config, key),
+            make_client=client_maker(config, steering),
+            make_director=director_maker(config, key, steering),
             make_healer=healer_maker(
                 config,
                 key,

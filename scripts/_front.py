@@ -133,7 +133,7 @@ def warn_of_unknown_variables(options: list[Option]) -> None:
         for entry_point in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             known |= entry_point["options"].keys()
     # Secrets have no argument spec: it would be checked, and they generated, where there is no lab yet.
-    for path in PROJECT.glob("roles/*/defaults/main.yml"):
+    for path in (*PROJECT.glob("roles/*/defaults/main.yml"), *PROJECT.glob("inventory/*/group_vars/*.yml")):
         known |= yaml.safe_load(path.read_text(encoding="utf-8")).keys()
     for name in given:
         if name not in known:

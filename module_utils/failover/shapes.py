@@ -163,7 +163,8 @@ class Event:
     ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
     ``client.write_settled`` ``client.fence_astray``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
-    ``fault.missed`` ``fault.heal_requested`` ``fault.healed`` ``group.step`` ``repeat.stalled``
+    ``fault.missed`` ``fault.step`` ``fault.steps_ended``
+    ``fault.heal_requested`` ``fault.healed`` ``group.step`` ``repeat.stalled``
     ``server.election_started``
     ``server.leader_elected`` ``server.leader_lost`` ``server.started`` ``server.stopped``
     ``cluster.sample`` ``cluster.converged``.
@@ -289,13 +290,15 @@ class FaultSpec:
     action: str  # one of actions.registry.ACTIONS
     target: str  # "leader", "follower", "follower 2", ... or a member's name, see fault_names
     at_index: int  # fired just before the operation of this index is invoked
-    heal: str  # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long
+    # "end": after the workload; "index" or "delay": sooner, if the workload lasts so long; "steps": after the last one
+    heal: str
     heal_index: int | None = None  # of "index": asked for just before the operation of this index is invoked
     heal_after_ms: float | None = None  # of "delay": after the signal
     isolate: str | None = None  # of a partition: from whom, one of host.packets.FROM
     direction: str | None = None  # of a partition: one of host.packets.DIRECTIONS
     # Numbers that belong to the action alone: write_iops of slow_disk, delay_ms or rate_kbit of slow_network.
     options: dict[str, float] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)  # of a choreography, as actions.steps reads them
     keep_majority: bool = False  # strikes only while a majority of the members is up without its target
     repeat: int = 1  # the repeat that it belongs to, from 1
 

@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import gc
 import itertools
 import json
 import os
@@ -190,6 +191,16 @@ class LiveLine:
         self.show(CLEAR_LINE + text[: columns - 1] + "\r", newline=False, screen_only=True)
 
 
+def collect_garbage_seldom() -> None:
+    """Have Python look for circular garbage seldom, and not at all in the forks that run one task each.
+
+    Ansible's objects live to the end of the playbook, and the controller shares its cores with the lab: the
+    collections of an `up` without changes took a fifth of its CPU time, and freed nothing worth it.
+    """
+    gc.set_threshold(10_000, 20, 20)
+    os.register_at_fork(after_in_child=gc.disable)
+
+
 class CallbackModule(Default):  # type: ignore[misc]
     """Stdout callback: phases instead of tasks."""
 
@@ -241,6 +252,7 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Begin to show what is at work."""
+        collect_garbage_seldom()
         if self._verbose:
             super().v2_playbook_on_start(playbook)
         else:

@@ -40,7 +40,7 @@ def params(work_dir: Path, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
     fake = FakeSystem()
-    monkeypatch.setattr(workload_run, "client_maker", lambda _config: fake.make_client)
+    monkeypatch.setattr(workload_run, "client_maker", lambda _config, _steering: fake.make_client)
     return fake
 
 
@@ -56,7 +56,9 @@ def test_run_returns_the_summary(run_module: RunModule, tmp_path: Path, system: 
 def test_options_reach_the_run(run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
     system = FakeSystem()
-    monkeypatch.setattr(workload_run, "client_maker", lambda config: given.append(config) or system.make_client)
+    monkeypatch.setattr(
+        workload_run, "client_maker", lambda config, _steering: given.append(config) or system.make_client
+    )
     timeouts = {"attempt_timeout_ms": 250, "connect_timeout_ms": 100, "operation_budget_ms": 9000}
     run_module(
         "workload_run",
@@ -81,7 +83,7 @@ def test_faults_are_directed(
     key.chmod(0o600)
     given: list[Any] = []
 
-    def make(config: Any, secret: bytes) -> Any:
+    def make(config: Any, secret: bytes, _steering: Any) -> Any:
         given.extend([config.faults, config.target.agents, secret])
         return lambda _faults, emit: FakeDirector(emit)
 

@@ -108,7 +108,7 @@ def test_the_experiments_are_listed_with_those_that_would_run(tmp_path: Path) ->
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(machines()))
     inventory = ("-i", f"{tmp_path}/hosts.yml", "-e", f"lab_state_dir={tmp_path}/state")
     names, marked = listed(tmp_path, *inventory, "-e", "faults=kill,none")
-    assert len(names) == 42
+    assert len(names) == 44
     assert marked == ["E1-etcd", "E3-etcd"]
     assert not (tmp_path / "state").exists()
 
@@ -286,7 +286,7 @@ UNRESOLVED = "cannot be resolved: 'nobodys' is undefined. Look at what it refers
             [
                 f"iterations {UNRESOLVED}",
                 "experiment_catalog cannot be resolved: fault_catalog: gone: no title, faults. Its keys are number, "
-                "title, faults, takes_away, settings. Look at what it refers to, in the inventory and in -e.",
+                "title, faults, takes_away, several, settings. Look at what it refers to, in the inventory and in -e.",
                 f"the address of etcd2 {UNRESOLVED}",
             ],
         ),

@@ -75,5 +75,5 @@ def test_what_is_wrong_is_said_once() -> None:
     with pytest.raises(AnsibleFilterError) as failed:
         plugin.FilterModule().filters()["experiments_of_faults"]({"gone": 3}, {}, "3s")
     assert str(failed.value) == (
-        "fault_catalog: gone is 3: it must have the keys number, title, faults, takes_away, settings."
+        "fault_catalog: gone is 3: it must have the keys number, title, faults, takes_away, several, settings."
     )

@@ -21,6 +21,7 @@ from ..host.packets import Isolation
 from ..host.service import MainProcess, Service
 from ..host.volume import Volume
 from ..shapes import LabError
+from .options import Choice, Listed, Number
 from .record import FaultRecord
 
 
@@ -35,62 +36,13 @@ class Host:
     volume: Volume
 
 
-# ---------------------------------------------------------------- options
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A key of a fault's data that takes one of a few words."""
-
-    key: str
-    field: str  # of FaultSpec, and of every record
-    values: tuple[str, ...]
-    default: str
-
-    def read(self, name: str, fault: Mapping[str, Any]) -> str:
-        """Return the word; LabError where it is none of them.
-
-        :param name: of the fault, as messages begin
-        """
-        value: str = fault.get(self.key, self.default)
-        if value not in self.values:
-            raise LabError(f"{name} has the unknown {self.key} {value!r}. Known are {', '.join(self.values)}.")
-        return value
-
-
-@dataclass(frozen=True)
-class Number:
-    """A key of a fault's data that takes a whole number; it stands among the ``options`` of FaultSpec."""
-
-    key: str
-    least: int
-    most: int
-    default: int | None = None  # None: not there unless it is given
-
-    def read(self, name: str, fault: Mapping[str, Any]) -> int | None:
-        """Return the number; LabError where it is out of bounds, or none.
-
-        :param name: of the fault, as messages begin
-        """
-        value = self.default if fault.get(self.key) is None else fault[self.key]
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
-            bounds = f"from {self.least:,} to {self.most:,}"
-            raise LabError(f"{name}: {self.key} is {value!r}, and has to be a whole number {bounds}.")
-        return value
-
-
-# ---------------------------------------------------------------- actions
-
-
 class Action(ABC):
     """One kind of fault. What an action does not say of itself is as it stands here."""
 
     name: str  # in a fault's data and in every record
     past: str  # what was done to the member, as in "etcd2 was killed"
     signal: str | None = None  # that its process gets
-    options: tuple[Choice | Number, ...] = ()  # keys that belong to it alone
+    options: tuple[Choice | Number | Listed, ...] = ()  # keys that belong to it alone
     caveat: str = ""  # what it is not, though its name may promise it: a sentence for the report
     ends_process: bool = True
     may_end_process: bool = False  # what the server does about it is its own affair
@@ -115,6 +67,10 @@ class Action(ABC):
     @abstractmethod
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
         """Do it, waiting for nothing, and note in the record what belongs there; return the way that was taken."""
+
+    def step(self, host: Host, process: MainProcess, record: FaultRecord, step: Mapping[str, Any]) -> None:
+        """Do one step of a fault that has some; what was done before is in the record."""
+        raise LabError(f"a {self.name} has no steps")
 
     def effect(self, host: Host, process: MainProcess, record: FaultRecord) -> str | None:
         """Return what can be said of its effect once it is done, None where nothing was to be felt."""

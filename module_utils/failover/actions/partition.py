@@ -10,7 +10,8 @@ from typing import Any
 from ..host.packets import DIRECTIONS, FROM
 from ..host.service import MainProcess
 from ..shapes import LabError
-from .base import Action, Choice, Host
+from .base import Action, Host
+from .options import Choice
 from .record import FaultRecord
 
 

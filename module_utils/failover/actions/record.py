@@ -56,6 +56,7 @@ class FaultRecord:
     isolate: str | None = _both()
     direction: str | None = _both()
     options: dict[str, float] = field(default_factory=dict, metadata={"agent": True, "folder": True})
+    steps: list[dict[str, Any]] = field(default_factory=list, metadata={"folder": True})
     held: bool = _agents(False)  # not healed yet
     fired: bool = _own(False)
     reason: str | None = _own()  # why it did not fire
@@ -105,6 +106,9 @@ class FaultRecord:
     group_steps: list[dict[str, Any]] = field(
         default_factory=list, metadata={"agent": True, "folder": True, "stages": (Stage.HEALED,)}
     )
+    # Of a choreography: the steps that were done, each with the ``wall_ns`` of who did it; the agent has its own ones.
+    steps_done: list[dict[str, Any]] = field(default_factory=list, metadata={"agent": True, "folder": True})
+    steps_ended: str | None = _own()  # why the others were not
     # By how much the member's wall clock was set between the last ping before the fault and the heal. The stamps here
     # are steady (clock.py); those of the server's log are not.
     clock_stepped_ns: int | None = _taken(Stage.HEALED)
@@ -121,6 +125,7 @@ class FaultRecord:
             spec.isolate,
             spec.direction,
             spec.options,
+            spec.steps,
             reason="the workload ended before this operation",
             index_asked=spec.at_index,
         )

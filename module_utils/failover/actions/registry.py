@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from .base import Action
+from .choreography import Choreography
 from .disk_full import DiskFull
 from .kill import Kill
 from .partition import Partition
@@ -30,6 +31,7 @@ ACTIONS: dict[str, Action] = {
         SlowDisk(),
         SlowNetwork(),
         PowerLoss(),
+        Choreography(),
     )
 }
 

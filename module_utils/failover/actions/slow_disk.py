@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..host.service import MainProcess
-from .base import Action, Host, Number
+from .base import Action, Host
+from .options import Number
 from .record import FaultRecord
 
 

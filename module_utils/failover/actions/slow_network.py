@@ -8,7 +8,8 @@ from typing import Any
 
 from ..host.service import MainProcess
 from ..shapes import LabError
-from .base import Action, Host, Number
+from .base import Action, Host
+from .options import Number
 from .record import FaultRecord
 
 # Delay of one that says neither its delay nor its rate, in ms: that between continents.

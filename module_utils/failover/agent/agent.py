@@ -87,6 +87,7 @@ class Agent:
             "ping": self.ping,
             "status": self.status,
             "fire": self.fire,
+            "step": self.step,
             "keepalive": self.keepalive,
             "heal": self.heal,
         }
@@ -152,7 +153,7 @@ class Agent:
         if "asked" in request:
             # Whoever asks will fire: what that waits for is opened now.
             self._fire_probe.read()
-            found = {fault["action"]: self._problem(fault) for fault in _faults(request, "asked")}
+            found = {fault["action"]: self._problem(fault) for fault in _mappings(request, "asked", "action")}
             answer["cannot"] = {name: problem for name, problem in found.items() if problem}
         return answer
 
@@ -199,6 +200,42 @@ class Agent:
             answer = {"fired": True, "record": record.as_answer()}
         threading.Thread(target=self._follow, args=(record, action, process), daemon=True).start()
         return answer
+
+    def step(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do the ``steps`` of the held fault ``token`` one after the other; answer with those done, and when.
+
+        A step that fails ends them: ``failed`` says why.
+        """
+        token, steps = _text(request, "token"), _mappings(request, "steps", "do")
+        done: list[dict[str, Any]] = []
+        failed = None
+        with self._lock:
+            process = self._main_process()
+        for step in steps:
+            try:
+                done.append(self._do_step(token, step, process))
+            except (RequestError, LabError, OSError) as error:
+                failed = " ".join(str(error).split())
+                break
+        self._try_to_save(durable=False)
+        return {"steps": done, "failed": failed}
+
+    def _do_step(self, token: str, step: dict[str, Any], process: MainProcess | None) -> dict[str, Any]:
+        """Do one step and note it; no heal comes between, as what it does would outlive the heal."""
+        with self._heal_lock:
+            record = self._records.get(token)
+            if record is None or not record.held:
+                raise RequestError("the fault is healed")
+            if process is None or not process.is_alive():
+                raise RequestError(f"{self.config.unit} is not running")
+            done = {**step, "wall_ns": CLOCK.now_ns()}
+            if step["do"] != "wait":
+                ACTIONS[record.action].step(self._host, process, record, step)
+            with self._lock:
+                record.steps_done.append(done)
+        if step["do"] == "wait":
+            self._closing.wait(float(step["ms"]) / 1000)
+        return done
 
     def keepalive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Hold the faults of the given ``tokens`` for another ``hold_ttl_s``; say which are held."""
@@ -456,8 +493,8 @@ def _texts(request: dict[str, Any], field: str) -> list[str] | None:
     return value
 
 
-def _faults(request: dict[str, Any], field: str) -> list[dict[str, Any]]:
+def _mappings(request: dict[str, Any], field: str, key: str) -> list[dict[str, Any]]:
     value = request.get(field)
-    if not isinstance(value, list) or not all(isinstance(fault, dict) and "action" in fault for fault in value):
-        raise RequestError(f"{field} must be a list of faults")
+    if not isinstance(value, list) or not all(isinstance(each, dict) and key in each for each in value):
+        raise RequestError(f"{field} must be a list of mappings with {key}")
     return value

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
 
+from ..actions.record import FaultRecord
 from ..shapes import READ_KINDS, Check, Outcome, Verdict
 from .base import Case, Checker
 from .recorded import Recorded
@@ -35,7 +38,7 @@ class Revisions(Checker):
     def judge(self, case: Case) -> list[Check]:
         """Hold each answer against the newest one that was complete before its operation began."""
         recorded = case.recorded
-        answers = _Answers(recorded)
+        answers = _Answers(recorded, case.experiment.info)
         may_be_old = set()
         if recorded.reads_may_be_old:
             may_be_old = {row for row in answers.behind if recorded.table["kind"][row].as_py() in READ_KINDS}
@@ -46,10 +49,11 @@ class Revisions(Checker):
         if wrong:
             evidence["wrong"] = listed(wrong, answers.describe)
             first = answers.describe(wrong[0])
+            under = f", under {first['fault']}" if first["fault"] else ""
             told = (
                 f"{len(wrong):,} of {len(answers.rows):,} answers had a revision below one that had been given before: "
                 f"operation {first['index']:,} got {first['revision']:,} and began {first['later_ms']:,.1f} ms after "
-                f"operation {first['newer_operation']:,} had got {first['newer_revision']:,}."
+                f"operation {first['newer_operation']:,} had got {first['newer_revision']:,}{under}."
             )
             return [Check(self.name, Verdict.INVALID, told, evidence)]
         told = f"{len(answers.rows):,} answers, none with a revision below one that had been given before."
@@ -62,11 +66,31 @@ class Revisions(Checker):
         return [Check(self.name, Verdict.VALID, told, evidence)]
 
 
+def _held(info: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return from when to when each fault was held, in ns since the origin: to the end of all, where it was not healed.
+
+    As good as the hosts' clocks are; it only says where to look.
+    """
+    held = {}
+    for fault in info["faults"]:
+        record = FaultRecord.of(fault)
+        if record is None or record.signal_sent_wall_ns is None:
+            continue
+        ahead_ns = info["origin_wall_ns"] + (record.clock_offset_ns or 0)
+        healed_ns = inf if record.healed_wall_ns is None else record.healed_wall_ns - ahead_ns
+        held[f"{fault['id']} ({fault['action']} of {record.member})"] = (
+            record.signal_sent_wall_ns - ahead_ns,
+            healed_ns,
+        )
+    return held
+
+
 class _Answers:
     """The answers that have a revision, in the order in which they came."""
 
-    def __init__(self, recorded: Recorded) -> None:
+    def __init__(self, recorded: Recorded, info: Mapping[str, Any]) -> None:
         self._recorded = recorded
+        self._held = _held(info)
         table = recorded.table
         # A row that is not of the stream, or repeated, is the history's own check's affair.
         rows = np.sort(recorded.row_of[recorded.row_of >= 0])
@@ -89,12 +113,16 @@ class _Answers:
         """Tell of an answer that is too old, and of the first one that shows it: a row of a table."""
         newer = int(self.rows[np.searchsorted(self._highest, self._revisions[row], side="right")])
         table = self._recorded.table
-        given_ns = table["complete_ns"][newer].as_py()
+        given_ns, began_ns, ended_ns = (
+            table[name][at].as_py() for name, at in (("complete_ns", newer), ("invoke_ns", row), ("complete_ns", row))
+        )
+        under = [fault for fault, held in self._held.items() if held[0] <= ended_ns and began_ns <= held[1]]
         return {
             **{name: table[name][row].as_py() for name in ("index", "kind", "endpoint", "revision")},
-            "began_ms": int(self._invoke_ns[row]) / 1e6,
+            "began_ms": began_ns / 1e6,
             "newer_revision": int(self._revisions[newer]),
             "newer_operation": table["index"][newer].as_py(),
             "newer_endpoint": table["endpoint"][newer].as_py(),
-            "later_ms": (int(self._invoke_ns[row]) - given_ns) / 1e6,
+            "later_ms": (began_ns - given_ns) / 1e6,
+            "fault": ", ".join(under) or None,
         }

@@ -25,6 +25,7 @@ from ..clock import CLOCK
 from ..fault_names import struck_together
 from ..shapes import Emit, Event, FaultSpec
 from .aims import ask_roles, choose_target
+from .choreographer import Choreographer, Lead
 from .fires import Refused, fire, note_fired
 from .follows import ELECTION_TIMEOUT_S, HEAL_TIMEOUT_S, Follower
 from .links import Held, Link, keep_alive, record_of
@@ -43,12 +44,19 @@ class FaultDirector:
     """
 
     def __init__(
-        self, plan: Sequence[FaultSpec], agents: Mapping[str, str], key: bytes, emit: Emit, source: str
+        self,
+        plan: Sequence[FaultSpec],
+        agents: Mapping[str, str],
+        key: bytes,
+        emit: Emit,
+        source: str,
+        lead: Lead | None = None,
     ) -> None:
         """Say what is planned, and whom to ask.
 
         :param agents: member -> "address:port" of the agents of the whole system
         :param source: who stamps what is seen from here
+        :param lead: how clients are led, for choreographed faults
         """
         self._plan = sorted(plan, key=lambda spec: spec.at_index)
         self._emit = emit
@@ -70,6 +78,7 @@ class FaultDirector:
         self._keepalive: threading.Thread | None = None
         self._held = Held()
         self._follower = Follower(self._links, self._held, emit, source)
+        self._choreographer = Choreographer(self._follower, lead or Lead())
         self._one_at_a_time = threading.Lock()  # of the faults that keep a majority, from the look to the signal
         # What on_index reads and writes; each is one reference, so no lock is needed.
         self._next_at = sys.maxsize
@@ -149,6 +158,8 @@ class FaultDirector:
         record.index_called, record.requested_wall_ns = called
         try:
             fired = self._aim_and_fire(spec, record)
+            if fired and spec.steps:
+                self._choreographer.run(spec, record)
         finally:
             self._settled[spec.id].set()
             with self._lock:

@@ -50,7 +50,7 @@ class Follower:
         hit_leader = record.role == "leader" and len(self.links) > 1
         gone_by = time.monotonic() + GONE_TIMEOUT_S
         elected_by = time.monotonic() + ELECTION_TIMEOUT_S
-        gone, known = not ends, not hit_leader
+        gone, known = not ends, not hit_leader or record.leader_after is not None
         # Without a majority there is no election, and who is paused or partitioned for a moment may lead on.
         must_know = hit_leader and ends and struck * 2 < len(self.links)
         while not (known and gone) and not self.closing.is_set():
@@ -58,7 +58,7 @@ class Follower:
             if self.over.is_set() and (known or not must_know):
                 break
             if not known:
-                known = self._look_for_leader(record) or time.monotonic() > elected_by
+                known = self.look_for_leader(record) or time.monotonic() > elected_by
             if not gone:
                 gone = self._look_for_end(record) or time.monotonic() > gone_by
             if not (gone and known):
@@ -72,7 +72,7 @@ class Follower:
         self._emit_all(record.note_end(done))
         return True
 
-    def _look_for_leader(self, record: FaultRecord) -> bool:
+    def look_for_leader(self, record: FaultRecord) -> bool:
         """Ask the other members who leads in a later term; False where none says so itself yet."""
         statuses: dict[str, dict[str, Any]] = {}
         for member, link in self.links.items():

@@ -17,12 +17,34 @@ from ..shapes import LabError
 TABLE = "failover_lab"
 FROM = ("peers", "clients", "both")
 DIRECTIONS = ("both", "in", "out")
+# What becomes of a packet: nobody hears of it, or its sender is told that the host cannot be reached. TCP then sends it
+# again at an interval that does not grow (RFC 6069), where the host may say so often enough (icmp_ratelimit).
+HOW = ("drop", "reject")
 # How long nft may take, in s; it takes some milliseconds.
 NFT_TIMEOUT_S = 10.0
 
 
 class IsolationError(LabError):
     """The rules could not be set."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One peer's packets that are held up."""
+
+    direction: str  # "in" or "out", as the member sees it
+    peer: str  # its address
+    how: str = "drop"  # one of HOW
+    # Only segments with data. A segment that was held up is acknowledged once it comes, so that the next one follows.
+    data_only: bool = False
+
+    @property
+    def rule(self) -> str:
+        """Return it as a rule of nft."""
+        other = "saddr" if self.direction == "in" else "daddr"
+        segments = " tcp flags & psh == psh" if self.data_only else ""
+        verdict = "reject with icmp type host-unreachable" if self.how == "reject" else "drop"
+        return f"ip {other} {self.peer}{segments} {verdict}"
 
 
 @dataclass(frozen=True)
@@ -49,8 +71,7 @@ class Isolation:
                 drops.append(f"ip {other} {{ {', '.join(self.peers)} }} drop")
             if isolate in ("clients", "both") and self.clients:
                 drops.append(f"ip {other} {{ {', '.join(self.clients)} }} tcp {own} {self.client_port} drop")
-            hook = f"type filter hook {way}put priority -150; policy accept;"
-            chains.append(f"chain {way}put {{ {hook} {'; '.join(drops)}; }}")
+            chains.append(f"chain {way}put {{ {_hook(way)} {'; '.join(drops)}; }}")
         return _table(chains)
 
     def silent_rules(self) -> str:
@@ -67,6 +88,18 @@ class Isolation:
     def cut(self, isolate: str, direction: str) -> None:
         """Set the rules; IsolationError where that fails."""
         _nft(self.rules(isolate, direction))
+
+    def hold_up(self, cuts: Sequence[Cut]) -> None:
+        """Have these cuts in force, and no others; IsolationError where that fails."""
+        _nft(
+            _table(
+                [
+                    f"chain {way}put {{ {_hook(way)} {'; '.join(cut.rule for cut in cuts if cut.direction == way)}; }}"
+                    for way in ("in", "out")
+                    if any(cut.direction == way for cut in cuts)
+                ]
+            )
+        )
 
     def silence(self) -> None:
         """Let the host fall silent, as without current; IsolationError where that fails."""
@@ -85,6 +118,10 @@ class Isolation:
         except IsolationError as error:
             return str(error)
         return None
+
+
+def _hook(way: str) -> str:
+    return f"type filter hook {way}put priority -150; policy accept;"
 
 
 def _table(chains: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ class FaultRow(msgspec.Struct, forbid_unknown_fields=True):
     title: str  # what happens; {leader} is what the system calls its leader
     faults: list[dict[str, Any]] | str | dict[str, Any]  # as in an experiment's definition
     takes_away: bool = False  # whether a server without replicas is away until the heal, which is sole_server_heal then
+    several: bool = False  # whether it makes sense only of systems that replicate
     settings: dict[str, Any] = {}  # in place of the run's, as in an experiment's definition
 
 
@@ -49,6 +50,8 @@ def experiments_of_faults(
     for row in rows.values():
         for system in known:
             alone = not system.several
+            if row.several and alone:
+                continue
             catalog[_name(row, system.name)] = {
                 "title": f"{system.title}, {row.title.replace('{leader}', system.leader_word)}",
                 "system": system.name,
@@ -75,11 +78,17 @@ def chosen_experiments(
 ) -> list[str]:
     """Return the names of the experiments of these faults on these systems: by fault, then by system, as given.
 
-    Faults that the table does not have are left out: the check of the settings refuses them.
+    Faults that the table does not have are left out: the check of the settings refuses them. So are those that make no
+    sense of a system.
     """
     rows = _rows(faults)
     chosen = [rows[name] for name in dict.fromkeys(wanted_faults) if name in rows]
-    return [_name(row, system) for row in chosen for system in dict.fromkeys(wanted_systems)]
+    return [
+        _name(row, system)
+        for row in chosen
+        for system in dict.fromkeys(wanted_systems)
+        if not row.several or system not in SYSTEMS or SYSTEMS[system].several
+    ]
 
 
 def names_given(value: Any) -> list[str]:

@@ -161,6 +161,8 @@ def _check_repeatable(specs: Sequence[FaultSpec], members: int) -> None:
 
 def _until(spec: FaultSpec) -> float:
     """Return the first operation of the slice at which a fault is over, as far as its data says."""
+    if spec.heal == "steps":
+        return spec.at_index + 1  # as of a delay, nobody knows
     if spec.heal == "index" and spec.heal_index is not None:
         return spec.heal_index
     return spec.at_index + 1 if spec.heal == "delay" else float("inf")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..sentences import listing
+from ..systems.known_bugs import bugs_of
 from ..systems.registry import SYSTEMS
 
 # Versions that the cover shows, as far as they are recorded, whatever the case of their letters; the appendix has all.
@@ -50,6 +51,20 @@ def undurable(system: str, effective: Mapping[str, Any]) -> list[str]:
         f"{name} = {known[name]}"
         for name, durable in SYSTEMS[system].durable_with
         if known.get(name, durable) != durable
+    ]
+
+
+def known_bugs(versions: Mapping[str, Collection[str]]) -> list[str]:
+    """Tell the known bugs of the versions that ran, a sentence each.
+
+    :param versions: of each system
+    """
+    return [
+        f"{SYSTEMS[system].phrase} {version} has {bug.name}: {bug.says} (mended in {bug.mended(version)})."
+        for system in versions
+        if system in SYSTEMS
+        for version in sorted(versions[system])
+        for bug in bugs_of(SYSTEMS[system].known_bugs, version)
     ]
 
 

@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
+from ..director.choreographer import Lead
 from ..director.director import FaultDirector
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
 from ..systems.base import Client, ClientIdentity, LeaderFinder
+from ..systems.endpoints import endpoint_of
 from ..systems.fence import Ids
 from ..systems.registry import SYSTEMS
+from ..systems.steering import Steering
 from .clients import MakeClient
 from .config import RunnerConfig
 from .healing import Healer
@@ -46,14 +49,19 @@ MakeDirector = Callable[[Sequence[FaultSpec], Emit], Director]
 MakeHealer = Callable[[], Healing]
 
 
-def client_maker(config: RunnerConfig) -> MakeClient:
-    """Return what makes the clients of the config's system; making one is a LabError where its driver is missing."""
+def client_maker(config: RunnerConfig, steering: Steering | None = None) -> MakeClient:
+    """Return what makes the clients of the config's system; making one is a LabError where its driver is missing.
+
+    :param steering: the same for the directors
+    """
     system = SYSTEMS[config.target.system]
-    ids = Ids()
+    ids, steering = Ids(), steering or Steering()
 
     def make(number: int, emit: ClientEmit) -> Client:
         try:
-            identity = ClientIdentity(f"{config.experiment}/{number}", config.settings.seed + number, ids=ids)
+            identity = ClientIdentity(
+                f"{config.experiment}/{number}", config.settings.seed + number, ids=ids, steering=steering
+            )
             return system.client(config.target, config.policy, emit, identity)
         except ImportError as error:
             raise LabError(
@@ -64,11 +72,13 @@ def client_maker(config: RunnerConfig) -> MakeClient:
     return make
 
 
-def director_maker(config: RunnerConfig, key: bytes) -> MakeDirector | None:
+def director_maker(config: RunnerConfig, key: bytes, steering: Steering | None = None) -> MakeDirector | None:
     """Return what makes the directors of the config's faults, None where there are none."""
     if not config.faults:
         return None
-    return lambda faults, emit: FaultDirector(faults, config.target.agents, key, emit, config.source)
+    endpoints = {name: endpoint_of(address) for name, address in config.target.addresses.items()}
+    lead = Lead(steering or Steering(), endpoints)
+    return lambda faults, emit: FaultDirector(faults, config.target.agents, key, emit, config.source, lead)
 
 
 def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_interval_ms: float) -> MakeHealer:

@@ -18,7 +18,9 @@ from typing import Any, Protocol
 
 from ..shapes import ClientEmit, Event, Kind, LabError, RetryPolicy, Target
 from .fence import Change, Doubt, Fence, Ids, Move
+from .known_bugs import KnownBug
 from .loop import Attempt, FailoverLoop, FailoverPolicy, OperationResult
+from .steering import Steering
 
 
 class Client(Protocol):
@@ -61,6 +63,7 @@ class ClientIdentity:
     jitter_seed: int = 0  # of the pauses between its attempts
     doubt: Doubt | None = None  # what it is made for to settle, instead of operations
     ids: Ids = field(default_factory=Ids)  # of its writes
+    steering: Steering = field(default_factory=Steering)  # that leads it, and the other clients of its process
 
 
 class FencedClient(ABC):
@@ -197,6 +200,7 @@ class System(Protocol):
     cover_settings: tuple[str, ...]  # effective settings that decide durability and failover
     # Effective settings, each with the value without which a loss of power takes what was acknowledged.
     durable_with: tuple[tuple[str, str], ...]
+    known_bugs: tuple[KnownBug, ...] = ()  # of released versions
     first_version: str  # what a key's version of 1 shows after a DELETE; empty where keys have no version
     own_hash: str  # what it computes itself over its data; empty where that is nothing
 

@@ -24,3 +24,8 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     if host is None or port is None:
         raise LabError(f"{endpoint!r} is not the address of a member; give it as host:port, such as etcd1:2379")
     return host, port
+
+
+def endpoint_of(address: str) -> str:
+    """Return the "host:port" of a client URL, or of what is that already; LabError where it is neither."""
+    return join_endpoint(*split_endpoint(address.rpartition("//")[2]))

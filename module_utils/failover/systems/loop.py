@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..shapes import READ_KINDS, ClientEmit, Kind, LabError, Outcome, ReadConsistency, RetryPolicy
+from .steering import Steering
 
 # Reasons go into every row of a history and into events: long server messages are cut here.
 REASON_MOST_CHARS = 200
@@ -166,6 +167,7 @@ class FailoverLoop:
     :param why_pass_over: keeps attempts after the first one from members where they would be lost, and may name the
         member to go to instead; each member is gone to once a round, however many name it
     :param pass_over_s: how long members may be passed over in one failover; the policy's time where not given
+    :param steering: leads the clients during some faults
     """
 
     def __init__(
@@ -177,6 +179,7 @@ class FailoverLoop:
         *,
         why_pass_over: WhyPassOver = pass_over_nobody,
         pass_over_s: float | None = None,
+        steering: Steering | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -188,6 +191,10 @@ class FailoverLoop:
         self._random = random.Random(seed)
         self._why_pass_over = why_pass_over
         self._pass_over_s = policy.pass_over_ms / 1000 if pass_over_s is None else pass_over_s
+        self._steering = steering or Steering()
+        # Clients that are led to the same members spread over them.
+        self._number = seed
+        self._turn = self._steering.turn
         self._clock = clock
         self._sleep = sleep
         self._current = 0
@@ -206,11 +213,29 @@ class FailoverLoop:
 
         The last attempt gets no more time than the budget leaves, where the system's client can be told so.
         """
+        if not self._steering.active:
+            return self._run(kind, attempt)
+        if self._turn != self._steering.turn:
+            self._turn = self._steering.turn
+            allowed = self._steering.allowed(self._endpoints)
+            self._current = self._endpoints.index(allowed[self._number % len(allowed)])
+        home, began_s = self._current, self._clock()
+        led_to = self._steering.take_read(kind)
+        if led_to in self._endpoints:
+            self._current = self._endpoints.index(led_to)
+        result = self._run(kind, attempt)
+        if led_to is not None:
+            self._current = home
+        if kind not in READ_KINDS and result.outcome == Outcome.OK:
+            self._steering.note_write(began_s)
+        return result
+
+    def _run(self, kind: Kind, attempt: Attempt) -> OperationResult:
         policy = self._policy
         attempt_s = policy.attempt_timeout_ms / 1000
         deadline = self._clock() + policy.operation_budget_ms / 1000
         attempts = 0
-        round_ = _Round(set(self._endpoints), policy.backoff_first_ms / 1000)
+        round_ = _Round(set(self._steering.allowed(self._endpoints)), policy.backoff_first_ms / 1000)
         ambiguous = False
         error: str | None = None
         endpoint = self.endpoint
@@ -258,7 +283,7 @@ class FailoverLoop:
             return
         pause = not round_.untried and left_s > 0
         if pause:
-            round_.untried = set(self._endpoints)
+            round_.untried = set(self._steering.allowed(self._endpoints))
         self._move_on(round_.untried, passed_over)
         if pause:
             self._sleep(min(left_s, round_.backoff_s * self._random.uniform(0.5, 1.0)))

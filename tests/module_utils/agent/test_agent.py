@@ -143,7 +143,7 @@ def test_a_unit_that_is_down_cannot_be_hit(start: MakeAgent, manager: FakeManage
 @pytest.mark.parametrize(
     ("verb", "fields", "message"),
     [
-        ("reboot", {}, "unknown verb 'reboot'; known are ping, status, fire, keepalive, heal"),
+        ("reboot", {}, "unknown verb 'reboot'; known are ping, status, fire, step, keepalive, heal"),
         (
             "fire",
             {"token": "t", "fault": "F1", "action": "melt"},
@@ -586,7 +586,7 @@ def test_what_a_host_cannot_do_is_said_when_it_is_asked(start: MakeAgent, tmp_pa
     assert "its agent is of another version" in cannot["melt"]
     assert "cannot" not in client.request("status")
     refused = client.request("status", {"asked": "disk_full"})
-    assert (refused["ok"], refused["error"]) == (False, "asked must be a list of faults")
+    assert (refused["ok"], refused["error"]) == (False, "asked must be a list of mappings with action")
     # A disk that cannot be filled is not held as if it were.
     reply = client.request("fire", {"token": "t9", "fault": "F9", "action": "disk_full"})
     assert not reply["ok"] or not reply["fired"] or reply["record"]["inject_error"]

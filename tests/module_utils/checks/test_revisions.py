@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import math
+
 import pytest
+from failover.checks.revisions import _held
 from judged import PlantIt, only, wrong
 
 
@@ -27,6 +30,17 @@ def test_an_answer_from_before_one_that_was_given_is_caught_and_named(plant: Pla
     assert found["newer_revision"] == found["revision"] + 1
     assert found["newer_operation"] < found["index"]
     assert found["later_ms"] > 0
+
+
+def test_the_fault_that_was_held_meanwhile_is_named() -> None:
+    record = {"member": "etcd2", "signal_sent_wall_ns": 5_000, "clock_offset_ns": 1_000, "healed_wall_ns": 9_000}
+    struck = {"id": "F1", "action": "pause", "record": record}
+    missed = {"id": "F2", "action": "kill", "record": {"member": None}}
+    unhealed = {"id": "F3", "action": "kill", "record": {**record, "healed_wall_ns": None}}
+    assert _held({"origin_wall_ns": 3_000, "faults": [struck, missed, unhealed, {"id": "F4", "action": "kill"}]}) == {
+        "F1 (pause of etcd2)": (1_000, 5_000),
+        "F3 (kill of etcd2)": (1_000, math.inf),
+    }
 
 
 def test_a_serializable_read_may_be_old_and_is_counted(plant: PlantIt) -> None:

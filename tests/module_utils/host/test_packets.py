@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from failover.host.packets import DIRECTIONS, FROM, Isolation, IsolationError
+from failover.host.packets import DIRECTIONS, FROM, Cut, Isolation, IsolationError
 
 MEMBER = Isolation(["10.0.0.2", "10.0.0.3"], ["10.0.0.9"], 2379)
 
@@ -80,3 +80,14 @@ def test_a_host_that_cannot_says_why(nft: Path, monkeypatch: pytest.MonkeyPatch)
         MEMBER.cut("both", "both")
     monkeypatch.setenv("PATH", str(nft / "nothing"))
     assert MEMBER.problem() == "nft is not on this host (package nftables)"
+
+
+def test_cuts_of_single_peers_replace_each_other(nft: Path) -> None:
+    MEMBER.hold_up([Cut("in", "10.0.0.2", "reject", data_only=True), Cut("out", "10.0.0.3")])
+    script = (nft / "scripts").read_text()
+    assert "ip saddr 10.0.0.2 tcp flags & psh == psh reject with icmp type host-unreachable; }" in script
+    assert "ip daddr 10.0.0.3 drop; }" in script
+    assert script.startswith("table inet failover_lab\ndelete table inet failover_lab\n")
+    (nft / "scripts").unlink()
+    MEMBER.hold_up([])
+    assert "chain" not in (nft / "scripts").read_text()

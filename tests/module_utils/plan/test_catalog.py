@@ -63,11 +63,12 @@ def test_a_system_brings_its_experiments_along(monkeypatch: pytest.MonkeyPatch) 
         (3, "fault_catalog is 3: it must be a mapping of faults by name."),
         (
             {"gone": None},
-            "fault_catalog: gone is None: it must have the keys number, title, faults, takes_away, settings.",
+            "fault_catalog: gone is None: it must have the keys number, title, faults, takes_away, several, settings.",
         ),
         (
             {"gone": {"number": 99, "titel": "x"}},
-            "fault_catalog: gone: unknown key titel. Its keys are number, title, faults, takes_away, settings.",
+            "fault_catalog: gone: unknown key titel. Its keys are number, title, faults, takes_away, several, "
+            "settings.",
         ),
         (
             {"gone": ROW | {"number": "E99"}},

@@ -90,7 +90,7 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         (
             {"when": 3},
             "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
-            "write_iops, delay_ms, rate_kbit.",
+            "write_iops, delay_ms, rate_kbit, steps.",
         ),
         (
             {"at": 1000},

@@ -168,3 +168,16 @@ def test_the_scope_says_whose_the_keys_are(valid_content: Content, stream: dict[
     content, _ = valid_content
     found = threats(content["controller"], content["hosts"], content["run"], content["experiments"], stream)
     assert keys in next(threat["text"] for threat in found if threat["title"] == "Scope")
+
+
+def test_bugs_of_the_versions_that_ran_are_named(valid_content: Content) -> None:
+    content, _ = valid_content
+    for version, known in (("3.5.16", True), ("3.5.30", False)):
+        hosts = {
+            "etcd1": {"system": "etcd", "versions": {"etcd": version}},
+            "mysql1": {"system": "mysql"},
+            "client1": {},
+        }
+        found = threats(content["controller"], hosts, content["run"], content["experiments"], {})
+        texts = [threat["text"] for threat in found if threat["title"] == "Known bugs of these versions"]
+        assert ["etcd-io/etcd#20418" in text for text in texts] == [True] * known

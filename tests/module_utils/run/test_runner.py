@@ -480,7 +480,9 @@ def test_a_group_is_known_by_all_its_members(tmp_path: Path, monkeypatch: pytest
         make(number, lambda _name, _data: None)
     (_, first), (where, how) = given
     # Clients of one process share the ids of their writes.
-    identity = ClientIdentity(f"{group.experiment}/2", group.settings.seed + 2, ids=first["identity"].ids)
+    identity = ClientIdentity(
+        f"{group.experiment}/2", group.settings.seed + 2, ids=first["identity"].ids, steering=first["identity"].steering
+    )
     assert (*where, how["user"], how["password"], how["database"]) == ("h1", 1, "lab", "secret", "db")
     assert (how["seeds"], how["identity"]) == (["h2:2", "h3:3"], identity)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +22,7 @@ from failover.systems.loop import (
     WhyPassOver,
     pass_over_nobody,
 )
+from failover.systems.steering import Steering
 
 MEMBERS = ["a:1", "b:1", "c:1"]
 
@@ -50,6 +52,7 @@ class Bench:
         seed: int = 1,
         why_pass_over: WhyPassOver = pass_over_nobody,
         pass_over_s: float | None = None,
+        steering: Steering | None = None,
     ) -> None:
         self.clock = Clock()
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -61,6 +64,7 @@ class Bench:
             seed,
             why_pass_over=why_pass_over,
             pass_over_s=pass_over_s,
+            steering=steering,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -364,3 +368,49 @@ def test_who_kept_the_client_waiting_is_not_asked_again_in_each_round() -> None:
     assert bench.run(AMBIGUOUS)[:2] == ("unknown", 1)
     assert asked.count("b:1") == 3  # at once, and after half a second each
     assert asked.count("c:1") > 10
+
+
+def test_clients_that_are_sent_away_spread_and_stay_away() -> None:
+    steering = Steering()
+    benches = [Bench(seed=number, steering=steering) for number in range(4)]
+    steering.avoid("a:1")
+    for bench in benches:
+        bench.run(Answer())
+        bench.run(AMBIGUOUS, AMBIGUOUS, AMBIGUOUS, Answer())
+    used = [[endpoint for endpoint, _, _ in bench.calls] for bench in benches]
+    assert [first for first, *_ in used] == ["b:1", "c:1", "b:1", "c:1"]
+    assert "a:1" not in {endpoint for endpoints in used for endpoint in endpoints}
+    steering.let_go()
+    benches[0].run(AMBIGUOUS, AMBIGUOUS, Answer())
+    assert "a:1" in {endpoint for endpoint, _, _ in benches[0].calls}
+
+
+def test_a_read_that_is_asked_for_begins_where_it_is_wanted_and_its_client_comes_back() -> None:
+    steering = Steering()
+    bench = Bench(steering=steering)
+    steering.avoid("a:1")
+    steering.ask_reads("a:1", 1)
+    for kind in (Kind.WRITE, Kind.RETRIEVE, Kind.RETRIEVE):
+        bench.run(Answer(), kind=kind)
+    home = bench.calls[0][0]
+    assert [endpoint for endpoint, _, _ in bench.calls] == [home, "a:1", home]
+    assert steering.reads_left() == 0
+
+
+def test_writes_count_that_began_after_the_count() -> None:
+    steering = Steering()
+    steering.count_writes()
+    now_s = time.monotonic()
+    for began_s in (now_s - 60, now_s + 60, now_s + 61):
+        steering.note_write(began_s)
+    assert steering.writes() == 2
+    steering.let_go()
+    steering.note_write(now_s + 62)
+    assert steering.writes() == 2
+
+
+def test_where_nobody_would_be_left_clients_go_anywhere() -> None:
+    steering = Steering()
+    steering.avoid("a:1")
+    assert steering.allowed(["a:1"]) == ["a:1"]
+    assert steering.allowed(["a:1", "b:1"]) == ["b:1"]

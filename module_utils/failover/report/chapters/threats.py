@@ -13,7 +13,7 @@ from ...shapes import RetryPolicy
 from ...workloads.base import Sharing
 from ...workloads.registry import workload_of
 from ..outage.repetition import LEAST_REPEATS
-from ..system_facts import acknowledged, fence_prices, title_of
+from ..system_facts import acknowledged, fence_prices, known_bugs, title_of
 from ..wording import milliseconds, plural
 from .base import Chapter, Told
 
@@ -58,6 +58,7 @@ def threats(
         _tails(experiments),
         _clocks(controller, hosts, experiments),
         _durability(experiments),
+        _known_bugs(hosts, experiments),
         _fence(run, experiments),
         _scope(experiments, stream),
     ]
@@ -245,6 +246,26 @@ def _durability(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | N
     """Say what an acknowledgement means, where that is not the same for the systems that are compared."""
     text = acknowledged({experiment["system"] for experiment in experiments})
     return ("What an acknowledgement means", text) if text else None
+
+
+def _known_bugs(
+    hosts: Mapping[str, Mapping[str, Any]], experiments: Sequence[Mapping[str, Any]]
+) -> tuple[str, str] | None:
+    """Name the bugs that the versions that ran are known to have."""
+    versions: dict[str, set[str]] = {experiment["system"]: set() for experiment in experiments}
+    for host in hosts.values():
+        system = host.get("system")
+        version = host.get("versions", {}).get(system)
+        if system in versions and version:
+            versions[system].add(str(version))
+    told = known_bugs(versions)
+    if not told:
+        return None
+    return (
+        "Known bugs of these versions",
+        f"{' '.join(told)} A finding of that kind is no news to its developers; that there is none says only that "
+        "this run did not meet it.",
+    )
 
 
 def _fence(run: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:

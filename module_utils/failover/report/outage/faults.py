@@ -14,6 +14,7 @@ import numpy as np
 
 from ...actions.record import FaultRecord
 from ...actions.registry import ACTIONS
+from ...actions.steps import told
 from ...fault_names import FaultId
 from ...moments import LEADER_OF_SEVERAL, MOMENTS, OUTAGE, PROCESS_ENDS, SEVERAL
 from ...shapes import Event
@@ -99,7 +100,7 @@ def describe_faults(
     events = events_of_records(planned) if recorded_events is None else recorded_events
     moments = {fault["id"]: fault_moment_ns(events, fault["id"]) for fault in planned}
     repeats = {repeat.number: repeat for repeat in repeats_of(definition, columns)}
-    told, zooms = [], []
+    contents, zooms = [], []
     for fault in planned:
         moment = moments[fault["id"]]
         # What strikes several members at once is one fault in the data, and one outage.
@@ -124,9 +125,9 @@ def describe_faults(
         content, operations = _describe_fault(fault, definition, repeat, events, limits, clocks)
         if recorded_events is None:
             content["client_failovers"] = None
-        told.append(content)
+        contents.append(content)
         zooms.append(operations)
-    return told, zooms
+    return contents, zooms
 
 
 def _id(fault: Mapping[str, Any]) -> FaultId:
@@ -151,14 +152,25 @@ def _describe_fault(
     if repeat is None:
         return content | {"at_s": (moment_wall - origin) / S}, {}
     content["at_s"] = repeat.worked_s(moment_wall - origin)
+    content |= _steps(fault, moment_wall)
     if content["untold"]:
         return content, {}
     healed = [event.wall_ns for event in own if event.event == "fault.healed"]
     content["healed_s"] = repeat.worked_s(min(healed, default=origin + repeat.end_ns) - origin)
     by_host = {clock.host: clock for clock in clocks}
     struck = Struck(fault, definition, repeat, events, limits, by_host, content["member"], moment_wall)
-    told, operations = _describe_outage(struck)
-    return content | told, operations
+    outage, operations = _describe_outage(struck)
+    return content | outage, operations
+
+
+def _steps(fault: Mapping[str, Any], moment_wall: int) -> dict[str, Any]:
+    """Return the ``steps`` of a choreography that were done, and why it ended early; nothing of other faults."""
+    record = FaultRecord.of(fault)
+    if record is None or not record.steps:
+        return {}
+    # Some are stamped by the member and some by the load generator: apart by as much as their clocks are.
+    done = [{"told": told(step), "since_fault_ms": (step["wall_ns"] - moment_wall) / MS} for step in record.steps_done]
+    return {"steps": done, "steps_ended": record.steps_ended}
 
 
 def _planned(

@@ -162,7 +162,14 @@ class ClientWithFailover(FencedClient):
             member.connect()
             self._connections[endpoint] = member
         self._connection_of_id = {membership.ids[name]: self._connections[self.members[name]] for name in names}
-        self._loop = FailoverLoop(endpoints, policy, emit, identity.jitter_seed, why_pass_over=self._why_pass_over)
+        self._loop = FailoverLoop(
+            endpoints,
+            policy,
+            emit,
+            identity.jitter_seed,
+            why_pass_over=self._why_pass_over,
+            steering=identity.steering,
+        )
         emit("client.connected", {"endpoint": self.endpoint, "member": names[first]})
         self.under_way: _UnderWay | None = None
         _watch.add(self)

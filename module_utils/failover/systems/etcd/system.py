@@ -16,6 +16,7 @@ from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
 from .http import EtcdHttp
+from .known_bugs import KNOWN_BUGS
 from .observe import alarms_of, await_cluster, compare_data
 from .transport.base import DEFAULT_TRANSPORT, TRANSPORTS, Transport
 from .watch import EtcdLeader, EtcdSampler
@@ -38,6 +39,7 @@ class Etcd(System):
     versions = ("etcd", "etcd3", "grpcio", "hpack")
     first_version = "version 1: etcd counts from a key's creation, so this is one write after the DELETE"
     own_hash = "what etcd computes over its whole store at one revision, the same for all members"
+    known_bugs = KNOWN_BUGS
     durable_with = (("unsafe_no_fsync", "false"),)
     cover_settings = ("heartbeat_interval", "election_timeout", "unsafe_no_fsync", "pre_vote", "snapshot_count")
 

@@ -120,6 +120,7 @@ class MySQLClient(FencedClient):
             why_pass_over=self._why_pass_over,
             # What servers say of themselves is no guess, and holds for as long as they say it.
             pass_over_s=math.inf,
+            steering=identity.steering,
         )
         # The write that was sent last: of all of them, the only one that can be in doubt.
         self._sent = NOWHERE if identity.doubt is None else identity.doubt.to

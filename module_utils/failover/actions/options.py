@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a key of a fault's data, or of one of its steps, may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..shapes import LabError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A key of a fault's data that takes one of a few words."""
+
+    key: str
+    field: str  # of FaultSpec, and of every record
+    values: tuple[str, ...]
+    default: str
+
+    def read(self, name: str, fault: Mapping[str, Any]) -> str:
+        """Return the word; LabError where it is none of them.
+
+        :param name: of the fault, as messages begin
+        """
+        value: str = fault.get(self.key, self.default)
+        if value not in self.values:
+            raise LabError(f"{name} has the unknown {self.key} {value!r}. Known are {', '.join(self.values)}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A key of a fault's data that takes a whole number; it stands among the ``options`` of FaultSpec."""
+
+    key: str
+    least: int
+    most: int
+    default: int | None = None  # None: not there unless it is given
+
+    def read(self, name: str, fault: Mapping[str, Any]) -> int | None:
+        """Return the number; LabError where it is out of bounds, or none.
+
+        :param name: of the fault, as messages begin
+        """
+        value = self.default if fault.get(self.key) is None else fault[self.key]
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
+            bounds = f"from {self.least:,} to {self.most:,}"
+            raise LabError(f"{name}: {self.key} is {value!r}, and has to be a whole number {bounds}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A key of a fault's data that its action reads by itself."""
+
+    key: str
+    field: str  # of FaultSpec, and of every record

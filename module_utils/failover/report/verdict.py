@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.read import Run
+from ..sentences import at_least, milliseconds, plural
 from ..shapes import Verdict
 from .findings.cards import covered
 from .outage import healthy
 from .provenance import headline, verdict_of
-from .wording import at_least, milliseconds, plural
 
 # Outages that the verdict's sentence tells one by one; more of them as a range.
 MOST_OUTAGES_IN_FULL = 3

@@ -26,6 +26,9 @@ options:
     description: Folder of the run.
     type: path
     required: true
+  limits:
+    description: Limits of figures that the run has to have been judged with; the module fails where it was not.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -79,6 +82,11 @@ stale:
   returned: success
   type: bool
   sample: false
+missed_limits:
+  description: That limits of the user's were missed and what that means for the data; empty where none was.
+  returned: success
+  type: str
+  sample: The data is right; a limit of yours was missed.
 sentence:
   description: What does not match, in words; empty where everything does.
   returned: success
@@ -89,24 +97,25 @@ sentence:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.results.judged import read_judgement
+from ansible.module_utils.failover.results.judged import missed_limits, read_judgement
 from ansible.module_utils.failover.shapes import LabError
 
 
 def main() -> None:
     """Wire the arguments to the core."""
     module = AnsibleModule(
-        argument_spec={"results_dir": {"type": "path", "required": True}},
+        argument_spec={"results_dir": {"type": "path", "required": True}, "limits": {"type": "raw"}},
         supports_check_mode=True,
     )
     try:
-        verdict, found = read_judgement(Path(module.params["results_dir"]))
+        verdict, found = read_judgement(Path(module.params["results_dir"]), module.params["limits"])
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
         verdict=verdict["verdict"],
         checks=[{name: check.get(name, "") for name in ("name", "verdict", "summary")} for check in verdict["checks"]],
+        missed_limits=missed_limits(verdict["checks"]),
         recorded=found.recorded,
         stale=not found.none,
         sentence=found.sentence,

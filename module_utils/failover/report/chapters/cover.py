@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...limits import limits_told
 from ...results.read import Run
 from ...workloads.registry import workload_of
 from .. import system_facts
@@ -33,6 +34,7 @@ class Cover(Chapter):
             "cover_versions": cover_versions(info["versions"]),
             "caveats": caveats(info["controller"], told.experiments, told.run.left_out),
             **_workload(told.run),
+            **_limits(told.run),
         }
 
     def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
@@ -47,6 +49,12 @@ def _workload(run: Run) -> dict[str, Any]:
         return {}
     workload, options = workload_of(run.stream)
     return {"workload": {"name": workload.name, "says": workload.says, "options": options}}
+
+
+def _limits(run: Run) -> dict[str, Any]:
+    """Return the limits that the verdict was judged with, if any: as they were ``given``, and ``told`` one by one."""
+    given = (run.verdict or {}).get("limits")
+    return {"limits": {"given": given, "told": limits_told(given)}} if given else {}
 
 
 def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ A results folder (``results/RUN/``)::
         events.jsonl             one Event a line, ordered by wall_ns
         nodes/MEMBER.jsonl       every key of one member: a header object, then [key, value, version, mod_revision]
         logs/HOST.log            the server's own log during the experiment
-        verdict.json             {"verdict": ..., "checks": [Check, ...], "judged": {path: SHA-256, ...}}, and
-                                 "limits", where it was judged with any
+        verdict.json             {"schema_version", "verdict", "checks": [Check, ...], "judged": {path: SHA-256, ...}},
+                                 and "limits", where it was judged with any
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ..results.junit import junit
 from ..results.parquet import keep_as_parquet
 from ..results.read import load_run, read_json
 from ..results.write import write_json_atomic, write_text_atomic
-from ..shapes import Check, Verdict, worst
+from ..shapes import SCHEMA_VERSION, Check, Verdict, worst
 from .base import load_case
 from .registry import CHECKERS
 
@@ -53,6 +53,7 @@ def verify(run_dir: str | Path, name: str, *, limits: Any = None, write: bool = 
     judged = judged_of_experiment(folder)  # first: what changes meanwhile is not what was judged
     checks = verify_experiment(folder, wanted)
     verdict = {
+        "schema_version": SCHEMA_VERSION,
         "verdict": worst([check.verdict for check in checks]).value,
         "experiment": name,
         "checks": [check.as_dict() for check in checks],
@@ -79,7 +80,7 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
     run = load_run(run_dir, need_verdicts=False)
     verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
     every = verdicts | verdicts_on(run.left_out)
-    combined = combine(every) | {"judged": judged_of_run(run.path, verdicts)}
+    combined = {"schema_version": SCHEMA_VERSION, **combine(every), "judged": judged_of_run(run.path, verdicts)}
     write_json_atomic(run.path / VERDICT_FILE, combined)
     took_s = {experiment.name: experiment.info["workload"].get("duration_s") for experiment in run.experiments}
     write_text_atomic(run.path / JUNIT_FILE, junit(run.path.resolve().name, every, took_s))

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from .clock import CLOCK
 
+# Of every JSON file of a results folder; docs/schemas.md says what increases it.
 SCHEMA_VERSION = 1
 
 

@@ -82,8 +82,10 @@ stale:
   returned: success
   type: bool
   sample: false
-missed_limits:
-  description: That limits of the user's were missed and what that means for the data; empty where none was.
+limits_sentence:
+  description:
+    - That limits of the user's were missed and what that means for the data, and which of them judged nothing.
+    - Empty where neither is so.
   returned: success
   type: str
   sample: The data is right; a limit of yours was missed.
@@ -97,7 +99,7 @@ sentence:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.results.judged import missed_limits, read_judgement
+from ansible.module_utils.failover.results.judged import limits_sentence, read_judgement
 from ansible.module_utils.failover.shapes import LabError
 
 
@@ -115,7 +117,7 @@ def main() -> None:
         changed=False,
         verdict=verdict["verdict"],
         checks=[{name: check.get(name, "") for name in ("name", "verdict", "summary")} for check in verdict["checks"]],
-        missed_limits=missed_limits(verdict["checks"]),
+        limits_sentence=limits_sentence(verdict),
         recorded=found.recorded,
         stale=not found.none,
         sentence=found.sentence,

@@ -38,7 +38,7 @@ def test_a_verdict_by_other_limits_fails_in_one_line(run_module: RunModule, tmp_
     verify(run, "E1-mysql", limits={"not_ok": 0, "p99_ms": 0})
     params = {"results_dir": str(run)}
     result = run_module("run_verdict_info", params | {"limits": {"not_ok": 0, "p99_ms": 0}})
-    assert (result["verdict"], result["missed_limits"]) == (
+    assert (result["verdict"], result["limits_sentence"]) == (
         "invalid",
         "The data is right; a limit of yours was missed.",
     )

@@ -134,19 +134,29 @@ def combine(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def missed_limits(checks: Iterable[Mapping[str, Any]]) -> str:
-    """Say that limits of the user's were missed and what that means for the data; empty where none was.
+def limits_sentence(verdict: Mapping[str, Any]) -> str:
+    """Say that limits of the user's were missed and what that means for the data, and which judged nothing.
 
-    :param checks: of verdict.json, of an experiment or a run
+    :param verdict: verdict.json, of an experiment or a run
+    :returns: empty where neither is so
     """
+    checks = [check for check in verdict.get("checks", []) if isinstance(check, Mapping)]
     found = [(is_limit(str(check.get("name"))), check.get("verdict")) for check in checks]
-    missed = found.count((True, Verdict.INVALID.value))
-    if not missed:
-        return ""
-    of_data = {verdict for limit, verdict in found if not limit}
-    told = next(words for verdict, words in DATA_TOLD.items() if verdict.value in of_data or verdict is Verdict.VALID)
-    limits = "a limit of yours was missed" if missed == 1 else f"{missed:,} limits of yours were missed"
-    return f"{told} {limits}."
+    sentences = []
+    if missed := found.count((True, Verdict.INVALID.value)):
+        of_data = {verdict for limit, verdict in found if not limit}
+        told = next(words for word, words in DATA_TOLD.items() if word.value in of_data or word is Verdict.VALID)
+        limits = "a limit of yours was missed" if missed == 1 else f"{missed:,} limits of yours were missed"
+        sentences.append(f"{told} {limits}.")
+    if idle := idle_limits(verdict.get("limits") or {}, checks):
+        sentences.append(f"Nothing in it has a figure for your limit of {listing(idle)}.")
+    return " ".join(sentences)
+
+
+def idle_limits(limits: Iterable[str], checks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the figures whose limits judged nothing, as no experiment has them: they must not pass for kept."""
+    judged = {str(check.get("name")).rpartition(": ")[2] for check in checks}
+    return [name for name in limits if f"{LIMIT_CHECK} {name}" not in judged]
 
 
 # What goes before a missed limit: it must not pass for lost data, nor hide it. The worst of its checks comes first.

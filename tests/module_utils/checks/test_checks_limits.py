@@ -14,7 +14,7 @@ from failover.checks.limits import Limits
 from failover.checks.verdict import verify, verify_experiment
 from failover.measured.figures import FIGURES
 from failover.report import content
-from failover.results.judged import missed_limits, read_judgement
+from failover.results.judged import limits_sentence, read_judgement
 from failover.results.read import load_run
 from failover.shapes import Check, LabError, Verdict
 from judged import to_jsonl
@@ -183,7 +183,7 @@ def test_recorded_limits_count_until_others_are_given(tmp_path: Path) -> None:
     verdict = judged(run)
     assert (verdict["verdict"], verdict["limits"]) == ("invalid", {"outage_ms": 1})
     assert verdict["experiments"] == {"E1-etcd": "valid", "E2-etcd": "invalid"}
-    assert missed_limits(verdict["checks"]) == "The data is right; a limit of yours was missed."
+    assert limits_sentence(verdict) == "The data is right; a limit of yours was missed."
     assert 'name="limit outage_ms"' in (run / "junit.xml").read_text()
     others = judged(run, {"outage_ms": 10**6, "not_ok": 0})
     assert (others["verdict"], others["limits"]) == ("valid", {"outage_ms": 10**6, "not_ok": 0})
@@ -205,14 +205,26 @@ def test_lost_data_is_not_excused_by_a_limit(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", iterations=800, experiments=["E2-etcd"], plant="lost_key").path
     verify(run, "E2-etcd", limits={"outage_ms": 1})
     verdict, _ = read_judgement(run)
-    assert missed_limits(verdict["checks"]) == "The data is wrong, and a limit of yours was missed."
+    assert limits_sentence(verdict) == "The data is wrong, and a limit of yours was missed."
     verify(run, "E2-etcd", limits={"outage_ms": 10**6})
-    assert missed_limits(read_judgement(run)[0]["checks"]) == ""
+    assert limits_sentence(read_judgement(run)[0]) == ""
 
 
 def test_what_could_not_be_decided_is_not_called_right(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", iterations=400, experiments=["E2-etcd"], plant="missing_dump").path
     verify(run, "E2-etcd", limits={"p99_ms": 0})
-    assert missed_limits(read_judgement(run)[0]["checks"]) == (
-        "No check found the data wrong; a limit of yours was missed."
-    )
+    assert limits_sentence(read_judgement(run)[0]) == ("No check found the data wrong; a limit of yours was missed.")
+
+
+def test_a_limit_that_judged_nothing_does_not_pass_for_kept(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", iterations=200, experiments=["E1-mysql"]).path
+    verify(run, "E1-mysql", limits={"outage_ms": 1, "p99_ms": {"etcd": 1}, "not_ok": 0})
+    verdict, _ = read_judgement(run)
+    assert verdict["verdict"] == "valid"
+    assert limits_sentence(verdict) == "Nothing in it has a figure for your limit of outage_ms and p99_ms."
+    told, _ = content.build(load_run(run), Quiet())
+    assert told["limits"]["told"] == [
+        "outage_ms at most 1 (of nothing in this run)",
+        "p99_ms at most 1 of etcd (of nothing in this run)",
+        "not_ok at most 0",
+    ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...limits import limits_told
+from ...results.judged import idle_limits
 from ...results.read import Run
 from ...workloads.registry import workload_of
 from .. import system_facts
@@ -53,8 +54,16 @@ def _workload(run: Run) -> dict[str, Any]:
 
 def _limits(run: Run) -> dict[str, Any]:
     """Return the limits that the verdict was judged with, if any: as they were ``given``, and ``told`` one by one."""
-    given = (run.verdict or {}).get("limits")
-    return {"limits": {"given": given, "told": limits_told(given)}} if given else {}
+    verdict = run.verdict or {}
+    given = verdict.get("limits")
+    if not given:
+        return {}
+    idle = idle_limits(given, verdict["checks"])
+    told = [
+        f"{words} (of nothing in this run)" if name in idle else words
+        for name, words in zip(given, limits_told(given), strict=True)
+    ]
+    return {"limits": {"given": given, "told": told}}
 
 
 def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

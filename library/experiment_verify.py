@@ -34,6 +34,11 @@ options:
     description: Name of the experiment, which is its folder in O(results_dir).
     type: str
     required: true
+  limits:
+    description:
+      - Limits of figures to judge with, as the variable C(limits) has them, in place of those that C(run.json) has.
+      - Without them those of C(run.json), if any.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -92,6 +97,7 @@ def main() -> None:
         argument_spec={
             "results_dir": {"type": "path", "required": True},
             "experiment": {"type": "str", "required": True},
+            "limits": {"type": "raw"},
         },
         supports_check_mode=True,
     )
@@ -100,7 +106,12 @@ def main() -> None:
     except ImportError as error:
         module.fail_json(msg=missing_required_lib(error.name or "pyarrow"))
     try:
-        result = verify(module.params["results_dir"], module.params["experiment"], write=not module.check_mode)
+        result = verify(
+            module.params["results_dir"],
+            module.params["experiment"],
+            limits=module.params["limits"],
+            write=not module.check_mode,
+        )
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

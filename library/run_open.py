@@ -40,6 +40,11 @@ options:
     type: list
     elements: dict
     required: true
+  limits:
+    description:
+      - Limits of figures that the run is judged with, as the variable C(limits) has them. Without them, a run that is
+        resumed has those that it was begun with.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -71,6 +76,11 @@ pending:
   type: list
   elements: str
   sample: [E3-mysql]
+limits:
+  description: Limits of figures that the run is judged with; empty where there are none.
+  returned: success
+  type: dict
+  sample: {"outage_ms": 2000}
 settings:
   description: Those of O(settings) that the description of a run has, numbers as numbers.
   returned: success
@@ -104,6 +114,7 @@ def main() -> None:
             "resume": {"type": "bool", "default": False},
             "checkout": {"type": "path", "required": True},
             "experiments": {"type": "list", "elements": "dict", "required": True},
+            "limits": {"type": "raw"},
             **settings_option(),
         },
         supports_check_mode=True,
@@ -116,6 +127,7 @@ def main() -> None:
             {
                 **settings.only(PLAN_SETTINGS),
                 "experiments": wanted["experiments"],
+                "limits": wanted["limits"],
                 "checkout": describe_checkout(Path(wanted["checkout"])),
             },
             now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -26,6 +26,9 @@ options:
     description: Folder of the run.
     type: path
     required: true
+  limits:
+    description: Limits of figures that the run has to have been judged with; the module fails where it was not.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -79,6 +82,13 @@ stale:
   returned: success
   type: bool
   sample: false
+limits_sentence:
+  description:
+    - That limits of the user's were missed and what that means for the data, and which of them judged nothing.
+    - Empty where neither is so.
+  returned: success
+  type: str
+  sample: The data is right; a limit of yours was missed.
 sentence:
   description: What does not match, in words; empty where everything does.
   returned: success
@@ -89,24 +99,25 @@ sentence:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.failover.results.judged import read_judgement
+from ansible.module_utils.failover.results.judged import limits_sentence, read_judgement
 from ansible.module_utils.failover.shapes import LabError
 
 
 def main() -> None:
     """Wire the arguments to the core."""
     module = AnsibleModule(
-        argument_spec={"results_dir": {"type": "path", "required": True}},
+        argument_spec={"results_dir": {"type": "path", "required": True}, "limits": {"type": "raw"}},
         supports_check_mode=True,
     )
     try:
-        verdict, found = read_judgement(Path(module.params["results_dir"]))
+        verdict, found = read_judgement(Path(module.params["results_dir"]), module.params["limits"])
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
         verdict=verdict["verdict"],
         checks=[{name: check.get(name, "") for name in ("name", "verdict", "summary")} for check in verdict["checks"]],
+        limits_sentence=limits_sentence(verdict),
         recorded=found.recorded,
         stale=not found.none,
         sentence=found.sentence,

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from failover.results.write import write_json_atomic
-from failover.shapes import LabError, Verdict
+from failover.shapes import SCHEMA_VERSION, LabError, Verdict
 
 CONTROLS_FILE = Path(__file__).resolve().parent / "controls.yml"
 RESULTS_FILE = "controls.json"
@@ -134,7 +134,7 @@ def run_controls(
             note_try(result, verdict, folder.name)
             # After each try: what was found stays, whatever comes next.
             place = folder.parent / RESULTS_FILE
-            write_json_atomic(place, {"schema_version": 1, "controls": [each.row() for each in results]})
+            write_json_atomic(place, {"schema_version": SCHEMA_VERSION, "controls": [each.row() for each in results]})
         say(told(result))
     say(f"{sum(result.shown for result in results)} of {len(results)} controls showed what is known of them: {place}")
     return 0 if all(result.shown for result in results) else 1

@@ -28,7 +28,7 @@ from _bootstrap import PROJECT, run
 from _controls import Control, read_controls, run_controls
 from _options import Option, list_only, naming_the_lab, read_options, variables_given, without_resume, words_of
 from failover.results.files import REPORT_PDF_FILE, VERDICT_FILE
-from failover.results.judged import compare_judged
+from failover.results.judged import compare_judged, limits_sentence
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
 # Playbooks whose name is not their verb.
@@ -187,6 +187,8 @@ def say_verdict(verdict: Verdict, found: dict[str, Any], folder: Path) -> None:
         say(f"{check.get('verdict')}: {check.get('name')}: {check.get('summary', '')}")
     if len(amiss) > MOST_CHECKS:
         say(f"... and {len(amiss) - MOST_CHECKS} more")
+    if remark := limits_sentence(found):
+        say(remark)
     say(f"The verdict is {verdict.value}: {len(checks) - len(amiss)} of {len(checks)} checks are valid.")
     report = folder / REPORT_PDF_FILE
     if report.exists():

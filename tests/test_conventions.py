@@ -259,6 +259,13 @@ def test_the_fault_agent_is_imported_on_the_hosts_of_members_alone(program: str)
     assert not DAEMON & needed_files(program, "failover").keys()
 
 
+def test_a_check_needs_nothing_of_the_report() -> None:
+    """The report tells what was measured and judged, and nothing flows back."""
+    needed = needed_files("checks.verdict", "failover").keys()
+    assert "measured/outages.py" in needed
+    assert not [file for file in needed if file.startswith("report/")]
+
+
 def test_a_fault_agent_brings_no_client_along() -> None:
     files = needed_files("agent.server", "failover").keys()
     assert files >= DAEMON
@@ -285,7 +292,20 @@ def test_what_runs_on_a_host_does_without_the_controllers_packages(program: str)
 
 
 # Rooms of which each part has a test.
-ROOMS = ("actions", "agent", "checks", "director", "host", "plan", "report", "results", "run", "systems", "workloads")
+ROOMS = (
+    "actions",
+    "agent",
+    "checks",
+    "director",
+    "host",
+    "measured",
+    "plan",
+    "report",
+    "results",
+    "run",
+    "systems",
+    "workloads",
+)
 # Short enough to be read in one sitting.
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 60
 

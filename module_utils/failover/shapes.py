@@ -17,7 +17,8 @@ A results folder (``results/RUN/``)::
         events.jsonl             one Event a line, ordered by wall_ns
         nodes/MEMBER.jsonl       every key of one member: a header object, then [key, value, version, mod_revision]
         logs/HOST.log            the server's own log during the experiment
-        verdict.json             {"verdict": ..., "checks": [Check, ...], "judged": {path: SHA-256, ...}}
+        verdict.json             {"schema_version", "verdict", "checks": [Check, ...], "judged": {path: SHA-256, ...}},
+                                 and "limits", where it was judged with any
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 
 from .clock import CLOCK
 
+# Of every JSON file of a results folder; docs/schemas.md says what increases it.
 SCHEMA_VERSION = 1
 
 
@@ -317,6 +319,10 @@ class Check:
         return {"name": self.name, "verdict": self.verdict.value, "summary": self.summary, "evidence": self.evidence}
 
 
+# How the name of a check begins that holds a figure against a limit of the user's, as "limit outage_ms". It says
+# nothing of the data.
+LIMIT_CHECK = "limit"
+
 # Top-level keys of run.json. ``hosts`` maps inventory_hostname to its facts (os, kernel, cpu, cores, memory_mb,
 # python, system, versions); ``settings`` maps a system to its effective server settings. Since it is recorded,
 # ``checkout`` stands there, too: {"commit", "dirty", "origin": address or null}, null where it is no git checkout.
@@ -341,6 +347,7 @@ RUN_KEYS = (
 )
 
 # Where an experiment was not run, as its system was not whole any more, run.json has ``left_out``, too: name -> why.
+# Where the user set limits to figures, it has ``limits``, as they were given.
 
 # Top-level keys of experiment.json. Of another workload than the usual one also ``stream``: its name and options, as
 # RunSettings has them. Since there is a choice, OWN_SETTINGS stand at the end (before: FORMER_SETTINGS).

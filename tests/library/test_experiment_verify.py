@@ -36,6 +36,17 @@ def test_an_invalid_experiment_is_a_result_not_a_failure(run_module: RunModule, 
     assert made.details["key"] in result["summary"]
 
 
+def test_a_missed_limit_is_a_result_and_a_wrong_one_a_line(run_module: RunModule, tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", iterations=400, experiments=["E2-etcd"]).path
+    result = run_module("experiment_verify", params(path) | {"limits": {"outage_ms": 1}})
+    assert (result["rc"], result["verdict"]) == (0, "invalid")
+    assert "limit outage_ms: outage_ms of F1 is " in result["summary"]
+    assert json.loads((path / "verdict.json").read_text())["limits"] == {"outage_ms": 1}
+    assert run_module("experiment_verify", params(path) | {"limits": None})["verdict"] == "valid"
+    refused = run_module("experiment_verify", params(path) | {"limits": "outage_ms=1"})
+    assert refused["msg"].startswith('limits is "outage_ms=1": it must be a mapping')
+
+
 def test_check_mode_checks_and_writes_nothing(run_module: RunModule, tmp_path: Path) -> None:
     path = make_run(tmp_path / "run", iterations=400, experiments=["E2-etcd"]).path
     before = sorted(tmp_path.rglob("*"))

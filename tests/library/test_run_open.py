@@ -46,3 +46,9 @@ def test_another_run_fails_in_one_line(run_module: RunModule, params: dict[str, 
     assert refused["rc"] == 1
     assert "Resume it with -e seed=7" in refused["msg"]
     assert "\n" not in refused["msg"]
+
+
+def test_limits_are_told_as_they_were_given(run_module: RunModule, params: dict[str, Any]) -> None:
+    assert run_module("run_open", params)["limits"] == {}
+    assert run_module("run_open", params | {"limits": {"outage_ms": 2000}})["limits"] == {"outage_ms": 2000}
+    assert run_module("run_open", params | {"resume": True})["limits"] == {"outage_ms": 2000}

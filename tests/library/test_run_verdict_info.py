@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.checks.verdict import verify
 from verified import verified_run
 
 RunModule = Callable[..., dict[str, Any]]
@@ -30,3 +31,19 @@ def test_a_run_without_a_verdict_fails_in_one_line(run_module: RunModule, tmp_pa
     result = run_module("run_verdict_info", {"results_dir": str(tmp_path)})
     assert result["rc"] == 1
     assert "verdict.json is missing" in result["msg"]
+
+
+def test_a_verdict_by_other_limits_fails_in_one_line(run_module: RunModule, tmp_path: Path) -> None:
+    run = verified_run(tmp_path / "run", iterations=200, experiments=["E1-mysql"])
+    verify(run, "E1-mysql", limits={"not_ok": 0, "p99_ms": 0})
+    params = {"results_dir": str(run)}
+    result = run_module("run_verdict_info", params | {"limits": {"not_ok": 0, "p99_ms": 0}})
+    assert (result["verdict"], result["limits_sentence"]) == (
+        "invalid",
+        "The data is right; a limit of yours was missed.",
+    )
+    assert run_module("run_verdict_info", params | {"limits": None})["verdict"] == "invalid"
+    refused = run_module("run_verdict_info", params | {"limits": {}})
+    assert refused["rc"] == 1
+    assert f"./scripts/lab verify -e results_run={run} -e" in refused["msg"]
+    assert "\n" not in refused["msg"]

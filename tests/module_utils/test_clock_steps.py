@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from failover.checks.verdict import verify_experiment
 from failover.clock_steps import find_steps, placed_faults, told
-from failover.report.columns import columns_of_table
+from failover.measured.columns import columns_of_table
+from failover.measured.steady import without_steps
 from failover.report.outage.faults import describe_faults
-from failover.report.steady import without_steps
 from failover.results.read import load_experiment
 from failover.shapes import Event
 from planted.run import make_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from failover.sentences import did_you_mean, listing
+from failover.sentences import at_least, did_you_mean, listing, plural
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,13 @@ def test_words_are_joined_as_a_sentence_does(words: list[str], sentence: str) ->
 def test_what_is_most_like_a_name_is_asked_for() -> None:
     assert did_you_mean(["Kil", "pauze", "kils"], ["kill", "pause"]) == " Did you mean kill and pause?"
     assert did_you_mean(["quux"], ["kill"]) == ""
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 checks"), (1, "1 check"), (2, "2 checks"), (2000, "2,000 checks")])
+def test_one_thing_has_the_singular(number: int, text: str) -> None:
+    assert plural(number, "check") == text
+
+
+def test_a_gap_that_did_not_end_was_at_least_as_long() -> None:
+    assert at_least({"ended": False}) == "at least "
+    assert at_least({"ended": True}) == ""

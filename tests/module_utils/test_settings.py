@@ -405,3 +405,11 @@ def test_a_role_alone_needs_no_labs_inventory() -> None:
 def test_what_a_role_relies_on_is_checked_there_too(values: dict[str, Any], said: str) -> None:
     (line,) = wrong_settings(alone(**values))
     assert line.startswith(said)
+
+
+def test_limits_are_of_figures_and_of_what_there_is() -> None:
+    assert wrong_settings(given(limits=None)) == []
+    assert wrong_settings(given(limits={"outage_ms": {"E1-etcd": 1, "mysql": 2, "kill": 3}, "not_ok": 0})) == []
+    assert only(limits={"outage": 2000}).startswith("limits has no figure outage: figures are outage_ms, ")
+    assert only(limits={"outage_ms": "2000"}).startswith('limits: outage_ms is "2000", and has to be a number')
+    assert "a limit for E99-etcd, which is no experiment" in only(limits={"outage_ms": {"E99-etcd": 1}})

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from planted.run import make_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
@@ -88,6 +89,26 @@ def test_a_run_without_a_verdict_is_to_be_verified_first(tmp_path: Path) -> None
     assert [failure["message"] for failure in failures] == [
         f"The run in {folder} has no verdict yet: ./scripts/lab verify -e results_run={folder} makes one."
     ], output
+
+
+def test_limits_are_judged_by_verify_and_by_nothing_else(tmp_path: Path) -> None:
+    """Whoever gives limits to verdict or report must not believe that what they say is by those."""
+    run = make_run(tmp_path / "run", iterations=200, experiments=["E1-mysql"]).path
+    limits = json.dumps({"limits": {"not_ok": 0, "p99_ms": 0.001}, "results_run": str(run)})
+    status, output, _ = ansible_playbook(tmp_path, str(ROOT / "playbooks/verify.yml"), "-e", limits)
+    assert status == 0, output
+    assert "Verdict: invalid, 6 of 7 checks valid. The data is right; a limit of yours was missed." in output
+    status, output, failures = ansible_playbook(tmp_path, str(ROOT / "playbooks/verdict.yml"), "-e", limits)
+    assert (status, len(failures)) == (2, 1), output
+    assert "The data is right; a limit of yours was missed." in failures[0]["message"]
+    others = json.dumps({"limits": {"not_ok": 0}, "results_run": str(run)})
+    for verb in ("verdict", "report"):
+        status, output, failures = ansible_playbook(tmp_path, str(ROOT / f"playbooks/{verb}.yml"), "-e", others)
+        assert status != 0
+        assert [failure["message"] for failure in failures] == [
+            f'The run in {run} was judged with the limits {{"not_ok": 0, "p99_ms": 0.001}}. To judge it with those '
+            f'given now: ./scripts/lab verify -e results_run={run} -e \'{{"limits": {{"not_ok": 0}}}}\''
+        ], output
 
 
 def listed(folder: Path, *options: str) -> tuple[list[str], list[str]]:

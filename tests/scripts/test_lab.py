@@ -507,6 +507,19 @@ def test_run_ends_with_the_verdict_and_the_report(ready: Tree, verdict: str, sta
     assert ready.calls == [["site", ["-e", "iterations=2000"]]]
 
 
+def test_a_missed_limit_is_told_from_lost_data(ready: Tree) -> None:
+    missed = {"name": "E2-etcd: limit outage_ms", "verdict": "invalid", "summary": "outage_ms of F1 is 2,001."}
+    text = json.dumps({"verdict": "invalid", "checks": [CHECK | {"verdict": "valid"}, missed]})
+    ready.plays(site={"record": DONE, "files": {str(ready.results / "verdict.json"): text}})
+    done = ready.lab("run")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[:-1] == [
+        "lab: invalid: E2-etcd: limit outage_ms: outage_ms of F1 is 2,001.",
+        "lab: The data is right; a limit of yours was missed.",
+        "lab: The verdict is invalid: 1 of 2 checks are valid.",
+    ]
+
+
 def test_the_verdict_of_an_older_run_does_not_count(ready: Tree) -> None:
     (ready.results / "verdict.json").write_text(verdict_text("valid"), encoding="utf-8")
     long_ago = time.time() - 3600

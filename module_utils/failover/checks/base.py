@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
+from ..limits import Limits
+from ..measured.columns import columns_of_table
+from ..measured.figures import Measured, measured
 from ..results.files import log_file
 from ..results.read import Dump, Experiment, load_experiment
 from ..shapes import Check, Event, LabError
@@ -43,6 +46,7 @@ class Case:
     ended: frozenset[str]  # members whose process a fault ended
     log_lines: Mapping[str, int | None]  # member -> lines of its log, None where it has none; only where one was ended
     without_logs: LabError | None  # why they could not be counted
+    limits: Limits = field(default_factory=dict)  # that the user set to figures
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -69,6 +73,12 @@ class Case:
         """Return the same, where writes that were sent again may take effect late."""
         return expected_state(self.recorded.operations, self.recorded.answers, self.sent_again)
 
+    @cached_property
+    def measured(self) -> Measured:
+        """Return the figures of its report, as far as anybody asks for them."""
+        events = None if self.without_events else sorted(self.events, key=lambda event: event.wall_ns)
+        return measured(self.experiment, columns_of_table(self.recorded.table), events)
+
     @property
     def untold(self) -> LabError | None:
         """Return why it is not known what happened besides the operations."""
@@ -91,8 +101,10 @@ class Checker(ABC):
         """Return what is found, with its evidence."""
 
 
-def load_case(folder: str | Path) -> Case:
+def load_case(folder: str | Path, limits: Limits | None = None) -> Case:
     """Read one experiment's folder.
+
+    :param limits: that the user set to figures
 
     Raises :class:`LabError` where the experiment's description or its history cannot be read; what else is missing or
     damaged the case says, and the checks that need it are ``unknown``.
@@ -135,6 +147,7 @@ def load_case(folder: str | Path) -> Case:
         ended,
         log_lines,
         without_logs,
+        limits or {},
     )
 
 

@@ -13,6 +13,7 @@ from .evidence import Evidence
 from .faults import Faults
 from .history import History
 from .keys import Keys
+from .limits import Limits
 from .linearizable import Linearizable
 from .lists import Lists
 from .members_equal import MembersEqual
@@ -43,4 +44,5 @@ CHECKERS: tuple[Checker, ...] = (
     Events(),
     ServerLogs(),
     Clocks(),
+    Limits(),
 )

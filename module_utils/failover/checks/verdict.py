@@ -10,52 +10,61 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..limits import Limits, read_limits
 from ..results.files import JUNIT_FILE, RUN_FILE, VERDICT_FILE
 from ..results.judged import combine, judged_of_experiment, judged_of_run, verdicts_on
 from ..results.junit import junit
 from ..results.parquet import keep_as_parquet
 from ..results.read import load_run, read_json
 from ..results.write import write_json_atomic, write_text_atomic
-from ..shapes import Check, Verdict, worst
+from ..shapes import SCHEMA_VERSION, Check, Verdict, worst
 from .base import load_case
 from .registry import CHECKERS
 
 
-def verify_experiment(folder: str | Path) -> list[Check]:
+def verify_experiment(folder: str | Path, limits: Limits | None = None) -> list[Check]:
     """Return every check of one experiment's folder, which is not changed.
+
+    :param limits: that the user set to figures
 
     Raises :class:`LabError` where the experiment's description or its history cannot be read; what else is
     missing or damaged makes the checks that need it ``unknown``.
     """
-    case = load_case(folder)
+    case = load_case(folder, limits)
     return [check for checker in CHECKERS if checker.applies(case) for check in checker.judge(case)]
 
 
-def verify(run_dir: str | Path, name: str, *, write: bool = True) -> dict[str, Any]:
+def verify(run_dir: str | Path, name: str, *, limits: Any = None, write: bool = True) -> dict[str, Any]:
     """Check one experiment of a run and write its verdict and, once all experiments have one, the run's.
 
     The history of a folder of an earlier version becomes Parquet first. Without ``write`` nothing is changed.
 
+    :param limits: of figures, in place of those that run.json has; None: those
     :returns: ``verdict``, ``summary`` (one line), ``checks`` (name, verdict and summary of each), ``converted`` and
         ``changed`` (whether a file is, or without ``write`` would be, written)
     """
     run_dir = Path(run_dir)
     folder = run_dir / name
+    run = read_json(run_dir / RUN_FILE, "the run's description")
+    wanted = (
+        read_limits(limits) if limits is not None else read_limits(run.get("limits"), f"{run_dir / RUN_FILE}: limits")
+    )
     converted = keep_as_parquet(folder, write=write)
     judged = judged_of_experiment(folder)  # first: what changes meanwhile is not what was judged
-    checks = verify_experiment(folder)
+    checks = verify_experiment(folder, wanted)
     verdict = {
+        "schema_version": SCHEMA_VERSION,
         "verdict": worst([check.verdict for check in checks]).value,
         "experiment": name,
         "checks": [check.as_dict() for check in checks],
         "judged": judged,
+        **({"limits": wanted} if wanted else {}),
     }
     path = folder / VERDICT_FILE
     changed = converted or not path.is_file() or read_json(path, "the verdict") != verdict
     if changed and write:
         write_json_atomic(path, verdict)
-    names = read_json(run_dir / RUN_FILE, "the run's description").get("experiments", [])
-    if write and all((run_dir / other / VERDICT_FILE).is_file() for other in names):
+    if write and all((run_dir / other / VERDICT_FILE).is_file() for other in run.get("experiments", [])):
         write_run_verdict(run_dir)
     return {
         "verdict": verdict["verdict"],
@@ -71,7 +80,7 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
     run = load_run(run_dir, need_verdicts=False)
     verdicts = {experiment.name: experiment.read_verdict() for experiment in run.experiments}
     every = verdicts | verdicts_on(run.left_out)
-    combined = combine(every) | {"judged": judged_of_run(run.path, verdicts)}
+    combined = {"schema_version": SCHEMA_VERSION, **combine(every), "judged": judged_of_run(run.path, verdicts)}
     write_json_atomic(run.path / VERDICT_FILE, combined)
     took_s = {experiment.name: experiment.info["workload"].get("duration_s") for experiment in run.experiments}
     write_text_atomic(run.path / JUNIT_FILE, junit(run.path.resolve().name, every, took_s))

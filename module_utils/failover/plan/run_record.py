@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ..limits import read_limits
 from ..results.files import EXPERIMENT_FILE, PLAN_FILE
 from ..results.read import read_json
 from ..results.write import write_json_atomic
@@ -38,13 +39,14 @@ class _PlanFile(msgspec.Struct):
 def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, dry_run: bool = False) -> dict[str, Any]:
     """Make a run's folder with its plan, or take up the one that is there.
 
-    :param plan: PLAN_SETTINGS, ``experiments`` as the plan resolved them, and ``checkout``, the lab's own files (see
-        checkout.describe_checkout)
+    :param plan: PLAN_SETTINGS, ``experiments`` as the plan resolved them, ``checkout``, the lab's own files (see
+        checkout.describe_checkout), and ``limits`` of figures. None: those that the run was begun with, if any; they
+        do not change what is run, so others may be given when it is resumed
     :param now: ISO 8601, UTC
     :param resume: whether the run was begun before
     :param dry_run: change nothing
     :returns: ``started_at``, ``resumed_at`` (list), ``pending`` (names of the experiments that are still to be run),
-        ``checkout`` (None where it is no git checkout)
+        ``checkout`` (None where it is no git checkout), ``limits``
 
     Raises :class:`LabError` where the run that is there is another one, or the disk does not take the plan.
     """
@@ -52,11 +54,15 @@ def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, d
     if resume:
         record = _read(folder, plan)
         record["resumed_at"] = [*record["resumed_at"], now]
+        record["limits"] = record.get("limits") if plan.get("limits") is None else plan["limits"]
         record["checkout"] = _same_checkout(record.get("checkout"), plan["checkout"])
         pending = [name for name in names if not (folder / name / EXPERIMENT_FILE).is_file()]
     else:
         record = {"schema_version": SCHEMA_VERSION, **plan, "started_at": now, "resumed_at": []}
         pending = names
+    limits = read_limits(record.pop("limits", None))
+    if limits:
+        record["limits"] = limits
     if not dry_run:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +75,10 @@ def open_run(folder: Path, plan: Mapping[str, Any], *, now: str, resume: bool, d
                 "rights and the space, or give another results_dir"
             ) from error
         write_json_atomic(folder / PLAN_FILE, record)
-    return {name: record[name] for name in ("started_at", "resumed_at", "checkout")} | {"pending": pending}
+    return {name: record[name] for name in ("started_at", "resumed_at", "checkout")} | {
+        "pending": pending,
+        "limits": limits,
+    }
 
 
 def _same_checkout(begun: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> dict[str, Any] | None:

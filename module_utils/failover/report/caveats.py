@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..actions.registry import ACTIONS
-from ..sentences import listing
+from ..sentences import listing, plural
 from .system_facts import is_replicated, title_of
-from .wording import plural
 
 # From this share on a system's healthy throughput is said to differ between two experiments.
 STEADY_SHARE = 0.02

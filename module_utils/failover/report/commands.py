@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+
+from ..limits import Limits
 
 # Characters that stand beside each other in a printed line of commands; a few fewer than have room.
 LINE = 96
@@ -24,9 +27,20 @@ def command(*words: str) -> str:
 
 def experiments_option(names: Sequence[str]) -> str:
     """Return the option that chooses experiments; a long list is broken between names, where JSON has room for it."""
-    lines = ['-e \'{"experiments": [']
-    for number, name in enumerate(names, 1):
-        item = f'"{name}"' + ("," if number < len(names) else "]}'")
+    return _broken('-e \'{"experiments": [', [f'"{name}"' for name in names], "]}'")
+
+
+def limits_option(limits: Limits) -> str:
+    """Return the option that gives limits; many of them are broken between two."""
+    # No name has a comma.
+    return _broken('-e \'{"limits": {', json.dumps(limits)[1:-1].split(", "), "}}'")
+
+
+def _broken(begin: str, items: Sequence[str], end: str) -> str:
+    """Return a list in JSON, broken between items where a line would be too long."""
+    lines = [begin]
+    for number, text in enumerate(items, 1):
+        item = text + ("," if number < len(items) else end)
         if len(lines[-1]) + len(item) + len("    ") > LINE:
             lines.append(f"    {item}")
         else:

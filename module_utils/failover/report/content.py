@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..measured.columns import S
+from ..measured.figures import rounded
+from ..measured.repeats import ops_per_s
 from ..results.files import EXPERIMENT_FILE, RUN_FILE
 from ..results.read import Run
 from ..shapes import SCHEMA_VERSION, LabError
 from .chapters.base import Told
 from .chapters.registry import CHAPTERS, COVER
-from .columns import S
 from .examined import Examined, examine
 from .findings.cards import findings_of
 from .outage.healthy import healthy_ops_per_s
@@ -140,7 +142,7 @@ def build(run: Run, step: Step) -> tuple[dict[str, Any], dict[str, str]]:
     step("draw the figures")
     for chapter in chapters:
         drawings |= chapter.draw(content)
-    return _rounded(_in_order(content, ORDER)), drawings
+    return rounded(_in_order(content, ORDER)), drawings
 
 
 def _of_experiment(examined: Examined) -> dict[str, Any]:
@@ -157,11 +159,11 @@ def _of_experiment(examined: Examined) -> dict[str, Any]:
         "stream": {kind: int(np.count_nonzero(columns.kind == code)) for code, kind in columns.kinds},
         "digest": info["workload"].get("digest"),
         "operations": len(columns),
-        "not_ok": int(np.count_nonzero(~columns.ok)),
+        "not_ok": columns.not_ok,
         "start_s": examined.start_ns / S,
         "end_s": examined.end_ns / S,
         "duration_s": duration_s,
-        "ops_per_s": len(columns) / duration_s if duration_s else None,
+        "ops_per_s": ops_per_s(columns, repeats),
         "client_cpu_s": cpu_s,
         "client_cpu_share": cpu_s / duration_s if cpu_s is not None and duration_s else None,
         "own_delay": own_delay(repeats, open_loop=bool(info["rate"])),
@@ -190,14 +192,3 @@ def _refuse_a_mixture(run: Run) -> None:
                     f"{experiment.path / EXPERIMENT_FILE} has {name} {found}, {run.path / RUN_FILE} has {wanted}: the "
                     "folder mixes two runs; copy the results folder again, or repeat the run"
                 )
-
-
-def _rounded(value: Any) -> Any:
-    """Round floats to six decimals (1 ns where the unit is ms): what follows is an artefact of binary fractions."""
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, Mapping):
-        return {name: _rounded(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return value

@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from ..measured.clocks import Clock
+from ..measured.columns import Columns, columns_of_table
+from ..measured.repeats import Repeat, repeats_of, without_idle, worked_span_ns
+from ..measured.timeline import timeline_of
 from ..results.read import Experiment
 from ..shapes import Event, LabError
-from .columns import Columns, columns_of_table
 from .incidents import incidents
-from .outage.clocks import Clock, measured_clocks, on_one_clock
 from .outage.elections import election_notes, unprovoked_elections
 from .outage.explained import Explained, explain
-from .repeats import Repeat, repeats_of, without_idle
-from .steady import without_steps
 
 T = TypeVar("T")
 
@@ -55,12 +55,12 @@ class Examined:
     @property
     def start_ns(self) -> int:
         """First invocation on the time line of ``worked``; 0 without any operation."""
-        return self.repeats[0].start_ns if self.repeats else 0
+        return worked_span_ns(self.repeats)[0]
 
     @property
     def end_ns(self) -> int:
         """Last completion on the time line of ``worked``; 0 without any operation."""
-        return self.repeats[-1].end_ns - self.repeats[-1].idle_ns if self.repeats else 0
+        return worked_span_ns(self.repeats)[1]
 
 
 def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[str, Any]]) -> Examined:
@@ -76,12 +76,10 @@ def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[
     columns = columns_of_table(table)
     notes = [] if len(columns) else ["no operation was recorded: its history is empty"]
     recorded_events = unless_damaged(experiment.events, experiment, notes)
-    steady = without_steps(experiment, columns) if recorded_events is not None else None
-    if steady is not None:
-        recorded_events = None
-        notes.append(steady.note)
-    clocks = measured_clocks(recorded_events or [])
-    events = None if recorded_events is None else on_one_clock(recorded_events, clocks)
+    timeline = timeline_of(experiment, columns, recorded_events)
+    events, clocks = timeline.events, timeline.clocks
+    if timeline.note:
+        notes.append(timeline.note)
     repeats = repeats_of(info, columns)
     elections = None if events is None else unprovoked_elections(info, events, repeats)
     notes += election_notes(elections) + incidents(info)
@@ -95,7 +93,7 @@ def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[
         clocks=clocks,
         repeats=repeats,
         worked=without_idle(repeats) or columns,
-        outages=explain(experiment, steady.info if steady else info, columns, events, clocks, settings, anchor),
+        outages=explain(experiment, timeline.definition, columns, events, clocks, settings, anchor),
         elections=elections,
         notes=notes,
     )

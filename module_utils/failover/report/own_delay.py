@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .columns import MS, Ints
-from .percentiles import rank
-from .repeats import Repeat
+from ..measured.columns import MS, Ints
+from ..measured.percentiles import rank
+from ..measured.repeats import Repeat
 
 
 def own_delay(repeats: Sequence[Repeat], *, open_loop: bool) -> dict[str, Any] | None:

@@ -16,16 +16,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..checks.faults import FAULT_WITHIN_MS, FAULT_WITHIN_OPERATIONS
+from ..measured.percentiles import LEAST_DECIDING
 from ..results.files import REPORT_PDF_FILE
+from ..sentences import ABSENT, at_least, milliseconds, plural
 from ..shapes import LabError
 from .chapters.registry import CHAPTERS
 from .figures.style import without_variables
 from .fonts import font_css
 from .outage.comparison import SUMS
 from .outage.repetition import RESAMPLES, SEED
-from .percentiles import LEAST_DECIDING
 from .system_facts import SERVER_HASH
-from .wording import ABSENT, at_least, milliseconds, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Tagged, so that a screen reader finds headings, tables and the texts of figures.

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..results.judged import is_limit
 from ..results.read import Run
+from ..sentences import at_least, milliseconds, plural
 from ..shapes import Verdict
 from .findings.cards import covered
 from .outage import healthy
 from .provenance import headline, verdict_of
-from .wording import at_least, milliseconds, plural
 
 # Outages that the verdict's sentence tells one by one; more of them as a range.
 MOST_OUTAGES_IN_FULL = 3
@@ -39,7 +40,9 @@ def verdict_told(
         for check in checks
         if check["verdict"] != Verdict.VALID.value
     ]
-    open_checks.sort(key=lambda check: check["verdict"] != Verdict.INVALID.value)
+    # Wrong data first, then limits that were missed, then what is not known.
+    open_checks.sort(key=lambda check: (check["verdict"] != Verdict.INVALID.value, is_limit(check["name"])))
+    missed = sum(check["verdict"] == Verdict.INVALID.value and is_limit(check["name"]) for check in checks)
     counts = {verdict.value: sum(check["verdict"] == verdict.value for check in checks) for verdict in Verdict}
     return {
         "verdict": verdict_of(run.verdict["verdict"], stale=not judged["matches"]),
@@ -50,6 +53,7 @@ def verdict_told(
         "checks": len(checks),
         "counts": counts,
         "open": open_checks,
+        **({"missed_limits": missed} if missed else {}),
     }
 
 
@@ -57,13 +61,20 @@ def verdict_sentence(
     verdict: str, checks: Sequence[Mapping[str, Any]], experiments: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str | None]]:
     """Return the sentence in pieces, each with ``text`` and the anchor of its evidence (``href``) or None."""
-    failed = [check for check in checks if check["verdict"] == Verdict.INVALID.value]
+    of_data = [check for check in checks if not is_limit(check["name"])]
+    failed = [check for check in of_data if check["verdict"] == Verdict.INVALID.value]
+    missed = [check for check in checks if check["verdict"] == Verdict.INVALID.value and check not in of_data]
     undecided = [check for check in checks if check["verdict"] == Verdict.UNKNOWN.value]
     if verdict == Verdict.VALID.value:
         return _valid_sentence(checks, experiments)
     pieces: list[dict[str, str | None]] = [{"text": f"{verdict.capitalize()}: ", "href": None}]
-    if verdict == Verdict.INVALID.value:
-        pieces.append({"text": _of(len(failed), checks, "failed"), "href": "#open"})
+    if verdict == Verdict.INVALID.value and missed and not failed:
+        right = all(check["verdict"] == Verdict.VALID.value for check in of_data)
+        told = "the data is right, but " if right else "no check found the data wrong, but "
+        pieces += [{"text": told, "href": None}, {"text": _missed_told(len(missed)), "href": "#open"}]
+        shown = missed
+    elif verdict == Verdict.INVALID.value:
+        pieces.append({"text": _of(len(failed), of_data, "failed"), "href": "#open"})
         shown = failed
     else:
         pieces.append({"text": "no check failed, but ", "href": None})
@@ -75,8 +86,14 @@ def verdict_sentence(
         pieces.append({"text": f"; in {first['experiment']}: {summary}", "href": None})
     if len(shown) > 1:
         pieces.append({"text": f"; {len(shown) - 1} more below", "href": None})
+    if missed and failed:
+        pieces.append({"text": f"; {_missed_told(len(missed))}, too", "href": None})
     pieces.append({"text": ".", "href": None})
     return pieces
+
+
+def _missed_told(number: int) -> str:
+    return f"{plural(number, 'limit')} of yours {'was' if number == 1 else 'were'} missed"
 
 
 def _of(number: int, checks: Sequence[Mapping[str, Any]], what: str) -> str:
@@ -89,12 +106,17 @@ def _valid_sentence(
     checks: Sequence[Mapping[str, Any]], experiments: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str | None]]:
     """Say what passed, how many keys every member holds, and how long the outages were."""
+    of_data = [check for check in checks if not is_limit(check["name"])]
     pieces: list[dict[str, str | None]] = [
         {"text": "Valid: ", "href": None},
-        {"text": f"{'' if len(checks) == 1 else 'all '}{plural(len(checks), 'check')} passed", "href": "#checks"},
+        {"text": f"{'' if len(of_data) == 1 else 'all '}{plural(len(of_data), 'check')} passed", "href": "#checks"},
         {"text": f" over {plural(sum(e['operations'] for e in experiments), 'operation')} in ", "href": None},
         {"text": plural(len(experiments), "experiment"), "href": "#outcomes"},
     ]
+    kept = len(checks) - len(of_data)
+    if kept:
+        text = f"{plural(kept, 'limit')} of yours {'was' if kept == 1 else 'were'} kept"
+        pieces += [{"text": "; ", "href": None}, {"text": text, "href": "#checks"}]
     not_ok = sum(experiment["not_ok"] for experiment in experiments)
     if not_ok:
         pieces += [

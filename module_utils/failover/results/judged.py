@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..limits import refuse_other_limits
 from ..sentences import listing
-from ..shapes import Check, LabError, Verdict, worst
+from ..shapes import LIMIT_CHECK, Check, LabError, Verdict, worst
 from .files import EXPERIMENT_FILE, RUN_FILE, VERDICT_FILE
 from .read import read_json, read_verdict
 
@@ -114,8 +115,13 @@ def verdicts_on(left_out: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 def combine(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a run's verdict.json says of its experiments together: ``verdict``, ``experiments``, ``checks``.
 
+    Where all were judged with the same limits, these stand there as ``limits``.
+
     :param verdicts: each experiment's verdict.json, by its name
     """
+    # What stands in the place of a verdict was judged with none.
+    limits = [verdict.get("limits") for verdict in verdicts.values() if "experiment" in verdict]
+    same = limits[0] if limits and all(each == limits[0] for each in limits) else None
     return {
         "verdict": worst([Verdict(verdict["verdict"]) for verdict in verdicts.values()]).value,
         "experiments": {name: verdict["verdict"] for name, verdict in verdicts.items()},
@@ -124,7 +130,46 @@ def combine(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             for name, verdict in verdicts.items()
             for check in verdict["checks"]
         ],
+        **({"limits": same} if same else {}),
     }
+
+
+def limits_sentence(verdict: Mapping[str, Any]) -> str:
+    """Say that limits of the user's were missed and what that means for the data, and which judged nothing.
+
+    :param verdict: verdict.json, of an experiment or a run
+    :returns: empty where neither is so
+    """
+    checks = [check for check in verdict.get("checks", []) if isinstance(check, Mapping)]
+    found = [(is_limit(str(check.get("name"))), check.get("verdict")) for check in checks]
+    sentences = []
+    if missed := found.count((True, Verdict.INVALID.value)):
+        of_data = {verdict for limit, verdict in found if not limit}
+        told = next(words for word, words in DATA_TOLD.items() if word.value in of_data or word is Verdict.VALID)
+        limits = "a limit of yours was missed" if missed == 1 else f"{missed:,} limits of yours were missed"
+        sentences.append(f"{told} {limits}.")
+    if idle := idle_limits(verdict.get("limits") or {}, checks):
+        sentences.append(f"Nothing in it has a figure for your limit of {listing(idle)}.")
+    return " ".join(sentences)
+
+
+def idle_limits(limits: Iterable[str], checks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the figures whose limits judged nothing, as no experiment has them: they must not pass for kept."""
+    judged = {str(check.get("name")).rpartition(": ")[2] for check in checks}
+    return [name for name in limits if f"{LIMIT_CHECK} {name}" not in judged]
+
+
+# What goes before a missed limit: it must not pass for lost data, nor hide it. The worst of its checks comes first.
+DATA_TOLD = {
+    Verdict.INVALID: "The data is wrong, and",
+    Verdict.UNKNOWN: "No check found the data wrong;",
+    Verdict.VALID: "The data is right;",
+}
+
+
+def is_limit(name: str) -> bool:
+    """Tell whether a check holds a figure against a limit, by its name, also where its experiment's is before it."""
+    return name.rpartition(": ")[2].startswith(f"{LIMIT_CHECK} ")
 
 
 def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
@@ -152,9 +197,14 @@ def compare_judged(folder: Path, verdict: Mapping[str, Any]) -> Differences:
     return replace(found, edited=any(verdict.get(key) != value for key, value in together.items()))
 
 
-def read_judgement(folder: Path) -> tuple[dict[str, Any], Differences]:
-    """Return a run's verdict.json, and how its files differ from those; LabError where it cannot be read."""
+def read_judgement(folder: Path, limits: Any = None) -> tuple[dict[str, Any], Differences]:
+    """Return a run's verdict.json, and how its files differ from those that it judged.
+
+    :param limits: those of figures that it has to have been judged with; None: any
+    :raises LabError: where it cannot be read, or was judged with others
+    """
     verdict = read_verdict(folder / VERDICT_FILE)
+    refuse_other_limits(limits, verdict.get("limits"), folder)
     return verdict, compare_judged(folder, verdict)
 
 

@@ -278,17 +278,22 @@ def read_verdict(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise LabError(f"{path} is missing; verify the run first: ansible-playbook playbooks/verify.yml")
     verdict = read_json(path, "the verdict")
+    _check_version(path, verdict.get("schema_version", SCHEMA_VERSION))  # older verdicts lack it
     if misfit(verdict, _VerdictFile):
         raise LabError(f"{path} is not a verdict of this lab; verify again: ansible-playbook playbooks/verify.yml")
     return verdict
 
 
-def _check_keys(path: Path, value: dict[str, Any], kind: type[msgspec.Struct]) -> None:
-    if value.get("schema_version") != SCHEMA_VERSION:
+def _check_version(path: Path, version: Any) -> None:
+    if version != SCHEMA_VERSION:
         raise LabError(
-            f"{path} has schema {value.get('schema_version')!r}, this version of the lab reads {SCHEMA_VERSION}; "
+            f"{path} has schema {version!r}, this version of the lab reads {SCHEMA_VERSION}; "
             "use the version that wrote it, or repeat the run"
         )
+
+
+def _check_keys(path: Path, value: dict[str, Any], kind: type[msgspec.Struct]) -> None:
+    _check_version(path, value.get("schema_version"))
     found = misfit(value, kind)
     if found:
         raise LabError(f"{path}{found.of_a_file}; {_FETCH_AGAIN}")

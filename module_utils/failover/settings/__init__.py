@@ -12,13 +12,14 @@ from .addresses import addresses
 from .base import Given
 from .experiments import experiments
 from .inventory import groups, labs_own, nameless
+from .limits import limits
 from .names import names
 from .numbers import numbers
 from .ports import ports
 
 __all__ = ["Given", "wrong_settings"]
 
-CHECKS = (names, numbers, groups, addresses, ports, experiments)
+CHECKS = (names, numbers, groups, addresses, ports, experiments, limits)
 # What the role of a system relies on, whoever applies it.
 CHECKS_ALONE = (names, numbers, addresses, ports)
 

@@ -42,6 +42,7 @@ def test_a_new_run_has_everything_before_it(tmp_path: Path) -> None:
         "resumed_at": [],
         "checkout": PLAN["checkout"],
         "pending": ["E2-etcd", "E3-etcd"],
+        "limits": {},
     }
     plan = json.loads((folder / "plan.json").read_text())
     assert {name: plan[name] for name in PLAN} == PLAN
@@ -175,3 +176,14 @@ def test_a_run_begun_by_a_version_without_retry_policies_sent_again_blindly(tmp_
     with pytest.raises(LabError, match="Resume it with -e retry_policy=blind, or leave resume out"):
         open_run(tmp_path, PLAN, now=LATER, resume=True)
     open_run(tmp_path, PLAN | {"retry_policy": "blind"}, now=LATER, resume=True)
+
+
+def test_limits_are_kept_where_a_run_is_resumed_without_them(tmp_path: Path) -> None:
+    """They do not change what is run: others may be given, and none at all takes nothing back."""
+    first, second = {"outage_ms": 2000}, {"p99_ms": {"etcd": 5}}
+    assert open_run(tmp_path, PLAN | {"limits": first}, now=BEGAN, resume=False)["limits"] == first
+    assert open_run(tmp_path, PLAN | {"limits": None}, now=LATER, resume=True)["limits"] == first
+    assert open_run(tmp_path, PLAN | {"limits": second}, now=LATER, resume=True)["limits"] == second
+    assert json.loads((tmp_path / "plan.json").read_text())["limits"] == second
+    assert open_run(tmp_path, PLAN | {"limits": {}}, now=LATER, resume=True)["limits"] == {}
+    assert open_run(tmp_path, PLAN, now=LATER, resume=True)["limits"] == {}

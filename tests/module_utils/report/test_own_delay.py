@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from failover.measured.columns import Columns
+from failover.measured.repeats import Repeat
 from failover.report.chapters.threats import OWN_SHARE, threats
-from failover.report.columns import Columns
 from failover.report.own_delay import own_delay
-from failover.report.repeats import Repeat
 
 MS = 1_000_000
 

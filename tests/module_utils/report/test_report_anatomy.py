@@ -8,13 +8,13 @@ import random
 from typing import Any
 
 import pytest
+from failover.measured.clocks import Clock
+from failover.measured.columns import MS
+from failover.measured.gaps import Gap
+from failover.measured.marks import Mark, with_attempt, without_echoes
 from failover.moments import MOMENTS
-from failover.report.columns import MS
-from failover.report.gaps import Gap
 from failover.report.outage import anatomy
-from failover.report.outage.clocks import Clock
-from failover.report.outage.marks import Mark, with_attempt, without_echoes
-from test_report_columns import columns
+from made_columns import columns
 
 GAP = Gap(-2 * MS, 1000 * MS)
 USUAL = anatomy.Usual(longest_pause_ns=5 * MS, latency_ns=4 * MS)

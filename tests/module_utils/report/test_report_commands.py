@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 from _front import PLAYBOOKS, warn_of_unknown_variables
 from _options import read_options
+from failover.checks.verdict import verify
 from failover.report.chapters.reproduce import commands
-from failover.report.commands import LINE, command, experiments_option
+from failover.report.commands import LINE, command, experiments_option, limits_option
+from failover.report.content import build
 from failover.report.provenance import provenance
 from failover.report.render import render_html
 from failover.results.read import load_run
-from printed import KINDS, Content, Printed
+from printed import KINDS, Content, Printed, Quiet
 from verified import verified_run
 from weasyprint import HTML
 
@@ -149,8 +151,34 @@ def test_a_folder_of_before_commits_were_recorded_is_like_one_that_is_no_checkou
 @pytest.mark.parametrize("names", [NAMES[:1], NAMES])
 def test_a_command_survives_being_copied_from_the_pdf(names: list[str], tmp_path: Path) -> None:
     options = ["-e iterations=100000", "-e seed=123", "-e clients=8", "-e rate=250.5", "-e sole_server_heal=30s"]
-    typed = command("./scripts/lab run", *options, experiments_option(names))
+    limits = {"outage_ms": dict.fromkeys(names, 2000), "not_ok": 0}
+    typed = command("./scripts/lab run", *options, limits_option(limits), experiments_option(names))
     assert max(map(len, typed.splitlines())) <= LINE
     words = as_pasted(printed_commands(typed, tmp_path))
-    assert words[:-1] == shlex.split(" ".join(["./scripts/lab run", *options, "-e"]))
-    assert json.loads(words[-1]) == {"experiments": names}
+    assert words[:-3] == shlex.split(" ".join(["./scripts/lab run", *options, "-e"]))
+    assert [json.loads(words[-3]), words[-2], json.loads(words[-1])] == [
+        {"limits": limits},
+        "-e",
+        {"experiments": names},
+    ]
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_a_report_says_by_which_limits_it_was_judged(tmp_path: Path) -> None:
+    run = verified_run(tmp_path / "run", iterations=400, experiments=["E2-etcd"])
+    limits = {"outage_ms": {"etcd": 1}, "ops_per_s": 0.5}
+    verify(run, "E2-etcd", limits=limits)
+    content, drawings = build(load_run(run), Quiet())
+    assert content["limits"] == {"given": limits, "told": ["outage_ms at most 1 of etcd", "ops_per_s at least 0.5"]}
+    (given,) = [word for word in shlex.split(content["reproduce"]["run"]) if "limits" in word]
+    assert json.loads(given) == {"limits": limits}
+    page = render_html(content, drawings)
+    for words in (
+        "the data is right, but ",
+        '<a href="#open">1 limit of yours was missed</a>',
+        "0 of 13 checks found the data wrong, 0 could not be decided, and 1 limit of yours was missed, which says "
+        "nothing against the data.",
+        "outage_ms at most 1 of etcd; ops_per_s at least 0.5",
+        "E2-etcd: limit outage (ms)</h3>",
+    ):
+        assert words in page, words

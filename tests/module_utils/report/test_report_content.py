@@ -19,9 +19,9 @@ from failover.report.outage.explained import attempt_timeout_ms
 from failover.report.outage.healthy import in_brief
 from failover.report.render import render_html
 from failover.report.verdict import verdict_sentence
-from failover.report.wording import milliseconds
 from failover.results.parquet import read_parquet, write_parquet
 from failover.results.read import load_run
+from failover.sentences import milliseconds
 from failover.shapes import HistoryRow, LabError
 from planted.defects import PLANTS
 from planted.parts import MS

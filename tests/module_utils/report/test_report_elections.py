@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from failover.measured.repeats import repeats_of
 from failover.report.outage.elections import unprovoked_elections
-from failover.report.repeats import repeats_of
 from failover.shapes import Event
-from test_report_columns import columns
+from made_columns import columns
 from test_report_faults import DEFINITION, FAULT, event, outage_events, outage_rows
 
 

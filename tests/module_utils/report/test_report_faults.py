@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from failover.report.columns import MS, S
-from failover.report.outage.clocks import Clock
+from failover.measured.clocks import Clock
+from failover.measured.columns import MS, S
 from failover.report.outage.faults import _letters, describe_faults
 from failover.report.outage.zoom import MOST_OPERATIONS_DRAWN
 from failover.shapes import Event
-from test_report_columns import columns
+from made_columns import columns
 
 ORIGIN = 5000 * S
 FAULT = {"id": "F1", "action": "kill", "target": "leader", "at_index": 50, "heal": "end", "repeat": 1, "record": None}

@@ -8,14 +8,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from failover.report.chapters.latency import latency_summary, survival_curve
-from failover.report.columns import MS
+from failover.measured.columns import MS
+from failover.measured.percentiles import latency_summary
+from failover.report.chapters.latency import survival_curve
 from failover.report.content import build
 from failover.report.figures import convergence, finding, lanes, latency, outage, outages, over_time, spreads, style
 from failover.report.outage.repetition import repeated
 from failover.report.render import TEMPLATES
-from failover.report.wording import milliseconds
 from failover.results.read import load_run
+from failover.sentences import milliseconds
 from printed import Content
 from test_report_repetition import fault
 from verified import verified_run

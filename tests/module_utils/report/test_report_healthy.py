@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from failover.report.columns import MS, Columns, S
+from failover.measured.columns import MS, Columns, S
+from failover.measured.repeats import Repeat
 from failover.report.outage.healthy import (
     NOT_DISTINGUISHABLE,
     background,
@@ -19,7 +20,6 @@ from failover.report.outage.healthy import (
     healthy_gaps_ns,
     healthy_ops_per_s,
 )
-from failover.report.repeats import Repeat
 
 
 def repeat_of(number: int, completions_ms: list[float], *, failed: int | None = None, idle_ms: int = 0) -> Repeat:

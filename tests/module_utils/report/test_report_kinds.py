@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from failover.report.chapters.latency import latency_summary, survival_curve
-from failover.report.columns import KINDS, Columns
+from failover.measured.columns import KINDS, Columns
+from failover.measured.percentiles import latency_summary
+from failover.report.chapters.latency import survival_curve
 from failover.report.figures.latency import draw
 
 MS = 1_000_000

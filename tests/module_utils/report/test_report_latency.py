@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from failover.report.chapters.latency import latency_summary, survival_curve
-from failover.report.columns import MS
-from failover.report.percentiles import decided_by, quantile
+from failover.measured.columns import MS
+from failover.measured.percentiles import decided_by, latency_summary, quantile
+from failover.report.chapters.latency import survival_curve
 
 
 def test_percentiles_are_observed_values() -> None:

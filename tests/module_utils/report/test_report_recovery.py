@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.report.columns import MS
+from failover.measured.columns import MS
 from failover.report.outage.recovery import LatencyBand, baseline_window_ns, latency_band
-from test_report_columns import columns
+from made_columns import columns
 
 
 def steady(from_ms: int, until_ms: int, latency_ms: float) -> list[dict[str, Any]]:

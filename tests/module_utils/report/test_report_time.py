@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from failover.measured.columns import MS, S
 from failover.report.chapters.time import latency_over_time, operations_scale, throughput, window_ms
-from failover.report.columns import MS, S
-from test_report_columns import columns
+from made_columns import columns
 
 
 def test_no_spike_is_lost_when_operations_are_aggregated() -> None:

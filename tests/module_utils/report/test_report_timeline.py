@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from failover.checks.model import LATE_DUPLICATE, LOST
-from failover.report.columns import MS
+from failover.measured.columns import MS
 from failover.report.findings.blame import CLIENT, LAB, SERVER, SETTING, judge
 from failover.report.findings.timeline import NO_ANSWER, idle_spans, member_names, under_way
 

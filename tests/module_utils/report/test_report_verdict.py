@@ -10,8 +10,13 @@ from failover.report.verdict import verdict_sentence
 
 def test_an_unknown_run_does_not_claim_to_be_valid() -> None:
     checks = [
-        {"experiment": "E1-etcd", "verdict": "valid", "summary": "All right."},
-        {"experiment": "E2-etcd", "verdict": "unknown", "summary": "The keys of etcd3 are missing, and not compared."},
+        {"experiment": "E1-etcd", "name": "reads", "verdict": "valid", "summary": "All right."},
+        {
+            "experiment": "E2-etcd",
+            "name": "keys on etcd3",
+            "verdict": "unknown",
+            "summary": "The keys of etcd3 are missing, and not compared.",
+        },
     ]
     said = "".join(str(piece["text"]) for piece in verdict_sentence("unknown", checks, []))
     assert said == (
@@ -25,8 +30,44 @@ def test_a_run_without_checks_is_not_called_checked() -> None:
     assert said == "Unknown: no check failed, but no check is recorded."
 
 
+READS = {"experiment": "E2-etcd", "name": "reads", "verdict": "valid", "summary": "All right."}
+DOUBT = {"experiment": "E2-etcd", "name": "events", "verdict": "unknown", "summary": "There are none."}
+LOST = {"experiment": "E2-etcd", "name": "keys on etcd1", "verdict": "invalid", "summary": "A key is lost."}
+MISSED = {"experiment": "E2-etcd", "name": "limit p99_ms", "verdict": "invalid", "summary": "p99_ms is 9, not 5."}
+KEPT = {"experiment": "E2-etcd", "name": "limit not_ok", "verdict": "valid", "summary": "not_ok is 0."}
+
+
+@pytest.mark.parametrize(
+    ("checks", "wanted"),
+    [
+        (
+            [READS, MISSED, KEPT],
+            "Invalid: the data is right, but 1 limit of yours was missed; in E2-etcd: p99_ms is 9, not 5.",
+        ),
+        (
+            [READS, MISSED, MISSED, DOUBT],
+            "Invalid: no check found the data wrong, but 2 limits of yours were missed; in E2-etcd: p99_ms is 9, "
+            "not 5; 1 more below.",
+        ),
+        (
+            [READS, LOST, MISSED],
+            "Invalid: 1 of 2 checks failed; in E2-etcd: A key is lost; 1 limit of yours was missed, too.",
+        ),
+    ],
+)
+def test_a_missed_limit_is_no_lost_data_and_does_not_hide_it(checks: list[dict[str, Any]], wanted: str) -> None:
+    assert "".join(str(piece["text"]) for piece in verdict_sentence("invalid", checks, [])) == wanted
+
+
+def test_limits_that_were_kept_are_told_beside_the_checks() -> None:
+    said = "".join(str(piece["text"]) for piece in verdict_sentence("valid", [READS, KEPT], [told()]))
+    assert said.startswith("Valid: 1 check passed over 100 operations in 1 experiment; 1 limit of yours was kept;")
+
+
 def valid_sentence(*experiments: dict[str, Any]) -> str:
-    return "".join(str(piece["text"]) for piece in verdict_sentence("valid", [{"verdict": "valid"}], experiments))
+    return "".join(
+        str(piece["text"]) for piece in verdict_sentence("valid", [{"name": "reads", "verdict": "valid"}], experiments)
+    )
 
 
 def told(**changed: Any) -> dict[str, Any]:

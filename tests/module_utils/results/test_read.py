@@ -89,11 +89,18 @@ def test_a_cut_file_is_named(run_dir: Path, name: str, keep: float) -> None:
     assert "cut short" in complaint(run_dir) or "empty" in complaint(run_dir)
 
 
-@pytest.mark.parametrize("name", ["run.json", "E1-etcd/experiment.json"])
+@pytest.mark.parametrize("name", ["run.json", "verdict.json", "E1-etcd/experiment.json", "E1-etcd/verdict.json"])
 def test_another_schema_is_refused(run_dir: Path, name: str) -> None:
     edit(run_dir / name, lambda value: value.update(schema_version=2))
     assert str(run_dir / name) in complaint(run_dir)
     assert "schema 2" in complaint(run_dir)
+
+
+def test_a_verdict_of_before_it_had_a_schema_is_read(run_dir: Path) -> None:
+    edit(run_dir / "verdict.json", lambda value: value.pop("schema_version"))
+    verdict = load_run(run_dir).verdict
+    assert verdict is not None
+    assert verdict["verdict"] == "valid"
 
 
 @pytest.mark.parametrize(("name", "key"), [("run.json", "seed"), ("E1-etcd/experiment.json", "members")])

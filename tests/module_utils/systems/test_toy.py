@@ -16,21 +16,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from failover.checks.verdict import verify_experiment
+from failover.checks.verdict import verify, verify_experiment
+from failover.measured.figures import FIGURES
 from failover.plan.experiments import resolve_experiments
+from failover.report.content import build
 from failover.results.files import EXPERIMENT_FILE, HISTORY_FILE
-from failover.results.read import read_events
+from failover.results.read import load_run, read_events
 from failover.run.assemble import assemble
 from failover.run.config import RunnerConfig
 from failover.run.healing import Healer
 from failover.run.makers import client_maker
 from failover.run.runner import run_workload
-from failover.shapes import LabError, RunSettings, Target, Verdict, worst
+from failover.shapes import OWN_SETTINGS, LabError, RunSettings, Target, Verdict, worst
 from failover.systems.members import MEMBERS
 from failover.systems.on_host import Home
 from failover.systems.registry import SYSTEMS
 from failover.workloads.base import Operation, Sharing, Workload
 from failover.workloads.registry import WORKLOADS
+from held import hold, hold_folder
+from planted.files import run_json
+from printed import Quiet, leave_out_pictures
 from toy.member import ToyOnHost
 from toy.server import ToyServer
 from toy.system import Toy
@@ -131,6 +136,24 @@ def test_keys_of_all_clients_are_valid_though_requests_come_late(
     assert ("lists" if name == "append" else "linearizable") in checks
     assert not {"reads", "keys on toy1", "unknown writes"} & set(checks)
     assert ("scans" in checks) == (name == "ycsb_e")
+
+
+@pytest.mark.parametrize("workload", [{}, {"name": "register", "keys": 3}, {"name": "ycsb_e"}], ids=str)
+def test_what_a_run_of_it_leaves_is_of_the_schemas(
+    tmp_path: Path, servers: list[ToyServer], workload: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here nothing is planted: runner, heal and assembly write what real labs leave."""
+    leave_out_pictures(monkeypatch)
+    servers.append(ToyServer(holds_up=25))
+    settings = replace(SETTINGS, iterations=900, rate=3000.0, retry_policy="blind", workload=workload)
+    run_experiment(tmp_path / "E1-toy", servers[0], settings)
+    described = run_json("run", 900, 7, 2, 1, ["E1-toy"], 0) | {"repeats": {"toy": 1}, "rate": 3000.0}
+    (tmp_path / "run.json").write_text(json.dumps(described | settings.only(OWN_SETTINGS)))
+    verify(tmp_path, "E1-toy", limits=dict.fromkeys(FIGURES, 0))
+    hold_folder(tmp_path)
+    told, _ = build(load_run(tmp_path), Quiet())
+    hold("report", told)
+    assert ("workload" in told) == bool(workload)
 
 
 def test_a_scan_that_misses_a_key_is_invalid(tmp_path: Path, servers: list[ToyServer]) -> None:

@@ -11,9 +11,9 @@ from ...actions.record import FaultRecord
 from ...checks.faults import outside_bound
 from ...checks.registry import CHECKERS
 from ...fault_names import FaultId
+from ...sentences import plural
 from ...shapes import Verdict
 from ..examined import Examined
-from ..wording import plural
 from .base import Chapter, Told
 
 

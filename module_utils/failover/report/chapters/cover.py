@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...limits import limits_told
+from ...results.judged import idle_limits
 from ...results.read import Run
 from ...workloads.registry import workload_of
 from .. import system_facts
@@ -33,6 +35,7 @@ class Cover(Chapter):
             "cover_versions": cover_versions(info["versions"]),
             "caveats": caveats(info["controller"], told.experiments, told.run.left_out),
             **_workload(told.run),
+            **_limits(told.run),
         }
 
     def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
@@ -47,6 +50,20 @@ def _workload(run: Run) -> dict[str, Any]:
         return {}
     workload, options = workload_of(run.stream)
     return {"workload": {"name": workload.name, "says": workload.says, "options": options}}
+
+
+def _limits(run: Run) -> dict[str, Any]:
+    """Return the limits that the verdict was judged with, if any: as they were ``given``, and ``told`` one by one."""
+    verdict = run.verdict or {}
+    given = verdict.get("limits")
+    if not given:
+        return {}
+    idle = idle_limits(given, verdict["checks"])
+    told = [
+        f"{words} (of nothing in this run)" if name in idle else words
+        for name, words in zip(given, limits_told(given), strict=True)
+    ]
+    return {"limits": {"given": given, "told": told}}
 
 
 def cover_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

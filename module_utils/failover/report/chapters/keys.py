@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ...measured.columns import MS
 from ...results.files import keys_file
 from ...results.read import Experiment
-from ..columns import MS
 from ..examined import Examined, unless_damaged
 from ..figures import convergence
 from .base import Chapter

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import KINDS, MS, Columns, Ints, S
+from ...measured.columns import KINDS, MS, Columns, Ints, S
+from ...measured.gaps import longest_gap_of
+from ...measured.percentiles import latency_summary
 from ..examined import Examined
 from ..figures import latency
-from ..gaps import longest_gap_of
-from ..percentiles import LEAST_DECIDING, QUANTILES, decided_by, rank
 from .base import Chapter
 
 
@@ -74,26 +74,6 @@ def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
         "endpoint": operation["endpoint"],
         "error": operation["error"],
     }
-
-
-def latency_summary(latency_ns: Ints) -> dict[str, Any]:
-    """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
-
-    ``thin`` names the percentiles above which fewer than LEAST_DECIDING lie: those few decide them.
-    """
-    summary: dict[str, Any] = {"count": len(latency_ns)}
-    if len(latency_ns) == 0:
-        return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None, "thin": []}
-    ordered = np.sort(latency_ns)
-    for name, thousandths in QUANTILES:
-        summary[f"{name}_ms"] = int(ordered[rank(len(ordered), thousandths)]) / MS
-    summary["max_ms"] = int(ordered[-1]) / MS
-    summary["thin"] = [
-        f"{name}_ms"
-        for name, thousandths in QUANTILES
-        if decided_by(len(ordered), 1 - thousandths / 1000) < LEAST_DECIDING
-    ]
-    return summary
 
 
 def survival_curve(latency_ns: Ints, points_per_decade: int = 60) -> dict[str, list[float]]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...sentences import plural
 from ...workloads.name_service import NameService
-from ..wording import plural
 from .base import Chapter, Told
 
 # As published (docs/measuring.md): 100,000 iterations, seed 123, one client, three etcd nodes, one MySQL server.

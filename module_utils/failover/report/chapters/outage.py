@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...measured.repeats import Repeat
 from ..examined import Examined
 from ..figures import lanes, outage, spreads
 from ..outage.comparison import compared, outages
-from ..repeats import Repeat
 from .base import Chapter, Told
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ...measured.columns import OUTCOMES, Columns
 from ...shapes import Outcome, Settled
-from ..columns import OUTCOMES, Columns
 from ..examined import Examined
 from .base import Chapter
 

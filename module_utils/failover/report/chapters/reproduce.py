@@ -13,7 +13,7 @@ from ...results.files import HISTORY_FILE
 from ...results.read import Run
 from ...shapes import OWN_SETTINGS, RunSettings
 from .. import system_facts
-from ..commands import command, experiments_option
+from ..commands import command, experiments_option, limits_option
 from .base import Chapter, Told
 
 # The folder into which the commands to reproduce clone the lab.
@@ -53,6 +53,9 @@ def commands(run: Run) -> dict[str, Any]:
         options.append(f"-e repeats={next(iter(repeats.values()))}")
     if not all(map(system_facts.is_replicated, repeats)):
         options.append(f"-e sole_server_heal={info['sole_server_heal']}")
+    # Those that it was judged with, which need not be the run's own.
+    if limits := (run.verdict or {}).get("limits"):
+        options.append(limits_option(limits))
     folder = f"results/{info['run_id']}"
     options.append(experiments_option(info["experiments"]))
     return {

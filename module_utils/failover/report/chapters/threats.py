@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...actions.registry import ACTIONS
-from ...sentences import listing
+from ...sentences import listing, milliseconds, plural
 from ...shapes import RetryPolicy
 from ...workloads.base import Sharing
 from ...workloads.registry import workload_of
 from ..outage.repetition import LEAST_REPEATS
 from ..system_facts import acknowledged, fence_prices, known_bugs, title_of
-from ..wording import milliseconds, plural
 from .base import Chapter, Told
 
 # From here on the client's own CPU time is likely to bound the throughput.

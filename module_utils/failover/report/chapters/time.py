@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import MS, Columns, S
+from ...measured.columns import MS, Columns, S
+from ...measured.percentiles import rank
 from ..examined import Examined
 from ..figures import over_time
-from ..percentiles import rank
 from .base import Chapter
 
 # As many columns as the figure has points (72 an inch): a finer grid could not be seen in print.

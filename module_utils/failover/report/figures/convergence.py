@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from ..wording import milliseconds
+from ...sentences import milliseconds
 from .style import GREEN, GREY, LIGHT, SERIES, as_count, as_svg, new_figure
 
 

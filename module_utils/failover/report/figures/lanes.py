@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from ...moments import CLIENTS, SERVERS
+from ...sentences import milliseconds
 from ..outage.lanes import LAB, critical_spans
-from ..wording import milliseconds
 from .style import BLUE, GREEN, GREY, INK, ORANGE, as_svg, new_figure
 
 # Whose wait a lane is: (colour, what the legend says).

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ..percentiles import LEAST_DECIDING, QUANTILES, decided_by
-from ..wording import milliseconds
+from ...measured.percentiles import LEAST_DECIDING, QUANTILES, decided_by
+from ...sentences import milliseconds
 from .style import INK, SERIES, as_svg, legend_of, log_ms_axis, new_figure
 
 # Percentiles marked on the latency curves, with the share of operations that took longer.

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.ticker import FuncFormatter
 
-from ..wording import milliseconds
+from ...sentences import milliseconds
 from .style import (
     BLUE,
     GREEN,

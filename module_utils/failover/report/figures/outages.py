@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..wording import milliseconds
+from ...sentences import milliseconds
 from .style import GREY, INK, LIGHT, SERIES, as_svg, log_ms_axis, new_figure
 
 ROW_IN = 0.19

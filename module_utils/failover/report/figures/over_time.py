@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from ...moments import MOMENTS
-from ..wording import milliseconds
+from ...sentences import milliseconds
 from .style import BLUE, GREY, INK, MARK_STYLES, PURPLE, SKY, VERMILLION, as_count, as_svg, log_ms_axis, new_figure
 
 # More numbers of repeats than this would not be told apart above a figure.

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from ..wording import milliseconds
+from ...sentences import milliseconds
 from .style import GREY, INK, LIGHT, SERIES, as_svg, log_ms_axis, new_figure
 
 # The height of one measure's row of points, of one system; and what each row of a figure needs besides.

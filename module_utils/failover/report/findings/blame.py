@@ -23,9 +23,8 @@ from ...checks.model import (
     TWICE_LISTED,
     WRONG_VALUE,
 )
-from ...sentences import listing
+from ...sentences import listing, plural
 from ..system_facts import VERSION_ONE
-from ..wording import plural
 from .timeline import NO_ANSWER
 
 DIFFER = "members differ"

@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from ...actions.record import FaultRecord
+from ...measured.columns import MS
 from ...results.read import Dump
 from ...shapes import Event, Kind, Outcome
-from ..columns import MS
 
 # Operations of one key that are told.
 MOST_TOLD = 8

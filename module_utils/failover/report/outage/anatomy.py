@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ...measured.clocks import Clock
+from ...measured.columns import MS, Columns
+from ...measured.gaps import Gap
+from ...measured.marks import Mark, mark_of
+from ...measured.percentiles import quantile
 from ...moments import CLIENTS, MOMENTS, OUTAGE_END
-from ..columns import MS, Columns
-from ..gaps import Gap
-from ..percentiles import quantile
-from .clocks import Clock
-from .marks import Mark, mark_of
 
 # Whose time a phase is, beside those who are waited for: what had begun when the fault had not struck yet, and what
 # nothing recorded explains.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...actions.record import FaultRecord
+from ...measured.columns import S
+from ...measured.gaps import Gap
+from ...measured.marks import Mark, fault_id_of, fault_moment_ns, is_joining, mark_of
+from ...measured.repeats import Repeat
+from ...sentences import plural
 from ...shapes import Event
-from ..columns import S
-from ..gaps import Gap
-from ..repeats import Repeat
-from ..wording import plural
-from .marks import Mark, fault_id_of, fault_moment_ns, is_joining, mark_of
 
 # Elections without a fault that are told one by one on the cover; report.json has all.
 MOST_ELECTIONS_TOLD = 3

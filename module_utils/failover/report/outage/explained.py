@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...measured.clocks import Clock
+from ...measured.columns import Columns
+from ...measured.repeats import repeats_of
 from ...results.read import Experiment
 from ...shapes import Event
-from ..columns import Columns
-from ..repeats import repeats_of
-from .clocks import Clock
 from .comparison import lost_writes
 from .duplicates import duplicates, duplicates_told
 from .faults import describe_faults

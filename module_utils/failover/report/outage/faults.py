@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -16,68 +15,21 @@ from ...actions.record import FaultRecord
 from ...actions.registry import ACTIONS
 from ...actions.steps import told
 from ...fault_names import FaultId
-from ...moments import LEADER_OF_SEVERAL, MOMENTS, OUTAGE, PROCESS_ENDS, SEVERAL
-from ...shapes import Event
-from ..columns import MS, OUTCOMES, Columns, S, operations_overlapping, rate_between
-from ..gaps import Gap, longest_gap
-from ..repeats import Repeat, repeats_of
-from .anatomy import anatomy_of
-from .clocks import Clock
-from .elections import election_cause, who_led
-from .marks import (
+from ...measured.clocks import Clock
+from ...measured.columns import MS, OUTCOMES, Columns, S, operations_overlapping, rate_between
+from ...measured.gaps import Gap
+from ...measured.marks import (
     Mark,
-    attribution,
-    events_of_records,
-    fault_id_of,
-    fault_marks,
-    fault_moment_ns,
     return_marks,
     service_marks,
-    with_attempt,
-    without_echoes,
 )
+from ...measured.outages import Outage, Placed, Struck, place_faults
+from ...moments import LEADER_OF_SEVERAL, MOMENTS, OUTAGE, PROCESS_ENDS, SEVERAL
+from ...shapes import Event
+from .anatomy import anatomy_of
+from .elections import election_cause, who_led
 from .recovery import back_marks, recovery
 from .zoom import zoomed
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Until when (wall time, ns) something may be one fault's doing."""
-
-    effect_ns: int  # of clients and servers: to the heal or the next fault
-    next_ns: int  # of the service's recovery: to the next fault or the end of the workload
-    return_ns: int | None  # of the member's return, which may outlast the workload: to the next fault
-
-
-@dataclass(frozen=True)
-class Struck:
-    """A fault that struck while operations were sent, and what its outage is told from."""
-
-    fault: Mapping[str, Any]  # of experiment.json
-    definition: Mapping[str, Any]  # experiment.json
-    repeat: Repeat
-    events: Sequence[Event]
-    limits: Limits
-    clocks: Mapping[str, Clock]  # by host
-    member: str | None
-    moment_wall_ns: int
-
-    @property
-    def origin_wall_ns(self) -> int:
-        """Return the wall time from which the history counts."""
-        return int(self.definition["origin_wall_ns"])
-
-    @property
-    def moment_ns(self) -> int:
-        """Return when it struck, since the origin."""
-        return self.moment_wall_ns - self.origin_wall_ns
-
-    def marks(self, end_wall_ns: int) -> list[Mark]:
-        """Return its moments by the events before a wall time."""
-        found = fault_marks(
-            self.events, self.fault["id"], self.origin_wall_ns, end_wall_ns, self.member, self.limits.return_ns
-        )
-        return with_attempt(self.repeat.columns, without_echoes(found))
 
 
 def describe_faults(
@@ -92,37 +44,12 @@ def describe_faults(
     :param recorded_events: in order of time; None where they cannot be read
     :param clocks: of the members' hosts, as measured
     :returns: one object a fault for report.json, and for each the operations of its zoomed figure (empty where
-        the fault did not strike, or no operation was recorded). A fault has to do with the operations, the other
-        faults and the heal of its own repeat alone.
+        the fault did not strike, or no operation was recorded)
     """
-    origin = int(definition["origin_wall_ns"])
-    planned = definition["faults"]
-    events = events_of_records(planned) if recorded_events is None else recorded_events
-    moments = {fault["id"]: fault_moment_ns(events, fault["id"]) for fault in planned}
-    repeats = {repeat.number: repeat for repeat in repeats_of(definition, columns)}
+    faults, events = place_faults(definition, columns, recorded_events, clocks)
     contents, zooms = [], []
-    for fault in planned:
-        moment = moments[fault["id"]]
-        # What strikes several members at once is one fault in the data, and one outage.
-        later = [
-            (moments[other["id"]], other["repeat"])
-            for other in planned
-            if not _id(fault).strikes_with(_id(other)) and moment is not None and (moments[other["id"]] or 0) > moment
-        ]
-        heal = [
-            event.wall_ns
-            for event in events
-            if event.event == "fault.heal_requested" and fault_id_of(event) == fault["id"]
-        ]
-        repeat = repeats.get(fault["repeat"])
-        end = origin + (repeat.end_ns if repeat is not None else 0) + 1
-        own_later = [at for at, number in later if at is not None and number == fault["repeat"]]
-        limits = Limits(
-            effect_ns=min([*own_later, *heal], default=end),
-            next_ns=min(own_later, default=end),
-            return_ns=min((at for at, _ in later if at is not None), default=None),
-        )
-        content, operations = _describe_fault(fault, definition, repeat, events, limits, clocks)
+    for placed in faults:
+        content, operations = _describe_fault(placed, definition, events)
         if recorded_events is None:
             content["client_failovers"] = None
         contents.append(content)
@@ -135,54 +62,39 @@ def _id(fault: Mapping[str, Any]) -> FaultId:
 
 
 def _describe_fault(
-    fault: Mapping[str, Any],
-    definition: Mapping[str, Any],
-    repeat: Repeat | None,
-    events: Sequence[Event],
-    limits: Limits,
-    clocks: Sequence[Clock],
+    placed: Placed, definition: Mapping[str, Any], events: Sequence[Event]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell one fault; see :func:`describe_faults`."""
     origin = int(definition["origin_wall_ns"])
-    moment_wall = fault_moment_ns(events, fault["id"])
-    own = [event for event in events if fault_id_of(event) == fault["id"]]
-    content = _planned(fault, own, events, moment_wall, limits)
+    moment_wall, repeat = placed.moment_wall_ns, placed.repeat
+    content = _planned(placed, events)
     if moment_wall is None:
         return content, {}
     if repeat is None:
         return content | {"at_s": (moment_wall - origin) / S}, {}
     content["at_s"] = repeat.worked_s(moment_wall - origin)
-    content |= _steps(fault, moment_wall)
-    if content["untold"]:
+    content |= _steps(placed.record, moment_wall)
+    outage = placed.outage()
+    if placed.struck is None or outage is None:
         return content, {}
-    healed = [event.wall_ns for event in own if event.event == "fault.healed"]
+    healed = [event.wall_ns for event in placed.own if event.event == "fault.healed"]
     content["healed_s"] = repeat.worked_s(min(healed, default=origin + repeat.end_ns) - origin)
-    by_host = {clock.host: clock for clock in clocks}
-    struck = Struck(fault, definition, repeat, events, limits, by_host, content["member"], moment_wall)
-    outage, operations = _describe_outage(struck)
-    return content | outage, operations
+    shown, operations = _describe_outage(placed.struck, outage)
+    return content | shown, operations
 
 
-def _steps(fault: Mapping[str, Any], moment_wall: int) -> dict[str, Any]:
+def _steps(record: FaultRecord, moment_wall: int) -> dict[str, Any]:
     """Return the ``steps`` of a choreography that were done, and why it ended early; nothing of other faults."""
-    record = FaultRecord.of(fault)
-    if record is None or not record.steps:
+    if not record.steps:
         return {}
     # Some are stamped by the member and some by the load generator: apart by as much as their clocks are.
     done = [{"told": told(step), "since_fault_ms": (step["wall_ns"] - moment_wall) / MS} for step in record.steps_done]
     return {"steps": done, "steps_ended": record.steps_ended}
 
 
-def _planned(
-    fault: Mapping[str, Any],
-    own: Sequence[Event],
-    events: Sequence[Event],
-    moment_wall: int | None,
-    limits: Limits,
-) -> dict[str, Any]:
+def _planned(placed: Placed, events: Sequence[Event]) -> dict[str, Any]:
     """Return what is known of a fault without any operation; what only an outage has is None, empty or 0."""
-    record = FaultRecord.of(fault) or FaultRecord(fault["id"])
-    member = _member_of(record, own)
+    fault, record, member = placed.fault, placed.record, placed.member
     role = " (leader)" if fault["target"] == "leader" else ""
     return {
         "id": fault["id"],
@@ -197,10 +109,10 @@ def _planned(
         "heal": fault["heal"],
         "plan": {name: value for name, value in fault.items() if name not in ("record", "untold")},
         "record": fault.get("record"),
-        "fired": moment_wall is not None,
+        "fired": placed.moment_wall_ns is not None,
         "untold": fault.get("untold"),
-        "missed": [event.data for event in own if event.event == "fault.missed"],
-        "proof": who_led(own, events, record, moment_wall, limits.effect_ns),
+        "missed": [event.data for event in placed.own if event.event == "fault.missed"],
+        "proof": who_led(placed.own, events, record, placed.moment_wall_ns, placed.until.effect_ns),
         "index_hit": record.index_hit,
         "delay_ms": record.delay_ms,
         "at_s": None,
@@ -224,15 +136,14 @@ def _planned(
     }
 
 
-def _describe_outage(struck: Struck) -> tuple[dict[str, Any], dict[str, Any]]:
+def _describe_outage(struck: Struck, outage: Outage) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell what followed a fault: its content, and the operations of its zoomed figure."""
     repeat, columns, moment = struck.repeat, struck.repeat.columns, struck.moment_ns
-    until = struck.limits.effect_ns - struck.origin_wall_ns
-    marks, gap, write_gap = _marks_and_gaps(struck, until)
+    until, gap = struck.effect_ns, outage.gap
     recovered = recovery(
-        columns, repeat.start_ns, moment, gap, min(repeat.end_ns, struck.limits.next_ns - struck.origin_wall_ns)
+        columns, repeat.start_ns, moment, gap, min(repeat.end_ns, struck.until.next_ns - struck.origin_wall_ns)
     )
-    marks += service_marks(columns, gap) + back_marks(recovered, moment)
+    marks = [*outage.marks, *service_marks(columns, gap), *back_marks(recovered, moment)]
     marks += return_marks(struck.fault["id"], repeat.convergence, struck.origin_wall_ns)
     marks.sort(key=lambda mark: mark.at_ns)
     anatomy = anatomy_of(columns, marks, moment, gap, struck.clocks)
@@ -243,7 +154,7 @@ def _describe_outage(struck: Struck) -> tuple[dict[str, Any], dict[str, Any]]:
         "absent": _absent(struck.fault, struck.definition, marks, gap),
         "election_cause": election_cause(marks, gap),
         "gap": _gap_content(gap, moment),
-        "write_gap": _gap_content(write_gap, moment),
+        "write_gap": _gap_content(outage.write_gap, moment),
         "slowest": _slowest(columns, gap),
         "meanwhile": _meanwhile(columns, moment, max(until, gap.end_ns if gap is not None else until)),
         "recovery": recovered,
@@ -260,27 +171,6 @@ def _describe_outage(struck: Struck) -> tuple[dict[str, Any], dict[str, Any]]:
     for mark in content["marks"]:
         mark["in_window"] = content["window_ms"][0] <= mark["since_fault_ms"] <= content["window_ms"][1]
     return content, operations
-
-
-def _marks_and_gaps(struck: Struck, until: int) -> tuple[list[Mark], Gap | None, Gap | None]:
-    """Return the moments that events tell, and the longest times without an ok operation and without an ok write."""
-    columns, start, end = struck.repeat.columns, struck.repeat.start_ns, struck.repeat.end_ns
-    marks = struck.marks(struck.limits.effect_ns)
-    blame = attribution(struck.moment_ns, marks, until)
-    gap = longest_gap(columns.complete_ns[columns.ok], start, end, blame)
-    write_gap = longest_gap(columns.complete_ns[columns.ok & columns.is_write], start, end, blame)
-    if gap is not None and gap.end_ns > until:
-        # An outage that its heal ended: what members and clients did after the heal was requested is part of it.
-        marks = struck.marks(struck.origin_wall_ns + gap.end_ns + 1)
-    return marks, gap, write_gap
-
-
-def _member_of(record: FaultRecord, own: Sequence[Event]) -> str | None:
-    """Return the member that the fault went to, as its record or its events name it."""
-    if record.member:
-        return record.member
-    named = [str(event.data["member"]) for event in own if event.data.get("member")]
-    return named[0] if named else None
 
 
 def _absent(
@@ -395,5 +285,5 @@ def _slowest(columns: Columns, gap: Gap | None) -> dict[str, Any] | None:
 
 def _count(struck: Struck, name: str) -> int:
     """Count the events of that name from the fault to its heal or the next fault."""
-    span = range(struck.moment_wall_ns, struck.limits.effect_ns)
+    span = range(struck.moment_wall_ns, struck.until.effect_ns)
     return sum(1 for event in struck.events if event.event == name and event.wall_ns in span)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..wording import plural
+from ...sentences import plural
 
 # A heal that came earlier than planned by more than this was brought by the end of the workload, not by its own time.
 EARLY_MS = 100.0

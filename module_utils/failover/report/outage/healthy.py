@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import MS, Ints, S
-from ..percentiles import quantile
-from ..repeats import Repeat
-from ..wording import milliseconds, plural
+from ...measured.columns import MS, Ints, S
+from ...measured.percentiles import quantile
+from ...measured.repeats import Repeat
+from ...sentences import milliseconds, plural
 
 
 def healthy_until_ns(repeat: Repeat, faults: Iterable[Mapping[str, Any]]) -> int:

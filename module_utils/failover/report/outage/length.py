@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from ...moments import OUTAGE_END, OUTAGE_END_LABEL
-from ..wording import milliseconds, plural
+from ...sentences import milliseconds, plural
 from .anatomy import BEFORE, UNEXPLAINED
 
 # What the server's log gives as the cause of an election that began because nothing was heard from the leader.

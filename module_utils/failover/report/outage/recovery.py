@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ...measured.columns import MS, Columns, S, rate_between
+from ...measured.gaps import Gap
+from ...measured.marks import Mark
+from ...measured.percentiles import quantile
 from ...moments import MOMENTS
-from ..columns import MS, Columns, S, rate_between
-from ..gaps import Gap
-from ..percentiles import quantile
-from .marks import Mark
 
 # Windows that tell when latency and throughput are back: 100 ms hold some operations even of a slow serial client. A
 # short repeat has narrower ones, as a fault may strike a fifth of a second after its beginning.

@@ -20,8 +20,8 @@ import numpy as np
 
 from ...actions.record import FaultRecord
 from ...checks.faults import outside_bound
+from ...measured.columns import Ints
 from ...moments import MOMENTS, OUTAGE_END, OUTAGE_END_LABEL
-from ..columns import Ints
 from .anatomy import UNEXPLAINED
 from .heals import heals
 from .healthy import background_of_repeats

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import KINDS, MS, OUTCOMES, Columns, Ints, operations_overlapping
-from ..gaps import Gap
-from .marks import Mark
+from ...measured.columns import KINDS, MS, OUTCOMES, Columns, Ints, operations_overlapping
+from ...measured.gaps import Gap
+from ...measured.marks import Mark
 
 # Around the moments of a fault the zoomed figure shows this share of their span, within these bounds.
 MARGIN_SHARE = 0.25

@@ -48,6 +48,17 @@ def repeats_of(definition: Mapping[str, Any], columns: Columns) -> list[Repeat]:
     return found
 
 
+def worked_span_ns(repeats: Sequence[Repeat]) -> tuple[int, int]:
+    """Return the first invocation and the last completion, without idle time; 0 and 0 without any operation."""
+    return (repeats[0].start_ns, repeats[-1].end_ns - repeats[-1].idle_ns) if repeats else (0, 0)
+
+
+def ops_per_s(columns: Columns, repeats: Sequence[Repeat]) -> float | None:
+    """Return all operations, whatever their outcome, over the time in which they were sent; None without any."""
+    start_ns, end_ns = worked_span_ns(repeats)
+    return len(columns) / ((end_ns - start_ns) / S) if end_ns > start_ns else None
+
+
 def without_idle(repeats: Sequence[Repeat]) -> Columns | None:
     """Return all operations on a time line that goes on only while operations are sent; None without operations."""
     if not repeats:

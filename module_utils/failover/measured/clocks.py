@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...shapes import Event
-from ..columns import MS
+from ..shapes import Event
+from .columns import MS
 
 
 @dataclass(frozen=True)

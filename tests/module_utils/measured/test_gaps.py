@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from failover.report.columns import MS
-from failover.report.gaps import Gap, longest_gap, longest_gap_of
-from failover.report.repeats import Repeat, repeats_of, without_idle
-from test_report_columns import columns
+from failover.measured.columns import MS
+from failover.measured.gaps import Gap, longest_gap, longest_gap_of
+from failover.measured.repeats import Repeat, repeats_of, without_idle
+from made_columns import columns
 
 
 def test_longest_gap_lies_between_two_completions() -> None:

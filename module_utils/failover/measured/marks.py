@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ...actions.record import FaultRecord
-from ...moments import MOMENTS, RETURN_STEPS, Moment
-from ...shapes import Event
-from ..columns import KINDS, MS, Columns, S, first_completion
-from ..gaps import Gap
-from ..wording import milliseconds
+from ..actions.record import FaultRecord
+from ..moments import MOMENTS, RETURN_STEPS, Moment
+from ..sentences import milliseconds
+from ..shapes import Event
 from .clocks import Clock
+from .columns import KINDS, MS, Columns, S, first_completion
+from .gaps import Gap
 
 # Without any event that tells when a fault's effects ended, a gap counts as its outage up to this long after it.
 ATTRIBUTION_LIMIT_NS = 5 * S

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from failover.report.columns import MS, S
-from failover.report.outage.clocks import measured_clocks, on_one_clock
-from failover.report.outage.marks import ATTRIBUTION_LIMIT_NS, Mark, attribution, fault_marks, fault_moment_ns
+from failover.measured.clocks import measured_clocks, on_one_clock
+from failover.measured.columns import MS, S
+from failover.measured.marks import ATTRIBUTION_LIMIT_NS, Mark, attribution, fault_marks, fault_moment_ns
 from failover.shapes import Event
 
 

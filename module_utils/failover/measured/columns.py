@@ -66,6 +66,11 @@ class Columns:
         """Whether each operation took effect and was acknowledged."""
         return np.asarray(self.outcome == OK, dtype=np.bool_)
 
+    @property
+    def not_ok(self) -> int:
+        """How many operations were not acknowledged."""
+        return int(np.count_nonzero(~self.ok))
+
     def chosen(self, mask: Mask) -> Columns:
         """Return the operations that are chosen, in their order."""
         return Columns(**{item.name: getattr(self, item.name)[mask] for item in fields(Columns)})

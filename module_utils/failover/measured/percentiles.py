@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .columns import Ints
+from .columns import MS, Ints
 
 # In thousandths: as fractions of two they would not be exact, and the 999th of 1,000 would become the 1,000th.
 QUANTILES: tuple[tuple[str, int], ...] = (("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999))
@@ -37,3 +37,23 @@ def decided_by(count: int, longer: Any) -> Any:
 def rank(count: Any, thousandths: int) -> Any:
     """Return the position, from 0, of a quantile among ``count`` sorted values; of integers or of arrays of them."""
     return -(-count * thousandths // 1000) - 1
+
+
+def latency_summary(latency_ns: Ints) -> dict[str, Any]:
+    """Return count, p50, p90, p99, p99.9 and max in ms; the figures are None where there is no operation.
+
+    ``thin`` names the percentiles above which fewer than LEAST_DECIDING lie: those few decide them.
+    """
+    summary: dict[str, Any] = {"count": len(latency_ns)}
+    if len(latency_ns) == 0:
+        return summary | {f"{name}_ms": None for name, _ in QUANTILES} | {"max_ms": None, "thin": []}
+    ordered = np.sort(latency_ns)
+    for name, thousandths in QUANTILES:
+        summary[f"{name}_ms"] = int(ordered[rank(len(ordered), thousandths)]) / MS
+    summary["max_ms"] = int(ordered[-1]) / MS
+    summary["thin"] = [
+        f"{name}_ms"
+        for name, thousandths in QUANTILES
+        if decided_by(len(ordered), 1 - thousandths / 1000) < LEAST_DECIDING
+    ]
+    return summary

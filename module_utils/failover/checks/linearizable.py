@@ -14,6 +14,7 @@ from ..shapes import Check, Kind, Outcome, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
+from .counterexample import letter_of, sentences, shrink, told_of
 from .linearizability import Answer, Call, check_key
 from .model import LATE_DUPLICATE, NO_ORDER
 from .words import listed, names, verdict_of
@@ -22,6 +23,8 @@ from .words import listed, names, verdict_of
 TIME_LIMIT_S = 60.0
 # Operations of a key of which each choice is tried whether they took effect: as many as make 64 searches.
 MOST_DOUBTFUL = 6
+# Keys of which the few operations that contradict each other are looked for, and how long for each, in s.
+MOST_SHRUNK, SHRINK_LIMIT_S = 3, 20.0
 
 
 class Linearizable(Checker):
@@ -52,7 +55,38 @@ class Linearizable(Checker):
                 undecided.append(key)
             elif answer is Answer.NOT_LINEARIZABLE:
                 blocked.setdefault(key, label or "")
-        return [_told(self.name, case, calls, blocked, undecided)]
+        smallest = {}
+        for key in list(blocked)[:MOST_SHRUNK]:
+            # A CAS of which it is not known whether it took effect: in whatever way it did, the others contradict.
+            unknown = [call._replace(end=None) for call in doubtful.get(key, [])]
+            smallest[key] = _smallest(case, [*calls[key], *unknown])
+        return [_told(self.name, case, calls, blocked, undecided, smallest)]
+
+
+def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
+    """Return the few operations of a key that contradict each other; None where they do only by what is in doubt.
+
+    :returns: ``minimal``, ``sentences``, and ``operations``, each with ``letter``, ``label``, ``begin_ms``, ``end_ms``
+        (None: not known), and of one of the stream ``index``, ``client``, ``kind`` and ``endpoint``
+    """
+    answer, _ = check_key(calls, None, time.monotonic() + SHRINK_LIMIT_S)
+    if answer is not Answer.NOT_LINEARIZABLE:
+        return None
+    found = shrink(calls, None, SHRINK_LIMIT_S)
+    labels = {call.label for call in found.calls}
+    rows = {call.label: row for row in case.recorded.rows() if (call := call_of(row)) and call.label in labels}
+    operations = []
+    for number, call in enumerate(found.calls):
+        told = {
+            "letter": letter_of(number),
+            "label": told_of(call),
+            "begin_ms": call.begin / 1e6,
+            "end_ms": None if call.end is None else call.end / 1e6,
+        }
+        if call.label in rows:
+            told |= {name: getattr(rows[call.label], name) for name in ("index", "client", "kind", "endpoint")}
+        operations.append(told)
+    return {"minimal": found.is_minimal, "sentences": sentences(found), "operations": operations}
 
 
 def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) -> tuple[Answer, str | None]:
@@ -69,7 +103,14 @@ def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) ->
     return answer, label
 
 
-def _told(name: str, case: Case, calls: dict[str, list[Call]], blocked: dict[str, str], undecided: list[str]) -> Check:
+def _told(
+    name: str,
+    case: Case,
+    calls: dict[str, list[Call]],
+    blocked: dict[str, str],
+    undecided: list[str],
+    smallest: Mapping[str, Any],
+) -> Check:
     """Return the check: the keys without an order, and those for which none was found in time."""
     evidence: dict[str, Any] = {"keys": len(calls), "operations": sum(len(own) for own in calls.values())}
     ends = " and last reads" if case.dumps else ""
@@ -79,7 +120,7 @@ def _told(name: str, case: Case, calls: dict[str, list[Call]], blocked: dict[str
     if undecided:
         evidence["undecided"] = listed(undecided)
     if blocked:
-        return _wrong(name, case, blocked, summary, evidence)
+        return _wrong(name, case, blocked, summary, evidence, smallest)
     if undecided:
         told = f"Of {summary}, no order was found in {TIME_LIMIT_S:.0f} s for {names(undecided)}."
         return Check(name, Verdict.UNKNOWN, told, evidence)
@@ -89,14 +130,28 @@ def _told(name: str, case: Case, calls: dict[str, list[Call]], blocked: dict[str
     return Check(name, Verdict.UNKNOWN if case.unreadable else Verdict.VALID, f"{told}.", evidence)
 
 
-def _wrong(name: str, case: Case, blocked: dict[str, str], summary: str, evidence: dict[str, Any]) -> Check:
+def _wrong(
+    name: str,
+    case: Case,
+    blocked: dict[str, str],
+    summary: str,
+    evidence: dict[str, Any],
+    smallest: Mapping[str, Any],
+) -> Check:
     """Return the check where no order explains a key."""
     resent = {case.recorded.operations[index][1] for index in case.sent_again}
     class_of = {key: LATE_DUPLICATE if key in resent else NO_ORDER for key in blocked}
     found = _operations(case, blocked)
     evidence["by_class"] = dict(Counter(class_of.values()))
     evidence["wrong"] = listed(
-        list(blocked), lambda key: {"key": key, "class": class_of[key], "expected": None, **found[key]}
+        list(blocked),
+        lambda key: {
+            "key": key,
+            "class": class_of[key],
+            "expected": None,
+            **found[key],
+            "contradiction": smallest.get(key),
+        },
     )
     told = f"Of {summary}, no order explains {names(blocked)}: {next(iter(blocked.values()))}."
     verdict = verdict_of(class_of.values())

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..figures import finding
+from ...shapes import READ_KINDS
+from ..figures import contradiction, finding
 from .base import Chapter, Told
 
 
@@ -24,8 +25,31 @@ class Open(Chapter):
 
     def draw(self, content: Mapping[str, Any]) -> dict[str, str]:
         """Draw the keys of each card on a time line."""
-        return {card["anchor"]: finding.draw(card, card["anchor"]) for card in content["findings"] if card["drawn"]}
+        drawn = {}
+        for card in content["findings"]:
+            explained = [key for key in card["keys"] if "contradiction" in key]
+            for number, key in enumerate(explained, 1):
+                name = f"{card['anchor']}-contradiction{number}"
+                drawn[name] = _contradiction(key, card["faults"], name)
+            if card["drawn"] and not explained:
+                drawn[card["anchor"]] = finding.draw(card, card["anchor"])
+        return drawn
 
     def stands(self, content: Mapping[str, Any]) -> bool:
         """Tell whether any check did not pass."""
         return bool(content["verdict"]["open"])
+
+
+def _contradiction(key: Mapping[str, Any], faults: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Draw the few operations of a key that no order explains; what members held at the end counts as reads."""
+    bars = [
+        contradiction.Bar(
+            told["letter"],
+            told["label"] + (f", at {told['endpoint']}" if told.get("endpoint") else ""),
+            told["begin_ms"],
+            told["end_ms"],
+            told.get("kind") in (None, *READ_KINDS),
+        )
+        for told in key["contradiction"]["operations"]
+    ]
+    return contradiction.draw(bars, faults, name, key["key"], in_ms=True)

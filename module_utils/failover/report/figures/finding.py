@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from ..findings.timeline import ACKNOWLEDGED, NO_ANSWER
+from .distances import log_distances, since
 from .style import BLUE, GREY, LIGHT, ORANGE, VERMILLION, as_svg, new_figure
 
 # Height of one key's panel, and of the legend.
@@ -100,19 +99,7 @@ def _axis(key: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> tuple[
     moments |= {fault[name] for fault in faults for name in ("struck_ms", "healed_ms") if fault[name] is not None}
     stray = key["stray"] or {}
     moments |= {stray[name] for name in ("after_ms", "before_ms") if stray.get(name) is not None}
-    ordered = sorted(moments) or [0.0]
-    places = [0.0]
-    for before, after in pairwise(ordered):
-        places.append(places[-1] + 0.35 + math.log10(1 + after - before))
-
-    def place(at_ms: float) -> float:
-        for number, (before, after) in enumerate(pairwise(ordered)):
-            if at_ms <= after:
-                share = (at_ms - before) / (after - before) if after > before else 0.0
-                return places[number] + share * (places[number + 1] - places[number])
-        return places[-1]
-
-    return place, ordered
+    return log_distances(moments)
 
 
 def _fault(axes: Axes, fault: Mapping[str, Any], place: Callable[[float], float], last_ms: float) -> None:
@@ -150,10 +137,5 @@ def _ticks(axes: Axes, key: Mapping[str, Any], moments: Sequence[float], place: 
         at = place(moment)
         if not ticks or at - ticks[-1] > 0.06 * width:
             ticks.append(at)
-            labels.append(_since(moment - zero))
+            labels.append(since(moment - zero))
     axes.set_xticks(ticks, labels)
-
-
-def _since(ms: float) -> str:
-    """Print a time in s from a second on, else in ms."""
-    return f"{ms / 1000:+,.2f} s" if abs(ms) >= 1000 else f"{ms:+,.1f} ms" if ms else "0"

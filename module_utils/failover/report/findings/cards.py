@@ -41,8 +41,8 @@ def findings_of(
     A card has ``anchor``, ``experiment``, ``class``, ``verdict``, ``title``, ``count``, ``checks`` (that named its
     keys), ``members``, ``keys``, ``drawn``, ``faults``, and ``owner``, ``whose``, ``proof`` and ``todo`` of
     :func:`.blame.judge`. A key has ``key``, ``expected``, ``members`` (value, version and revision, or None), ``read``
-    (values of wrong reads), ``operations``, ``deleted_ms``, ``version`` and ``stray`` (the revision that nobody
-    expected, placed in time).
+    (values of wrong reads), ``contradiction`` (where the check has it: as its evidence says), ``operations``,
+    ``deleted_ms``, ``version`` and ``stray`` (the revision that nobody expected, placed in time).
 
     :param settings: of the run's servers, by system
     """
@@ -108,11 +108,12 @@ def _wrong_keys(checks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
                     continue  # an operation that is wrong, of whatever keys: its check's evidence tells it
                 told = {"class": item.get("class", default), "expected": item.get("expected"), "checks": [], "read": []}
                 told["at"] = item.get("operation", {}).get("index")
+                told["contradiction"] = item.get("contradiction")
                 known = found.setdefault(item["key"], told)
                 known["checks"].append(check["name"])
                 if "operation" in item:
                     known["read"].append(item["found"])
-                for name in ("expected", "at"):
+                for name in ("expected", "at", "contradiction"):
                     known[name] = told[name] if known[name] is None else known[name]
                 # That the members differ follows where one of them is known to be wrong.
                 if known["class"] in (blame.DIFFER, blame.TWICE) and told["class"] is not None:
@@ -156,7 +157,9 @@ def _key_told(
     deleted = [o["end_ms"] for o in operations if o["kind"] == Kind.DELETE and o["outcome"] == Outcome.OK]
     there = next((entry for entry in held.values() if entry is not None), None)
     stray = None if found["class"] in blame.BY_ANSWERS else there
+    contradiction = {"contradiction": found["contradiction"]} if found["contradiction"] else {}
     return {
+        **contradiction,
         "key": key,
         "expected": found["expected"],
         "read": found["read"],

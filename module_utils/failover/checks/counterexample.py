@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The few operations of a key that no order explains, out of the thousands among which they were found.
+
+An operation is left out by forgetting what is known of it: a read is gone, and a change may have taken effect at any
+time, or never. So what is left over contradicts itself, whatever the others did, and with any one more of it forgotten
+there is an order. The search halves what may be forgotten (Junker, "QuickXplain", 2004).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from ..sentences import listing
+from .linearizability import Action, Answer, Call, check_key
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Operations that contradict each other."""
+
+    calls: tuple[Call, ...]  # by the time at which they began
+    is_minimal: bool  # no one of them can be left out; else the time was over, or a search was given up
+
+
+def shrink(calls: Sequence[Call], initial: Any, timeout_s: float) -> Counterexample:
+    """Return the few operations of a key that cannot be ordered; of a key for which that is known.
+
+    :param initial: what the key holds at first
+    :param timeout_s: for all; what is left then is returned, not as small as it could be
+    """
+    return _Shrinking(calls, initial, time.monotonic() + timeout_s).run()
+
+
+def sentences(found: Counterexample) -> list[str]:
+    """Tell a counterexample to people who know no theory: a sentence an operation, and what it comes to."""
+    calls = found.calls
+    before = _just_before(calls)
+    told = []
+    for number, call in enumerate(calls):
+        when = ""
+        if before[number]:
+            over = listing([letter_of(other) for other in before[number]])
+            when = f" It began when {over} {'was' if len(before[number]) == 1 else 'were'} over."
+        doubt = "" if call.end is not None else " Nobody knows whether or when it took effect."
+        told.append(f"{letter_of(number)}, {told_of(call)}.{when}{doubt}")
+    if len(calls) == 1:
+        told.append("Nothing else that was done explains that answer.")
+        return told
+    told.append(
+        "Each took effect at one moment between its begin and its end. In whatever order these moments came, one of "
+        "the answers is wrong"
+        + (
+            f"; without any one of the {len(calls)} there is an order that explains the rest."
+            if found.is_minimal
+            else ". The time to look for fewer of them was over."
+        )
+    )
+    return told
+
+
+def told_of(call: Call) -> str:
+    """Return an operation's name with what it did, or found."""
+    return call.label if "found" in call.label else f"{call.label}: {_deed(call)}"
+
+
+def letter_of(number: int) -> str:
+    """Return what an operation is called, from 0 on: A, B, ..., Z, A2, B2, ..."""
+    letter = ascii_uppercase[number % len(ascii_uppercase)]
+    return letter if number < len(ascii_uppercase) else f"{letter}{number // len(ascii_uppercase) + 1}"
+
+
+def _deed(call: Call) -> str:
+    """Say what an operation did, or found."""
+    if call.action is Action.READ:
+        return f"it found {_held(call.result)}"
+    if call.action is Action.CAS:
+        return f"it found {_held(call.argument[0])} and made it {_held(call.argument[1])}"
+    if call.action is Action.APPEND:
+        return f"it added {call.argument!r}"
+    if call.action is Action.REMOVE:
+        return "it removed what was there"
+    return "it deleted the key" if call.argument is None else f"it wrote {call.argument!r}"
+
+
+def _held(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _just_before(calls: Sequence[Call]) -> list[list[int]]:
+    """Return for each operation those that were over when it began, less those that were over before one of these."""
+    before: list[list[int]] = []
+    for call in calls:
+        over = [n for n, other in enumerate(calls) if other.end is not None and other.end < call.begin]
+        latest_begin = max((calls[n].begin for n in over), default=0)
+        before.append([n for n in over if (calls[n].end or 0) >= latest_begin])
+    return before
+
+
+def _is_over(call: Call, moment: int) -> bool:
+    return call.end is not None and call.end <= moment
+
+
+def _changes(call: Call) -> bool:
+    return call.action is not Action.READ
+
+
+class _Shrinking:
+    def __init__(self, calls: Sequence[Call], initial: Any, deadline: float) -> None:
+        self.initial = initial
+        self.deadline = deadline
+        self.given_up = False
+        self.calls = sorted(calls, key=lambda call: call.begin)
+        self.before_all = self.calls[0].begin if self.calls else 0
+
+    def run(self) -> Counterexample:
+        whole = self.calls
+        last = self._first_failure()
+        # Reads that were not over then say nothing. Of changes it counts that they did not begin sooner.
+        kept_of = [number for number, call in enumerate(whole) if _is_over(call, last) or _changes(call)]
+        self.calls = [whole[n] if _is_over(whole[n], last) else whole[n]._replace(end=None) for n in kept_of]
+        # Where there is a choice, what comes first is kept. Several small sets may contradict themselves; those with
+        # writes that were over are the shorter ones as a rule, and the easier to read.
+        nearest = sorted(range(len(self.calls)), key=self._ended, reverse=True)
+        writes_first = sorted(nearest, key=lambda number: not _changes(self.calls[number]))
+        kept = min((self._needed(order, []) for order in (writes_first, nearest)), key=len)
+        return Counterexample(tuple(whole[kept_of[number]] for number in sorted(kept)), not self.given_up)
+
+    def _ended(self, number: int) -> float:
+        end = self.calls[number].end
+        return self.calls[number].begin if end is None else end
+
+    def _first_failure(self) -> int:
+        """Return the first return by which no order is left; the whole history has none."""
+        ends = sorted({call.end for call in self.calls if call.end is not None})
+        low, high = 0, len(ends) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if self._contradicts(self._up_to(ends[middle])):
+                high = middle
+            else:
+                low = middle + 1
+        return ends[low]
+
+    def _up_to(self, moment: int) -> list[Call]:
+        begun = [call for call in self.calls if call.begin <= moment]
+        return [
+            call if _is_over(call, moment) else call._replace(end=None)
+            for call in begun
+            if _is_over(call, moment) or _changes(call)
+        ]
+
+    # ------------------------------------------------------------ what is needed
+
+    def _needed(self, candidates: list[int], fixed: list[int]) -> list[int]:
+        """Return those of the candidates that contradict the fixed ones, as few as there have to be."""
+        if len(candidates) <= 1:
+            return candidates
+        half = len(candidates) // 2
+        first, second = candidates[:half], candidates[half:]
+        # One half alone may do; the nearer one is tried first.
+        from_second = [] if self._is_enough(fixed + first) else self._needed(second, fixed + first)
+        from_first = [] if self._is_enough(fixed + from_second) else self._needed(first, fixed + from_second)
+        return from_first + from_second
+
+    def _is_enough(self, numbers: Sequence[int]) -> bool:
+        """Say whether these contradict each other, whatever is forgotten of the others."""
+        wanted = set(numbers)
+        if not wanted:
+            return False
+        known = [call for number, call in enumerate(self.calls) if number in wanted]
+        forgotten = [
+            call._replace(begin=self.before_all, end=None)
+            for number, call in enumerate(self.calls)
+            if number not in wanted and _changes(call)
+        ]
+        return self._contradicts(known + _of_use(forgotten, known))
+
+    def _contradicts(self, calls: list[Call]) -> bool:
+        answer, _ = check_key(calls, self.initial, self.deadline)
+        if answer is Answer.UNKNOWN:
+            self.given_up = True
+        return answer is Answer.NOT_LINEARIZABLE
+
+
+def _of_use(forgotten: list[Call], known: Sequence[Call]) -> list[Call]:
+    """Return those that could help to find an order: they give a value that is needed, or lead to one that does.
+
+    Where anything has to find some value, or a text grows, all may be.
+    """
+    actions = {call.action for call in (*known, *forgotten)}
+    if Action.APPEND in actions or any(call.action is Action.REMOVE for call in known):
+        return forgotten
+    needed = {call.result for call in known if call.action is Action.READ}
+    needed |= {call.argument[0] for call in known if call.action is Action.CAS}
+    while True:
+        more = {
+            call.argument[0]
+            for call in forgotten
+            if call.action is Action.CAS and call.argument[1] in needed and call.argument[0] not in needed
+        }
+        if not more:
+            break
+        needed |= more
+    # A REMOVE that is forgotten makes room only where somebody has to find nothing; it needs a value itself, and any
+    # of those that are needed, or of the known ones, will do, or it is not needed.
+    return [
+        call
+        for call in forgotten
+        if (call.action is Action.REMOVE and None in needed)
+        or (call.action is Action.WRITE and call.argument in needed)
+        or (call.action is Action.CAS and call.argument[1] in needed)
+    ]

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from failover.checks.counterexample import letter_of, sentences, shrink
+from failover.checks.linearizability import Action, Answer, Call, check_key
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from test_linearizability import MIXES, calls_of, explained
+
+LONG_S = 60.0
+
+
+def forgotten(call: Call) -> list[Call]:
+    """Return what is left of an operation of which nothing is known any more."""
+    return [] if call.action is Action.READ else [call._replace(begin=-1, end=None)]
+
+
+def with_only(calls: Sequence[Call], kept: Sequence[Call]) -> list[Call]:
+    return [one for call in calls for one in ([call] if call in kept else forgotten(call))]
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_is_left_contradicts_itself_and_no_part_of_it_does(mix: str, data: st.DataObject) -> None:
+    """By trying every order: of what was kept, and without each of it."""
+    actions, values, initial = MIXES[mix]
+    drawn = data.draw(calls_of(actions, values))
+    calls = [call._replace(label=f"operation {number}") for number, call in enumerate(drawn)]
+    assume(not explained(calls, initial))
+    found = shrink(calls, initial, LONG_S)
+    assert found.is_minimal
+    assert set(found.calls) <= set(calls)
+    assert not explained(with_only(calls, found.calls), initial)
+    for call in found.calls:
+        assert explained(with_only(calls, [other for other in found.calls if other != call]), initial), call.label
+
+
+def stale_history(operations: int, seed: int) -> list[Call]:
+    """Return writes and reads of one client after the other, and one read near the end that is ten writes late."""
+    source, calls, value = random.Random(seed), [], None
+    for number in range(operations):
+        begin = number * 10
+        if source.random() < 0.3:
+            value = str(number)
+            calls.append(Call(Action.WRITE, value, None, begin, begin + 5, f"write {value}"))
+        else:
+            # Two at once, so that there is more than one order.
+            calls += [Call(Action.READ, None, value, begin, begin + 5 + n, f"read {number}.{n}") for n in range(2)]
+    writes = [call for call in calls if call.action is Action.WRITE]
+    late = writes[-1].begin + 6
+    calls.append(Call(Action.READ, None, writes[-11].argument, late, late + 1, "the late read"))
+    return calls
+
+
+def test_of_thousands_of_operations_three_are_left() -> None:
+    calls = stale_history(8_000, 3)
+    assert check_key(calls, None)[0] is Answer.NOT_LINEARIZABLE
+    found = shrink(calls, None, LONG_S)
+    assert found.is_minimal
+    first, second, read = found.calls
+    assert read.label == "the late read"
+    assert first.argument == read.result
+    assert second.action is Action.WRITE
+    assert first.end is not None
+    assert second.end is not None
+    assert first.end < second.begin < second.end < read.begin
+
+
+def test_it_is_told_in_words() -> None:
+    calls = [
+        Call(Action.WRITE, "a", None, 0, 2, "write 1"),
+        Call(Action.WRITE, "b", None, 3, 5, "write 2"),
+        Call(Action.READ, None, "b", 4, 9, "read 3"),
+        Call(Action.READ, None, "a", 6, 8, "read 4"),
+        Call(Action.CAS, ("a", "z"), None, 1, None, "cas 5"),
+    ]
+    assert sentences(shrink(calls, None, LONG_S)) == [
+        "A, write 1: it wrote 'a'.",
+        "B, write 2: it wrote 'b'. It began when A was over.",
+        "C, read 4: it found 'a'. It began when B was over.",
+        "Each took effect at one moment between its begin and its end. In whatever order these moments came, one of "
+        "the answers is wrong; without any one of the 3 there is an order that explains the rest.",
+    ]
+
+
+def test_an_answer_that_nobody_gave_is_alone() -> None:
+    calls = [Call(Action.WRITE, "a", None, 0, 2, "write 1"), Call(Action.READ, None, "x", 1, 3, "read 2")]
+    assert sentences(shrink(calls, None, LONG_S)) == [
+        "A, read 2: it found 'x'.",
+        "Nothing else that was done explains that answer.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "deed"),
+    [
+        (Call(Action.CAS, ("a", None), None, 0, 1, "cas"), "A, cas: it found 'a' and made it nothing."),
+        (Call(Action.APPEND, ",3", None, 0, 1, "append"), "A, append: it added ',3'."),
+        (Call(Action.REMOVE, None, None, 0, 1, "remove"), "A, remove: it removed what was there."),
+    ],
+)
+def test_each_deed_has_its_words(call: Call, deed: str) -> None:
+    initial = "" if call.action is Action.APPEND else None
+    calls = [call, Call(Action.READ, None, "never", 3, 4, "read")] if call.action is Action.APPEND else [call]
+    told = sentences(shrink(calls, initial, LONG_S))
+    assert deed in told or call.action is Action.APPEND
+
+
+def test_time_that_is_over_is_said() -> None:
+    calls: list[Any] = stale_history(2_000, 5)
+    found = shrink(calls, None, 0.0)
+    assert not found.is_minimal
+    assert sentences(found)[-1].endswith("The time to look for fewer of them was over.")
+
+
+def test_letters_go_on_behind_z() -> None:
+    assert [letter_of(number) for number in (0, 25, 26, 52)] == ["A", "Z", "A2", "A3"]

@@ -86,10 +86,10 @@ def _differing(before: dict[str, Any] | None, checks: list[Check]) -> list[str]:
     given = before.get("checks") if before is not None else None
     if not isinstance(given, list):
         return []
-    told = {check.get("name"): check.get("verdict") for check in given if isinstance(check, dict)}
+    told = {str(check.get("name")): check.get("verdict") for check in given if isinstance(check, dict)}
     found = {check.name: check.verdict.value for check in checks}
-    names = [*found, *(name for name in told if isinstance(name, str) and name not in found)]
-    return [name for name in names if told.get(name) != found.get(name)]
+    common = {name for name in told.keys() & found.keys() if told[name] == found[name]}
+    return [name for name in [*found, *(name for name in told if name not in found)] if name not in common]
 
 
 def _one_line(name: str, checks: list[Check]) -> str:

@@ -132,7 +132,7 @@ class _Files(Kind):
 class Cut(_Files):
     """A file ends too soon."""
 
-    of = "cut file"
+    of = "cut-file"
 
     def places(self, site: Site) -> Sequence[tuple[str, int]]:
         """Return each file that is judged, again and again."""
@@ -169,7 +169,7 @@ class Cut(_Files):
 class Foreign(_Files):
     """A file of another run, or of another experiment or member, is in a file's place."""
 
-    of = "file of another run"
+    of = "foreign-file"
 
     def places(self, site: Site) -> Sequence[tuple[str, str]]:
         """Return what is put where: a file, and whose it is instead."""
@@ -241,7 +241,7 @@ def _shift(path: Path, by_ns: int) -> None:
 class _Edited(_Files):
     """A verdict that was edited by hand."""
 
-    of = "edited verdict"
+    of = "edited-verdict"
 
     def places(self, site: Site) -> Sequence[int]:
         """Return the numbers of ways to edit it."""

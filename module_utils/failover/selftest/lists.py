@@ -97,7 +97,7 @@ class Lost(_Elements):
 class AppliedTwice(_Elements):
     """An element is in its list twice, on all members."""
 
-    of = "applied twice"
+    of = "applied-twice"
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory:
         """Append it once more."""
@@ -232,7 +232,7 @@ class StaleRead(_OfRead):
 class WrongRead(_OfRead):
     """A read has an element that nobody appended, instead of its last one."""
 
-    of = "wrong value"
+    of = "wrong-value"
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory | None:
         """Change the last element; where nobody saw more of the list, that is for the check one of its own."""

@@ -12,15 +12,15 @@ CLASSES: dict[str, str] = {
     "lost": "no key, and no element of a list, has to be there for certain",
     "resurrected": "no key was removed for certain",
     "stale": "no read began after a change that it had to see, or reads may be old",
-    "wrong value": "no value has to be there for certain",
+    "wrong-value": "no value has to be there for certain",
     "phantom": "no key was written",
-    "applied twice": "no member counts the writes of a key, and no overwritten value could come back",
+    "applied-twice": "no member counts the writes of a key, and no overwritten value could come back",
     "reordered": "no operation comes after another one",
-    "older store": "answers have no revision of the store",
-    "diverged member": "there is one member only, or no key",
-    "cut file": "there is no file",
-    "file of another run": "there is no file",
-    "edited verdict": "there is no verdict",
+    "older-store": "answers have no revision of the store",
+    "diverged-member": "there is one member only, or no key",
+    "cut-file": "there is no file",
+    "foreign-file": "there is no file",
+    "edited-verdict": "there is no verdict",
 }
 
 # Those that change what members hold.

@@ -54,7 +54,7 @@ class Reordered(Kind):
 class OldRevision(Kind):
     """An answer is of a revision of the store below one that had been given before its operation began."""
 
-    of = "older store"
+    of = "older-store"
 
     def fits(self, site: Site) -> bool:
         """Whether answers have revisions."""
@@ -94,7 +94,7 @@ class OldRevision(Kind):
 class Diverged(Kind):
     """One member has something else than the others: no such key, another value, or a key of its own."""
 
-    of = "diverged member"
+    of = "diverged-member"
 
     def fits(self, site: Site) -> bool:
         """Whether there are others."""

@@ -160,7 +160,7 @@ class Resurrected(_OnMembers):
 class WrongOnMembers(_OnMembers):
     """All members hold a value of a key that nobody gave it."""
 
-    of = "wrong value"
+    of = "wrong-value"
 
     def places(self, site: Site) -> Sequence[str]:
         """Return the keys that are there."""
@@ -198,7 +198,7 @@ class Phantom(_OnMembers):
 class AppliedTwice(_OnMembers):
     """A write took effect once more at the very end: all members hold its value, which had been overwritten."""
 
-    of = "applied twice"
+    of = "applied-twice"
 
     def plant(self, site: Site, place: str, source: random.Random) -> InMemory | None:
         """Give the members the old value."""
@@ -230,7 +230,7 @@ class StaleRead(_OfRead):
 class WrongRead(_OfRead):
     """A read returns a value that nobody gave."""
 
-    of = "wrong value"
+    of = "wrong-value"
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory | None:
         """Change what it found."""

@@ -104,7 +104,7 @@ def _values(site: Site, indexes: Iterable[int]) -> list[str]:
 class WrongOnMembers(_Sole):
     """All members hold a value of a key that nobody gave it."""
 
-    of = "wrong value"
+    of = "wrong-value"
 
     def places(self, site: Site) -> Sequence[str]:
         """Return the keys that have to be there."""
@@ -142,7 +142,7 @@ class Phantom(_Sole):
 class AppliedTwice(_Sole):
     """Members that count a key's writes count one more than was sent."""
 
-    of = "applied twice"
+    of = "applied-twice"
 
     def fits(self, site: Site) -> bool:
         """Whether there are members that count."""
@@ -225,7 +225,7 @@ class StaleRead(_Read):
 class WrongRead(_Read):
     """A read returns a value that nobody gave the key."""
 
-    of = "wrong value"
+    of = "wrong-value"
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory | None:
         """Change what it found."""

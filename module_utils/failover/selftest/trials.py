@@ -170,7 +170,7 @@ def plants_of(site: Site, fault: str, seed: int) -> Iterator[Planted]:
     The ways in which it shows take turns. The same seed gives the same plants in the same order, however many are
     taken.
     """
-    ways = [_plants_of_kind(site, kind, seed) for kind in kinds_of(fault) if kind.fits(site)]
+    ways = [plants_of_kind(site, kind, seed) for kind in kinds_of(fault) if kind.fits(site)]
     while ways:
         for way in list(ways):
             planted = next(way, None)
@@ -180,7 +180,8 @@ def plants_of(site: Site, fault: str, seed: int) -> Iterator[Planted]:
                 yield planted
 
 
-def _plants_of_kind(site: Site, kind: Kind, seed: int) -> Iterator[Planted]:
+def plants_of_kind(site: Site, kind: Kind, seed: int) -> Iterator[Planted]:
+    """Yield the plants of one kind likewise."""
     name = f"{seed} {site.name} {type(kind).__module__.rpartition('.')[2]} {type(kind).__name__}"
     for number, place in enumerate(_shuffled(kind.places(site), random.Random(name))):
         planted = kind.plant(site, place, random.Random(f"{name} {number}"))

@@ -69,7 +69,7 @@ class Site:
         read = load_experiment(folder, need_verdict=False)
         meta, table = read.history()
         dumps = {member: read.dump(member) for member in read.members}
-        self.folder = folder
+        self.folder = folder.absolute()
         self.experiment = Held(*_fields(read), meta, table, read.events_as_filed(), dumps)
         self.operations: list[Operation] = stream_of(read)
         self.case = case_of(self.experiment, self.operations)

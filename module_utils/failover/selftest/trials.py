@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,16 +104,16 @@ def selftest(folder: Path, options: Options) -> Result:
     }
     rows: dict[tuple[str, str], Row] = {}
     for name, system in system_of.items():
-        if chosen and chosen[0] != name:
-            continue
-        same = [other for other, its in system_of.items() if its == system]
-        # The plants of a system are dealt out to its experiments.
-        share = options.plants // len(same) + (same.index(name) < options.plants % len(same))
-        site = Site(folder / name)
-        for fault in CLASSES:
-            if not chosen or chosen[1] == fault:
-                row = rows.setdefault((fault, system), Row(fault, system))
-                _try_all(row, site, seed, chosen[2] if chosen else share, only=bool(chosen))
+        if not chosen or chosen[0] == name:
+            same = [other for other, its in system_of.items() if its == system]
+            # The plants of a system are dealt out to its experiments, and what one has no place for, to the next.
+            wanted = -(-options.plants * (same.index(name) + 1) // len(same))
+            own = {
+                fault: rows.setdefault((fault, system), Row(fault, system))
+                for fault in CLASSES
+                if not chosen or chosen[1] == fault
+            }
+            _try_experiment(folder / name, own, seed, chosen[2] if chosen else wanted, only=bool(chosen))
     told = sorted(rows.values(), key=lambda row: (row.system, list(CLASSES).index(row.fault)))
     orders = compare(options.histories, seed) if options.histories and not chosen else None
     return Result(folder.resolve().name, seed, options, told, orders, time.monotonic() - began)
@@ -122,7 +122,10 @@ def selftest(folder: Path, options: Options) -> Result:
 def _refuse_unless_valid(folder: Path) -> None:
     verdict, differences = read_judgement(folder)
     if not differences.none:
-        raise LabError(f"{folder}: {differences.sentence}; a selftest begins from a valid run: verify this one first")
+        raise LabError(
+            f"{folder}: {differences.sentence}; a selftest begins from a valid run, so verify this one first: "
+            f"./scripts/lab verify -e results_run={folder}"
+        )
     if verdict["verdict"] != Verdict.VALID.value:
         raise LabError(
             f"The verdict on {folder} is {verdict['verdict']}: a selftest begins from a valid run; give one with "
@@ -142,6 +145,13 @@ def _chosen(options: Options, experiments: Sequence[str]) -> tuple[str, str, int
             f"{experiments[0]}/{next(iter(CLASSES))}/1"
         )
     return experiment, fault, int(number)
+
+
+def _try_experiment(folder: Path, rows: Mapping[str, Row], seed: int, wanted: int, *, only: bool) -> None:
+    """Plant into one experiment, by class of faults, until a row has so many; it is in memory as long as this lasts."""
+    site = Site(folder)
+    for row in rows.values():
+        _try_all(row, site, seed, wanted if only else wanted - row.planted, only=only)
 
 
 def _try_all(row: Row, site: Site, seed: int, plants: int, *, only: bool) -> None:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from failover.checks import registry as checks_registry
 from failover.checks.base import Case, Checker
 from failover.results.files import SELFTEST_FILE
 from failover.selftest import trials
-from failover.selftest.base import Site
+from failover.selftest.base import Planted, Site
 from failover.selftest.registry import CLASSES, KINDS, kinds_of
 from failover.selftest.shared import overwritten
 from failover.selftest.told import lines, run_selftest, sentence
@@ -124,6 +125,20 @@ def test_each_kind_of_plant_is_tried(made: dict[str, Path], kept: dict[str, Path
         assert kind.of in CLASSES
         found = (planted for site in sites if kind.fits(site) for planted in plants_of_kind(site, kind, 5))
         assert next(found, None) is not None, type(kind)
+
+
+def test_what_one_experiment_has_no_place_for_the_next_one_gets(
+    kept: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(site: Site, fault: str, seed: int) -> Iterator[Planted]:
+        return itertools.islice(plants_of(site, fault, seed), 0 if site.name == "E2-etcd" else None)
+
+    monkeypatch.setattr(trials, "plants_of", few)
+    monkeypatch.setattr(trials, "CLASSES", {"lost": "no place"})
+    result = selftest(kept["single"], Options(plants=6, histories=0))
+    assert [(row.system, row.planted, row.not_planted) for row in result.rows] == [("etcd", 6, ""), ("mysql", 6, "")]
+    result = selftest(kept["single"], Options(plants=1, histories=0))
+    assert [(row.system, row.planted) for row in result.rows] == [("etcd", 1), ("mysql", 1)]
 
 
 def test_the_same_seed_chooses_the_same_places_however_many(kept: dict[str, Path]) -> None:
@@ -346,6 +361,16 @@ def test_it_is_written_beside_the_runs(kept: dict[str, Path]) -> None:
     assert told["lines"][0].split() == ["fault", "system", "planted", "caught", "named"]
     assert ["lost", "etcd", "2", "2", "2"] in [line.split() for line in told["lines"]]
     assert "not planted here: there is one member only, or no key" in "\n".join(told["lines"])
+
+
+def test_a_folder_may_be_named_from_where_the_user_stands(
+    kept: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(kept["single"].parent)
+    monkeypatch.setattr(trials, "CLASSES", {"foreign-file": ""})
+    result = selftest(Path("single"), Options(plants=20, histories=0))
+    assert missed(result) == []
+    assert [row.planted for row in result.rows] == [20, 20]
 
 
 def test_each_class_has_a_kind() -> None:

@@ -80,6 +80,12 @@ checks:
       returned: always
       type: str
       sample: etcd1 has 22,457 keys, the 22,457 that must be there, all values right.
+differs:
+  description: Names of the checks of which the verdict that was there says something else, as one that was edited does.
+  returned: success
+  type: list
+  elements: str
+  sample: [keys on etcd1]
 converted:
   description: Whether there was a C(history.jsonl) to convert.
   returned: success

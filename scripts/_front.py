@@ -27,19 +27,22 @@ import yaml
 from _bootstrap import PROJECT, run
 from _controls import Control, read_controls, run_controls
 from _options import Option, list_only, naming_the_lab, read_options, variables_given, without_resume, words_of
-from failover.results.files import REPORT_PDF_FILE, VERDICT_FILE
+from failover.results.files import REPORT_PDF_FILE, SELFTEST_FILE, VERDICT_FILE
 from failover.results.judged import compare_judged, limits_sentence
 from failover.shapes import EXIT_LAB_FAILED, EXIT_STATUS, Verdict
 
 # Playbooks whose name is not their verb.
 PLAYBOOKS = {"run": "site"}
 MEASURING_VERBS = ("run", "campaign")
+SELFTEST_VERB = "selftest"
 # Verbs that end with a verdict on data; the others end with what Ansible says.
 JUDGING_VERBS = (*MEASURING_VERBS, "verify", "verdict")
-# The play that leaves members down when it does not come to its end, and the one that fails where data is not valid.
+# The play that leaves members down when it does not come to its end, and the tasks that fail where data is not valid,
+# or something planted was missed, by their plays.
 EXPERIMENTS_PLAY = "Experiments"
 VERDICT_PLAY = "Verdict"
-VERDICT_TASK = "Say the verdict"
+SELFTEST_PLAY = "Selftest"
+JUDGING_TASKS = {VERDICT_PLAY: "Say the verdict", SELFTEST_PLAY: "Say how it ended"}
 # The terminal's Ctrl-C reaches ansible-playbook, too. One sent to this process alone is passed on after so many s.
 PASS_ON_AFTER_S = 2.0
 # The oldest release of ansible-core that its authors still maintain (2.19 ended in November 2026).
@@ -164,12 +167,13 @@ def heal(options: list[Option]) -> bool:
     return healed
 
 
-def read_verdict(folder: Path, not_before: float) -> tuple[Verdict, dict[str, Any]] | None:
+def read_verdict(folder: Path, not_before: float, name: str = VERDICT_FILE) -> tuple[Verdict, dict[str, Any]] | None:
     """Return the verdict in a results folder, or None where there is none that can be read.
 
+    :param name: of the file
     :param not_before: an older one (seconds since the epoch) is that of another run, and counts as none
     """
-    path = folder / VERDICT_FILE
+    path = folder / name
     try:
         if path.stat().st_mtime < not_before:
             return None
@@ -211,7 +215,8 @@ def say_what_changed(found: dict[str, Any], folder: Path) -> bool:
 
 def is_judgement(failure: dict[str, str]) -> bool:
     """Tell a verdict that is not valid, with which Ansible's run fails, from a failure of the lab."""
-    return failure["play"] == VERDICT_PLAY and failure["task"].endswith(VERDICT_TASK)
+    task = JUDGING_TASKS.get(failure["play"])
+    return task is not None and failure["task"].endswith(task)
 
 
 def only_judged(playbook: Playbook) -> bool:
@@ -260,7 +265,7 @@ def conclude(verb: str, options: list[Option], playbook: Playbook, status: int, 
     if playbook.interrupted_by is not None:
         explain_interruption(verb, options, playbook)
         return 128 + playbook.interrupted_by
-    lab_failed = status != 0 and not (verb in JUDGING_VERBS and only_judged(playbook))
+    lab_failed = status != 0 and not (verb in (*JUDGING_VERBS, SELFTEST_VERB) and only_judged(playbook))
     if lab_failed:
         if playbook.left_faults:
             heal(options)
@@ -273,6 +278,8 @@ def conclude(verb: str, options: list[Option], playbook: Playbook, status: int, 
     folder = playbook.results_run()
     if verb == "report" and folder is not None and (folder / REPORT_PDF_FILE).exists():
         say(f"The report is {shown(folder / REPORT_PDF_FILE)}")
+    if verb == SELFTEST_VERB and folder is not None and playbook.phases and not playbook.record.get("check_mode"):
+        return selftest_status(folder, began)
     # --list-tasks and its like run nothing, and check mode judges nothing.
     if verb not in JUDGING_VERBS or not playbook.phases or playbook.record.get("check_mode"):
         return 0
@@ -285,6 +292,16 @@ def conclude(verb: str, options: list[Option], playbook: Playbook, status: int, 
         return EXIT_STATUS[Verdict.UNKNOWN]
     say_verdict(*judged, folder)
     return EXIT_STATUS[judged[0]]
+
+
+def selftest_status(folder: Path, began: float) -> int:
+    """Return the exit status of a selftest of a run, which the playbook has told of."""
+    place = folder.resolve().parent
+    told = read_verdict(place, began, SELFTEST_FILE)
+    if told is None:
+        complain(f"selftest left no {SELFTEST_FILE} in {shown(place)}; the lines above say why, -v says more")
+        return EXIT_LAB_FAILED
+    return EXIT_STATUS[told[0]]
 
 
 def try_control(control: Control, words: list[str]) -> tuple[Path, dict[str, Any]] | int:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Running programs on a terminal, and small playbooks with the project's plugins."""
+"""Running programs on a terminal, small playbooks with the project's plugins, and the project's playbooks."""
 
 from __future__ import annotations
 
@@ -102,3 +102,27 @@ def play_in(
         status, output = on_terminal(command, env, folder, columns)
     record = json.loads(phases_file.read_text(encoding="utf-8")) if phases_file.exists() else {}
     return Played(status, output, record)
+
+
+def ansible_playbook(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, list[dict[str, str]]]:
+    """Run ansible-playbook; returns its exit status, what it prints, and the failures that were told."""
+    phases = folder / "phases.json"
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "lab_progress",
+            "ANSIBLE_NOCOLOR": "1",
+            "LAB_PHASES_FILE": str(phases),
+            "LC_ALL": "C.UTF-8",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    failures = json.loads(phases.read_text())["failures"] if phases.exists() else []
+    return done.returncode, done.stdout + done.stderr, failures

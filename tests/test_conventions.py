@@ -18,6 +18,7 @@ from failover.checks.registry import CHECKERS
 from failover.core_files import needed_files
 from failover.report.chapters.registry import CHAPTERS, COVER
 from failover.results import files
+from failover.selftest.registry import KINDS
 from failover.systems.registry import SYSTEMS
 from failover.workloads.registry import WORKLOADS
 
@@ -293,16 +294,7 @@ def test_what_runs_on_a_host_does_without_the_controllers_packages(program: str)
 
 # Rooms of which each part has a test.
 ROOMS = (
-    "actions",
-    "agent",
-    "checks",
-    "director",
-    "host",
-    "measured",
-    "plan",
-    "report",
-    "results",
-    "run",
+    *("actions", "agent", "checks", "director", "host", "measured", "plan", "report", "results", "run", "selftest"),
     "systems",
     "workloads",
 )
@@ -356,6 +348,7 @@ def test_every_part_of_the_core_has_a_test() -> None:
     rooms = {room: named for room, named in parts_of_rooms().items() if room != "actions"}
     rooms["checks"] -= {file_of(checker) for checker in CHECKERS}
     rooms["workloads"] -= {file_of(workload) for workload in WORKLOADS.values()}
+    rooms["selftest"] -= {file_of(kind) for kind in KINDS}
     rooms["report.chapters"] -= {file_of(chapter) for chapter in (COVER, *CHAPTERS)}
     # A thin module's test is one of the core that it wires.
     users = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "library").glob("*.py"), *(ROOT / "tests/toy").glob("*.py")]

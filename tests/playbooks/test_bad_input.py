@@ -5,46 +5,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from planted.run import make_run
+from playing import ROOT, ansible_playbook
 
-ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 # What no lab has.
 NOBODYS = {"lab_name": "nobodys-lab", "lab_subnet": "10.89.251.0/24"}
-
-
-def ansible_playbook(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, list[dict[str, str]]]:
-    """Run ansible-playbook; returns its exit status, what it prints, and the failures that were told."""
-    phases = folder / "phases.json"
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STDOUT_CALLBACK": "lab_progress",
-            "ANSIBLE_NOCOLOR": "1",
-            "LAB_PHASES_FILE": str(phases),
-            "LC_ALL": "C.UTF-8",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    failures = json.loads(phases.read_text())["failures"] if phases.exists() else []
-    return done.returncode, done.stdout + done.stderr, failures
 
 
 def refusal(folder: Path, playbook: str, variables: dict[str, Any], *options: str) -> str:

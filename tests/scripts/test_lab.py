@@ -20,9 +20,13 @@ from typing import Any
 
 import pytest
 import yaml
+from _front import JUDGING_TASKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-VERBS = ("run", "campaign", "controls", "experiments", "up", "check", "verify", "verdict", "report", "heal", "down")
+VERBS = (
+    *("run", "campaign", "controls", "selftest", "experiments", "up", "check", "verify", "verdict", "report", "heal"),
+    "down",
+)
 
 # In place of ansible-playbook: notes how it was called, then does what the scenario says for that playbook.
 ANSIBLE = f"""#!{sys.executable}
@@ -209,6 +213,11 @@ def test_the_plays_that_the_exit_status_depends_on_exist() -> None:
     named = dict(re.findall(r'^(\w+_PLAY) = "(.+)"', front, re.M))
     assert named["EXPERIMENTS_PLAY"] in [play["name"] for play in run]
     assert [play["name"] for play in verdict] == [named["VERDICT_PLAY"]]
+    [selftest] = yaml.safe_load((ROOT / "playbooks/selftest.yml").read_text())
+    assert selftest["name"] == named["SELFTEST_PLAY"]
+    for play, tasks in ((named["VERDICT_PLAY"], "verdict"), (named["SELFTEST_PLAY"], "selftest")):
+        names = [task["name"] for task in yaml.safe_load((ROOT / f"roles/results/tasks/{tasks}.yml").read_text())]
+        assert names[-1] == JUDGING_TASKS[play]
 
 
 # ---- what is installed
@@ -548,6 +557,35 @@ def test_results_are_looked_for_where_the_run_left_them(ready: Tree) -> None:
     )
     assert ready.lab("run").returncode == 1
     assert ready.lab("verify").returncode == 1
+
+
+@pytest.mark.parametrize(("verdict", "expected"), [("valid", 0), ("invalid", 1), ("unknown", 2)])
+def test_a_selftest_ends_with_what_it_found(ready: Tree, verdict: str, expected: int) -> None:
+    files = {str(ready.results.parent / "selftest.json"): json.dumps({"verdict": verdict})}
+    missed = {"phase": "Selftest", "play": "Selftest", "task": "results : Say how it ended", "host": "localhost"}
+    failures = [] if verdict == "valid" else [{**missed, "message": "900 faults planted, 1 missed."}]
+    record = {"phases": [phase("Selftest")], "failures": failures}
+    ready.plays(selftest={"record": record, "files": files, "status": 2 if failures else 0})
+    done = ready.lab("selftest", "-e", "selftest_plants=100", "-e", "selftest_only=E1-etcd/lost/1")
+    assert (done.returncode, done.stderr) == (expected, "")
+    assert ready.calls == [["selftest", ["-e", "selftest_plants=100", "-e", "selftest_only=E1-etcd/lost/1"]]]
+
+
+def test_a_selftest_that_did_not_begin_is_a_failure_of_the_lab(ready: Tree) -> None:
+    refused = failure("Selftest", "localhost", "The verdict on results/run1 is invalid: a selftest begins from a valid")
+    old = ready.results.parent / "selftest.json"
+    old.write_text('{"verdict": "valid"}', encoding="utf-8")
+    long_ago = time.time() - 3600
+    os.utime(old, (long_ago, long_ago))
+    record = {"phases": [phase("Selftest", "failed")], "failures": [refused]}
+    ready.plays(selftest={"record": record, "status": 2})
+    done = ready.lab("selftest")
+    assert done.returncode == 3
+    assert "The verdict on results/run1 is invalid" in last_line(done.stderr)
+    ready.plays(selftest={"record": {"phases": [phase("Selftest")], "failures": []}})
+    done = ready.lab("selftest")
+    assert done.returncode == 3
+    assert last_line(done.stderr).startswith("lab: selftest left no selftest.json in results; ")
 
 
 def test_a_verdict_is_not_repeated_on_other_files(ready: Tree) -> None:

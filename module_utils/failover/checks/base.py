@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from ..actions.registry import ACTIONS
 from ..limits import Limits
 from ..measured.columns import columns_of_table
 from ..measured.figures import Measured, measured
-from ..results.files import log_file
+from ..results.files import EVENTS_FILE, log_file
 from ..results.read import Dump, Experiment, load_experiment
+from ..sentences import listing
 from ..shapes import Check, Event, LabError
-from ..workloads.base import Sharing, Workload
+from ..workloads.base import Operation, Sharing, Workload
 from ..workloads.registry import create_simulation, workload_of
 from .model import ExpectedState, expected_state
 from .recorded import Recorded, record, resent
@@ -79,6 +80,22 @@ class Case:
         events = None if self.without_events else sorted(self.events, key=lambda event: event.wall_ns)
         return measured(self.experiment, columns_of_table(self.recorded.table), events)
 
+    def holding(self, dumps: Mapping[str, Dump]) -> Case:
+        """Return the case with other keys on its members; what the history allows them to be stays the same."""
+        case = replace(self, dumps=dumps)
+        if self.is_exact:
+            # Made once: nothing of it depends on the members.
+            vars(case).update(expected=self.expected, lenient=self.lenient)
+        return case
+
+    @property
+    def unread(self) -> str:
+        """Say which members' keys are not known, and why; empty where all are."""
+        if not self.unreadable:
+            return ""
+        why = "; ".join(self.unreadable.values())
+        return f"what {listing(list(self.unreadable))} held at the end is not known: {why}"
+
     @property
     def untold(self) -> LabError | None:
         """Return why it is not known what happened besides the operations."""
@@ -110,14 +127,25 @@ def load_case(folder: str | Path, limits: Limits | None = None) -> Case:
     damaged the case says, and the checks that need it are ``unknown``.
     """
     experiment = load_experiment(folder, need_verdict=False)
+    return replace(case_of(experiment, stream_of(experiment)), limits=limits or {})
+
+
+def stream_of(experiment: Experiment) -> list[Operation]:
+    """Make an experiment's stream again, from its seed; LabError where that says nothing that can be made."""
+    info = experiment.info
+    return create_simulation(info["iterations"], info["seed"], info.get("stream"))
+
+
+def case_of(experiment: Experiment, operations: list[Operation]) -> Case:
+    """Read what belongs to an experiment beside its description; raises as :func:`load_case` does.
+
+    :param operations: its stream
+    """
     workload, _ = workload_of(experiment.info.get("stream"))
-    operations = create_simulation(
-        experiment.info["iterations"], experiment.info["seed"], experiment.info.get("stream")
-    )
     events: list[Event] = []
     without_events: LabError | None = None
     try:
-        events = experiment.events_as_filed()
+        events = _whole(experiment)
     except LabError as error:
         without_events = error
     recorded = record(workload, operations, experiment, events)
@@ -147,14 +175,24 @@ def load_case(folder: str | Path, limits: Limits | None = None) -> Case:
         ended,
         log_lines,
         without_logs,
-        limits or {},
     )
+
+
+def _whole(experiment: Experiment) -> list[Event]:
+    """Return the events in the order of their file; LabError where it cannot be read, or was cut between two lines."""
+    events = experiment.events_as_filed()
+    if not any(event.event == "experiment.finished" for event in events):
+        raise LabError(
+            f"{experiment.path / EVENTS_FILE} does not say that the experiment ended, so it may be cut short; copy the "
+            "results folder again"
+        )
+    return events
 
 
 def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
     """Return a member's keys; LabError where they cannot be read, or were read before the workload was over."""
     dump = experiment.dump(member)
-    ended_ns = experiment.info["origin_wall_ns"] + max(recorded.table["complete_ns"].to_pylist(), default=0)
+    ended_ns = experiment.info["origin_wall_ns"] + int(recorded.table["complete_ns"].to_numpy().max(initial=0))
     if dump.header.get("wall_ns", ended_ns) < ended_ns:
         raise LabError(f"{dump.path} was read before the last operation ended; read the keys again")
     return dump

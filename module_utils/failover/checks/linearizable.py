@@ -126,7 +126,7 @@ def _told(
         return Check(name, Verdict.UNKNOWN, told, evidence)
     told = f"{summary}: an order explains all answers"
     if case.unreadable:
-        told += f"; what {', '.join(case.unreadable)} held at the end is not known"
+        told += f"; {case.unread}"
     return Check(name, Verdict.UNKNOWN if case.unreadable else Verdict.VALID, f"{told}.", evidence)
 
 

@@ -84,7 +84,7 @@ class Lists(Checker):
             summary = f"Of {told}, wrong: {classes_told(evidence['by_class'])} ({names(wrong)}). {worst[first].found}"
             return [Check(self.name, verdict_of(evidence["by_class"]), summary, evidence)]
         if case.unreadable:
-            summary = f"{told}; what {', '.join(case.unreadable)} held at the end is not known."
+            summary = f"{told}; {case.unread}."
             return [Check(self.name, Verdict.UNKNOWN, summary, evidence)]
         summary = f"{told}: each acknowledged element is where it has to be."
         return [Check(self.name, Verdict.VALID, summary, evidence)]

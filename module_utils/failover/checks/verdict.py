@@ -41,7 +41,8 @@ def verify(run_dir: str | Path, name: str, *, limits: Any = None, write: bool = 
 
     :param limits: of figures, in place of those that run.json has; None: those
     :returns: ``verdict``, ``summary`` (one line), ``checks`` (name, verdict and summary of each), ``converted`` and
-        ``changed`` (whether a file is, or without ``write`` would be, written)
+        ``changed`` (whether a file is, or without ``write`` would be, written) and ``differs`` (the names of the checks
+        of which the verdict that was there says something else)
     """
     run_dir = Path(run_dir)
     folder = run_dir / name
@@ -61,7 +62,8 @@ def verify(run_dir: str | Path, name: str, *, limits: Any = None, write: bool = 
         **({"limits": wanted} if wanted else {}),
     }
     path = folder / VERDICT_FILE
-    changed = converted or not path.is_file() or read_json(path, "the verdict") != verdict
+    before = read_json(path, "the verdict") if path.is_file() else None
+    changed = converted or before != verdict
     if changed and write:
         write_json_atomic(path, verdict)
     if write and all((run_dir / other / VERDICT_FILE).is_file() for other in run.get("experiments", [])):
@@ -72,6 +74,7 @@ def verify(run_dir: str | Path, name: str, *, limits: Any = None, write: bool = 
         "checks": [{"name": c.name, "verdict": c.verdict.value, "summary": c.summary} for c in checks],
         "converted": converted,
         "changed": changed,
+        "differs": _differing(before, checks),
     }
 
 
@@ -85,6 +88,17 @@ def write_run_verdict(run_dir: str | Path) -> dict[str, Any]:
     took_s = {experiment.name: experiment.info["workload"].get("duration_s") for experiment in run.experiments}
     write_text_atomic(run.path / JUNIT_FILE, junit(run.path.resolve().name, every, took_s))
     return combined
+
+
+def _differing(before: dict[str, Any] | None, checks: list[Check]) -> list[str]:
+    """Return the names of the checks of which a verdict says something else, or nothing; and of those it has beside."""
+    given = before.get("checks") if before is not None else None
+    if not isinstance(given, list):
+        return []
+    told = {str(check.get("name")): check.get("verdict") for check in given if isinstance(check, dict)}
+    found = {check.name: check.verdict.value for check in checks}
+    common = {name for name in told.keys() & found.keys() if told[name] == found[name]}
+    return [name for name in [*found, *(name for name in told if name not in found)] if name not in common]
 
 
 def _one_line(name: str, checks: list[Check]) -> str:

@@ -14,6 +14,9 @@ REPORT_JSON_FILE, REPORT_HTML_FILE, REPORT_PDF_FILE = "report.json", "report.htm
 
 JUNIT_FILE = "junit.xml"
 
+# Beside the runs: what the last selftest found.
+SELFTEST_FILE = "selftest.json"
+
 # Of a run, and of each experiment.
 VERDICT_FILE = "verdict.json"
 

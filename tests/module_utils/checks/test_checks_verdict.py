@@ -87,6 +87,31 @@ def test_verdicts_are_written_and_combined(tmp_path: Path) -> None:
     assert write_run_verdict(made.path) == run
 
 
+def test_what_the_verdict_that_was_there_says_otherwise_is_named(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", iterations=500, plant="lost_key", experiments=["E1-mysql"])
+    assert verify(made.path, "E1-mysql")["differs"] == []
+    assert verify(made.path, "E1-mysql")["differs"] == []
+    path = made.path / "E1-mysql" / "verdict.json"
+    edited = json.loads(path.read_text())
+    [keys] = [check for check in edited["checks"] if check["name"] == "keys on mysql1"]
+    keys["verdict"] = "valid"
+    edited["checks"] = [check for check in edited["checks"] if check["name"] != "reads"] + [{"name": "mood"}]
+    path.write_text(json.dumps(edited))
+    again = verify(made.path, "E1-mysql", write=False)
+    assert (again["verdict"], again["changed"]) == ("invalid", True)
+    assert again["differs"] == ["reads", "keys on mysql1", "mood"]
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_events_that_end_between_two_lines_before_the_experiment_did_are_no_events(tmp_path: Path, kept: int) -> None:
+    folder = make_run(tmp_path / "run", iterations=300, experiments=["E1-etcd"]).path / "E1-etcd"
+    lines = (folder / "events.jsonl").read_text().splitlines(keepends=True)
+    (folder / "events.jsonl").write_text("".join(lines[:kept]))
+    [check] = [check for check in verify_experiment(folder) if check.verdict is not Verdict.VALID]
+    assert (check.name, check.verdict) == ("events", Verdict.UNKNOWN)
+    assert f"{folder / 'events.jsonl'} does not say that the experiment ended" in check.summary
+
+
 def test_what_was_left_out_is_unknown_and_named(tmp_path: Path) -> None:
     made = make_run(tmp_path / "run", experiments=["E1-etcd", "E2-etcd"], iterations=600)
     description = json.loads((made.path / "run.json").read_text())

@@ -11,7 +11,8 @@ from failover.checks.counterexample import letter_of, sentences, shrink
 from failover.checks.linearizability import Action, Answer, Call, check_key
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_linearizability import MIXES, calls_of, explained
+from failover.selftest.orders import MIXES, explained
+from test_linearizability import calls_of
 
 LONG_S = 60.0
 

@@ -14,6 +14,7 @@ from failover.checks.linearizability import Action, Answer, Call, History, check
 from failover.histories import load
 from failover.results.history import HistoryWriter
 from failover.results.parquet import jsonl_to_parquet
+from failover.selftest.orders import MIXES, MOST_CALLS, explained
 from failover.shapes import HistoryRow, LabError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,36 +54,6 @@ def test_the_whole_corpus_is_here() -> None:
 # ---------------------------------------------------------------- against trying every order
 
 
-def explained(calls: Sequence[Call], initial: Any) -> bool:
-    """Try every order that agrees with real time, each unknown operation also left out."""
-
-    def effect(state: Any, one: Call) -> tuple[bool, Any]:
-        if one.action is READ:
-            return state == one.result, state
-        if one.action is WRITE:
-            return True, one.argument
-        if one.action is CAS:
-            return state == one.argument[0], one.argument[1]
-        if one.action is APPEND:
-            return True, state + one.argument
-        return state is not None, None
-
-    def try_from(left: tuple[int, ...], state: Any) -> bool:
-        known = [n for n in left if calls[n].end is not None]
-        if not known:
-            return True
-        first_return = min(calls[n].end for n in known)  # type: ignore[type-var]
-        for n in left:
-            if calls[n].begin > first_return:  # type: ignore[operator]
-                continue
-            possible, after = effect(state, calls[n])
-            if possible and try_from(tuple(other for other in left if other != n), after):
-                return True
-        return False
-
-    return try_from(tuple(range(len(calls))), initial)
-
-
 def calls_of(actions: Sequence[Action], values: Sequence[Any]) -> st.SearchStrategy[list[Call]]:
     @st.composite
     def one(draw: st.DrawFn) -> Call:
@@ -94,18 +65,7 @@ def calls_of(actions: Sequence[Action], values: Sequence[Any]) -> st.SearchStrat
             return call(action, (draw(st.sampled_from(values)), draw(st.sampled_from(values))), begin, end)
         return call(action, None if action is REMOVE else draw(st.sampled_from(values)), begin, end)
 
-    return st.lists(one(), min_size=1, max_size=7)
-
-
-MIXES = {
-    "register": ([READ, READ, WRITE], [None, 0, 1], None),
-    "cas register": ([READ, READ, WRITE, CAS], [None, 0, 1, 2], None),
-    "lab": ([READ, READ, WRITE, REMOVE], [None, 0, 1, 2], None),
-    "growing text": ([READ, READ, APPEND], ["", "a", "b", "ab", "ba", "aa"], ""),
-    "kv": ([READ, READ, APPEND, WRITE], ["", "a", "b", "ab", "ba", "aa"], ""),
-    "everything": ([READ, READ, WRITE, CAS, REMOVE], [None, 0, 1], None),
-    "texts and cas": ([READ, READ, APPEND, WRITE, CAS], ["", "a", "b", "ab"], ""),
-}
+    return st.lists(one(), min_size=1, max_size=MOST_CALLS)
 
 
 @pytest.mark.parametrize("mix", MIXES)

@@ -56,6 +56,22 @@ def test_a_history_of_the_lab(check_history: Call, tmp_path: Path) -> None:
     assert f"operation {made.details['index']}" in bad.stdout
 
 
+def test_a_contradiction_is_explained_and_drawn(check_history: Call, tmp_path: Path) -> None:
+    picture = tmp_path / "why.svg"
+    done = check_history(CORPUS / "kv/c01-bad.txt", "--explain", "--svg", picture)
+    assert (done.returncode, done.stderr) == (1, "")
+    *_, first, second, last, verdict = done.stdout.splitlines()
+    assert verdict == "not linearizable"
+    assert first.startswith('  A, append "x 0 3 y" by process 0')
+    assert second.endswith("It began when A was over.")
+    assert last.endswith("without any one of the 2 there is an order that explains the rest.")
+    assert "<svg" in picture.read_text()
+    refused = check_history(CORPUS / "kv/c01-bad.txt", "--svg", tmp_path / "nowhere/why.svg")
+    assert refused.returncode == 3
+    assert refused.stderr.count("\n") == 1
+    assert "cannot be written" in refused.stderr
+
+
 def test_a_timeout_is_unknown_and_status_2(check_history: Call, tmp_path: Path) -> None:
     edges = [(a, b) for a in range(9) for b in range(9) if a != b] + [(0, 98), (1, 99)]
     stages = ["invoke", "ok"]

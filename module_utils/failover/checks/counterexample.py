@@ -18,6 +18,9 @@ from typing import Any
 from ..sentences import listing
 from .linearizability import Action, Answer, Call, check_key
 
+# So many operations, the nearest to where it fails, are tried first; then twice as many, and so on.
+FIRST_TRIED = 8
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -27,11 +30,12 @@ class Counterexample:
     is_minimal: bool  # no one of them can be left out; else the time was over, or a search was given up
 
 
-def shrink(calls: Sequence[Call], initial: Any, timeout_s: float) -> Counterexample:
-    """Return the few operations of a key that cannot be ordered; of a key for which that is known.
+def shrink(calls: Sequence[Call], initial: Any, timeout_s: float) -> Counterexample | None:
+    """Return the few operations of a key that cannot be ordered; None where they were not found in time.
 
+    :param calls: of a key of which it is known that they cannot
     :param initial: what the key holds at first
-    :param timeout_s: for all; what is left then is returned, not as small as it could be
+    :param timeout_s: for all; a set that is found, and could be smaller, is returned, and says so
     """
     return _Shrinking(calls, initial, time.monotonic() + timeout_s).run()
 
@@ -117,7 +121,7 @@ class _Shrinking:
         self.calls = sorted(calls, key=lambda call: call.begin)
         self.before_all = self.calls[0].begin if self.calls else 0
 
-    def run(self) -> Counterexample:
+    def run(self) -> Counterexample | None:
         whole = self.calls
         last = self._first_failure()
         # Reads that were not over then say nothing. Of changes it counts that they did not begin sooner.
@@ -125,19 +129,33 @@ class _Shrinking:
         self.calls = [whole[n] if _is_over(whole[n], last) else whole[n]._replace(end=None) for n in kept_of]
         # Where there is a choice, what comes first is kept. Several small sets may contradict themselves; those with
         # writes that were over are the shorter ones as a rule, and the easier to read.
-        nearest = sorted(range(len(self.calls)), key=self._ended, reverse=True)
-        writes_first = sorted(nearest, key=lambda number: not _changes(self.calls[number]))
-        kept = min((self._needed(order, []) for order in (writes_first, nearest)), key=len)
-        return Counterexample(tuple(whole[kept_of[number]] for number in sorted(kept)), not self.given_up)
-
-    def _ended(self, number: int) -> float:
-        end = self.calls[number].end
-        return self.calls[number].begin if end is None else end
+        over = [number for number, call in enumerate(self.calls) if call.end is not None]
+        others = [number for number, call in enumerate(self.calls) if call.end is None]
+        nearest = [*sorted(over, key=lambda number: self.calls[number].end or 0, reverse=True), *reversed(others)]
+        found: list[list[int]] = []
+        for writes_first in (True, False):
+            near = self._enough_of(nearest)
+            if near is not None:
+                order = sorted(near, key=lambda number: not _changes(self.calls[number])) if writes_first else near
+                found.append(self._needed(order, []))
+        if not found:
+            return None
+        # That those under way then were over later may make others of them unnecessary.
+        self.calls = whole
+        kept = self._needed([kept_of[number] for number in min(found, key=len)], [])
+        return Counterexample(tuple(whole[number] for number in sorted(kept)), not self.given_up)
 
     def _first_failure(self) -> int:
         """Return the first return by which no order is left; the whole history has none."""
         ends = sorted({call.end for call in self.calls if call.end is not None})
         low, high = 0, len(ends) - 1
+        # Where the search for an order got stuck is that return, or just before it, as it looks ahead.
+        _, label = check_key(self.calls, self.initial, self.deadline)
+        stuck = next((call.end for call in self.calls if call.label == label and call.end is not None), None)
+        if stuck is not None and self._contradicts(self._up_to(stuck)):
+            high = ends.index(stuck)
+            if high == 0 or not self._contradicts(self._up_to(ends[high - 1])):
+                return stuck
         while low < high:
             middle = (low + high) // 2
             if self._contradicts(self._up_to(ends[middle])):
@@ -153,6 +171,17 @@ class _Shrinking:
             for call in begun
             if _is_over(call, moment) or _changes(call)
         ]
+
+    def _enough_of(self, order: list[int]) -> list[int] | None:
+        """Return as many of the first as it takes; a contradiction is as a rule one of neighbours in time."""
+        size = FIRST_TRIED
+        while time.monotonic() < self.deadline:
+            if self._is_enough(order[:size]):
+                return order[:size]
+            if size >= len(order):
+                break
+            size *= 2
+        return None
 
     # ------------------------------------------------------------ what is needed
 

@@ -64,7 +64,9 @@ class Linearizable(Checker):
 
 
 def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
-    """Return the few operations of a key that contradict each other; None where they do only by what is in doubt.
+    """Return the few operations of a key that contradict each other.
+
+    None where they do so only by what is in doubt, or were not found in time.
 
     :returns: ``minimal``, ``sentences``, and ``operations``, each with ``letter``, ``label``, ``begin_ms``, ``end_ms``
         (None: not known), and of one of the stream ``index``, ``client``, ``kind`` and ``endpoint``
@@ -73,6 +75,8 @@ def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
     if answer is not Answer.NOT_LINEARIZABLE:
         return None
     found = shrink(calls, None, SHRINK_LIMIT_S)
+    if found is None:
+        return None
     labels = {call.label for call in found.calls}
     rows = {call.label: row for row in case.recorded.rows() if (call := call_of(row)) and call.label in labels}
     operations = []

@@ -68,6 +68,7 @@ def test_the_tests_pass_on_a_clean_debian(clean: CleanDebian) -> None:
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
 
+@pytest.mark.long
 def test_run_on_machines_is_valid(reached: RealLab) -> None:
     ended = reached.front("run", iterations=ITERATIONS, seed=SEED)
     assert ended.status == 0, ended.output

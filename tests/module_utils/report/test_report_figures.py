@@ -12,7 +12,8 @@ from failover.measured.columns import MS
 from failover.measured.percentiles import latency_summary
 from failover.report.chapters.latency import survival_curve
 from failover.report.content import build
-from failover.report.figures import convergence, finding, lanes, latency, outage, outages, over_time, spreads, style
+from failover.report.figures import convergence, lanes, latency, outage, outages, over_time, spreads, style
+from failover.report.figures.distances import since
 from failover.report.outage.repetition import repeated
 from failover.report.render import TEMPLATES
 from failover.results.read import load_run
@@ -291,5 +292,5 @@ def test_a_member_that_does_not_answer_is_shown_until_it_does() -> None:
 @pytest.mark.parametrize(
     ("since_ms", "text"), [(0.0, "0"), (3.25, "+3.2 ms"), (-999.0, "-999.0 ms"), (2500.0, "+2.50 s")]
 )
-def test_moments_of_a_finding_are_told_since_its_first_operation(since_ms: float, text: str) -> None:
-    assert finding._since(since_ms) == text
+def test_moments_of_a_finding_are_toldsince_its_first_operation(since_ms: float, text: str) -> None:
+    assert since(since_ms) == text

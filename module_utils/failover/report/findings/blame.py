@@ -68,8 +68,9 @@ BY_POWER = (LOST, RESURRECTED, WRONG_VALUE, NO_ORDER, STALE, DIFFER, TWICE)
 BY_ANSWERS = (NO_ORDER, REORDERED, FORKED)
 
 _REPORT = (
-    "Keep this folder. Run the same command with the same seed again; if it recurs, report it to the server's "
-    "developers with the history, the events and the logs of this experiment."
+    "Keep this folder. Run the same command with the same seed again; if it recurs, and is none of the known bugs of "
+    "this version (threats to validity), report it to the server's developers with the history, the events and the "
+    "logs of this experiment."
 )
 _TODO = {
     LATE_DUPLICATE: "Do not count this against the server. A client that sends a write again has to make it harmless "

@@ -154,6 +154,16 @@ def _wrong_read(parts: Parts, planted: Planted) -> None:
     _change_read(parts, planted, "0.0.0.0")
 
 
+def _serializable(plant: Callable[[Parts, Planted], None]) -> Callable[[Parts, Planted], None]:
+    """The same, of reads that were not asked to be linearizable."""
+
+    def change(parts: Parts, planted: Planted) -> None:
+        plant(parts, planted)
+        parts.read_consistency = "serializable"
+
+    return change
+
+
 def _lost_before_delete(parts: Parts, planted: Planted) -> None:
     index = parts.position_of(DELETE, touched_later=False)
     position = next(at for at, row in enumerate(parts.rows) if row.index == index)
@@ -181,11 +191,6 @@ def _old_answer(kind: str) -> Callable[[Parts, Planted], None]:
         planted.details = {"index": parts.rows[at].index, "revision": revision}
 
     return change
-
-
-def _old_serializable_read(parts: Parts, planted: Planted) -> None:
-    _old_answer(RETRIEVE)(parts, planted)
-    parts.read_consistency = "serializable"
 
 
 def _numbered(parts: Parts, _planted: Planted) -> None:
@@ -349,10 +354,12 @@ PLANTS: dict[str, Defect] = {
     "duplicate_apply_after_retry": Defect(_duplicate_apply_after_retry),
     "missing_read": Defect(_missing_read),
     "wrong_read": Defect(_wrong_read),
+    "serializable_missing_read": Defect(_serializable(_missing_read)),
+    "serializable_wrong_read": Defect(_serializable(_wrong_read)),
     "lost_before_delete": Defect(_lost_before_delete),
     "numbered": Defect(_numbered),
     "old_read": Defect(_old_answer(RETRIEVE)),
-    "old_serializable_read": Defect(_old_serializable_read),
+    "old_serializable_read": Defect(_serializable(_old_answer(RETRIEVE))),
     "old_write": Defect(_old_answer(CREATE)),
     "missing_rows": Defect(_missing_rows),
     "stalled": Defect(_stalled, outcomes=_left_out_of_the_first),

@@ -23,9 +23,9 @@ from ..results.files import EVENTS_FILE, log_file
 from ..results.read import Dump, Experiment, load_experiment
 from ..sentences import listing
 from ..shapes import Check, Event, LabError
-from ..workloads.base import Operation, Sharing, Workload
+from ..workloads.base import RETRIEVE, Operation, Sharing, Workload
 from ..workloads.registry import create_simulation, workload_of
-from .model import ExpectedState, expected_state
+from .model import Answers, ExpectedState, expected_state
 from .recorded import Recorded, record, resent
 
 
@@ -67,12 +67,24 @@ class Case:
     @cached_property
     def expected(self) -> ExpectedState:
         """Return what the data may be; only of an exact case."""
-        return expected_state(self.recorded.operations, self.recorded.answers)
+        return expected_state(self.recorded.operations, self._telling)
 
     @cached_property
     def lenient(self) -> ExpectedState:
         """Return the same, where writes that were sent again may take effect late."""
-        return expected_state(self.recorded.operations, self.recorded.answers, self.sent_again)
+        return expected_state(self.recorded.operations, self._telling, self.sent_again)
+
+    @cached_property
+    def _telling(self) -> Answers:
+        """Return the answers that tell what was there at their time: not those of reads that may be old."""
+        recorded, answers = self.recorded, self.recorded.answers
+        if not recorded.reads_may_be_old:
+            return answers
+        kinds = (operation[0] for operation in recorded.operations)
+        return replace(
+            answers,
+            outcome=[None if kind == RETRIEVE else got for kind, got in zip(kinds, answers.outcome, strict=True)],
+        )
 
     @cached_property
     def measured(self) -> Measured:

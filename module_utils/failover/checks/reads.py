@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
 from ..shapes import Check, Verdict
-from ..workloads.base import DELETE, RETRIEVE
+from ..workloads.base import CREATE, DELETE, RETRIEVE
 from .base import Case, Checker
-from .model import LATE_DUPLICATE, OK, Contradiction
+from .model import FAIL, LATE_DUPLICATE, OK, PHANTOM, WRONG_VALUE, Contradiction
 from .recorded import Recorded
 from .words import MAX_LISTED, classes_told, listed, names, states, verdict_of
 
@@ -19,7 +19,8 @@ from .words import MAX_LISTED, classes_told, listed, names, states, verdict_of
 class Reads(Checker):
     """Every RETRIEVE returns, and every DELETE finds, what the stream and the outcomes so far allow.
 
-    Answers that only the late effect of a write explains which was sent again make the check ``unknown``.
+    Answers that only the late effect of a write explains which was sent again make the check ``unknown``. Reads that
+    were not asked to be linearizable may return what the key held at any time before, or nothing.
     """
 
     name = "reads"
@@ -47,6 +48,9 @@ class Reads(Checker):
             found if found.index in unexplained else replace(found, wrong=LATE_DUPLICATE)
             for found in case.expected.contradictions
         ]
+        if recorded.reads_may_be_old:
+            contradictions = sorted([*contradictions, *_never_written(recorded)], key=lambda found: found.index)
+            compared += " (reads may be old)"
         if contradictions:
             evidence["by_class"] = dict(Counter(found.wrong for found in contradictions))
             evidence["wrong"] = _told(contradictions, recorded)
@@ -59,6 +63,20 @@ class Reads(Checker):
             summary = "No read was acknowledged, so no value could be compared."
             return [Check(self.name, Verdict.UNKNOWN, summary, evidence)]
         return [Check(self.name, Verdict.VALID, f"All {compared} are what the stream says they must be.", evidence)]
+
+
+def _never_written(recorded: Recorded) -> list[Contradiction]:
+    """Return the reads whose value no write before them, acknowledged or unknown, can have given."""
+    answers, given = recorded.answers, defaultdict[str, set[str]](set)
+    wrong = []
+    for index, operation in enumerate(recorded.operations):
+        kind, key, outcome = operation[0], operation[1], answers.outcome[index]
+        if kind == CREATE and outcome != FAIL:
+            given[key].add(operation[-1])
+        elif kind == RETRIEVE and outcome == OK and (found := answers.read[index]) not in {None, *given[key]}:
+            allowed = frozenset([None, *given[key]])
+            wrong.append(Contradiction(index, key, WRONG_VALUE if given[key] else PHANTOM, allowed, found))
+    return wrong
 
 
 def _told(contradictions: list[Contradiction], recorded: Recorded) -> dict[str, Any]:

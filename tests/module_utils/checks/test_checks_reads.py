@@ -22,3 +22,13 @@ def test_a_key_that_was_lost_before_its_delete_is_caught(plant: PlantIt) -> None
     assert wrong(checks) == {"reads"}
     assert only(checks["reads"])["operation"]["index"] == made.details["index"]
     assert only(checks["reads"])["class"] == "lost"
+
+
+def test_a_serializable_read_may_be_old_but_not_of_a_value_that_nobody_wrote(plant: PlantIt) -> None:
+    """Neither is any other check misled by it."""
+    _, checks = plant("serializable_missing_read")
+    assert wrong(checks) == set()
+    assert "(reads may be old)" in checks["reads"].summary
+    made, checks = plant("serializable_wrong_read")
+    assert wrong(checks) == {"reads"}
+    assert (only(checks["reads"])["key"], only(checks["reads"])["class"]) == (made.details["key"], "wrong-value")

@@ -48,6 +48,7 @@ class Case:
     log_lines: Mapping[str, int | None]  # member -> lines of its log, None where it has none; only where one was ended
     without_logs: LabError | None  # why they could not be counted
     limits: Limits = field(default_factory=dict)  # that the user set to figures
+    explains: bool = True  # whether what is wrong is worth the seconds that explaining it takes
 
     @property
     def info(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,6 +58,11 @@ class Held(Experiment):
         return self.dumps[member]
 
 
+def _unexplained(case: Case) -> Case:
+    """Return a case whose checks say what is wrong, and look for no small part of the history that shows it."""
+    return replace(case, explains=False)
+
+
 class Site:
     """A recorded experiment that is valid, read once, and what of it may be changed."""
 
@@ -72,7 +77,7 @@ class Site:
         self.folder = folder.absolute()
         self.experiment = Held(*_fields(read), meta, table, read.events_as_filed(), dumps)
         self.operations: list[Operation] = stream_of(read)
-        self.case = case_of(self.experiment, self.operations)
+        self.case = _unexplained(case_of(self.experiment, self.operations))
         checks = judge_all(self.case)
         self.checks = {check.name for check in checks}
         amiss = [check for check in checks if check.verdict is not Verdict.VALID]
@@ -194,7 +199,7 @@ class Site:
         dumps = {**self.case.dumps, **(dumps or {})}
         table = with_changes(self.experiment.table, changes)
         held = Held(*_fields(self.experiment), self.experiment.meta, table, self.experiment.filed, dumps)
-        return case_of(held, self.operations)
+        return _unexplained(case_of(held, self.operations))
 
     def row_of(self, index: int) -> int:
         """Return the row of the history that an operation has; below 0 where it has none."""

@@ -69,4 +69,4 @@ class Choreography(Action):
 
     def compared(self, *, replicated: bool) -> str:
         """Say that its outage is made of waits."""
-        return "the outage of a choreography is as long as its steps make it"
+        return "The outage of a choreography is as long as its steps make it."

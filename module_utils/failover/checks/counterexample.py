@@ -3,8 +3,9 @@
 """The few operations of a key that no order explains, out of the thousands among which they were found.
 
 An operation is left out by forgetting what is known of it: a read is gone, and a change may have taken effect at any
-time, or never. So what is left over contradicts itself, whatever the others did, and with any one more of it forgotten
-there is an order. The search halves what may be forgotten (Junker, "QuickXplain", 2004).
+time, whatever it expected to find, or never. So what is left over contradicts itself, whatever the others did, and
+with any one more of it forgotten there is an order. The search halves what may be forgotten (Junker, "QuickXplain",
+2004).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from string import ascii_uppercase
 from typing import Any
 
@@ -20,6 +22,8 @@ from .linearizability import Action, Answer, Call, check_key
 
 # So many operations, the nearest to where it fails, are tried first; then twice as many, and so on.
 FIRST_TRIED = 8
+# How long it is searched whether a few operations can be ordered, in s: of those that tell something it takes some ms.
+SEARCH_LIMIT_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -203,44 +207,38 @@ class _Shrinking:
             return False
         known = [call for number, call in enumerate(self.calls) if number in wanted]
         forgotten = [
-            call._replace(begin=self.before_all, end=None)
+            forgotten_of(call)._replace(begin=self.before_all)
             for number, call in enumerate(self.calls)
             if number not in wanted and _changes(call)
         ]
-        return self._contradicts(known + _of_use(forgotten, known))
+        # Without an answer by then they count as not enough, and what is found may not be the smallest.
+        return self._contradicts(known + _of_use(forgotten, known), SEARCH_LIMIT_S)
 
-    def _contradicts(self, calls: list[Call]) -> bool:
-        answer, _ = check_key(calls, self.initial, self.deadline)
+    def _contradicts(self, calls: list[Call], timeout_s: float = inf) -> bool:
+        answer, _ = check_key(calls, self.initial, min(self.deadline, time.monotonic() + timeout_s))
         if answer is Answer.UNKNOWN:
             self.given_up = True
         return answer is Answer.NOT_LINEARIZABLE
 
 
-def _of_use(forgotten: list[Call], known: Sequence[Call]) -> list[Call]:
-    """Return those that could help to find an order: they give a value that is needed, or lead to one that does.
+def forgotten_of(call: Call) -> Call:
+    """Return what is left of a change of which nothing is known but what it gives: at any time, or never."""
+    if call.action is Action.APPEND:
+        return call._replace(end=None)
+    given = {Action.WRITE: call.argument, Action.REMOVE: None}
+    value = call.argument[1] if call.action is Action.CAS else given[call.action]
+    return call._replace(action=Action.WRITE, argument=value, result=None, end=None)
 
-    Where anything has to find some value, or a text grows, all may be.
+
+def _of_use(forgotten: list[Call], known: Sequence[Call]) -> list[Call]:
+    """Return those that could help to find an order; where a text grows, all may.
+
+    Others give a value that somebody has to find. A known REMOVE has to find any: one change more for each will do.
     """
-    actions = {call.action for call in (*known, *forgotten)}
-    if Action.APPEND in actions or any(call.action is Action.REMOVE for call in known):
+    if any(call.action is Action.APPEND for call in (*known, *forgotten)):
         return forgotten
     needed = {call.result for call in known if call.action is Action.READ}
     needed |= {call.argument[0] for call in known if call.action is Action.CAS}
-    while True:
-        more = {
-            call.argument[0]
-            for call in forgotten
-            if call.action is Action.CAS and call.argument[1] in needed and call.argument[0] not in needed
-        }
-        if not more:
-            break
-        needed |= more
-    # A REMOVE that is forgotten makes room only where somebody has to find nothing; it needs a value itself, and any
-    # of those that are needed, or of the known ones, will do, or it is not needed.
-    return [
-        call
-        for call in forgotten
-        if (call.action is Action.REMOVE and None in needed)
-        or (call.action is Action.WRITE and call.argument in needed)
-        or (call.action is Action.CAS and call.argument[1] in needed)
-    ]
+    removes = sum(call.action is Action.REMOVE for call in known)
+    others = [call for call in forgotten if call.argument is not None and call.argument not in needed]
+    return [call for call in forgotten if call.argument in needed] + others[:removes]

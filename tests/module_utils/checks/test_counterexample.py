@@ -15,7 +15,14 @@ LONG_S = 60.0
 
 def forgotten(call: Call) -> list[Call]:
     """Return what is left of an operation of which nothing is known any more."""
-    return [] if call.action is Action.READ else [call._replace(begin=-1, end=None)]
+    if call.action is Action.READ:
+        return []
+    if call.action is Action.APPEND:
+        return [call._replace(begin=-1, end=None)]
+    value = {Action.CAS: lambda: call.argument[1], Action.REMOVE: lambda: None}.get(
+        call.action, lambda: call.argument
+    )()
+    return [Call(Action.WRITE, value, None, -1, None, call.label)]
 
 
 def with_only(calls: Sequence[Call], kept: Sequence[Call]) -> list[Call]:

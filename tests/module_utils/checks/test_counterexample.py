@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from failover.checks.counterexample import Counterexample, letter_of, sentences, shrink, told_of
+from failover.checks.counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
 from failover.checks.linearizability import Action, Answer, Call, check_key
 from failover.selftest.orders import MIXES, explained, small_history
 
@@ -85,23 +85,40 @@ def test_of_thousands_of_operations_three_are_left() -> None:
 def told(calls: Sequence[Call]) -> list[str]:
     found = shrink(calls, None, LONG_S)
     assert found is not None
-    return sentences(found)
+    return sentences(found, in_ns=True)
 
 
-def test_it_is_told_in_words() -> None:
+def test_an_answer_that_is_out_of_date_is_told_in_words() -> None:
     calls = [
-        Call(Action.WRITE, "a", None, 0, 2, "write 1"),
-        Call(Action.WRITE, "b", None, 3, 5, "write 2"),
-        Call(Action.READ, None, "b", 4, 9, "read 3"),
-        Call(Action.READ, None, "a", 6, 8, "read 4"),
-        Call(Action.CAS, ("a", "z"), None, 1, None, "cas 5"),
+        Call(Action.WRITE, "a", None, 0, 2_000_000, "write 1"),
+        Call(Action.WRITE, "b", None, 3_500_000, 5_000_000, "write 2"),
+        Call(Action.READ, None, "b", 4_000_000, 9_000_000, "read 3"),
+        Call(Action.READ, None, "a", 6_000_000, 8_000_000, "read 4"),
+        Call(Action.CAS, ("a", "z"), None, 1_000_000, None, "cas 5"),
     ]
     assert told(calls) == [
         "A, write 1: it wrote 'a'.",
-        "B, write 2: it wrote 'b'. It began when A was over.",
-        "C, read 4: it found 'a'. It began when B was over.",
-        "Each took effect at one moment between its begin and its end. In whatever order these moments came, one of "
-        "the answers is wrong; without any one of the 3 there is an order that explains the rest.",
+        "B, write 2: it wrote 'b'. It began 1.5 ms after A had ended.",
+        "C, read 4: it found 'a'. It began 1.0 ms after B had ended.",
+        "They do not overlap, so they took effect in this order. Before C the key held 'b', and no other operation can "
+        "have given it 'a' again: the answer was out of date.",
+    ]
+
+
+def test_where_there_are_several_orders_it_is_said_that_none_will_do() -> None:
+    calls = [
+        Call(Action.WRITE, "a", None, 0, 5, "write 1"),
+        Call(Action.WRITE, "b", None, 1, 6, "write 2"),
+        Call(Action.READ, None, "a", 7, 8, "read 3"),
+        Call(Action.READ, None, "b", 9, 10, "read 4"),
+    ]
+    found = shrink(calls, None, LONG_S)
+    assert found is not None
+    assert staleness(found.calls) is None
+    assert sentences(found)[-2:] == [
+        "C, read 4: it found 'b'. It began after B had ended.",
+        "In whatever order they took effect, each at one moment between its begin and its end, one of them would have "
+        "been answered otherwise, and nothing else that was done changes that.",
     ]
 
 
@@ -130,7 +147,7 @@ def test_each_deed_has_its_words(call: Call, deed: str) -> None:
 
 def test_what_nobody_knows_is_said() -> None:
     calls = (Call(Action.CAS, ("a", "b"), None, 0, None, "cas"), Call(Action.READ, None, "b", 4, 9, "read"))
-    first, second, last = sentences(Counterexample(calls, is_minimal=False))
+    first, second, _, last = sentences(Counterexample(calls, is_minimal=False))
     assert first.endswith("Nobody knows whether or when it took effect.")
     assert "began when" not in second
     assert last.endswith("The time to look for fewer of them was over.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from failover.checks.linearizability import Action, Call
+from failover.report.figures import finding
 from failover.report.figures.contradiction import MOST_LINES, Bar, bar_of, draw
 from failover.report.figures.distances import log_distances, since
 
@@ -43,3 +44,16 @@ def test_moments_keep_their_order_and_not_their_distances() -> None:
     assert at == sorted(at)
     assert at[3] < 10 * at[2]
     assert [since(ms) for ms in (0.0, 12.34, -1500.0)] == ["0", "+12.3 ms", "-1.50 s"]
+
+
+def test_the_attempts_of_a_key_are_drawn_with_the_fault_and_what_it_holds() -> None:
+    attempts = [
+        {"member": "etcd1", "start_ms": 10.0, "end_ms": 510.0, "ended": "no answer", "error": "timeout"},
+        {"member": "etcd3", "start_ms": 510.0, "end_ms": 515.0, "ended": "acknowledged", "error": None},
+    ]
+    operation = {"kind": "DELETE", "start_ms": 10.0, "end_ms": 515.0, "attempts": attempts}
+    stray = {"revision": 1234, "after_ms": 900.0, "before_ms": 905.0}
+    key = {"key": "device-1", "operations": [operation], "stray": stray}
+    page = finding.draw({"title": "1 deleted key came back", "keys": [key], "drawn": 1, "faults": [FAULT]}, "f1")
+    for word in ("device-1", "DELETE", "etcd3", "revision 1,234", "DELETE at etcd1 no answer after 500.0 ms"):
+        assert word in page, word

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,12 +10,14 @@ import pytest
 from failover.checks.model import LATE_DUPLICATE, LOST
 from failover.measured.columns import MS
 from failover.report.findings.blame import CLIENT, LAB, SERVER, SETTING, judge
-from failover.report.findings.timeline import NO_ANSWER, idle_spans, member_names, under_way
+from failover.report.findings.timeline import NO_ANSWER, idle_spans, under_way
+from failover.results.read import Experiment
 
 
 def test_members_are_known_by_the_endpoint_that_clients_used() -> None:
     members = {"etcd1": {"client_url": "http://10.0.0.1:2379"}, "mysql1": {"address": "10.0.0.9:3306"}}
-    assert member_names(members) == {"10.0.0.1:2379": "etcd1", "10.0.0.9:3306": "mysql1"}
+    experiment = Experiment("E1-etcd", Path("E1-etcd"), {"members": members}, None)
+    assert experiment.member_at == {"10.0.0.1:2379": "etcd1", "10.0.0.9:3306": "mysql1"}
 
 
 def test_nobody_sends_anything_between_the_end_of_a_repeat_and_the_next() -> None:

@@ -45,7 +45,7 @@ def _contradiction(key: Mapping[str, Any], faults: Sequence[Mapping[str, Any]], 
     bars = [
         contradiction.Bar(
             told["letter"],
-            told["label"] + (f", at {told['endpoint']}" if told.get("endpoint") else ""),
+            told["label"] + (f", answered by {told['member']}" if "member" in told else ""),
             told["begin_ms"],
             told["end_ms"],
             told.get("kind") in (None, *READ_KINDS),

@@ -18,7 +18,7 @@ from ...results.read import Dump, Entry, Experiment
 from ...shapes import Event, Kind, LabError, Outcome, Verdict
 from ..system_facts import undurable
 from . import blame
-from .timeline import Revisions, faults_of, idle_spans, member_names, operations_of, under_way
+from .timeline import Revisions, faults_of, idle_spans, operations_of, under_way
 
 # Keys of a card that have a time line; the table has those that the checks list.
 MOST_DRAWN = 4
@@ -52,7 +52,7 @@ def findings_of(
     if not wrong:
         return []
     dumps = _dumps(experiment)
-    names = member_names(experiment.info["members"])
+    names = experiment.member_at
     around = {key: found["at"] for key, found in wrong.items()}
     operations = operations_of(around, table, events, experiment.info["origin_wall_ns"], names)
     revisions = Revisions(table, list(dumps.values()), experiment.info, wrong)

@@ -27,16 +27,6 @@ MOST_TOLD = 8
 ACKNOWLEDGED, NO_ANSWER, REFUSED = "acknowledged", "no answer", "refused"
 
 
-def member_names(members: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return endpoint ("host:port") -> member's name.
-
-    :param members: those of experiment.json
-    """
-    return {
-        str(given.get("address") or given.get("client_url", "")).split("://")[-1]: n for n, given in members.items()
-    }
-
-
 def operations_of(
     around: Mapping[str, int | None],
     table: pa.Table,

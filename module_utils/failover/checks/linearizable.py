@@ -82,16 +82,16 @@ def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
     rows = {call.label: row for row in case.recorded.rows() if (call := call_of(row)) and call.label in labels}
     operations = []
     for number, call in enumerate(found.calls):
-        told = {
+        told: dict[str, Any] = {
             "letter": letter_of(number),
             "label": told_of(call),
             "begin_ms": call.begin / 1e6,
             "end_ms": None if call.end is None else call.end / 1e6,
         }
         if call.label in rows:
-            row = rows[call.label]
-            told |= {name: getattr(row, name) for name in ("index", "client", "kind", "endpoint", "revision")}
-            told["member"] = case.experiment.member_at.get(row.endpoint, row.endpoint)
+            table, at = case.recorded.table, int(case.recorded.row_of[rows[call.label].index])
+            told |= {name: table[name][at].as_py() for name in ("index", "client", "kind", "endpoint", "revision")}
+            told["member"] = case.experiment.member_at.get(told["endpoint"], told["endpoint"])
         operations.append(told)
     return {
         "minimal": found.is_minimal,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...checks.counterexample import letter_of, told_of
 from ...checks.linearizability import Action, Call
-from .distances import log_distances, since
+from .distances import log_distances, since, ticks_apart
 from .style import BLUE, GREY, LIGHT, ORANGE, as_svg, new_figure
 
 # Height of a line, and of the axis with the names of faults.
@@ -68,20 +68,9 @@ def draw(bars: Sequence[Bar], faults: Sequence[Mapping[str, Any]], name: str, ke
         axes.spines["left"].set_visible(False)
         axes.set_ylim(-len(shown) + 0.5, 0.75)
         axes.set_xlim(-0.02 * width, 1.02 * width)
-        _ticks(axes, ordered, place, first if in_ms else None)
+        ticks = ticks_apart(ordered, place, 0.07 * width)
+        # Of times that are none, only the order counts.
+        axes.set_xticks([place(at) for at in ticks], [since(at - first) if in_ms else "" for at in ticks])
         left = f"; {len(bars) - MOST_LINES} more are not shown" if len(bars) > MOST_LINES else ""
         told = "; ".join(f"{bar.letter}: {bar.label}" for bar in shown)
         return as_svg(figure, name, f"Operations of {key} that no order explains", f"{told}{left}.")
-
-
-def _ticks(axes: Any, ordered: Sequence[float], place: Any, zero: float | None) -> None:
-    """Print times since the first operation, where they are times and do not touch."""
-    width = max(place(ordered[-1]), 1.0)
-    ticks: list[float] = []
-    labels: list[str] = []
-    for moment in ordered:
-        at = place(moment)
-        if not ticks or at - ticks[-1] > 0.07 * width:
-            ticks.append(at)
-            labels.append("" if zero is None else since(moment - zero))
-    axes.set_xticks(ticks, labels)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 
@@ -27,6 +27,15 @@ def log_distances(moments: Collection[float]) -> tuple[Callable[[float], float],
         return places[-1]
 
     return place, ordered
+
+
+def ticks_apart(ordered: Sequence[float], place: Callable[[float], float], least: float) -> list[float]:
+    """Return the moments, in order, whose labels do not touch: the first, and each that is far enough from the last."""
+    ticks: list[float] = []
+    for moment in ordered:
+        if not ticks or place(moment) - place(ticks[-1]) > least:
+            ticks.append(moment)
+    return ticks
 
 
 def since(ms: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from ..findings.timeline import ACKNOWLEDGED, NO_ANSWER
-from .distances import log_distances, since
+from .distances import log_distances, since, ticks_apart
 from .style import BLUE, GREY, LIGHT, ORANGE, VERMILLION, as_svg, new_figure
 
 # Height of one key's panel, and of the legend.
@@ -131,11 +131,5 @@ def _ticks(axes: Axes, key: Mapping[str, Any], moments: Sequence[float], place: 
     zero = min((operation["start_ms"] for operation in key["operations"]), default=moments[0])
     width = max(place(moments[-1]), 1.0)
     axes.set_xlim(-0.02 * width, 1.02 * width)
-    ticks: list[float] = []
-    labels: list[str] = []
-    for moment in moments:
-        at = place(moment)
-        if not ticks or at - ticks[-1] > 0.06 * width:
-            ticks.append(at)
-            labels.append(since(moment - zero))
-    axes.set_xticks(ticks, labels)
+    ticks = ticks_apart(moments, place, 0.06 * width)
+    axes.set_xticks([place(at) for at in ticks], [since(at - zero) for at in ticks])

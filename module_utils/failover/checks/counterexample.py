@@ -35,9 +35,8 @@ class Counterexample:
 
 
 def shrink(calls: Sequence[Call], initial: Any, timeout_s: float) -> Counterexample | None:
-    """Return the few operations of a key that cannot be ordered; None where they were not found in time.
+    """Return the few operations of a key that cannot be ordered; None where all can, or they were not found in time.
 
-    :param calls: of a key of which it is known that they cannot
     :param initial: what the key holds at first
     :param timeout_s: for all; a set that is found, and could be smaller, is returned, and says so
     """
@@ -137,6 +136,11 @@ def _is_over(call: Call, moment: int) -> bool:
     return call.end is not None and call.end <= moment
 
 
+def _as_of(call: Call, moment: int) -> Call:
+    """Return what was known of an operation then: nothing of the end of one that was under way."""
+    return call if _is_over(call, moment) else call._replace(end=None)
+
+
 def _changes(call: Call) -> bool:
     return call.action is not Action.READ
 
@@ -152,33 +156,34 @@ class _Shrinking:
     def run(self) -> Counterexample | None:
         whole = self.calls
         last = self._first_failure()
+        if last is None:
+            return None
         # Reads that were not over then say nothing. Of changes it counts that they did not begin sooner.
         kept_of = [number for number, call in enumerate(whole) if _is_over(call, last) or _changes(call)]
-        self.calls = [whole[n] if _is_over(whole[n], last) else whole[n]._replace(end=None) for n in kept_of]
+        self.calls = [_as_of(whole[number], last) for number in kept_of]
         # Where there is a choice, what comes first is kept. Several small sets may contradict themselves; those with
         # writes that were over are the shorter ones as a rule, and the easier to read.
         over = [number for number, call in enumerate(self.calls) if call.end is not None]
         others = [number for number, call in enumerate(self.calls) if call.end is None]
         nearest = [*sorted(over, key=lambda number: self.calls[number].end or 0, reverse=True), *reversed(others)]
-        found: list[list[int]] = []
-        for writes_first in (True, False):
-            near = self._enough_of(nearest)
-            if near is not None:
-                order = sorted(near, key=lambda number: not _changes(self.calls[number])) if writes_first else near
-                found.append(self._needed(order, []))
-        if not found:
+        near = self._enough_of(nearest)
+        if near is None:
             return None
+        writes_first = sorted(near, key=lambda number: not _changes(self.calls[number]))
+        found = [self._needed(order, []) for order in (writes_first, near)]
         # That those under way then were over later may make others of them unnecessary.
         self.calls = whole
         kept = self._needed([kept_of[number] for number in min(found, key=len)], [])
         return Counterexample(tuple(whole[number] for number in sorted(kept)), not self.given_up)
 
-    def _first_failure(self) -> int:
-        """Return the first return by which no order is left; the whole history has none."""
+    def _first_failure(self) -> int | None:
+        """Return the first return by which no order is left; None where one is, or time is over."""
         ends = sorted({call.end for call in self.calls if call.end is not None})
         low, high = 0, len(ends) - 1
         # Where the search for an order got stuck is that return, or just before it, as it looks ahead.
-        _, label = check_key(self.calls, self.initial, self.deadline)
+        answer, label = check_key(self.calls, self.initial, self.deadline)
+        if answer is not Answer.NOT_LINEARIZABLE:
+            return None
         stuck = next((call.end for call in self.calls if call.label == label and call.end is not None), None)
         if stuck is not None and self._contradicts(self._up_to(stuck)):
             high = ends.index(stuck)
@@ -194,11 +199,7 @@ class _Shrinking:
 
     def _up_to(self, moment: int) -> list[Call]:
         begun = [call for call in self.calls if call.begin <= moment]
-        return [
-            call if _is_over(call, moment) else call._replace(end=None)
-            for call in begun
-            if _is_over(call, moment) or _changes(call)
-        ]
+        return [_as_of(call, moment) for call in begun if _is_over(call, moment) or _changes(call)]
 
     def _enough_of(self, order: list[int]) -> list[int] | None:
         """Return as many of the first as it takes; a contradiction is as a rule one of neighbours in time."""

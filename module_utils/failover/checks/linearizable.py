@@ -14,7 +14,7 @@ from ..shapes import Check, Kind, Outcome, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
-from .counterexample import letter_of, sentences, shrink, staleness, told_of
+from .counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
 from .linearizability import Answer, Call, check_key
 from .model import LATE_DUPLICATE, NO_ORDER, STALE
 from .words import listed, names, verdict_of
@@ -55,50 +55,50 @@ class Linearizable(Checker):
                 undecided.append(key)
             elif answer is Answer.NOT_LINEARIZABLE:
                 blocked.setdefault(key, label or "")
-        smallest = {}
+        found = {}
         for key in list(blocked)[: MOST_SHRUNK if case.explains else 0]:
             # A CAS of which it is not known whether it took effect: in whatever way it did, the others contradict.
             unknown = [call._replace(end=None) for call in doubtful.get(key, [])]
-            smallest[key] = _smallest(case, [*calls[key], *unknown])
-        return [_told(self.name, case, calls, blocked, undecided, smallest)]
+            smallest = shrink([*calls[key], *unknown], None, SHRINK_LIMIT_S)
+            if smallest is not None:
+                found[key] = smallest
+        return [_told(self.name, case, calls, blocked, undecided, _described(case, found))]
 
 
-def _smallest(case: Case, calls: list[Call]) -> dict[str, Any] | None:
-    """Return the few operations of a key that contradict each other.
-
-    None where they do so only by what is in doubt, or were not found in time.
+def _described(case: Case, found: Mapping[str, Counterexample]) -> dict[str, dict[str, Any]]:
+    """Tell by key the few operations that contradict each other.
 
     :returns: ``minimal``, ``stale`` (a read of what had been replaced), ``sentences``, and ``operations``, each with
         ``letter``, ``label``, ``begin_ms``, ``end_ms`` (None: not known), and of one of the stream ``index``,
         ``client``, ``kind``, ``endpoint``, ``member`` and ``revision``
     """
-    answer, _ = check_key(calls, None, time.monotonic() + SHRINK_LIMIT_S)
-    if answer is not Answer.NOT_LINEARIZABLE:
-        return None
-    found = shrink(calls, None, SHRINK_LIMIT_S)
-    if found is None:
-        return None
-    labels = {call.label for call in found.calls}
-    rows = {call.label: row for row in case.recorded.rows() if (call := call_of(row)) and call.label in labels}
-    operations = []
-    for number, call in enumerate(found.calls):
-        told: dict[str, Any] = {
-            "letter": letter_of(number),
-            "label": told_of(call),
-            "begin_ms": call.begin / 1e6,
-            "end_ms": None if call.end is None else call.end / 1e6,
-        }
-        if call.label in rows:
-            table, at = case.recorded.table, int(case.recorded.row_of[rows[call.label].index])
-            told |= {name: table[name][at].as_py() for name in ("index", "client", "kind", "endpoint", "revision")}
-            told["member"] = case.experiment.member_at.get(told["endpoint"], told["endpoint"])
-        operations.append(told)
+    labels = {call.label for smallest in found.values() for call in smallest.calls}
+    rows = case.recorded.rows() if labels else ()
+    index_of = {call.label: row.index for row in rows if (call := call_of(row)) and call.label in labels}
     return {
-        "minimal": found.is_minimal,
-        "stale": staleness(found.calls) is not None,
-        "sentences": sentences(found, in_ns=True),
-        "operations": operations,
+        key: {
+            "minimal": smallest.is_minimal,
+            "stale": staleness(smallest.calls) is not None,
+            "sentences": sentences(smallest, in_ns=True),
+            "operations": [_operation(case, call, number, index_of) for number, call in enumerate(smallest.calls)],
+        }
+        for key, smallest in found.items()
     }
+
+
+def _operation(case: Case, call: Call, number: int, index_of: Mapping[str, int]) -> dict[str, Any]:
+    """Tell one of them; what members held at the end is none of the stream."""
+    told: dict[str, Any] = {
+        "letter": letter_of(number),
+        "label": told_of(call),
+        "begin_ms": call.begin / 1e6,
+        "end_ms": None if call.end is None else call.end / 1e6,
+    }
+    if call.label in index_of:
+        table, at = case.recorded.table, int(case.recorded.row_of[index_of[call.label]])
+        told |= {name: table[name][at].as_py() for name in ("index", "client", "kind", "endpoint", "revision")}
+        told["member"] = case.experiment.member_at.get(told["endpoint"], told["endpoint"])
+    return told
 
 
 def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) -> tuple[Answer, str | None]:
@@ -152,7 +152,7 @@ def _wrong(
 ) -> Check:
     """Return the check where no order explains a key."""
     resent = {case.recorded.operations[index][1] for index in case.sent_again}
-    stale = {key for key, told in smallest.items() if told is not None and told["stale"]}
+    stale = {key for key, told in smallest.items() if told["stale"]}
     class_of = {key: LATE_DUPLICATE if key in resent else STALE if key in stale else NO_ORDER for key in blocked}
     found = _operations(case, blocked)
     evidence["by_class"] = dict(Counter(class_of.values()))

@@ -73,27 +73,34 @@ class Recorded:
         invoke, complete, settled = (
             self.table[name].to_pylist() for name in ("invoke_ns", "complete_ns", "settled_ns")
         )
-        answers = self.answers
-        for index, operation in enumerate(self.operations):
+        for index in range(len(self.operations)):
             row = int(self.row_of[index])
             begin_ns, end_ns = (invoke[row], complete[row]) if row >= 0 else (0, 0)
-            yield HistoryRow(
-                index,
-                0,
-                operation[0],
-                operation[1],
-                value_of(operation),
-                begin_ns,
-                begin_ns,
-                settled[row] if index in self.settled else end_ns,
-                answers.outcome[index] or Outcome.UNKNOWN.value,
-                answers.attempts[index],
-                "",
-                answers.read[index],
-                answers.affected[index],
-                None,
-                expected=expected_of(operation),
-            )
+            yield self._row(index, begin_ns, settled[row] if index in self.settled else end_ns)
+
+    def row(self, index: int) -> HistoryRow:
+        """Return one of them: of many, :meth:`rows` is quicker."""
+        return self._row(index, *(self.span(index) or (0, 0)))
+
+    def _row(self, index: int, begin_ns: int, end_ns: int) -> HistoryRow:
+        operation, answers = self.operations[index], self.answers
+        return HistoryRow(
+            index,
+            0,
+            operation[0],
+            operation[1],
+            value_of(operation),
+            begin_ns,
+            begin_ns,
+            end_ns,
+            answers.outcome[index] or Outcome.UNKNOWN.value,
+            answers.attempts[index],
+            "",
+            answers.read[index],
+            answers.affected[index],
+            None,
+            expected=expected_of(operation),
+        )
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return what the history has of one operation, for people."""

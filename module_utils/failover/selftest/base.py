@@ -150,32 +150,9 @@ class Site:
         """Return the keys that the members hold, which are the same everywhere."""
         return sorted(next(iter(self.case.dumps.values())).entries)
 
-    def row(self, index: int) -> HistoryRow:
-        """Return an operation with its answer; of one without a row nothing is known but that it may have been."""
-        recorded, answers = self.case.recorded, self.case.recorded.answers
-        operation = self.operations[index]
-        begin_ns, end_ns = recorded.span(index) or (0, 0)
-        outcome = answers.outcome[index] or Outcome.UNKNOWN.value
-        return HistoryRow(
-            index,
-            0,
-            operation[0],
-            operation[1],
-            value_of(operation),
-            begin_ns,
-            begin_ns,
-            end_ns,
-            outcome,
-            answers.attempts[index],
-            "",
-            answers.read[index],
-            answers.affected[index],
-            None,
-        )
-
     def rows_of(self, key: str) -> list[HistoryRow]:
         """Return a key's operations in the order of the stream."""
-        return [self.row(index) for index in self.touched.get(key, ())]
+        return [self.case.recorded.row(index) for index in self.touched.get(key, ())]
 
     def told(self, index: int) -> str:
         """Name an operation for people."""

@@ -122,7 +122,7 @@ class Reordered(_Elements):
         held = elements_of(next(iter(site.case.dumps.values())).entries[key].value)
         at = held.index(element)
         behind = next((i for i in self.places_of(site, key) if held[at + 1 : at + 2] == [site.operations[i][2]]), None)  # type: ignore[misc]
-        if behind is None or site.row(place).complete_ns >= site.row(behind).invoke_ns:
+        if behind is None or site.case.recorded.row(place).complete_ns >= site.case.recorded.row(behind).invoke_ns:
             return None
         rows: dict[int, dict[str, str | None]] = {}
         for index in site.touched[key]:
@@ -216,7 +216,7 @@ class StaleRead(_OfRead):
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory | None:
         """End the list before one of the last such elements."""
-        read, began_ns = elements_of(site.case.recorded.answers.read[place]), site.row(place).invoke_ns
+        read, began_ns = elements_of(site.case.recorded.answers.read[place]), site.case.recorded.row(place).invoke_ns
         appends = {row.value: row for row in site.rows_of(site.operations[place][1]) if row.kind == APPEND}
         old = [
             at

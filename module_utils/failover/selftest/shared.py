@@ -79,13 +79,13 @@ def _names_operation(site: Site, key: str, index: int) -> Callable[[Evidence], b
     The search for an order says where it got stuck. That may be just before the operation that cannot be explained, as
     it looks ahead.
     """
-    planted = site.row(index)
+    planted = site.case.recorded.row(index)
 
     def named(evidence: Evidence) -> bool:
         thing = only(evidence, "wrong")
         if thing.get("key") != key or "operation" not in thing:
             return False
-        stuck = site.row(thing["operation"]["index"])
+        stuck = site.case.recorded.row(thing["operation"]["index"])
         return stuck.invoke_ns <= planted.complete_ns and planted.invoke_ns <= stuck.complete_ns
 
     return named
@@ -223,7 +223,7 @@ class StaleRead(_OfRead):
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory | None:
         """Choose one of these values."""
-        old = overwritten(site.rows_of(site.operations[place][1]), site.row(place).invoke_ns)
+        old = overwritten(site.rows_of(site.operations[place][1]), site.case.recorded.row(place).invoke_ns)
         return self._finds(site, place, source.choice(old[-_RECENT:])) if old else None
 
 
@@ -258,7 +258,7 @@ class EmptyScan(Kind):
 
     def plant(self, site: Site, place: int, source: random.Random) -> InMemory | None:
         """Let it find nothing."""
-        scan = site.row(place)
+        scan = site.case.recorded.row(place)
         if not any(gives(row) and row.complete_ns <= scan.invoke_ns for row in site.rows_of(scan.key)):
             return None
         row = site.row_of(place)

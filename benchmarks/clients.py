@@ -250,7 +250,7 @@ def take_turn(contender: Contender, shares: Sequence[Sequence[Operation]]) -> tu
     return wall / count, cpu / count
 
 
-def measure(contenders: Sequence[Contender], operations: list[Operation], turn: int) -> dict[str, Figures]:
+def measure(contenders: Sequence[Contender], operations: Sequence[Operation], turn: int) -> dict[str, Figures]:
     """Let the contenders take turns.
 
     :param turn: operations of a turn, of all clients together
@@ -317,7 +317,7 @@ def main() -> int:
     return 0
 
 
-def _run(system: Etcd | MySQL, count: int, operations: list[Operation], turn: int) -> None:
+def _run(system: Etcd | MySQL, count: int, operations: Sequence[Operation], turn: int) -> None:
     contenders = system.contenders(count)
     try:
         report(system.title, count, measure(contenders, operations, turn))

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import random
 from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from failover.checks.verdict import verify
 from failover.shapes import LIST_SEPARATOR, Event, HistoryRow
 from failover.workloads.base import Operation, value_of
+from failover.workloads.packed import Stream
 from failover.workloads.registry import create_simulation, workload_of
 from planted.files import run_json, write_experiment, write_json
 from planted.heal import Heal
@@ -97,7 +99,7 @@ def make_shared_run(
 
 
 def _run(
-    operations: list[Operation], shares: list[list[int]], source: random.Random, system: str
+    operations: Stream, shares: Sequence[Sequence[int]], source: random.Random, system: str
 ) -> tuple[list[HistoryRow], Store]:
     """Let each client run its share, one after the other, each operation taking effect at some moment of its time."""
     spans: dict[int, tuple[int, int, int, int]] = {}  # index -> moment, client, begin and end

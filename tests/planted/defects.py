@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from failover.shapes import Event
-from failover.workloads.base import CREATE, DELETE, RETRIEVE, Operation
+from failover.workloads.base import CREATE, DELETE, RETRIEVE
+from failover.workloads.packed import Stream
 from failover.workloads.stream import cut_stream
 
 from .parts import ADDRESSES, NO_SPACE, REFUSED, Outcomes, Parts, Planted, S
@@ -19,7 +20,7 @@ class Defect:
     """``outcomes`` decides before the run what happens to operations, ``change`` falsifies what was recorded."""
 
     change: Callable[[Parts, Planted], None] | None = None
-    outcomes: Callable[[list[Operation], Planted], Outcomes] | None = None
+    outcomes: Callable[[Stream, Planted], Outcomes] | None = None
 
 
 def _some_key(parts: Parts) -> str:
@@ -270,10 +271,10 @@ def _missing_dump(parts: Parts, planted: Planted) -> None:
     planted.details = {"member": member}
 
 
-def _unknown_create(applied: bool) -> Callable[[list[Operation], Planted], Outcomes]:
+def _unknown_create(applied: bool) -> Callable[[Stream, Planted], Outcomes]:
     """A CREATE in the middle ends unknown; its key is looked up later, but never deleted."""
 
-    def outcomes(operations: list[Operation], planted: Planted) -> Outcomes:
+    def outcomes(operations: Stream, planted: Planted) -> Outcomes:
         last = {operation[1]: operation[0] for operation in operations}
         uses = {operation[1]: 0 for operation in operations}
         for operation in operations:
@@ -293,7 +294,7 @@ def _without_space(applied: bool) -> Defect:
     """A CREATE ends ``fail``, as an earlier client had it, by an answer that etcd gives after applying the key."""
     unknown = _unknown_create(applied)
 
-    def outcomes(operations: list[Operation], planted: Planted) -> Outcomes:
+    def outcomes(operations: Stream, planted: Planted) -> Outcomes:
         return {index: ("fail", took) for index, (_, took) in unknown(operations, planted).items()}
 
     def change(parts: Parts, planted: Planted) -> None:
@@ -305,10 +306,10 @@ def _without_space(applied: bool) -> Defect:
     return Defect(change, outcomes)
 
 
-def _ended_delete(outcome: str, applied: bool) -> Callable[[list[Operation], Planted], Outcomes]:
+def _ended_delete(outcome: str, applied: bool) -> Callable[[Stream, Planted], Outcomes]:
     """The last operation on some key, a DELETE, ends ``outcome``."""
 
-    def outcomes(operations: list[Operation], planted: Planted) -> Outcomes:
+    def outcomes(operations: Stream, planted: Planted) -> Outcomes:
         last_use = {operation[1]: at for at, operation in enumerate(operations)}
         index = next(
             at
@@ -321,12 +322,12 @@ def _ended_delete(outcome: str, applied: bool) -> Callable[[list[Operation], Pla
     return outcomes
 
 
-def _no_delete_acknowledged(operations: list[Operation], _planted: Planted) -> Outcomes:
+def _no_delete_acknowledged(operations: Stream, _planted: Planted) -> Outcomes:
     """Every DELETE is refused."""
     return {index: ("fail", False) for index, operation in enumerate(operations) if operation[0] == DELETE}
 
 
-def _left_out_of_the_first(operations: list[Operation], planted: Planted) -> Outcomes:
+def _left_out_of_the_first(operations: Stream, planted: Planted) -> Outcomes:
     """The first of two repeats is ended by the stall guard: what is left of it is never sent."""
     first = cut_stream(len(operations), 2)[0]
     planted.details = {"indices": list(range(first.start + len(first) * 2 // 3, first.stop))}

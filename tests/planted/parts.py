@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from failover.shapes import Event, HistoryRow
-from failover.workloads.base import Operation
+from failover.workloads.packed import Stream
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -52,7 +52,7 @@ class Parts:
     name: str
     system: str
     prefix: str
-    operations: list[Operation]
+    operations: Stream
     random: random.Random
     origin_wall_ns: int
     rows: list[HistoryRow]

@@ -9,6 +9,7 @@ from typing import Any
 
 from failover.shapes import Event, HistoryRow
 from failover.workloads.base import CREATE, DELETE, RETRIEVE, Operation
+from failover.workloads.packed import Stream
 from failover.workloads.stream import cut_stream
 
 from .heal import Heal
@@ -29,7 +30,7 @@ class Simulation:
         self,
         name: str,
         number: int,
-        operations: list[Operation],
+        operations: Stream,
         source: random.Random,
         started_ns: int,
         clients: int,

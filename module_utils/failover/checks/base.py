@@ -23,7 +23,8 @@ from ..results.files import EVENTS_FILE, log_file
 from ..results.read import Dump, Experiment, load_experiment
 from ..sentences import listing
 from ..shapes import Check, Event, LabError
-from ..workloads.base import RETRIEVE, Operation, Sharing, Workload
+from ..workloads.base import RETRIEVE, Sharing, Workload
+from ..workloads.packed import Stream
 from ..workloads.registry import create_simulation, workload_of
 from .model import Answers, ExpectedState, expected_state
 from .recorded import Recorded, record, resent
@@ -143,13 +144,13 @@ def load_case(folder: str | Path, limits: Limits | None = None) -> Case:
     return replace(case_of(experiment, stream_of(experiment)), limits=limits or {})
 
 
-def stream_of(experiment: Experiment) -> list[Operation]:
+def stream_of(experiment: Experiment) -> Stream:
     """Make an experiment's stream again, from its seed; LabError where that says nothing that can be made."""
     info = experiment.info
     return create_simulation(info["iterations"], info["seed"], info.get("stream"))
 
 
-def case_of(experiment: Experiment, operations: list[Operation]) -> Case:
+def case_of(experiment: Experiment, operations: Stream) -> Case:
     """Read what belongs to an experiment beside its description; raises as :func:`load_case` does.
 
     :param operations: its stream

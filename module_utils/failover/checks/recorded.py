@@ -15,7 +15,8 @@ import pyarrow as pa
 from ..results.read import Experiment
 from ..shapes import FORMER_SETTINGS, READ_KINDS, Event, HistoryRow, Outcome, ReadConsistency, RetryPolicy, Settled
 from ..stall import stalled_repeats
-from ..workloads.base import CAS, Operation, Sharing, Workload, expected_of, value_of
+from ..workloads.base import CAS, Sharing, Workload, expected_of, value_of
+from ..workloads.packed import Stream
 from .failures import doubtful_failures
 from .model import FAIL, OK, Answers
 
@@ -32,7 +33,7 @@ class Recorded:
     """The history in the order of the stream; a position without a row has outcome None."""
 
     workload: Workload
-    operations: list[Operation]
+    operations: Stream
     meta: dict[str, Any]
     table: pa.Table
     row_of: Ints  # position in the stream -> row of the table, -1 where there is none
@@ -134,9 +135,7 @@ class Recorded:
         return {key: [self.describe(i) for i in found[-MAX_OPERATIONS_PER_KEY:]] for key, found in indices.items()}
 
 
-def record(
-    workload: Workload, operations: list[Operation], experiment: Experiment, events: Iterable[Event]
-) -> Recorded:
+def record(workload: Workload, operations: Stream, experiment: Experiment, events: Iterable[Event]) -> Recorded:
     """Put the rows of the history into the order of the stream, the first row where an index is repeated.
 
     :param events: in any order; none where they cannot be read, which is another check's affair
@@ -179,7 +178,7 @@ def record(
     return Recorded(workload, operations, meta, table, row_of, answers, doubtful, left_out, settled)
 
 
-def _left_out(workload: Workload, operations: list[Operation], row_of: Ints, experiment: Experiment) -> frozenset[int]:
+def _left_out(workload: Workload, operations: Stream, row_of: Ints, experiment: Experiment) -> frozenset[int]:
     """Return the operations without a row at the end of what each client did in a repeat that was ended early."""
     stalled = stalled_repeats(experiment.info)
     if not stalled:

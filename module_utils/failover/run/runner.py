@@ -30,7 +30,7 @@ from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
 from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, LabError, Outcome
 from ..stall import StallGuard
-from ..workloads.base import Operation
+from ..workloads.packed import Stream
 from ..workloads.registry import create_simulation, workload_of
 from ..workloads.stream import cut_stream, kinds_told, stream_digest
 from .arrivals import plan_arrivals
@@ -63,8 +63,8 @@ def _signals_stop(stop: Stop) -> Iterator[None]:
 def _no_long_collections() -> Iterator[None]:
     """Keep what is there already out of Python's garbage collections.
 
-    The stream is hundreds of thousands of tuples that live to the end. A full collection would walk all of them and
-    stop every client meanwhile: that would be this program's pause, measured as if it were the server's.
+    A full collection would walk all of it and stop every client meanwhile: that would be this program's pause, measured
+    as if it were the server's.
     """
     gc.collect()
     gc.freeze()
@@ -119,7 +119,7 @@ class _Run:
     def __init__(
         self,
         config: RunnerConfig,
-        operations: Sequence[Operation],
+        operations: Stream,
         make_director: MakeDirector | None,
         make_healer: MakeHealer | None,
     ) -> None:

@@ -22,7 +22,7 @@ from ..checks.base import Case, case_of, stream_of
 from ..checks.words import names
 from ..results.read import Dump, Entry, Experiment, load_experiment
 from ..shapes import Event, HistoryRow, LabError, Outcome, Verdict, worst
-from ..workloads.base import Content, Operation, value_of
+from ..workloads.base import Content, value_of
 from .judging import Accusation, Judged, judge, judge_all, unless_broken
 
 # What a value may become where nobody gave it: each letter and digit another one of its kind.
@@ -76,7 +76,7 @@ class Site:
         dumps = {member: read.dump(member) for member in read.members}
         self.folder = folder.absolute()
         self.experiment = Held(*_fields(read), meta, table, read.events_as_filed(), dumps)
-        self.operations: list[Operation] = stream_of(read)
+        self.operations = stream_of(read)
         self.case = _unexplained(case_of(self.experiment, self.operations))
         checks = judge_all(self.case)
         self.checks = {check.name for check in checks}

@@ -9,11 +9,11 @@ observations", 2020).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
-from .base import APPEND, RETRIEVE, Content, Operation, Sharing, Workload
+from .base import APPEND, RETRIEVE, Content, Draw, Sharing, Workload
 from .options import mix, whole_number
 
 # Lists that grow at one time, and elements after which a list is left for a new one: what is read stays short.
@@ -33,25 +33,27 @@ class Append(Workload):
     content = Content.LIST
     options = ("lists", "elements", "mix")
 
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        """Return the stream. A list is full, and another one takes its place, when so many were appended to it."""
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        """Yield the operations. A list is full, and another one takes its place, when so many were appended to it."""
         lists = whole_number(options, "lists", LISTS, least=1, most=1_000_000)
         most = self._elements(options)
         share = mix(options, MIX)[APPEND] / 100
         source = Random(seed)
         growing, appended, made = list(range(lists)), [0] * lists, lists
-        operations: list[Operation] = []
         for index in range(iterations):
             place = source.randrange(lists)
-            key = f"list{growing[place]}"
+            key = growing[place]
             if source.random() >= share:
-                operations.append((RETRIEVE, key))
+                yield RETRIEVE, key
                 continue
-            operations.append((APPEND, key, str(index)))
+            yield APPEND, key, str(index)
             appended[place] += 1
             if appended[place] == most:
                 growing[place], appended[place], made = made, 0, made + 1
-        return operations
+
+    def key_name(self, key: int) -> str:
+        """Return the name of a list."""
+        return f"list{key}"
 
     def longest_value(self, options: Mapping[str, Any]) -> int:
         """Return how long a full list is."""

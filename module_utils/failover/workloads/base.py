@@ -9,15 +9,19 @@ again, so nothing here imports more than the standard library.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from ..shapes import Kind
+from .packed import Stream, pack
 
 # Its kind, its key and, as far as the kind has them, the value (of an APPEND the element, of a SCAN how many keys it
 # asks for) and what a CAS expects.
 Operation = tuple[str, str, str, str] | tuple[str, str, str] | tuple[str, str]
+# The same as a workload gives it: its keys are numbers, and small ones, as a table is made of them.
+Draw = tuple[str, int, str, str] | tuple[str, int, str] | tuple[str, int]
 
 CREATE = Kind.CREATE.value
 RETRIEVE = Kind.RETRIEVE.value
@@ -62,12 +66,20 @@ class Workload(ABC):
     options: tuple[str, ...] = ()  # names of the settings that belong to it alone
 
     @abstractmethod
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        """Return the stream; the same arguments give the same stream, on every machine.
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        """Yield the operations; the same arguments give the same ones, on every machine.
 
         :param iterations: above 0; how many operations that makes is the workload's own affair
         :param options: those of its own settings that were given; LabError names what is wrong with one
         """
+
+    @abstractmethod
+    def key_name(self, key: int) -> str:
+        """Return the name of a key of :meth:`draws`; no two have the same."""
+
+    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Stream:
+        """Return the stream; arguments are those of :meth:`draws`."""
+        return pack(self.draws(iterations, seed, options), self.key_name)
 
     def most_operations(self, iterations: int, options: Mapping[str, Any]) -> int:
         """Return how many operations so many iterations make at most, give or take a few.
@@ -83,7 +95,7 @@ class Workload(ABC):
         """
         return 20  # the notebook's, whose addresses are shorter
 
-    def assign(self, operations: Sequence[Operation], clients: int) -> list[list[int]]:
+    def assign(self, operations: Stream, clients: int) -> list[Sequence[int]]:
         """Return the indexes that each client runs, ascending.
 
         Keys are numbered in the order in which their names first appear, and a key of one client belongs to that of its
@@ -91,11 +103,10 @@ class Workload(ABC):
         belong to nobody, and the operations go round the clients one by one.
         """
         if self.sharing is Sharing.ALL_CLIENTS:
-            return [list(range(client, len(operations), clients)) for client in range(clients)]
+            return [range(client, len(operations), clients) for client in range(clients)]
         if clients == 1:
-            return [list(range(len(operations)))]
-        assigned: list[list[int]] = [[] for _ in range(clients)]
-        number_of: dict[str, int] = {}
-        for index, operation in enumerate(operations):
-            assigned[number_of.setdefault(operation[1], len(number_of)) % clients].append(index)
-        return assigned
+            return [range(len(operations))]
+        assigned: list[array[int]] = [array("I") for _ in range(clients)]
+        for index, number in enumerate(operations.key_numbers):
+            assigned[number % clients].append(index)
+        return [*assigned]

@@ -9,12 +9,14 @@ published counts and digests come out again for any seed; docs/measuring.md list
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
-from .base import CREATE, DELETE, RETRIEVE, Operation, Workload
+from .base import CREATE, DELETE, RETRIEVE, Draw, Workload
+from .packed import zeros
 
 # A draw at or below this looks up or deletes a live device, anything above creates one.
 SHARE_ON_LIVE = 0.6
@@ -49,25 +51,25 @@ _BLOCK = 4096
 
 
 class _OrderedAddresses:
-    """Addresses in insertion order with fast access and removal by position.
+    """Addresses, as numbers, in insertion order with fast access and removal by position.
 
     One flat list would move half of itself at every removal (quadratic over a run); here a removal
     moves at most one block and renumbers the starts of the later ones.
     """
 
     def __init__(self) -> None:
-        self._blocks: list[list[str]] = [[]]
+        self._blocks: list[array[int]] = [array("I")]
         self._starts = [0]  # position of each block's first address
 
-    def append(self, address: str) -> None:
+    def append(self, address: int) -> None:
         last = self._blocks[-1]
         if len(last) == _BLOCK:
             self._starts.append(self._starts[-1] + _BLOCK)
-            last = []
+            last = array("I")
             self._blocks.append(last)
         last.append(address)
 
-    def at(self, position: int) -> str:
+    def at(self, position: int) -> int:
         block = bisect_right(self._starts, position) - 1
         return self._blocks[block][position - self._starts[block]]
 
@@ -89,77 +91,81 @@ class NameService(Workload):
     name = "name_service"
     says = "devices that join, are looked up and leave"
 
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        """Return the operations of ``iterations`` draws."""
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        """Yield what ``iterations`` draws of the notebook give."""
         return draw_operations(iterations, Random(seed))
 
-
-def _draw_address(bits: Callable[[int], int]) -> str:
-    octets = []
-    for _ in range(4):
-        octet = bits(_OCTET_BITS)
-        while octet > 255:
-            octet = bits(_OCTET_BITS)
-        octets.append(octet)
-    return f"{octets[0]}.{octets[1]}.{octets[2]}.{octets[3]}"
+    def key_name(self, key: int) -> str:
+        """Return the name of a device."""
+        named, kind = divmod(key, len(DEVICE_KINDS))
+        name, number = divmod(named, LARGEST_NUMBER + 1)
+        return f"{GIVEN_NAMES[name]}{number} {DEVICE_KINDS[kind]}"
 
 
-def draw_operations(iterations: int, source: Random) -> list[Operation]:
-    """Return the operations that ``source`` gives, drawing from it as the notebook does.
+def _draw_address(bits: Callable[[int], int]) -> tuple[int, str]:
+    """Return an address as a number and as text."""
+    while (first := bits(_OCTET_BITS)) > 255:
+        pass
+    while (second := bits(_OCTET_BITS)) > 255:
+        pass
+    while (third := bits(_OCTET_BITS)) > 255:
+        pass
+    while (fourth := bits(_OCTET_BITS)) > 255:
+        pass
+    return first << 24 | second << 16 | third << 8 | fourth, f"{first}.{second}.{third}.{fourth}"
+
+
+def draw_operations(iterations: int, source: Random) -> Iterator[Draw]:
+    """Yield the operations that ``source`` gives, drawing from it as the notebook does.
 
     ``choice`` and ``randint`` of :mod:`random` are written out as what they are, draws of as many bits
     as the number of choices has, repeated while too large: the calls themselves cost more than the rest.
+    A device is the number that ``key_name`` names, of equal names the first.
     """
     draw = source.random
     bits = source.getrandbits
-    names, kinds = GIVEN_NAMES, DEVICE_KINDS
+    names = [GIVEN_NAMES.index(name) for name in GIVEN_NAMES]
+    kinds = [DEVICE_KINDS.index(kind) for kind in DEVICE_KINDS]
     name_count, kind_count, number_count = len(names), len(kinds), LARGEST_NUMBER + 1
     name_bits, kind_bits, number_bits = name_count.bit_length(), kind_count.bit_length(), number_count.bit_length()
 
-    operations: list[Operation] = []
-    device_at: dict[str, str] = {}  # live address -> its device
-    live_devices: set[str] = set()
+    device_at: dict[int, int] = {}  # live address -> its device
+    is_live = zeros(name_count * number_count * kind_count)  # a byte a device
     addresses = _OrderedAddresses()
 
     for _ in range(iterations):
         live_count = len(device_at)
         if live_count and draw() <= SHARE_ON_LIVE:
             position_bits = live_count.bit_length()
-            position = bits(position_bits)
-            while position >= live_count:
-                position = bits(position_bits)
+            while (position := bits(position_bits)) >= live_count:
+                pass
             address = addresses.at(position)
-            device = device_at[address]
             if draw() <= SHARE_OF_DELETES:
-                operations.append((DELETE, device))
                 addresses.remove_at(position)
-                del device_at[address]
-                live_devices.remove(device)
+                device = device_at.pop(address)
+                is_live[device] = 0
+                yield DELETE, device
             else:
-                operations.append((RETRIEVE, device))
+                yield RETRIEVE, device_at[address]
             continue
 
-        address = _draw_address(bits)
+        address, text = _draw_address(bits)
         while True:
-            name = bits(name_bits)
-            while name >= name_count:
-                name = bits(name_bits)
-            number = bits(number_bits)
-            while number >= number_count:
-                number = bits(number_bits)
-            kind = bits(kind_bits)
-            while kind >= kind_count:
-                kind = bits(kind_bits)
-            device = f"{names[name]}{number} {kinds[kind]}"
-            if device not in live_devices:
+            while (name := bits(name_bits)) >= name_count:
+                pass
+            while (number := bits(number_bits)) >= number_count:
+                pass
+            while (kind := bits(kind_bits)) >= kind_count:
+                pass
+            device = (names[name] * number_count + number) * kind_count + kinds[kind]
+            if not is_live[device]:
                 break
         replaced = device_at.get(address)
         if replaced is None:
             addresses.append(address)
         else:
-            operations.append((DELETE, replaced))
-            live_devices.remove(replaced)
+            is_live[replaced] = 0
+            yield DELETE, replaced
         device_at[address] = device
-        live_devices.add(device)
-        operations.append((CREATE, device, address))
-    return operations
+        is_live[device] = 1
+        yield CREATE, device, text

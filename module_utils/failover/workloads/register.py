@@ -8,12 +8,12 @@ read tells which one it saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from random import Random
 from typing import Any
 
-from .base import CAS, DELETE, RETRIEVE, WRITE, Operation, Sharing, Workload
+from .base import CAS, DELETE, RETRIEVE, WRITE, Draw, Sharing, Workload
 from .options import mix, whole_number
 
 # Few enough that clients meet at a key, many enough that a search for an order of its operations ends.
@@ -34,26 +34,28 @@ class Register(Workload):
     sharing = Sharing.ALL_CLIENTS
     options = ("keys", "mix")
 
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        """Return the stream; values are the operations' indexes."""
-        keys = [f"register{number}" for number in range(whole_number(options, "keys", KEYS, least=1, most=1_000_000))]
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        """Yield the operations; values are their indexes."""
+        keys = range(whole_number(options, "keys", KEYS, least=1, most=1_000_000))
         shares = mix(options, MIX)
         kinds, bounds = list(shares), list(accumulate(shares.values()))
         source = Random(seed)
-        would_hold: dict[str, str] = {}
-        operations: list[Operation] = []
+        would_hold: dict[int, str] = {}
         for index in range(iterations):
             key, [kind] = source.choice(keys), source.choices(kinds, cum_weights=bounds)
             expected = would_hold.get(key)
             if kind == RETRIEVE:
-                operations.append((RETRIEVE, key))
+                yield RETRIEVE, key
             elif kind == DELETE:
-                operations.append((DELETE, key))
+                yield DELETE, key
                 would_hold.pop(key, None)
             else:
                 value = would_hold[key] = str(index)
                 if kind == WRITE or expected is None:
-                    operations.append((WRITE, key, value))
+                    yield WRITE, key, value
                 else:
-                    operations.append((CAS, key, value, expected))
-        return operations
+                    yield CAS, key, value, expected
+
+    def key_name(self, key: int) -> str:
+        """Return the name of a register."""
+        return f"register{key}"

@@ -10,8 +10,9 @@ from typing import Any
 from ..shapes import LabError
 from . import ycsb
 from .append import Append
-from .base import Operation, Workload
+from .base import Workload
 from .name_service import NameService
+from .packed import Stream
 from .register import Register
 
 WORKLOADS: dict[str, Workload] = {
@@ -42,7 +43,7 @@ def workload_of(settings: Mapping[str, Any] | None) -> tuple[Workload, dict[str,
     return chosen, options
 
 
-def create_simulation(iterations: int, seed: int, workload: Mapping[str, Any] | None = None) -> list[Operation]:
+def create_simulation(iterations: int, seed: int, workload: Mapping[str, Any] | None = None) -> Stream:
     """Return the operations of a workload, in order.
 
     :param workload: as for :func:`workload_of`, which raises, too

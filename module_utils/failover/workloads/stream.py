@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 from ..shapes import FIRST_KINDS, Kind
-from .base import CREATE, DELETE, Operation
+from .base import CREATE, DELETE
+from .packed import CODE_OF, KINDS, Stream
 
 # Lines that are put into the digest together, which is quicker than one by one.
 LINES_AT_ONCE = 4096
 
 
-def stream_digest(operations: Iterable[Sequence[str]]) -> str:
+def stream_digest(operations: Stream) -> str:
     """Return the SHA-256 of the stream, in hexadecimal, independent of the keys' names.
 
     One line an operation, its kind, n, and its value and what it expects where it has them, each ended by a newline, as
@@ -24,15 +26,15 @@ def stream_digest(operations: Iterable[Sequence[str]]) -> str:
     mention where that comes sooner.
     """
     digest = hashlib.sha256()
-    number_of: dict[str, int] = {}
-    created = 0
+    one_more = array("I", bytes(4 * len(operations.keys)))  # n + 1 of each key, 0 where it has none yet
+    mentioned = 0
+    create = CODE_OF[CREATE]
     lines: list[str] = []
-    for operation in operations:
-        key = operation[1]
-        if operation[0] == CREATE or key not in number_of:
-            number_of[key] = created
-            created += 1
-        lines.append(" ".join((operation[0], str(number_of[key]), *operation[2:])) + "\n")
+    for index, (code, key) in enumerate(zip(operations.kinds, operations.key_numbers, strict=True)):
+        if code == create or not one_more[key]:
+            mentioned += 1
+            one_more[key] = mentioned
+        lines.append(f"{' '.join((KINDS[code], str(one_more[key] - 1), *operations.texts(index)))}\n")
         if len(lines) >= LINES_AT_ONCE:
             digest.update("".join(lines).encode())
             lines.clear()
@@ -40,13 +42,13 @@ def stream_digest(operations: Iterable[Sequence[str]]) -> str:
     return digest.hexdigest()
 
 
-def summarize(operations: Sequence[Operation]) -> dict[str, int | str | None]:
+def summarize(operations: Stream) -> dict[str, int | str | None]:
     """Return the counts by kind, the keys expected at the end and the digest of a stream.
 
     Kinds beside CREATE, RETRIEVE and DELETE are there where the stream has them. How many keys there are then depends
     on which client comes first: None.
     """
-    counts = kinds_told(Counter(operation[0] for operation in operations))
+    counts = kinds_told({KINDS[code]: count for code, count in Counter(operations.kinds).items()})
     expected = counts[CREATE] - counts[DELETE] if counts[CREATE] and len(counts) == len(FIRST_KINDS) else None
     return {**counts, "expected_keys": expected, "digest": stream_digest(operations)}
 

@@ -8,15 +8,17 @@ serving systems with YCSB", 2010; the draws are this lab's own.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Any
 
 from ..shapes import LabError
-from .base import RETRIEVE, SCAN, WRITE, Operation, Sharing, Workload
+from .base import RETRIEVE, SCAN, WRITE, Draw, Sharing, Workload
 from .options import mix, whole_number
+from .packed import CODE_OF, Stream
 
 # Records that are there before the first operation, and characters of a value: YCSB's own numbers of both are 1,000.
 # A value of 100 is one of the ten fields that a record has there.
@@ -32,8 +34,8 @@ MODIFY = "MODIFY"
 ZIPFIAN_CONSTANT = 0.99
 HOT_KEYS, HOT_OPERATIONS = 0.2, 0.8
 
-# Draws which of so many records an operation is about.
-Draw = Callable[[int], int]
+# Chooses which of so many records an operation is about.
+Choose = Callable[[int], int]
 
 
 class _Zipfian:
@@ -50,8 +52,8 @@ class _Zipfian:
         return bisect_right(sums, self._random() * sums[ranks], 1, ranks) - 1
 
 
-def _zipfian(source: Random, records: int) -> Draw:
-    """Draw popular records that are scattered over all; one that came later is as popular as any."""
+def _zipfian(source: Random, records: int) -> Choose:
+    """Choose popular records that are scattered over all; one that came later is as popular as any."""
     rank, places = _Zipfian(source), list(range(records))
     source.shuffle(places)
 
@@ -62,18 +64,18 @@ def _zipfian(source: Random, records: int) -> Draw:
     return draw
 
 
-def _latest(source: Random, _records: int) -> Draw:
-    """Draw the records that came last most often."""
+def _latest(source: Random, _records: int) -> Choose:
+    """Choose the records that came last most often."""
     rank = _Zipfian(source)
     return lambda count: count - 1 - rank(count)
 
 
-def _uniform(source: Random, _records: int) -> Draw:
+def _uniform(source: Random, _records: int) -> Choose:
     return source.randrange
 
 
-def _hotspot(source: Random, _records: int) -> Draw:
-    """Draw most often from the first records."""
+def _hotspot(source: Random, _records: int) -> Choose:
+    """Choose most often from the first records."""
 
     def draw(count: int) -> int:
         hot = max(1, int(count * HOT_KEYS))
@@ -84,7 +86,7 @@ def _hotspot(source: Random, _records: int) -> Draw:
     return draw
 
 
-DISTRIBUTIONS: dict[str, Callable[[Random, int], Draw]] = {
+DISTRIBUTIONS: dict[str, Callable[[Random, int], Choose]] = {
     "zipfian": _zipfian,
     "latest": _latest,
     "uniform": _uniform,
@@ -110,8 +112,8 @@ class Ycsb(Workload):
         self._shares = {**dict.fromkeys((RETRIEVE, WRITE, INSERT, MODIFY, SCAN), 0), **shares}
         self._distribution = distribution
 
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        """Return the stream; values begin with the operation's index, so that no two are equal."""
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        """Yield the operations; values begin with the operation's index, so that no two are equal."""
         records = self._records(options)
         size = self._value_size(options)
         longest = whole_number(options, "scan_length", SCAN_LENGTH, least=1, most=10_000)
@@ -119,28 +121,32 @@ class Ycsb(Workload):
         kinds, bounds = list(shares), list(accumulate(shares.values()))
         source = Random(seed)
         draw = self._draw(options, source, records)
-        operations: list[Operation] = []
-
-        def write(record: int) -> None:
-            operations.append((WRITE, f"user{record}", f"{len(operations)}-".ljust(size, "v")))
-
+        index = 0
         if _preload(options):
-            for record in range(records):
-                write(record)
+            for index in range(records):
+                yield WRITE, index, _value(index, size)
+            index = records
         for _ in range(iterations):
             [kind] = source.choices(kinds, cum_weights=bounds)
             if kind == INSERT:
-                write(records)
+                yield WRITE, records, _value(index, size)
                 records += 1
+                index += 1
                 continue
             record = draw(records)
             if kind == SCAN:
-                operations.append((SCAN, f"user{record}", str(source.randint(1, longest))))
+                yield SCAN, record, str(source.randint(1, longest))
+                index += 1
             if kind in (RETRIEVE, MODIFY):
-                operations.append((RETRIEVE, f"user{record}"))
+                yield RETRIEVE, record
+                index += 1
             if kind in (WRITE, MODIFY):
-                write(record)
-        return operations
+                yield WRITE, record, _value(index, size)
+                index += 1
+
+    def key_name(self, key: int) -> str:
+        """Return the name of a record."""
+        return f"user{key}"
 
     def most_operations(self, iterations: int, options: Mapping[str, Any]) -> int:
         """Return the records and the iterations, twice where one may be a MODIFY."""
@@ -151,16 +157,17 @@ class Ycsb(Workload):
         """Return the size of a value."""
         return self._value_size(options)
 
-    def assign(self, operations: Sequence[Operation], clients: int) -> list[list[int]]:
+    def assign(self, operations: Stream, clients: int) -> list[Sequence[int]]:
         """Deal the operations out one by one, but leave a WRITE behind a RETRIEVE of its key with that one's client."""
-        assigned: list[list[int]] = [[] for _ in range(clients)]
-        client, before = -1, ("", "")
-        for index, operation in enumerate(operations):
-            if (operation[0], *before) != (WRITE, RETRIEVE, operation[1]):
+        assigned: list[array[int]] = [array("I") for _ in range(clients)]
+        write, retrieve = CODE_OF[WRITE], CODE_OF[RETRIEVE]
+        client, read = -1, -1  # the key that the operation before read
+        for index, (code, key) in enumerate(zip(operations.kinds, operations.key_numbers, strict=True)):
+            if code != write or key != read:
                 client = (client + 1) % clients
             assigned[client].append(index)
-            before = operation[0], operation[1]
-        return assigned
+            read = key if code == retrieve else -1
+        return [*assigned]
 
     def _records(self, options: Mapping[str, Any]) -> int:
         return whole_number(options, "records", RECORDS, least=1, most=10_000_000)
@@ -169,13 +176,17 @@ class Ycsb(Workload):
         # 20 leave room for the index; etcd takes requests of 1.5 MB at most.
         return whole_number(options, "value_size", VALUE_CHARS, least=20, most=1_000_000)
 
-    def _draw(self, options: Mapping[str, Any], source: Random, records: int) -> Draw:
+    def _draw(self, options: Mapping[str, Any], source: Random, records: int) -> Choose:
         chosen = options.get("distribution", self._distribution)
         if not isinstance(chosen, str) or chosen not in DISTRIBUTIONS:
             raise LabError(
                 f"distribution of the workload is {chosen!r}: it has to be one of {', '.join(DISTRIBUTIONS)}"
             )
         return DISTRIBUTIONS[chosen](source, records)
+
+
+def _value(index: int, size: int) -> str:
+    return f"{index}-".ljust(size, "v")
 
 
 _WORDS = {RETRIEVE: "reads", WRITE: "updates", INSERT: "inserts", MODIFY: "read-modify-writes", SCAN: "scans"}

@@ -150,7 +150,7 @@ def test_assignment_covers_the_stream_in_order(clients: int) -> None:
     shares = NameService().assign(OPERATIONS, clients)
     assert len(shares) == clients
     assert sorted(index for share in shares for index in share) == list(range(len(OPERATIONS)))
-    assert all(share == sorted(share) for share in shares)
+    assert all(list(share) == sorted(share) for share in shares)
 
 
 def test_rate_gives_each_operation_its_planned_start(tmp_path: Path) -> None:

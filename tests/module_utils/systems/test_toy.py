@@ -31,7 +31,7 @@ from failover.shapes import OWN_SETTINGS, LabError, RunSettings, Target, Verdict
 from failover.systems.members import MEMBERS
 from failover.systems.on_host import Home
 from failover.systems.registry import SYSTEMS
-from failover.workloads.base import Operation, Sharing, Workload
+from failover.workloads.base import Draw, Sharing, Workload
 from failover.workloads.registry import WORKLOADS
 from held import hold, hold_folder
 from planted.files import run_json
@@ -300,11 +300,14 @@ class Pairs(Workload):
     name = "pairs"
     options = ("keys",)
 
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        stream: list[Operation] = []
-        for key in (f"k{number}" for number in range(options["keys"])):
-            stream += [("CREATE", key, str(seed)), ("RETRIEVE", key), ("DELETE", key)]
-        return stream
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        for key in range(options["keys"]):
+            yield "CREATE", key, str(seed)
+            yield "RETRIEVE", key
+            yield "DELETE", key
+
+    def key_name(self, key: int) -> str:
+        return f"k{key}"
 
 
 def test_a_workloads_own_option_reaches_it_and_the_checks(

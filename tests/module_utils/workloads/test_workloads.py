@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 import pytest
 from failover.shapes import FIRST_KINDS, LabError, RunSettings
-from failover.workloads.base import Content, Operation, Sharing, Workload
+from failover.workloads.base import Content, Draw, Sharing, Workload
 from failover.workloads.registry import USUAL, WORKLOADS, create_simulation
 from failover.workloads.stream import stream_digest, summarize
+from packing import packed
 
 
 class OneKey(Workload):
@@ -23,8 +25,11 @@ class OneKey(Workload):
     sharing = Sharing.ALL_CLIENTS
     options = ("value",)
 
-    def operations(self, iterations: int, seed: int, options: Mapping[str, Any]) -> list[Operation]:
-        return [("CREATE", "k", str(options.get("value", seed)))] * iterations
+    def draws(self, iterations: int, seed: int, options: Mapping[str, Any]) -> Iterator[Draw]:
+        return repeat(("CREATE", 0, str(options.get("value", seed))), iterations)
+
+    def key_name(self, key: int) -> str:
+        return f"k{key}"
 
 
 @pytest.fixture
@@ -35,17 +40,18 @@ def one_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_a_seed_decides_the_stream(name: str) -> None:
     assert WORKLOADS[name].name == name
-    assert create_simulation(50, 7, {"name": name}) == create_simulation(50, 7, {"name": name})
-    assert create_simulation(50, 7, {"name": name}) != create_simulation(50, 8, {"name": name})
+    assert list(create_simulation(50, 7, {"name": name})) == list(create_simulation(50, 7, {"name": name}))
+    assert list(create_simulation(50, 7, {"name": name})) != list(create_simulation(50, 8, {"name": name}))
 
 
 def test_the_notebooks_workload_is_the_usual_one() -> None:
-    assert create_simulation(50, 7) == create_simulation(50, 7, {"name": USUAL}) == create_simulation(50, 7, {})
+    usual = list(create_simulation(50, 7))
+    assert usual == list(create_simulation(50, 7, {"name": USUAL})) == list(create_simulation(50, 7, {}))
 
 
 @pytest.mark.usefixtures("one_key")
 def test_a_workload_gets_its_own_options() -> None:
-    assert create_simulation(2, 7, {"name": "one_key", "value": 5}) == [("CREATE", "k", "5")] * 2
+    assert list(create_simulation(2, 7, {"name": "one_key", "value": 5})) == [("CREATE", "k0", "5")] * 2
 
 
 @pytest.mark.usefixtures("one_key")
@@ -59,16 +65,22 @@ def test_what_a_workload_does_not_know_is_named() -> None:
 
 
 def test_a_key_that_is_read_before_it_is_created_has_its_number() -> None:
-    operations = [("RETRIEVE", "a"), ("CREATE", "b", "1"), ("DELETE", "a"), ("CREATE", "a", "2"), ("RETRIEVE", "a")]
+    operations = packed(
+        [("RETRIEVE", "a"), ("CREATE", "b", "1"), ("DELETE", "a"), ("CREATE", "a", "2"), ("RETRIEVE", "a")]
+    )
     text = "RETRIEVE 0\nCREATE 1 1\nDELETE 0\nCREATE 2 2\nRETRIEVE 2\n"
     assert stream_digest(operations) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_key_is_one_clients_or_everybodys() -> None:
-    operations: list[Operation] = [("CREATE", "a", "1"), ("RETRIEVE", "a"), ("CREATE", "b", "2"), ("DELETE", "a")]
-    assert WORKLOADS[USUAL].assign(operations, 1) == [[0, 1, 2, 3]]
-    assert WORKLOADS[USUAL].assign(operations, 2) == [[0, 1, 3], [2]]
-    assert OneKey().assign(operations, 3) == [[0, 3], [1], [2]]
+    operations = packed([("CREATE", "a", "1"), ("RETRIEVE", "a"), ("CREATE", "b", "2"), ("DELETE", "a")])
+
+    def shares(workload: Workload, clients: int) -> list[list[int]]:
+        return [list(share) for share in workload.assign(operations, clients)]
+
+    assert shares(WORKLOADS[USUAL], 1) == [[0, 1, 2, 3]]
+    assert shares(WORKLOADS[USUAL], 2) == [[0, 1, 3], [2]]
+    assert shares(OneKey(), 3) == [[0, 3], [1], [2]]
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -78,7 +90,7 @@ def test_each_operation_is_one_clients_and_each_client_goes_forward(name: str, c
     shares = WORKLOADS[name].assign(operations, clients)
     assert len(shares) == clients
     assert sorted(index for share in shares for index in share) == list(range(len(operations)))
-    assert all(share == sorted(share) for share in shares)
+    assert all(list(share) == sorted(share) for share in shares)
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

@@ -41,6 +41,26 @@ options:
         again. RV(repeats) says which were ended for O(settings.stall_timeout_s); that is no failure of the module.
     type: dict
     required: true
+  processes:
+    description:
+      - How many processes share the clients, at most one a client; 0 for as many as this host has cores.
+      - More than one beside the process that leads them and the faults.
+    type: int
+    default: 0
+  load_generators:
+    description:
+      - All hosts with clients of this workload, first this one; the others join it by M(workload_join).
+      - Empty, or this host alone, where there are no others.
+    type: list
+    elements: str
+    default: []
+  listen:
+    description: C(host:port) on which the others join.
+    type: str
+  join_timeout_s:
+    description: How long they may take, in seconds.
+    type: float
+    default: 60
   heal_timeout_s:
     description: How long a heal between two repeats may take until the members have equal data, in seconds.
     type: float
@@ -50,7 +70,7 @@ options:
     type: float
     default: 20
   agent_key_file:
-    description: File with the fault agents' key, mode 0600. Needed with faults.
+    description: File with the lab's key, mode 0600. Needed with faults, and with other load generators.
     type: path
   work_dir:
     description: Folder of the experiment on this host; it is made where it is missing.
@@ -130,10 +150,19 @@ by_kind:
   type: dict
   sample: {CREATE: {ok: 41935, fail: 0, unknown: 1}}
 client_cpu_s:
-  description: CPU time that the load generator's process used meanwhile.
+  description: CPU time that the load generator's processes used meanwhile.
   returned: when the workload ran
   type: float
   sample: 41.2
+load_generators:
+  description:
+    - The hosts of the clients, first this one, with their numbers of clients and processes.
+    - C(clock_uncertainty_ns) is by how much a host's stamps may be wrong, C(clock_moved_ns) what its clock and this
+      host's drifted apart meanwhile.
+  returned: when the workload ran
+  type: list
+  elements: dict
+  sample: [{name: client1, clients: 32, processes: 2, clock_uncertainty_ns: 0, clock_moved_ns: 0}]
 digest:
   description: Digest of the stream.
   returned: when the workload ran
@@ -196,6 +225,7 @@ message:
   type: str
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +234,7 @@ from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.module_options import read_settings, read_target, settings_option, target_options
 from ansible.module_utils.failover.plan.faults import read_plan
 from ansible.module_utils.failover.run.config import RunnerConfig, check_config
+from ansible.module_utils.failover.run.crew import NO_OTHERS, Others
 from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker
 from ansible.module_utils.failover.run.runner import run_workload
 from ansible.module_utils.failover.shapes import LabError
@@ -227,8 +258,16 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
         work_dir=Path(params["work_dir"]),
         faults=read_plan(definition["faults"], len(operations)),
         repeats=int(definition["repeats"]),
+        processes=params["processes"] or os.cpu_count() or 1,
     )
+    generators = params["load_generators"]
     check_config(config)
+    if len(generators) > config.settings.clients:
+        raise LabError(
+            f"clients is {config.settings.clients}, and there are {len(generators)} load generators; give each a client"
+        )
+    if len(generators) > 1 and not (params["listen"] and params["agent_key_file"]):
+        raise LabError("listen or agent_key_file is missing; other load generators need both to join this one")
     without = [member for member in config.target.members if member not in config.target.agents]
     if config.faults and (without or not params["agent_key_file"]):
         what = f"agents lacks {', '.join(without)}" if without else "agent_key_file is missing"
@@ -251,6 +290,10 @@ def main() -> None:
             "definition": {"type": "dict", "required": True},
             **settings_option(),
             **target_options(),
+            "processes": {"type": "int", "default": 0},
+            "load_generators": {"type": "list", "elements": "str", "default": []},
+            "listen": {"type": "str"},
+            "join_timeout_s": {"type": "float", "default": 60},
             "heal_timeout_s": {"type": "float", "default": 120},
             "sample_interval_ms": {"type": "float", "default": 20},
             "agent_key_file": {"type": "path", "no_log": False},
@@ -262,17 +305,20 @@ def main() -> None:
         config, outlook = plan(module.params)
         if module.check_mode:
             module.exit_json(changed=True, **outlook)
-        key = load_key(module.params["agent_key_file"]) if config.faults else b""
+        params, others = module.params, module.params["load_generators"][1:]
+        key = load_key(params["agent_key_file"]) if config.faults or others else b""
         steering = Steering()
         summary = run_workload(
             config,
+            steering=steering,
+            others=Others(others, params["listen"] or "", key, params["join_timeout_s"]) if others else NO_OTHERS,
             make_client=client_maker(config, steering),
             make_director=director_maker(config, key, steering),
             make_healer=healer_maker(
                 config,
                 key,
-                timeout_s=module.params["heal_timeout_s"],
-                sample_interval_ms=module.params["sample_interval_ms"],
+                timeout_s=params["heal_timeout_s"],
+                sample_interval_ms=params["sample_interval_ms"],
             ),
         )
     except LabError as error:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +38,32 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> ModuleRunner:
         return {**result, "rc": ended.value.code or 0}
 
     return run
+
+
+@pytest.fixture
+def forked() -> Iterator[Callable[[Callable[[], Any]], int]]:
+    """Return what runs something in a process of its own and returns its id.
+
+    Errors go to stderr as <text>, with status 3. What the test has not awaited is awaited at its end.
+    """
+    pids: list[int] = []
+
+    def run(what: Callable[[], Any]) -> int:
+        pid = os.fork()
+        if pid:
+            pids.append(pid)
+            return pid
+        status = 3
+        try:
+            what()
+            status = 0
+        except Exception as error:
+            print(f"<{error}>", file=sys.stderr, flush=True)
+        finally:
+            # Never on into the tests behind this one.
+            os._exit(status)
+
+    yield run
+    for pid in pids:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)

@@ -82,7 +82,7 @@ class FakeDirector:
         self.indexes: list[int] = []
         self.closed_with: list[bool] = []
 
-    def arm(self) -> None:
+    def arm(self, _audience: Any) -> None:
         if self.error is not None:
             raise self.error
         data = {"fault": "F1", "action": "stop", "target": "leader", "at_index": 1200}

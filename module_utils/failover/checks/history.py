@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..shapes import Check, Outcome, Verdict
 from ..workloads.base import expected_of, value_of
 from ..workloads.stream import stream_digest
 from .base import Case, Checker
-from .recorded import Recorded
+from .recorded import Recorded, shares_of
 from .words import listed
 
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
@@ -71,7 +72,7 @@ def _compare_rows(findings: Findings, case: Case) -> None:
     """Find rows that are missing, or are none of the stream's."""
     recorded, table = case.recorded, case.recorded.table
     index = table["index"].to_numpy()
-    holes, tail = _missing(recorded, case.info["clients"])
+    holes, tail = _missing(recorded, case.info)
     findings.add("missing", "operations without a row", holes)
     findings.add(
         "not_reached", "operations at the end without a row, as after an interruption", tail, findings.unsettled
@@ -106,13 +107,13 @@ def _compare_origin(findings: Findings, case: Case, digest: str) -> None:
         findings.unsettled.append(str(cut))
 
 
-def _missing(recorded: Recorded, clients: int) -> tuple[list[int], list[int]]:
+def _missing(recorded: Recorded, info: Mapping[str, Any]) -> tuple[list[int], list[int]]:
     """Return the operations without a row: holes, and those after the last row of the client they belong to."""
     if (recorded.row_of >= 0).all():
         return [], []
     holes: list[int] = []
     tail: list[int] = []
-    for share in recorded.workload.assign(recorded.operations, clients):
+    for share in shares_of(recorded.workload, recorded.operations, info):
         indexes = [index for index in share if index not in recorded.left_out]
         there = recorded.row_of[indexes] >= 0
         reached = int(np.flatnonzero(there).max(initial=-1))

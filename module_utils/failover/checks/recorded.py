@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class Recorded:
     # Writes whose outcome the client did not learn in time, and what it found out later: a Settled. In ``answers`` they
     # are ok, or fail.
     settled: dict[int, str] = field(default_factory=dict)
+    # By how much the order of two operations of different load generators may not be what their times say.
+    clock_margin_ns: int = 0
 
     @property
     def reads_may_be_old(self) -> bool:
@@ -175,7 +177,8 @@ def record(workload: Workload, operations: Stream, experiment: Experiment, event
     for position in left_out:
         outcomes[position] = FAIL
     answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
-    return Recorded(workload, operations, meta, table, row_of, answers, doubtful, left_out, settled)
+    margin_ns = 2 * max((one["clock_uncertainty_ns"] for one in load_generators(experiment.info)), default=0)
+    return Recorded(workload, operations, meta, table, row_of, answers, doubtful, left_out, settled, margin_ns)
 
 
 def _left_out(workload: Workload, operations: Stream, row_of: Ints, experiment: Experiment) -> frozenset[int]:
@@ -184,13 +187,24 @@ def _left_out(workload: Workload, operations: Stream, row_of: Ints, experiment: 
     if not stalled:
         return frozenset()
     found: set[int] = set()
-    for indexes in workload.assign(operations, experiment.info["clients"]):
+    for indexes in shares_of(workload, operations, experiment.info):
         share = np.asarray(indexes, dtype=np.int64)
         for repeat in stalled:
             part = share[(share >= repeat["first_index"]) & (share < repeat["end_index"])]
             reached = int(np.flatnonzero(row_of[part] >= 0).max(initial=-1))
             found.update(part[reached + 1 :].tolist())
     return frozenset(found)
+
+
+def shares_of(workload: Workload, operations: Stream, info: Mapping[str, Any]) -> list[Sequence[int]]:
+    """Return the indexes of the operations that each client was given, as experiment.json has the clients."""
+    return workload.assign(operations, info["clients"], max(1, len(load_generators(info))))
+
+
+def load_generators(info: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the hosts of the clients; those of older folders do not say."""
+    given: Sequence[Mapping[str, Any]] = info["workload"].get("load_generators", [])
+    return given
 
 
 def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:

@@ -104,7 +104,8 @@ class _Answers:
         own = self._revisions[self.rows]
         self._highest = np.maximum.accumulate(own)
         # How many answers had come when each of these operations began, and the highest revision among them.
-        before = np.searchsorted(complete_ns[self.rows], self._invoke_ns[self.rows], side="left")
+        began_ns = self._invoke_ns[self.rows] - recorded.clock_margin_ns
+        before = np.searchsorted(complete_ns[self.rows], began_ns, side="left")
         given = np.concatenate(([0], self._highest))[before]
         # Row of the table -> by how many revisions its answer is below what had been given, the earliest first.
         self.behind = {int(self.rows[at]): int(given[at] - own[at]) for at in np.flatnonzero(own < given)}

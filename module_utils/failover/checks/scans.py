@@ -51,13 +51,14 @@ class Scans(Checker):
         keys = sorted(begun)  # names are ASCII: this is the order of both systems
         begun_ns = np.array([begun[key] for key in keys], dtype=np.int64)
         done_ns = np.array([done.get(key, NEVER) for key in keys], dtype=np.int64)
+        margin_ns = case.recorded.clock_margin_ns
         wrong: list[dict[str, Any]] = []
         for row in scans:
             found, first = row.affected or 0, bisect_left(keys, row.key)
             fewer = row.read is None or found < int(row.value or 0)
             behind = len(keys) if fewer else bisect_right(keys, str(row.read))
-            least = int(np.count_nonzero(done_ns[first:behind] <= row.invoke_ns))
-            most = int(np.count_nonzero(begun_ns[first:behind] <= row.complete_ns))
+            least = int(np.count_nonzero(done_ns[first:behind] <= row.invoke_ns - margin_ns))
+            most = int(np.count_nonzero(begun_ns[first:behind] <= row.complete_ns + margin_ns))
             if not least <= found <= most:
                 wrong.append({"expected": span_of(least, most), **case.recorded.describe(row.index)})
         evidence: dict[str, Any] = {"scans": len(scans), "keys": len(keys)}

@@ -138,7 +138,7 @@ class Choreographer:
         """Wait until something is so; StepMissedError where it is not in time, or the workload is over before."""
         end_ns = CLOCK.now_ns() + within_ms * 1_000_000
         while not done():
-            if self._follower.over.is_set():
+            if self._follower.over.is_set() or self._follower.closing.wait(LOOK_INTERVAL_S):
                 raise StepMissedError("the workload ended before")
-            if CLOCK.now_ns() > end_ns or self._follower.closing.wait(LOOK_INTERVAL_S):
+            if CLOCK.now_ns() > end_ns:
                 raise StepMissedError(f"it did not happen within {within_ms:,} ms")

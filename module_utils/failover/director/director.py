@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
 from ..actions.registry import takes_away
@@ -35,6 +35,26 @@ from .quorum import MajorityKept
 AIM_TIMEOUT_S = 2.0
 # Time between two attempts, in s; the members are asked anew in each.
 AIM_INTERVAL_S = 0.005
+
+
+class Audience(Protocol):
+    """Who tells the director of operations."""
+
+    def expect(self, next_at: int, *, tracing: bool) -> None:
+        """Take that from index ``next_at`` on operations have to be told, or all of them, as a fault is under way."""
+
+    def catch_up(self) -> None:
+        """Return when all operations that began before now were told."""
+
+
+class Here:
+    """An audience that tells of every operation before it is invoked."""
+
+    def expect(self, next_at: int, *, tracing: bool) -> None:
+        """Nothing is left out."""
+
+    def catch_up(self) -> None:
+        """Nothing comes late."""
 
 
 class FaultDirector:
@@ -79,6 +99,7 @@ class FaultDirector:
         self._held = Held()
         self._follower = Follower(self._links, self._held, emit, source)
         self._choreographer = Choreographer(self._follower, lead or Lead())
+        self._audience: Audience = Here()
         self._one_at_a_time = threading.Lock()  # of the faults that keep a majority, from the look to the signal
         # What on_index reads and writes; each is one reference, so no lock is needed.
         self._next_at = sys.maxsize
@@ -87,11 +108,15 @@ class FaultDirector:
 
     # ------------------------------------------------------------ arming
 
-    def arm(self) -> None:
+    def arm(self, audience: Audience | None = None) -> None:
         """Contact every agent, relate its clock to ours, and get ready; LabError says which one is not.
 
         Without faults in the plan nobody is contacted.
+
+        :param audience: who calls ``on_index``; without one, for every operation
         """
+        if audience is not None:
+            self._audience = audience
         if not self._plan:
             return
         met = self._pool.map(lambda link: link.meet(self._plan), self._links.values())
@@ -107,7 +132,12 @@ class FaultDirector:
                 self._healers.append(self._start(f"heal-{spec.id}", self._heal_sooner, spec, calls))
         links = list(self._links.values())
         self._keepalive = self._start("fault-keepalive", keep_alive, links, self._held, self._follower.closing)
-        self._next_at = self._next_due()
+        with self._lock:
+            self._next_at = self._next_due()
+            self._say_what_is_expected()
+
+    def _say_what_is_expected(self) -> None:
+        self._audience.expect(self._next_at, tracing=self._in_flight > 0)
 
     @staticmethod
     def _start(name: str, target: Callable[..., None], *arguments: Any) -> threading.Thread:
@@ -123,15 +153,17 @@ class FaultDirector:
 
     # ------------------------------------------------------------ while the workload runs
 
-    def on_index(self, index: int) -> None:
-        """Tell that operation ``index`` is about to be invoked; returns at once, whatever is due."""
-        if self._in_flight:
-            self._trace.append((CLOCK.now_ns(), index))
-        if index >= self._next_at:
-            self._launch(index)
+    def on_index(self, index: int, wall_ns: int | None = None) -> None:
+        """Tell that operation ``index`` is about to be invoked; returns at once, whatever is due.
 
-    def _launch(self, index: int) -> None:
-        wall_ns = CLOCK.now_ns()
+        :param wall_ns: when it was, where another process tells
+        """
+        if self._in_flight:
+            self._trace.append((CLOCK.now_ns() if wall_ns is None else wall_ns, index))
+        if index >= self._next_at:
+            self._launch(index, CLOCK.now_ns() if wall_ns is None else wall_ns)
+
+    def _launch(self, index: int, wall_ns: int) -> None:
         with self._lock:
             due = [spec for spec in self._plan if spec.at_index <= index and spec.id in self._queues]
             waiting = [self._queues.pop(spec.id) for spec in due]
@@ -144,6 +176,7 @@ class FaultDirector:
                 if spec.heal_index is not None and spec.heal_index <= index and spec.id in self._heal_calls
             ]
             self._next_at = self._next_due()
+            self._say_what_is_expected()
         for entry in waiting:
             entry.put((index, wall_ns))
         for call in heals:
@@ -166,6 +199,7 @@ class FaultDirector:
                 self._in_flight -= 1
                 if not self._in_flight:
                     self._trace = []
+                    self._say_what_is_expected()
         if fired:
             self._follower.follow(record, struck_together(spec.id, self._records))
 
@@ -211,6 +245,7 @@ class FaultDirector:
         done = fire(spec, record.token, link, self._held)
         if isinstance(done, Refused):
             return done.reason
+        self._audience.catch_up()
         for event in note_fired(record, done, link.clock, statuses, list(self._trace)):
             self._emit(event)
         return None

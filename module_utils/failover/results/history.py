@@ -28,6 +28,11 @@ FLUSH_INTERVAL_NS = 500_000_000
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
+def line_of_row(row: HistoryRow) -> str:
+    """Return one row as the file has it."""
+    return _encode(row) + "\n"
+
+
 class HistoryWriter:
     """Writes a history row by row, from any thread, holding no more than a file buffer of it.
 
@@ -54,13 +59,16 @@ class HistoryWriter:
 
     def append(self, row: HistoryRow) -> None:
         """Add one row. Rows of several clients stand in the order of these calls."""
-        line = _encode(row) + "\n"
+        self.append_lines(line_of_row(row), 1)
+
+    def append_lines(self, lines: str, rows: int) -> None:
+        """Add so many rows that :func:`line_of_row` made lines of."""
         with self._lock:
             if self._broken is not None:
                 raise LabError(self._broken)
             try:
-                self._file.write(line)
-                self.rows += 1
+                self._file.write(lines)
+                self.rows += rows
                 now_ns = time.monotonic_ns()
                 if now_ns - self._flushed_ns >= FLUSH_INTERVAL_NS:
                     self._file.flush()

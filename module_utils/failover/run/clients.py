@@ -12,15 +12,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
-from ..results.history import HistoryWriter
 from ..shapes import WRITE_SETTLED, ClientEmit, Emit, Event, HistoryRow, Kind, LabError, Outcome
 from ..systems.base import Client
 from ..systems.fence import Change
 from ..workloads.base import RETRIEVE, SCAN, Operation, expected_of, value_of
 from .config import RunnerConfig
 from .progress import Tally
+from .timeline import Timeline
 
 UNKNOWN = Outcome.UNKNOWN.value
 
@@ -28,19 +28,31 @@ UNKNOWN = Outcome.UNKNOWN.value
 MakeClient = Callable[[int, ClientEmit], Client]
 
 
+class RowSink(Protocol):
+    """Takes the rows of the history."""
+
+    def append(self, row: HistoryRow) -> None:
+        """Add one row; any thread may."""
+
+
 class Stop:
     """The one place where a run learns that it has to end early, and why."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: Callable[[LabError], None] | None = None) -> None:
+        """:param on_error: is told the first error"""
         self.event = threading.Event()
         self.error: LabError | None = None  # the first one
+        self._on_error = on_error
         self.signal: str | None = None
 
     def fail(self, error: LabError) -> None:
         """End the run for an error; the first one counts."""
-        if self.error is None:
+        first = self.error is None
+        if first:
             self.error = error
         self.event.set()
+        if first and self._on_error is not None:
+            self._on_error(error)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """End the run, as somebody asked for it."""
@@ -86,8 +98,8 @@ class ClientThread(threading.Thread):
         self._emit_to = emit
         self._turns: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
         self._client: Client | None = None
-        self._history: HistoryWriter | None = None
-        self._origin_ns = 0
+        self._history: RowSink | None = None
+        self._timeline = Timeline()
         self._in_doubt: int | None = None  # the index of the write that the client has still to settle
 
     def emit(self, name: str, data: dict[str, Any]) -> None:
@@ -101,10 +113,10 @@ class ClientThread(threading.Thread):
         """Make the client."""
         self._client = make_client(self.number, self.emit)
 
-    def begin(self, history: HistoryWriter, origin_ns: int) -> None:
+    def begin(self, history: RowSink, timeline: Timeline) -> None:
         """Start the thread, which waits for its turns."""
         self._history = history
-        self._origin_ns = origin_ns
+        self._timeline = timeline
         self.start()
 
     def take_turn(self, repeat: range, began_ns: int, on_index: Callable[[int], None], ended: threading.Event) -> Turn:
@@ -145,7 +157,7 @@ class ClientThread(threading.Thread):
             self._do(turn, self._client, self._history)
             turn.over.set()
 
-    def _do(self, turn: Turn, client: Client, history: HistoryWriter) -> None:
+    def _do(self, turn: Turn, client: Client, history: RowSink) -> None:
         try:
             self._run_operations(turn, client, history)
         except LabError as error:
@@ -158,15 +170,18 @@ class ClientThread(threading.Thread):
                 )
             )
 
-    def _run_operations(self, turn: Turn, client: Client, history: HistoryWriter) -> None:
-        operations, tally, origin_ns, on_index = self._operations, self._tally, self._origin_ns, turn.on_index
+    def _run_operations(self, turn: Turn, client: Client, history: RowSink) -> None:
+        operations, tally, timeline, on_index = self._operations, self._tally, self._timeline, turn.on_index
         number, prefix = self.number, self._config.key_prefix
         due_ns = self._due_ns
         stopped, ended = self._stop_run.event, turn.ended
         clock_ns = time.monotonic_ns
+        complete_ns = 0
         for index in turn.indexes:
             if stopped.is_set() or ended.is_set():
                 return
+            # It may move between two operations, and an operation must not begin before the last one's end for that.
+            origin_ns = timeline.origin_ns
             intended_ns = None
             if due_ns is not None:
                 intended_ns = turn.began_ns + due_ns[index] - due_ns[turn.first_index]
@@ -179,7 +194,7 @@ class ClientThread(threading.Thread):
             value, expected = value_of(operation), expected_of(operation)
             self.index = index
             on_index(index)
-            invoke_ns = clock_ns() - origin_ns
+            invoke_ns = max(clock_ns() - origin_ns, complete_ns)
             tally.started_ns = invoke_ns
             if kind == RETRIEVE:
                 result = client.get_with_retry(prefix + key)
@@ -187,7 +202,7 @@ class ClientThread(threading.Thread):
                 result = client.scan_with_retry(prefix, prefix + key, int(value or 0))
             else:
                 result = client.change_with_retry(Change(Kind(kind), prefix + key, value, expected))
-            complete_ns = clock_ns() - origin_ns
+            complete_ns = max(clock_ns() - origin_ns, invoke_ns)
             outcome = Outcome(result.outcome).value
             if outcome == UNKNOWN:
                 self._in_doubt = index

@@ -30,6 +30,7 @@ class RunnerConfig:
     work_dir: Path
     faults: Sequence[FaultSpec] = ()
     repeats: int = 1  # of this experiment
+    processes: int = 1  # that share the clients, beside this one if there is more than one
     source: str = field(default_factory=socket.gethostname)  # who stamps the clients' events
 
     @property
@@ -70,6 +71,8 @@ def check_config(config: RunnerConfig) -> None:
     one_of(Arrivals, "arrivals", settings.arrivals)
     if config.repeats < 1:
         raise LabError(f"repeats is {config.repeats}; it has to be at least 1")
+    if config.processes < 1:
+        raise LabError(f"processes is {config.processes}; it has to be at least 1")
     if not settings.stall_timeout_s > 0:
         raise LabError(f"stall_timeout_s is {settings.stall_timeout_s}; it has to be more than 0 seconds")
     if not target.endpoints:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
 from ..director.choreographer import Lead
-from ..director.director import FaultDirector
+from ..director.director import Audience, FaultDirector
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
 from ..systems.base import Client, ClientIdentity, LeaderFinder
 from ..systems.endpoints import endpoint_of
@@ -25,11 +27,11 @@ from .progress import LEADER_TIMEOUT_S
 class Director(Protocol):
     """What the workload needs of a :class:`~.director.director.FaultDirector`."""
 
-    def arm(self) -> None:
-        """Get ready."""
+    def arm(self, audience: Audience) -> None:
+        """Get ready, and say of which operations it wants to hear."""
 
-    def on_index(self, index: int) -> None:
-        """Tell that operation ``index`` is about to be invoked."""
+    def on_index(self, index: int, wall_ns: int | None = None) -> None:
+        """Tell that operation ``index`` is about to be invoked, or was at a time."""
 
     def close(self, *, heal: bool = False) -> list[FaultRecord]:
         """End, and return the faults' records."""
@@ -55,12 +57,14 @@ def client_maker(config: RunnerConfig, steering: Steering | None = None) -> Make
     :param steering: the same for the directors
     """
     system = SYSTEMS[config.target.system]
-    ids, steering = Ids(), steering or Steering()
+    led_by = steering or Steering()
+    # Of each process of clients its own: two that went on with the same numbers would give them twice.
+    ids: defaultdict[int, Ids] = defaultdict(Ids)
 
     def make(number: int, emit: ClientEmit) -> Client:
         try:
             identity = ClientIdentity(
-                f"{config.experiment}/{number}", config.settings.seed + number, ids=ids, steering=steering
+                f"{config.experiment}/{number}", config.settings.seed + number, ids=ids[os.getpid()], steering=led_by
             )
             return system.client(config.target, config.policy, emit, identity)
         except ImportError as error:

@@ -14,8 +14,9 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..results.write import write_json_atomic
 from ..shapes import Kind, LabError, Outcome
@@ -33,9 +34,9 @@ FAILED = "failed"
 
 
 class Tally:
-    """What one client has done so far.
+    """What one client has done so far, or those of another process together.
 
-    Its own thread writes it and the progress thread reads it, without a lock: a reader may miss the operation that
+    One thread writes it and the progress thread reads it, without a lock: a reader may miss the operation that
     ends at that moment, until the next time.
     """
 
@@ -59,6 +60,15 @@ class Tally:
         self.last_complete_ns = complete_ns
         self.started_ns = None
         self._latencies_ns.append(complete_ns - invoke_ns)
+
+    def take_over(self, told: Mapping[str, Any]) -> None:
+        """Become the sum of the tallies of clients elsewhere, which has ``latencies_ns`` since the last time."""
+        self.counts = Counter({(kind, outcome): count for kind, outcome, count in told["counts"]})
+        self.endpoints = Counter(told["endpoints"])
+        self.endpoint, self.last_complete_ns = told["endpoint"], told["last_complete_ns"]
+        self.started_ns = told["started_ns"]
+        self._latencies_ns += told["latencies_ns"]
+        self.done = self.counts.total()
 
     def take_latencies_ns(self) -> list[int]:
         """Return the latencies since the last call."""

@@ -30,16 +30,19 @@ from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
 from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, LabError, Outcome
 from ..stall import StallGuard
+from ..systems.steering import Steering
 from ..workloads.packed import Stream
 from ..workloads.registry import create_simulation, workload_of
 from ..workloads.stream import cut_stream, kinds_told, stream_digest
 from .arrivals import plan_arrivals
-from .clients import ClientThread, MakeClient, Stop
+from .clients import MakeClient, Stop
 from .config import RunnerConfig, check_config
+from .crew import NO_OTHERS, Crew, Others
 from .events import EventLog, describe_fault
+from .group import Work
 from .makers import Director, MakeDirector, MakeHealer, leader_finder
 from .open_files import allow_connections
-from .progress import FAILED, FINISHED, ProgressReporter, Tally
+from .progress import FAILED, FINISHED, ProgressReporter
 
 # How often the main thread looks whether a signal has come, in s.
 SIGNAL_CHECK_S = 0.25
@@ -80,6 +83,8 @@ def run_workload(
     make_client: MakeClient,
     make_director: MakeDirector | None = None,
     make_healer: MakeHealer | None = None,
+    steering: Steering | None = None,
+    others: Others = NO_OTHERS,
 ) -> dict[str, Any]:
     """Run one experiment's workload; return its summary, which is also in summary.json.
 
@@ -90,13 +95,16 @@ def run_workload(
     Raises :class:`LabError` where the run cannot begin or has to end early for an error.
 
     :param make_healer: needed for faults that are repeated
+    :param steering: that clients and directors were given, if any
+    :param others: load generators that join this one
     :returns: ``schema_version``, ``experiment``, ``system``, ``operations`` (length of the stream), ``done``,
         ``duration_s`` (from each repeat's begin to its last operation's end, all together), ``ops_per_s``,
-        ``outcomes`` {outcome: n}, ``by_kind`` {kind: {outcome: n}}, ``client_cpu_s`` (of this process), ``digest``,
-        ``endpoints`` {"host:port": operations}, ``failovers`` (completed ones of all clients), ``origin_wall_ns``,
-        ``faults`` (the directors' records), ``unresolved`` (writes to settle after the heal: {"index", "client"} and
-        what a fence.Doubt has), ``repeats`` (those that began, as experiment.json has them; the last one's
-        ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
+        ``outcomes`` {outcome: n}, ``by_kind`` {kind: {outcome: n}}, ``client_cpu_s`` (of all processes),
+        ``load_generators`` (see Crew.described), ``digest``, ``endpoints`` {"host:port": operations}, ``failovers``
+        (completed ones of all clients), ``origin_wall_ns``, ``faults`` (the directors' records), ``unresolved`` (writes
+        to settle after the
+        heal: {"index", "client"} and what a fence.Doubt has), ``repeats`` (those that began, as experiment.json has
+        them; the last one's ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
     """
     check_config(config)
     settings = config.settings
@@ -110,7 +118,8 @@ def run_workload(
         ) from error
     # A summary of an earlier try must not stand for this one.
     (config.work_dir / SUMMARY_FILE).unlink(missing_ok=True)
-    return _Run(config, operations, make_director, make_healer).execute(make_client)
+    run = _Run(config, operations, make_client, make_director, make_healer, steering or Steering(), others)
+    return run.execute()
 
 
 class _Run:
@@ -120,8 +129,11 @@ class _Run:
         self,
         config: RunnerConfig,
         operations: Stream,
+        make_client: MakeClient,
         make_director: MakeDirector | None,
         make_healer: MakeHealer | None,
+        steering: Steering,
+        others: Others,
     ) -> None:
         self._config = config
         self._operations = operations
@@ -136,31 +148,39 @@ class _Run:
         self._unequal: str | None = None  # why the members were not equal after a repeat
         self._digest = stream_digest(operations)
         self._stop = Stop()
-        self._tallies = [Tally() for _ in range(config.settings.clients)]
         self._failovers = 0
         self._failovers_lock = threading.Lock()
+        self._events: EventLog | None = None
+        workload, _ = workload_of(config.settings.workload)
+        work = Work(
+            operations,
+            workload.assign(operations, config.settings.clients, 1 + len(others.names)),
+            plan_arrivals(config.settings, len(operations)),
+        )
+        # The first thing, as processes are best started before there are threads.
+        self._crew = Crew(config, work, make_client, steering, stop=self._stop, emit=self._emit, others=others)
         self._leader = leader_finder(config)
         self._progress = ProgressReporter(
             config.work_dir / PROGRESS_FILE,
             len(operations),
-            self._tallies,
+            self._crew.tallies,
             endpoint=config.target.endpoints[0],
             ask_leader=self._leader.ask,
             on_error=self._stop.fail,
         )
-        self._events: EventLog | None = None
         self._director: Director | None = None
-        self._threads: list[ClientThread] = []
         self._history: HistoryWriter | None = None
         self._origin_wall_ns = 0
         self._cpu_s = 0.0
 
-    def execute(self, make_client: MakeClient) -> dict[str, Any]:
+    def execute(self) -> dict[str, Any]:
         with _signals_stop(self._stop):
             try:
                 self._events = EventLog(self._config.work_dir / EVENTS_FILE, self._stop.fail)
+                self._crew.gather(self._digest)
                 self._arm(1)
-                self._connect(make_client)
+                # Before the experiment's time begins.
+                self._crew.connect()
                 self._measure()
             except LabError as error:
                 self._stop.fail(error)
@@ -174,18 +194,7 @@ class _Run:
         if self._make_director is not None:
             faults = [fault for fault in self._config.faults if fault.repeat == number]
             self._director = self._make_director(faults, self._emit)
-            self._director.arm()
-
-    def _connect(self, make_client: MakeClient) -> None:
-        """Connect the clients, before the experiment's time begins."""
-        config = self._config
-        workload, _ = workload_of(config.settings.workload)
-        shares = workload.assign(self._operations, config.settings.clients)
-        due_ns = plan_arrivals(config.settings, len(self._operations))
-        for number, (share, tally) in enumerate(zip(shares, self._tallies, strict=True)):
-            thread = ClientThread(number, config, self._operations, share, due_ns, tally, self._stop, self._emit)
-            self._threads.append(thread)
-            thread.connect(make_client)
+            self._director.arm(self._crew)
 
     def _measure(self) -> None:
         """Let all clients run their shares, repeat by repeat; returns when they are done or were stopped."""
@@ -210,15 +219,13 @@ class _Run:
             }
             self._emit(Event(self._origin_wall_ns, config.source, "experiment.started", started))
             self._progress.start(origin_ns)
-            for thread in self._threads:
-                thread.begin(self._history, origin_ns)
+            self._crew.begin(self._history, origin_ns)
             for number, repeat in enumerate(self._slices, 1):
                 self._measure_repeat(number, repeat, origin_ns)
                 is_last = number == len(self._slices)
                 if is_last or self._stop.event.is_set() or not self._recover(number):
                     break
-            for thread in self._threads:
-                thread.finish()
+            self._crew.finish()
         self._tell(
             "experiment.finished",
             {
@@ -233,7 +240,7 @@ class _Run:
 
     def _measure_repeat(self, number: int, repeat: range, origin_ns: int) -> None:
         """Let all clients run their shares of one repeat."""
-        cpu_before_s = time.process_time()
+        cpu_before_s = time.process_time() + self._crew.cpu_s
         # The first begins at the origin, where a rate's plan begins.
         began_ns = time.monotonic_ns() - origin_ns if number > 1 else 0
         described = {"repeat": number, "first_index": repeat.start, "end_index": repeat.stop}
@@ -245,23 +252,26 @@ class _Run:
             self._progress.begin_repeat(number, self._config.repeats)
         on_index = self._director.on_index if self._director is not None else _nothing_due
         done_before = self._done()
-        ended = threading.Event()
-        turns = [thread.take_turn(repeat, began_ns, on_index, ended) for thread in self._threads]
-        guard = StallGuard(self._tallies, self._config.settings.stall_timeout_s, time.monotonic_ns() - origin_ns)
-        while waiting := [turn for turn in turns if not turn.over.is_set()]:
-            # A signal that reaches another thread is handled here, but wakes nobody who waits without an end.
-            waiting[0].over.wait(SIGNAL_CHECK_S)
+        self._crew.take_turn(repeat, began_ns, on_index)
+        guard = StallGuard(self._crew.tallies, self._config.settings.stall_timeout_s, time.monotonic_ns() - origin_ns)
+        ended = False
+        # A signal that reaches another thread is handled here, but wakes nobody who waits without an end.
+        while not self._crew.wait(SIGNAL_CHECK_S):
+            if ended:
+                continue
             if self._stop.event.is_set():
-                ended.set()
-            elif not ended.is_set() and guard.is_stalled(time.monotonic_ns() - origin_ns):
-                ended.set()
+                ended = True
+                self._crew.end_turn()
+            elif guard.is_stalled(time.monotonic_ns() - origin_ns):
+                ended = True
+                self._crew.end_turn()
                 self._note_stall(number, guard)
         if self._repeats[-1]["stalled"] is not None:
             left_out = len(repeat) - (self._done() - done_before)
             self._left_out += left_out
             self._repeats[-1]["stalled"]["left_out"] = left_out
-        self._repeats[-1]["ended_ns"] = max(began_ns, *(tally.last_complete_ns for tally in self._tallies))
-        self._cpu_s += time.process_time() - cpu_before_s
+        self._repeats[-1]["ended_ns"] = max(began_ns, *(tally.last_complete_ns for tally in self._crew.tallies))
+        self._cpu_s += time.process_time() + self._crew.cpu_s - cpu_before_s
         if self._config.repeats > 1:
             self._tell("repeat.finished", {"repeat": number})
 
@@ -300,8 +310,7 @@ class _Run:
             self._unequal = f"{name}: the members were not equal afterwards: {'; '.join(healed['reasons'])}"
         elif not self._stop.event.is_set():
             # What is still unknown of this repeat; what cannot be settled even now, the next operation tries again.
-            for thread in self._threads:
-                thread.settle()
+            self._crew.settle()
             self._arm(number + 1)
             return True
         return False
@@ -311,8 +320,8 @@ class _Run:
         early = self._stop.event.is_set() or self._done() + self._left_out < len(self._operations)
         if early and self._unequal is None:
             self._stop.event.set()
-        for thread in self._threads:
-            thread.finish()
+        self._crew.end_turn()
+        self._crew.finish()
         if self._director is not None:
             self._note_records(self._director.close(heal=early))
         self._note_never_asked()
@@ -320,9 +329,8 @@ class _Run:
             # Where it is broken, that was said already.
             with suppress(LabError):
                 self._history.close()
-        self._unresolved = [doubt for thread in self._threads if (doubt := thread.unresolved) is not None]
-        for thread in self._threads:
-            thread.close_client()
+        self._unresolved = self._crew.unresolved()
+        self._crew.close()
         if self._events is not None:
             self._events.close()
 
@@ -360,7 +368,7 @@ class _Run:
         sent = Counter(operation[0] for operation in self._operations)
         by_kind = {kind: {outcome.value: 0 for outcome in Outcome} for kind in kinds_told(sent)}
         endpoints: Counter[str] = Counter()
-        for tally in self._tallies:
+        for tally in self._crew.tallies:
             endpoints += tally.endpoints
             for (kind, outcome), count in tally.counts.items():
                 by_kind[kind][outcome] += count
@@ -385,6 +393,7 @@ class _Run:
             "outcomes": {o.value: sum(counts[o.value] for counts in by_kind.values()) for o in Outcome},
             "by_kind": by_kind,
             "client_cpu_s": self._cpu_s,
+            "load_generators": self._crew.described(),
             "digest": self._digest,
             "endpoints": dict(endpoints),
             "failovers": self._failovers,
@@ -398,7 +407,7 @@ class _Run:
         }
 
     def _done(self) -> int:
-        return sum(tally.done for tally in self._tallies)
+        return sum(tally.done for tally in self._crew.tallies)
 
     def _tell(self, name: str, data: dict[str, Any]) -> None:
         """Tell what this process does here and now."""
@@ -416,5 +425,5 @@ class _Run:
             self._events.write(event)
 
 
-def _nothing_due(_index: int) -> None:
+def _nothing_due(_index: int, _wall_ns: int | None = None) -> None:
     """Stand in for the director where there are no faults."""

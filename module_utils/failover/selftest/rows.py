@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..checks.recorded import shares_of
 from ..results.read import Entry
 from ..shapes import READ_KINDS, Outcome
 from .base import InMemory, Kind, Site, changed
@@ -32,7 +33,7 @@ class Reordered(Kind):
         if site.case.is_exact:
             groups: Sequence[Sequence[int]] = list(site.touched.values())
         else:
-            groups = site.case.workload.assign(site.operations, site.experiment.info["clients"])
+            groups = shares_of(site.case.workload, site.operations, site.experiment.info)
         return [pair for group in groups for pair in pairwise(group) if min(map(site.row_of, pair)) >= 0]
 
     def plant(self, site: Site, place: tuple[int, int], source: random.Random) -> InMemory:

@@ -12,7 +12,7 @@ from ..systems.registry import SYSTEMS
 from .base import Given, whole
 
 MOST_CLIENTS = 1000
-OWN_RULE = ("iterations", "seed", "clients", "rate", "repeats")
+OWN_RULE = ("iterations", "seed", "clients", "client_processes", "rate", "repeats")
 # Variables whose name ends so are durations or sizes: below 1 (below 0 where the default is 0) they mean nothing.
 UNITS = ("_ms", "_s", "_seconds", "_mb")
 
@@ -28,8 +28,9 @@ def _workload(given: Given) -> list[str]:
         ("iterations", 1, None, 2000),
         ("seed", 0, None, 123),
         ("clients", 1, MOST_CLIENTS, 1),
+        ("client_processes", 0, MOST_CLIENTS, 0),
     ):
-        value = given.values.get(name, given.defaults.get(name))
+        value = given.values.get(name, given.defaults.get(name, instead))
         number = whole(value)
         if number is None or number < least or (most is not None and number > most):
             bounds = f"of at least {least}" if most is None else f"from {least} to {most}"

@@ -95,18 +95,36 @@ class Workload(ABC):
         """
         return 20  # the notebook's, whose addresses are shorter
 
-    def assign(self, operations: Stream, clients: int) -> list[Sequence[int]]:
-        """Return the indexes that each client runs, ascending.
+    def assign(self, operations: Stream, clients: int, generators: int = 1) -> list[Sequence[int]]:
+        """Return the indexes that each client runs, ascending. Client n is of load generator n modulo ``generators``.
 
         Keys are numbered in the order in which their names first appear, and a key of one client belongs to that of its
-        number modulo ``clients``: all its operations are one client's, in the stream's order. Keys of all clients
-        belong to nobody, and the operations go round the clients one by one.
+        number modulo ``clients``: all its operations are one client's, in the stream's order. A key of all clients
+        belongs to the load generator of its number modulo ``generators``, and the operations of these keys are dealt
+        out to its clients.
         """
-        if self.sharing is Sharing.ALL_CLIENTS:
-            return [range(client, len(operations), clients) for client in range(clients)]
-        if clients == 1:
-            return [range(len(operations))]
-        assigned: list[array[int]] = [array("I") for _ in range(clients)]
-        for index, number in enumerate(operations.key_numbers):
-            assigned[number % clients].append(index)
-        return [*assigned]
+        if self.sharing is Sharing.ONE_CLIENT:
+            return _by_key(operations, clients)
+        assigned: list[Sequence[int]] = [()] * clients
+        for generator, indexes in enumerate(_by_key(operations, generators)):
+            own = range(generator, clients, generators)
+            for client, share in zip(own, self.deal(operations, indexes, len(own)), strict=True):
+                assigned[client] = share
+        return assigned
+
+    def deal(self, operations: Stream, indexes: Sequence[int], clients: int) -> list[Sequence[int]]:
+        """Deal operations of keys of all clients out to so many of them: one by one, unless a workload knows better.
+
+        :param indexes: of the operations, ascending
+        """
+        return [indexes[client::clients] for client in range(clients)]
+
+
+def _by_key(operations: Stream, parts: int) -> list[Sequence[int]]:
+    """Divide the operations into so many parts, all those of a key into the same."""
+    if parts == 1:
+        return [range(len(operations))]
+    divided: list[array[int]] = [array("I") for _ in range(parts)]
+    for index, number in enumerate(operations.key_numbers):
+        divided[number % parts].append(index)
+    return [*divided]

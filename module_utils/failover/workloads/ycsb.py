@@ -157,12 +157,14 @@ class Ycsb(Workload):
         """Return the size of a value."""
         return self._value_size(options)
 
-    def assign(self, operations: Stream, clients: int) -> list[Sequence[int]]:
-        """Deal the operations out one by one, but leave a WRITE behind a RETRIEVE of its key with that one's client."""
+    def deal(self, operations: Stream, indexes: Sequence[int], clients: int) -> list[Sequence[int]]:
+        """Deal operations out one by one, but leave a WRITE behind a RETRIEVE of its key with that one's client."""
         assigned: list[array[int]] = [array("I") for _ in range(clients)]
         write, retrieve = CODE_OF[WRITE], CODE_OF[RETRIEVE]
+        kinds, keys = operations.kinds, operations.key_numbers
         client, read = -1, -1  # the key that the operation before read
-        for index, (code, key) in enumerate(zip(operations.kinds, operations.key_numbers, strict=True)):
+        for index in indexes:
+            code, key = kinds[index], keys[index]
             if code != write or key != read:
                 client = (client + 1) % clients
             assigned[client].append(index)

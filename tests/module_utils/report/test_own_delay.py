@@ -50,6 +50,7 @@ def test_a_generator_that_takes_much_of_the_time_is_called_a_bottleneck(share: f
         "name": "E1-etcd",
         "system": "etcd",
         "client_cpu_share": 0.5,
+        "load_generators": [],
         "own_delay": delay,
         "faults": [],
         "repeats": 1,

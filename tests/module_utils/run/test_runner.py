@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +17,18 @@ from failover.actions.record import FaultRecord
 from failover.results.history import HistoryWriter, read_jsonl
 from failover.results.read import read_events
 from failover.run import runner
-from failover.run.config import RunnerConfig, check_config
+from failover.run.config import check_config
 from failover.run.events import describe_fault
 from failover.run.makers import client_maker, director_maker, healer_maker
 from failover.run.runner import run_workload
-from failover.shapes import Event, FaultSpec, HistoryRow, LabError, RunSettings, Target
+from failover.shapes import Event, FaultSpec, HistoryRow, LabError
 from failover.systems.base import ClientIdentity
 from failover.systems.registry import SYSTEMS
 from failover.workloads.name_service import NameService
-from failover.workloads.registry import create_simulation
 from failover.workloads.stream import stream_digest, summarize
 from fake_gateway import closed_endpoint
 from fake_system import FakeDirector, FakeHealer, FakeSystem
-
-ITERATIONS = 400
-OPERATIONS = create_simulation(ITERATIONS, 7)
-
-
-def config(work_dir: Path, **changes: Any) -> RunnerConfig:
-    """Return a config with some fields of it, of its settings or of its target changed."""
-    values: dict[str, Any] = {
-        "experiment": "E1-mysql",
-        "key_prefix": "P-",
-        "work_dir": work_dir,
-        "source": "client1",
-        "iterations": ITERATIONS,
-        "seed": 7,
-        "system": "mysql",
-        "endpoints": ["h:1"],
-        "members": {"mysql1": {"address": "h:1"}},
-        "user": "lab",
-        "password": "secret",
-        "database": "db",
-        **changes,
-    }
-    own = {field.name for field in fields(RunnerConfig)}
-    parts = {
-        part: {field.name: values[field.name] for field in fields(part) if field.name in values.keys() - own}
-        for part in (RunSettings, Target)
-    }
-    return RunnerConfig(
-        settings=RunSettings(**parts[RunSettings]),
-        target=Target(**parts[Target]),
-        **{name: value for name, value in values.items() if name in own},
-    )
-
-
-def rows_of(work_dir: Path) -> list[HistoryRow]:
-    return list(read_jsonl(work_dir / "history.jsonl")[1])
-
-
-def progress_of(work_dir: Path) -> dict[str, Any]:
-    return json.loads((work_dir / "progress.json").read_text())
+from run_parts import OPERATIONS, config, progress_of, rows_of
 
 
 def names(work_dir: Path) -> list[str]:

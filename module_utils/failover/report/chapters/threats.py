@@ -93,7 +93,9 @@ def _client_bound(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] |
     if not shares:
         return ("The client's share", "The client's CPU time was not recorded, so what it bounds is unknown.")
     listed = ", ".join(f"{share * 100:.0f} % in {name}" for name, share in shares)
-    highest = max(share for _, share in shares)
+    hosts = max((experiment["load_generators"] for experiment in experiments), key=len)
+    processes = max((generator["processes"] for generator in hosts), default=1)
+    highest = max(share for _, share in shares) / (processes * max(1, len(hosts)))
     judgement = (
         "so throughput is bounded by the client in part, and says less about the servers."
         if highest >= CPU_BOUND_SHARE
@@ -101,9 +103,22 @@ def _client_bound(experiments: Sequence[Mapping[str, Any]]) -> tuple[str, str] |
     )
     return (
         "The client's share",
-        f"One Python process is the load generator. Its CPU time over the wall time was {listed}; {judgement} A client "
+        f"{_generator(hosts, processes)} Its CPU time over the wall time was {listed}; {judgement} A client "
         f"in a compiled language gets more operations per second from the same servers.{_own_delays(experiments)}",
     )
+
+
+def _generator(hosts: Sequence[Mapping[str, Any]], processes: int) -> str:
+    """Say what the load generator is."""
+    if len(hosts) > 1:
+        off_ms = max(host["clock_uncertainty_ns"] for host in hosts) / 1e6
+        return (
+            f"The load generator is {len(hosts)} hosts with up to {processes} Python processes each, and the first "
+            f"leads. Times of operations of the others are right within {milliseconds(off_ms)} ms."
+        )
+    if processes > 1:
+        return f"The load generator is {processes} Python processes with clients, and one that leads them."
+    return "One Python process is the load generator."
 
 
 def _own_delays(experiments: Sequence[Mapping[str, Any]]) -> str:

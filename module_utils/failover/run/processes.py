@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Makes processes for clients."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+
+from .channel import Channel
+from .worker import Worker
+
+
+def fork_worker(
+    connection: socket.socket,
+    make_worker: Callable[[Channel], Worker],
+    *,
+    closed: Iterable[socket.socket] = (),
+    ignored: Iterable[signal.Signals] = (),
+) -> int:
+    """Start a process with clients at its end of a channel, before this one has threads; return its id.
+
+    :param make_worker: called there
+    :param closed: ends of other channels, which would look open as long as it had them, too
+    :param ignored: signals that are for who leads to decide about
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    for other in closed:
+        other.close()
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    status = 1
+    try:
+        make_worker(Channel(connection)).serve()
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        # Nothing of what the process above would do at its end is this one's to do.
+        os._exit(status)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from failover.shapes import Event
+from failover.shapes import Event, HistoryRow
 from failover.workloads.base import CREATE, DELETE, RETRIEVE
 from failover.workloads.packed import Stream
 from failover.workloads.stream import cut_stream
@@ -194,6 +194,42 @@ def _old_answer(kind: str) -> Callable[[Parts, Planted], None]:
     return change
 
 
+def _old_answer_of(own: bool, kind: str) -> Callable[[Parts, Planted], None]:
+    """One read is from before the last answer that its client had, to a write of its own or to a read."""
+
+    def change(parts: Parts, planted: Planted) -> None:
+        _number_answers(parts)
+        newest: dict[int, HistoryRow] = {}
+        for at, row in enumerate(parts.rows):
+            before = newest.get(row.client)
+            if at > len(parts.rows) // 2 and row.kind == kind and before and (before.kind != RETRIEVE) == own:
+                parts.rows[at] = row._replace(revision=(before.revision or 0) - 1)
+                planted.details = {"index": row.index, "newer": before.index}
+                return
+            if before is None or (row.revision or 0) > (before.revision or 0):
+                newest[row.client] = row
+
+    return change
+
+
+def _executed(but: int) -> Callable[[Parts, Planted], None]:
+    """Writes are transactions, which the members say they executed, but for so many in the middle."""
+
+    def change(parts: Parts, planted: Planted) -> None:
+        series, writes = "5e1f0d0c-0000-0000-0000-1e2a3b4c5d6e", 0
+        for at, row in enumerate(parts.rows):
+            if row.kind != RETRIEVE:
+                writes += 1
+                parts.rows[at] = row._replace(transaction=f"{series}:{writes}")
+        first = writes // 2
+        ends = f"{series}:1-{first - 1}:{first + but}-{writes + 9}" if but else f"{series}:1-{writes}"
+        parts.after["gtid_executed"] = f"c0ffee00-0000-0000-0000-000000000001:1-7,{ends}"
+        lost = {f"{series}:{number}" for number in range(first, first + but)}
+        planted.details = {"indices": sorted(row.index for row in parts.rows if row.transaction in lost)}
+
+    return change
+
+
 def _numbered(parts: Parts, _planted: Planted) -> None:
     _number_answers(parts)
 
@@ -362,6 +398,12 @@ PLANTS: dict[str, Defect] = {
     "old_read": Defect(_old_answer(RETRIEVE)),
     "old_serializable_read": Defect(_serializable(_old_answer(RETRIEVE))),
     "old_write": Defect(_old_answer(CREATE)),
+    "read_behind_own_write": Defect(_old_answer_of(True, RETRIEVE)),
+    "read_behind_own_read": Defect(_old_answer_of(False, RETRIEVE)),
+    "write_behind_own_write": Defect(_old_answer_of(True, CREATE)),
+    "serializable_read_behind_own_write": Defect(_serializable(_old_answer_of(True, RETRIEVE))),
+    "executed": Defect(_executed(0)),
+    "not_executed": Defect(_executed(5)),
     "missing_rows": Defect(_missing_rows),
     "stalled": Defect(_stalled, outcomes=_left_out_of_the_first),
     "cut_history": Defect(_cut_history),

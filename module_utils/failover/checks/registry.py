@@ -22,7 +22,9 @@ from .reads import Reads
 from .revisions import Revisions
 from .scans import Scans
 from .server_logs import ServerLogs
+from .sessions import Sessions
 from .stall import Stall
+from .transactions import Transactions
 from .unknown_writes import UnknownWrites
 
 CHECKERS: tuple[Checker, ...] = (
@@ -36,8 +38,10 @@ CHECKERS: tuple[Checker, ...] = (
     Lists(),
     Scans(),
     Revisions(),
+    Sessions(),
     AppliedOnce(),
     UnknownWrites(),
+    Transactions(),
     MembersEqual(),
     Convergence(),
     Faults(),

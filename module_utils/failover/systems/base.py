@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -235,6 +235,15 @@ class System(Protocol):
     def alarms(self, members: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
         """Return the alarms that an observation's members report, each with the member that raised it."""
         return []
+
+    def executed(self, observed: Mapping[str, Any], members: Sequence[str]) -> dict[str, Container[str]]:
+        """Return the transactions that each member says it executed, as clients record them.
+
+        LabError where what it says cannot be read. Members that say nothing are missing.
+
+        :param observed: as in experiment.json, before or after
+        """
+        return {}
 
     def events(
         self, logs: Mapping[str, Sequence[str]], members: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
 from .connect import MySQLAddress
+from .gtids import GtidSet
 from .observe import await_server
 from .watch import MySQLSampler, OnlyServer
 
@@ -83,6 +84,10 @@ class MySQL(System):
         found = await_server(address, "none" if wait_for == "none" else "healthy", timeout_s)
         reached = found.pop("reached")
         return Observation(found, reached, "/var/log/mysql/error.log")
+
+    def executed(self, observed: Mapping[str, Any], members: Sequence[str]) -> dict[str, Container[str]]:
+        """Read the server's set of GTIDs."""
+        return {member: GtidSet(observed["gtid_executed"]) for member in members if "gtid_executed" in observed}
 
     def events(
         self, logs: Mapping[str, Sequence[str]], members: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]

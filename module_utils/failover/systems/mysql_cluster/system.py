@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from ..mysql import keys
 from ..mysql.connect import MySQLAddress, connected
+from ..mysql.gtids import GtidSet
 from ..mysql.system import MySQL
 from .observe import await_group, compare_tables, look_at_modes
 from .views import addresses_of, is_online, read_members, why_not_primary
@@ -125,6 +126,15 @@ class MySQLCluster(MySQL):
         found["reasons"] += contradictions
         reached = found.pop("reached")
         return Observation(found, reached, "/var/log/mysql/error.log")
+
+    def executed(self, observed: Mapping[str, Any], members: Sequence[str]) -> dict[str, Container[str]]:
+        """Read each member's set of GTIDs."""
+        seen = observed.get("observation", {}).get("members", {})
+        return {
+            member: GtidSet(seen[member]["gtid_executed"])
+            for member in members
+            if "gtid_executed" in seen.get(member, {})
+        }
 
     def waits(self, fault: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
         """Name how long a silent member is waited for before it is expelled."""

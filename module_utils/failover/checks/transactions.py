@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether members know the transactions of the writes that were acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from ..sentences import listing
+from ..shapes import Check, LabError, Outcome, Verdict
+from ..systems.registry import SYSTEMS
+from .base import Case, Checker
+from .words import listed
+
+
+def _executed(case: Case) -> dict[str, Container[str]]:
+    return SYSTEMS[case.info["system"]].executed(case.info["after"], case.experiment.members)
+
+
+class Transactions(Checker):
+    """Every member says it executed the transaction of every acknowledged write.
+
+    It is another question than whether the rows are there: a server that did not sync its binary log before its power
+    went may have a row whose transaction no replica, and no restore from that log, will ever get.
+    """
+
+    name = "transactions"
+    how = (
+        "Writes behind a fence are transactions of which the client knows the identifier (a GTID); that of every "
+        "acknowledged one has to be among those that each member says it executed."
+    )
+
+    def applies(self, case: Case) -> bool:
+        """Whether clients knew their transactions, and any member says which it executed."""
+        known = case.recorded.table["transaction"]
+        if known.null_count == known.length():
+            return False
+        try:
+            return bool(_executed(case))
+        except LabError:
+            return True  # what they say cannot be read, which is a finding
+
+    def judge(self, case: Case) -> list[Check]:
+        """Look each one up."""
+        try:
+            return [self._look_up(case, _executed(case))]
+        except LabError as error:
+            return [Check(self.name, Verdict.UNKNOWN, str(error), {})]
+
+    def _look_up(self, case: Case, executed: Mapping[str, Container[str]]) -> Check:
+        recorded, members = case.recorded, case.experiment.members
+        column = recorded.table["transaction"]
+        lost: dict[int, list[str]] = {}
+        looked_up = 0
+        for index, outcome in enumerate(recorded.answers.outcome):
+            row = int(recorded.row_of[index])
+            transaction = column[row].as_py() if outcome == Outcome.OK and row >= 0 else None
+            if transaction is None:
+                continue
+            looked_up += 1
+            try:
+                without = [member for member, known in executed.items() if transaction not in known]
+            except ValueError as error:
+                raise LabError(f"{transaction!r} of operation {index} is no transaction ({error})") from None
+            if without:
+                lost[index] = without
+        silent = [member for member in members if member not in executed]
+        evidence: dict[str, Any] = {"transactions": looked_up, "members": list(executed)}
+        if lost:
+            by = {member: sum(member in without for without in lost.values()) for member in executed}
+            evidence["lost_by_member"] = by
+            evidence["lost"] = listed(
+                sorted(lost),
+                lambda index: {
+                    **recorded.describe(index),
+                    "transaction": column[int(recorded.row_of[index])].as_py(),
+                    "without": lost[index],
+                },
+            )
+            told = listing([f"{count:,} on {member}" for member, count in by.items() if count])
+            summary = (
+                f"Of {looked_up:,} acknowledged writes, transactions that were never executed, as the members say: "
+                f"{told}. Where the rows are there, replicas and a restore from the binary log will lack them."
+            )
+            return Check(self.name, Verdict.INVALID, summary, evidence)
+        if silent:
+            evidence["silent"] = silent
+            summary = f"{listing(silent)} did not say which transactions it executed."
+            return Check(self.name, Verdict.UNKNOWN, summary, evidence)
+        summary = f"{listing(members)} executed the transactions of all {looked_up:,} acknowledged writes."
+        return Check(self.name, Verdict.VALID, summary, evidence)

@@ -18,7 +18,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from ..sentences import listing
-from .linearizability import Action, Answer, Call, check_key
+from .linearizability import check_key
+from .operations import Action, Answer, Call, as_of
 
 # So many operations, the nearest to where it fails, are tried first; then twice as many, and so on.
 FIRST_TRIED = 8
@@ -185,21 +186,17 @@ class _Shrinking:
         if answer is not Answer.NOT_LINEARIZABLE:
             return None
         stuck = next((call.end for call in self.calls if call.label == label and call.end is not None), None)
-        if stuck is not None and self._contradicts(self._up_to(stuck)):
+        if stuck is not None and self._contradicts(as_of(self.calls, stuck)):
             high = ends.index(stuck)
-            if high == 0 or not self._contradicts(self._up_to(ends[high - 1])):
+            if high == 0 or not self._contradicts(as_of(self.calls, ends[high - 1])):
                 return stuck
         while low < high:
             middle = (low + high) // 2
-            if self._contradicts(self._up_to(ends[middle])):
+            if self._contradicts(as_of(self.calls, ends[middle])):
                 high = middle
             else:
                 low = middle + 1
         return ends[low]
-
-    def _up_to(self, moment: int) -> list[Call]:
-        begun = [call for call in self.calls if call.begin <= moment]
-        return [_as_of(call, moment) for call in begun if _is_over(call, moment) or _changes(call)]
 
     def _enough_of(self, order: list[int]) -> list[int] | None:
         """Return as many of the first as it takes; a contradiction is as a rule one of neighbours in time."""

@@ -15,8 +15,9 @@ from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
 from .counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
-from .linearizability import Answer, Call, check_key
+from .linearizability import check_key
 from .model import LATE_DUPLICATE, NO_ORDER, STALE
+from .operations import Answer, Call
 from .words import listed, names, verdict_of
 
 # For all keys of an experiment, in s: minutes of a run are worth one of checking.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import linearizability
-from ..checks.linearizability import Action, Answer, Call
+from ..checks.operations import Action, Answer, Call
 
 READ, WRITE, CAS, APPEND, REMOVE = Action.READ, Action.WRITE, Action.CAS, Action.APPEND, Action.REMOVE
 

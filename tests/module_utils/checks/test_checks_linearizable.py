@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.checks.linearizability import Action, Answer, Call
 from failover.checks.linearizable import MOST_DOUBTFUL, check_with_doubts
+from failover.checks.operations import Action, Answer, Call
 
 FAR = 1e12
 

@@ -202,24 +202,30 @@ def in_order(items: Sequence[Item], deadline: float | None) -> list[int]:
 
 def _search(timeline: _Timeline, deadline: float | None) -> Any:
     """Return what was used, the last first, in an order that explains all."""
+    codes = timeline.codes
     tried: defaultdict[tuple[int, bool, int], list[_State]] = defaultdict(list)
-    stack = [_State(0, 0, True, 0, 0, 0, 0, 0, 0, 0, 0, None)]
-    steps = 0
-    while stack:
+    state = _advance(timeline, _State(0, 0, True, 0, 0, 0, 0, 0, 0, 0, 0, None))
+    # Where there is a choice, and how many ways to go on were tried; the next is worked out when it is its turn.
+    choices: list[tuple[_State, int]] = []
+    skipped = steps = 0
+    while state.event < len(codes):
         steps += 1
         if deadline is not None and steps % _STEPS_PER_LOOK == 0 and time.monotonic() > deadline:
             raise OutOfTimeError
-        state = _advance(timeline, stack.pop())
-        if state.event == len(timeline.codes):
-            return state.used
-        options = list(_OPTIONS[timeline.codes[state.event]](state))
-        if len(options) > 1:
-            others = tried[state.event, state.is_absent, state.removes]
-            if any(_can_do_all_of(other, state) for other in others):
+        following = next(islice(_OPTIONS[codes[state.event]](state), skipped, None), None)
+        if following is not None:
+            if codes[state.event] != REMOVE + _DUE:
+                choices.append((state, skipped + 1))
+            following = _advance(timeline, following)
+            others = tried[following.event, following.is_absent, following.removes]
+            if not any(_can_do_all_of(other, following) for other in others):
+                others.append(following)
+                state, skipped = following, 0
                 continue
-            others.append(state)
-        stack.extend(reversed(options))
-    raise NoOrderError
+        if not choices:
+            raise NoOrderError
+        state, skipped = choices.pop()
+    return state.used
 
 
 def _can_do_all_of(one: _State, other: _State) -> bool:
@@ -290,16 +296,9 @@ def _advance(timeline: _Timeline, state: _State) -> _State:
 
 def _passing(state: _State) -> _State:
     """Go past what is due."""
-    return state._replace(
-        event=state.event + 1,
-        passed=state.passed + 1,
-        removes=state.removes >> 1,
-        values=state.values >> 1,
-        bare_values=state.bare_values >> 1,
-        deletes=state.deletes >> 1,
-        bare_deletes=state.bare_deletes >> 1,
-        absents=state.absents >> 1,
-    )
+    event, passed, is_absent, removes, values, bare_values, deletes, bare_deletes, absents, *rest = state
+    sets = removes >> 1, values >> 1, bare_values >> 1, deletes >> 1, bare_deletes >> 1, absents >> 1
+    return _State(event + 1, passed + 1, is_absent, *sets, *rest)
 
 
 def _first(state: _State, items: int) -> tuple[int, int, Any]:

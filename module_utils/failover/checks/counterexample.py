@@ -151,8 +151,13 @@ class _Shrinking:
         self.initial = initial
         self.deadline = deadline
         self.given_up = False
-        self.calls = sorted(calls, key=lambda call: call.begin)
-        self.before_all = self.calls[0].begin if self.calls else 0
+        self._take(sorted(calls, key=lambda call: call.begin))
+
+    def _take(self, calls: list[Call]) -> None:
+        """Look at these from now on, with what is left of each when it is forgotten, which a read leaves nothing of."""
+        self.calls = calls
+        before_all = calls[0].begin if calls else 0
+        self.forgotten = [forgotten_of(call)._replace(begin=before_all) if _changes(call) else None for call in calls]
 
     def run(self) -> Counterexample | None:
         whole = self.calls
@@ -161,7 +166,7 @@ class _Shrinking:
             return None
         # Reads that were not over then say nothing. Of changes it counts that they did not begin sooner.
         kept_of = [number for number, call in enumerate(whole) if _is_over(call, last) or _changes(call)]
-        self.calls = [_as_of(whole[number], last) for number in kept_of]
+        self._take([_as_of(whole[number], last) for number in kept_of])
         # Where there is a choice, what comes first is kept. Several small sets may contradict themselves; those with
         # writes that were over are the shorter ones as a rule, and the easier to read.
         over = [number for number, call in enumerate(self.calls) if call.end is not None]
@@ -173,7 +178,7 @@ class _Shrinking:
         writes_first = sorted(near, key=lambda number: not _changes(self.calls[number]))
         found = [self._needed(order, []) for order in (writes_first, near)]
         # That those under way then were over later may make others of them unnecessary.
-        self.calls = whole
+        self._take(whole)
         kept = self._needed([kept_of[number] for number in min(found, key=len)], [])
         return Counterexample(tuple(whole[number] for number in sorted(kept)), not self.given_up)
 
@@ -227,12 +232,8 @@ class _Shrinking:
         wanted = set(numbers)
         if not wanted:
             return False
-        known = [call for number, call in enumerate(self.calls) if number in wanted]
-        forgotten = [
-            forgotten_of(call)._replace(begin=self.before_all)
-            for number, call in enumerate(self.calls)
-            if number not in wanted and _changes(call)
-        ]
+        known = [self.calls[number] for number in sorted(wanted)]
+        forgotten = [call for number, call in enumerate(self.forgotten) if call is not None and number not in wanted]
         # Without an answer by then they count as not enough, and what is found may not be the smallest.
         return self._contradicts(known + _of_use(forgotten, known), SEARCH_LIMIT_S)
 

@@ -62,6 +62,22 @@ def by_unique_values(ordered: Sequence[Call], initial: Any, deadline: float | No
     return Answer.LINEARIZABLE, None
 
 
+def without_doubt(calls: Sequence[Call], doubtful: Sequence[Call], initial: Any) -> list[Call] | None:
+    """Return the calls, and of the doubtful ones those that took effect; None where values are not unique.
+
+    :param doubtful: compare-and-sets that are over, and of which it is not known whether they took effect. Where nobody
+        saw the value of one, there is an order without it if there is one with it.
+    """
+    key = _Key([*calls, *(call._replace(end=None) for call in doubtful)], initial)
+    if not key.is_unique:
+        return None
+    try:
+        seen = key.seen()
+    except NoOrderError:
+        return list(calls)  # Somebody saw a value that none of them gives.
+    return [*calls, *(call for call in doubtful if call.argument[1] in seen and not changes_nothing(call))]
+
+
 # ---------------------------------------------------------------- where there is no order
 
 
@@ -122,46 +138,46 @@ class _Key:
         self.takers: dict[Hashable, list[int]] = {}  # compare-and-sets that found it
         # What has to do with the key's absence: calls of each kind of item.
         self.others: dict[int, list[int]] = {REMOVE: [], DELETE: [], ABSENT: [], MAY_DELETE: []}
-        self.is_unique = all(self._sort_in(number, call) for number, call in enumerate(ordered))
+        self.is_unique = self._sort()
 
-    def _sort_in(self, number: int, call: Call) -> bool:
-        """Sort in an operation; return False where one like it is not for here."""
-        action, argument, result, _, end, _ = call
-        if action is _READ:
-            if end is not None:
-                self._add_read(number, result)
-        elif action is _WRITE and argument is not None:
-            if argument in self.giver:
+    def _sort(self) -> bool:
+        """Sort all operations; return False where one is not for here."""
+        giver, readers, takers, others = self.giver, self.readers, self.takers, self.others
+        for number, (action, argument, result, _, end, _) in enumerate(self.ordered):
+            known = end is not None
+            if action is _READ or (action is _CAS and argument[0] == argument[1]):
+                found = result if action is _READ else argument[0]
+                if not known:
+                    continue
+                if found is None:
+                    others[ABSENT].append(number)
+                elif found in readers:
+                    readers[found].append(number)
+                else:
+                    readers[found] = [number]
+            elif action is _WRITE and argument is not None:
+                if argument in giver:
+                    return False
+                giver[argument] = number
+            elif action is _CAS:
+                expected, new = argument
+                if expected is None or new is None or new in giver:
+                    return False
+                giver[new] = number
+                if known:
+                    takers.setdefault(expected, []).append(number)
+            elif action is Action.APPEND:
                 return False
-            self.giver[argument] = number
-        elif action is _CAS:
-            expected, new = argument
-            if changes_nothing(call):
-                if end is not None:
-                    self._add_read(number, expected)
-                return True
-            if expected is None or new is None or new in self.giver:
-                return False
-            self.giver[new] = number
-            if end is not None:
-                self.takers.setdefault(expected, []).append(number)
-        elif action is Action.APPEND:
-            return False
-        else:
-            # Who knows of no removal whether it took effect can take it for a write that may not have.
-            known = DELETE if action is _WRITE else REMOVE
-            self.others[MAY_DELETE if end is None else known].append(number)
+            elif known:
+                others[DELETE if action is _WRITE else REMOVE].append(number)
+            else:
+                # What is not known of a removal is not known of a write of nothing.
+                others[MAY_DELETE].append(number)
         return True
-
-    def _add_read(self, number: int, value: Any) -> None:
-        if value is None:
-            self.others[ABSENT].append(number)
-        else:
-            self.readers.setdefault(value, []).append(number)
 
     def items(self) -> list[Item]:
         """Return the chains, and all that has to do with the key's absence."""
-        seen = self._seen()
+        seen = self.seen()
         ordered = self.ordered
         items = []
         in_chains = 0
@@ -183,7 +199,7 @@ class _Key:
                 items.append(Item(kind, begin, end, (number,)))
         return items
 
-    def _seen(self) -> set[Hashable]:
+    def seen(self) -> set[Hashable]:
         """Return the values that were there, as somebody saw them; what gave one of them took effect, too."""
         seen = set(self.readers) | set(self.takers)
         to_do = list(seen)
@@ -228,7 +244,9 @@ class _Key:
                     latest, begins_last = begin, next_number
                 if end is not None:
                     if end < latest:
-                        raise NoOrderError([begins_last, next_number])
+                        # A read that came too late; or what could not know yet what it found.
+                        too_late = changes_nothing(ordered[begins_last])
+                        raise NoOrderError([begins_last if too_late else next_number])
                     if end < earliest:
                         earliest = end
                 numbers.append(next_number)

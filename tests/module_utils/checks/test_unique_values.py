@@ -191,7 +191,7 @@ def hard_history(rounds: int) -> list[Call]:
     calls = []
     for number in range(rounds):
         at = number * 10
-        calls += [Call(WRITE, number, None, at, at + 60, f"write {number}") for _ in (0,)]
+        calls.append(Call(WRITE, number, None, at, at + 60, f"write {number}"))
         calls.append(Call(READ, None, None, at + 3, at + 40, f"read {number}"))
         calls.append(Call(REMOVE, None, None, at + 2, at + 55, f"remove {number}"))
     calls.append(Call(REMOVE, None, None, 0, rounds * 10 + 70, "one too many"))

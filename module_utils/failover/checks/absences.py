@@ -12,9 +12,11 @@ had its place (Lowe, "Testing for linearizability", 2017). It knows whether the 
 way:
 
 - a read that found nothing has its place as soon as the key is absent. If it is due before, something makes it absent;
-- a value has had its place if the key held some value at any time since it began: just before that one was replaced,
-  or just after it came. It can still be used to give the key a value until it ends. So can a delete be used to make it
-  absent, whose place is at any time at which the key is absent, or just before a value;
+- a value has had its place if the key held some value at any time since it began, just before that one was replaced, or
+  if a delete had its place while the key was absent, just before that. It can still be used to give the key a value
+  until it ends;
+- a delete is the same the other way round: it has had its place if the key was absent at any time since it began, or a
+  value had its place while the key held another one. It can still be used to make the key absent;
 - a removal changes the key each time. It is both something to do and something to make the key absent with.
 
 Of several of a kind the one that ends first is used: where another one is, and this one later, they can be exchanged.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checks.linearizability import Answer, check
+from failover.checks.linearizability import check
+from failover.checks.operations import Answer
 from failover.histories import load
 from failover.histories.edn import EdnError, Name, Tagged, read_form, read_forms, told
 from failover.shapes import HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError

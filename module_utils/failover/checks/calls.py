@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..shapes import LIST_SEPARATOR, HistoryRow, Kind, Outcome, Settled
-from .linearizability import Action, Call, History
+from .operations import Action, Call, History
 
 if TYPE_CHECKING:
     from ..results.read import Dump

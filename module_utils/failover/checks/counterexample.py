@@ -18,7 +18,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from ..sentences import listing
-from .linearizability import Action, Answer, Call, check_key
+from .linearizability import check_key
+from .operations import Action, Answer, Call, as_of
 
 # So many operations, the nearest to where it fails, are tried first; then twice as many, and so on.
 FIRST_TRIED = 8
@@ -150,8 +151,13 @@ class _Shrinking:
         self.initial = initial
         self.deadline = deadline
         self.given_up = False
-        self.calls = sorted(calls, key=lambda call: call.begin)
-        self.before_all = self.calls[0].begin if self.calls else 0
+        self._take(sorted(calls, key=lambda call: call.begin))
+
+    def _take(self, calls: list[Call]) -> None:
+        """Look at these from now on, with what is left of each when it is forgotten, which a read leaves nothing of."""
+        self.calls = calls
+        before_all = calls[0].begin if calls else 0
+        self.forgotten = [forgotten_of(call)._replace(begin=before_all) if _changes(call) else None for call in calls]
 
     def run(self) -> Counterexample | None:
         whole = self.calls
@@ -160,7 +166,7 @@ class _Shrinking:
             return None
         # Reads that were not over then say nothing. Of changes it counts that they did not begin sooner.
         kept_of = [number for number, call in enumerate(whole) if _is_over(call, last) or _changes(call)]
-        self.calls = [_as_of(whole[number], last) for number in kept_of]
+        self._take([_as_of(whole[number], last) for number in kept_of])
         # Where there is a choice, what comes first is kept. Several small sets may contradict themselves; those with
         # writes that were over are the shorter ones as a rule, and the easier to read.
         over = [number for number, call in enumerate(self.calls) if call.end is not None]
@@ -172,7 +178,7 @@ class _Shrinking:
         writes_first = sorted(near, key=lambda number: not _changes(self.calls[number]))
         found = [self._needed(order, []) for order in (writes_first, near)]
         # That those under way then were over later may make others of them unnecessary.
-        self.calls = whole
+        self._take(whole)
         kept = self._needed([kept_of[number] for number in min(found, key=len)], [])
         return Counterexample(tuple(whole[number] for number in sorted(kept)), not self.given_up)
 
@@ -185,21 +191,17 @@ class _Shrinking:
         if answer is not Answer.NOT_LINEARIZABLE:
             return None
         stuck = next((call.end for call in self.calls if call.label == label and call.end is not None), None)
-        if stuck is not None and self._contradicts(self._up_to(stuck)):
+        if stuck is not None and self._contradicts(as_of(self.calls, stuck)):
             high = ends.index(stuck)
-            if high == 0 or not self._contradicts(self._up_to(ends[high - 1])):
+            if high == 0 or not self._contradicts(as_of(self.calls, ends[high - 1])):
                 return stuck
         while low < high:
             middle = (low + high) // 2
-            if self._contradicts(self._up_to(ends[middle])):
+            if self._contradicts(as_of(self.calls, ends[middle])):
                 high = middle
             else:
                 low = middle + 1
         return ends[low]
-
-    def _up_to(self, moment: int) -> list[Call]:
-        begun = [call for call in self.calls if call.begin <= moment]
-        return [_as_of(call, moment) for call in begun if _is_over(call, moment) or _changes(call)]
 
     def _enough_of(self, order: list[int]) -> list[int] | None:
         """Return as many of the first as it takes; a contradiction is as a rule one of neighbours in time."""
@@ -230,12 +232,8 @@ class _Shrinking:
         wanted = set(numbers)
         if not wanted:
             return False
-        known = [call for number, call in enumerate(self.calls) if number in wanted]
-        forgotten = [
-            forgotten_of(call)._replace(begin=self.before_all)
-            for number, call in enumerate(self.calls)
-            if number not in wanted and _changes(call)
-        ]
+        known = [self.calls[number] for number in sorted(wanted)]
+        forgotten = [call for number, call in enumerate(self.forgotten) if call is not None and number not in wanted]
         # Without an answer by then they count as not enough, and what is found may not be the smallest.
         return self._contradicts(known + _of_use(forgotten, known), SEARCH_LIMIT_S)
 

@@ -4,7 +4,10 @@
 
 Linearizability: each operation takes effect at one moment between its call and its return (Herlihy and
 Wing, "Linearizability: a correctness condition for concurrent objects", 1990). It is a property of each key
-alone, so keys are checked one by one. The search is that of Wing and Gong with Lowe's two ideas, remembering
+alone, so keys are checked one by one. A key none of whose operations overlap has one order. One no two of whose
+writes have the same value is decided by what its values tell (see :mod:`.unique_values`). Others are searched.
+
+The search is that of Wing and Gong with Lowe's two ideas, remembering
 the combinations already tried and ordering operations only when a return forces it ("Testing for
 linearizability", 2017), and six more that keep the number of combinations small:
 
@@ -25,40 +28,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, NamedTuple
+
+from .operations import IMPOSSIBLE, UNSEEN, Action, Answer, Call, History, changes_nothing, first_impossible, step
+from .unique_values import by_unique_values
 
 # Combinations between two looks at the clock.
 _STEPS_PER_LOOK = 2048
-
-
-class Action(Enum):
-    """What an operation does to the one value of its key; None stands for absent."""
-
-    READ = "read"  # returns ``result``; changes nothing
-    WRITE = "write"  # sets ``argument``
-    CAS = "cas"  # sets ``argument[1]`` where the value is ``argument[0]``, else it does not take effect
-    APPEND = "append"  # adds the text ``argument``
-    REMOVE = "remove"  # makes a value that is there absent
-
-
-class Call(NamedTuple):
-    """One operation on one key. Times are of any one clock; only their order counts."""
-
-    action: Action
-    argument: Any
-    result: Any  # of a READ; None elsewhere
-    begin: int
-    end: int | None  # None: the outcome is unknown
-    label: str  # names it for people
-
-
-class Answer(Enum):
-    """What a check found, in the words that scripts/check_history prints last."""
-
-    LINEARIZABLE = "linearizable"
-    NOT_LINEARIZABLE = "not linearizable"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -70,15 +46,6 @@ class Result:
     keys: int
     key: str | None = None  # the key that is not linearizable, or that took too long
     blocked: str | None = None  # the operation that no order explains, whatever was tried
-
-
-@dataclass(frozen=True)
-class History:
-    """The operations of a history by key, each key starting from ``initial``."""
-
-    initial: Any
-    calls: dict[str, list[Call]]
-    notes: tuple[str, ...] = ()  # for people: what is not in it
 
 
 def check(history: History, timeout_s: float | None = None) -> Result:
@@ -107,34 +74,16 @@ def check_key(calls: Sequence[Call], initial: Any, deadline: float | None = None
     """
     ordered = sorted(calls, key=lambda call: call.begin)
     if _one_after_the_other(ordered):
-        return _replay(ordered, initial)
+        wrong = first_impossible(ordered, initial)
+        return (Answer.LINEARIZABLE, None) if wrong is None else (Answer.NOT_LINEARIZABLE, wrong.label)
+    answer = by_unique_values(ordered, initial, deadline)
+    if answer is not None:
+        return answer
     return _Search(ordered, initial).run(deadline)
 
 
-_IMPOSSIBLE = object()
-# Stands for every state that no operation to come can tell from another one.
-_UNSEEN = object()
-
 # What takes effect in any state, so that it can have happened unseen just before a WRITE.
 _COVERABLE = (Action.WRITE, Action.APPEND)
-
-
-def _step(state: Any, call: Call) -> Any:
-    """Return the state after ``call`` took effect in ``state``, or _IMPOSSIBLE."""
-    action = call.action
-    if action is Action.READ:
-        return state if state == call.result else _IMPOSSIBLE
-    if action is Action.WRITE:
-        return call.argument
-    if action is Action.CAS:
-        return call.argument[1] if state == call.argument[0] else _IMPOSSIBLE
-    if action is Action.APPEND:
-        return state if state is _UNSEEN else state + call.argument
-    return _IMPOSSIBLE if state is None else None
-
-
-def _changes_nothing(call: Call) -> bool:
-    return call.action is Action.READ or (call.action is Action.CAS and call.argument[0] == call.argument[1])
 
 
 def _one_after_the_other(ordered: Sequence[Call]) -> bool:
@@ -145,15 +94,6 @@ def _one_after_the_other(ordered: Sequence[Call]) -> bool:
             return False
         end = call.end
     return True
-
-
-def _replay(ordered: Sequence[Call], initial: Any) -> tuple[Answer, str | None]:
-    state = initial
-    for call in ordered:
-        state = _step(state, call)
-        if state is _IMPOSSIBLE:
-            return Answer.NOT_LINEARIZABLE, call.label
-    return Answer.LINEARIZABLE, None
 
 
 class _Node(NamedTuple):
@@ -177,7 +117,7 @@ class _Search:
     def __init__(self, ordered: Sequence[Call], initial: Any) -> None:
         self.calls = ordered
         self.initial = initial
-        self.still = [_changes_nothing(call) for call in ordered]
+        self.still = [changes_nothing(call) for call in ordered]
         # Intervals are closed: a call at the moment of another one's return overlaps it, so it comes first.
         events = [(call.begin, 0, number) for number, call in enumerate(ordered)]
         events += [(call.end, 1, number) for number, call in enumerate(ordered) if call.end is not None]
@@ -271,7 +211,7 @@ class _Search:
             if node.event == len(self.events):
                 return Answer.LINEARIZABLE, None
             if not self._is_needed(node.event, node.state, node.placed):
-                node = node._replace(state=_UNSEEN)
+                node = node._replace(state=UNSEEN)
             furthest = max(furthest, node.event)
             others = tried[node.event, node.state, node.placed]
             if any(_can_do_all_of(other, node) for other in others):
@@ -309,8 +249,8 @@ class _Search:
 
         def after(number: int, placed: int, used: int) -> _Node | None:
             call = self.calls[number]
-            new = _step(state, call)
-            if new is _IMPOSSIBLE:
+            new = step(state, call)
+            if new is IMPOSSIBLE:
                 return None
             with_still = placed | sum(1 << other for other in waiting if self._fits(new, other))
             # A write that nothing sees or builds on can as well be covered, or, if unknown, left out. What has to
@@ -340,7 +280,7 @@ class _Search:
 
     def _is_needed(self, event: int, state: Any, placed: int) -> bool:
         """Say whether an operation that has not returned yet may tell this state from another one."""
-        if state is None or state is _UNSEEN:
+        if state is None or state is UNSEEN:
             return state is None
         if self.has_values:
             return self.last_need.get(state, -1) >= event
@@ -354,7 +294,7 @@ class _Search:
     def _fits(self, state: Any, number: int) -> bool:
         """Say whether this is a known operation that changes nothing, and its answer fits the state."""
         call = self.calls[number]
-        return self.still[number] and call.end is not None and _step(state, call) is not _IMPOSSIBLE
+        return self.still[number] and call.end is not None and step(state, call) is not IMPOSSIBLE
 
     def _is_built_on(self, event: int, state: Any, placed: int, others: list[int]) -> bool:
         """Say whether one of ``others`` needs the state to take effect, or makes a text of it that is needed."""
@@ -364,7 +304,7 @@ class _Search:
             if self.still[number] or call.action is Action.WRITE:
                 continue
             if call.action is not Action.APPEND:
-                if _step(state, call) is not _IMPOSSIBLE:
+                if step(state, call) is not IMPOSSIBLE:
                     return True
                 continue
             if text_matters is None:
@@ -378,7 +318,7 @@ class _Search:
         event, state, placed, used, _ = node
         if self.has_texts:
             # Every read to come has to begin with the state, or with a write to come.
-            starts = [] if state is _UNSEEN else [state]
+            starts = [] if state is UNSEEN else [state]
             coming = self.writes[bisect_left(self.writes, (event,)) :]
             starts += [self.calls[number].argument for _, number in coming if not placed >> number & 1]
             starts += [self.calls[number].argument for number in self.unknown_writes if not used >> number & 1]

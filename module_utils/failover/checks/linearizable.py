@@ -15,8 +15,10 @@ from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import add_ends, call_of
 from .counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
-from .linearizability import Answer, Call, check_key
+from .linearizability import check_key
 from .model import LATE_DUPLICATE, NO_ORDER, STALE
+from .operations import Answer, Call
+from .unique_values import without_doubt
 from .words import listed, names, verdict_of
 
 # For all keys of an experiment, in s: minutes of a run are worth one of checking.
@@ -102,7 +104,10 @@ def _operation(case: Case, call: Call, number: int, index_of: Mapping[str, int])
 
 
 def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) -> tuple[Answer, str | None]:
-    """Check a key, with each choice of which of its doubtful operations took effect."""
+    """Check a key, with each choice of which of its doubtful operations took effect, unless values tell which did."""
+    certain = without_doubt(own, doubtful, None)
+    if certain is not None:
+        return check_key(certain, None, deadline)
     chosen = doubtful[:MOST_DOUBTFUL]
     # More than can be chosen from are left to the search, as if they might take effect after they were over.
     rest = [*own, *(call._replace(end=None) for call in doubtful[MOST_DOUBTFUL:])]

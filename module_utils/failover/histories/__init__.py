@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from ..checks.linearizability import History
+from ..checks.operations import History
 from ..shapes import LabError
 from . import edn_history, etcd_operations, jepsen_log, lab
 

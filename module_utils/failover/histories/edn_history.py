@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..checks.linearizability import Action, History
+from ..checks.operations import Action, History
 from ..shapes import LabError
 from . import register
 from .edn import EdnError, Name, Tagged, read_forms, told

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..checks.linearizability import Action, Call, History
+from ..checks.operations import Action, Call, History
 from ..shapes import LabError
 from .pairing import damaged
 

@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..checks.linearizability import History
+from ..checks.operations import History
 from ..shapes import LabError
 from . import register
 from .edn import EdnError, read_form

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..checks.calls import add_ends, call_of, history_of
 from ..checks.failures import proves_nothing
-from ..checks.linearizability import Call, History
+from ..checks.operations import Call, History
 from ..results.files import EXPERIMENT_FILE, HISTORY_FILE, HISTORY_LINES_FILE, RUN_FILE
 from ..results.history import read_jsonl
 from ..shapes import HISTORY_COLUMNS, HistoryRow, Kind, LabError, Outcome

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..checks.linearizability import Action, Call, History
+from ..checks.operations import Action, Call, History
 from ..shapes import LabError
 from .edn import told
 

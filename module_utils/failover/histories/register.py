@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..checks.linearizability import Action
+from ..checks.operations import Action
 from .edn import Name, Tagged, told
 from .pairing import NotAStepError, Step
 

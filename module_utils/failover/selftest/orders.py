@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import linearizability
-from ..checks.linearizability import Action, Answer, Call
+from ..checks.operations import Action, Answer, Call
 
 READ, WRITE, CAS, APPEND, REMOVE = Action.READ, Action.WRITE, Action.CAS, Action.APPEND, Action.REMOVE
 
@@ -27,7 +27,10 @@ MIXES: dict[str, tuple[Sequence[Action], Sequence[Any], Any]] = {
     "kv": ([READ, READ, APPEND, WRITE], ["", "a", "b", "ab", "ba", "aa"], ""),
     "everything": ([READ, READ, WRITE, CAS, REMOVE], [None, 0, 1], None),
     "texts and cas": ([READ, READ, APPEND, WRITE, CAS], ["", "a", "b", "ab"], ""),
+    "unique values": ([READ, READ, WRITE, WRITE, CAS, REMOVE], [None, 0, 1, 2, 3], None),
 }
+# Here each write gives its own number, so that values tell which operation gave them, and one in five nothing.
+UNIQUE = "unique values"
 MOST_CALLS = 7
 # Histories told by number where the two disagree.
 _MOST_TOLD = 20
@@ -71,14 +74,16 @@ def small_history(mix: str, source: random.Random) -> list[Call]:
     """Draw the calls of one key: up to seven, most of which overlap, and some without an end."""
     actions, values, _ = MIXES[mix]
     calls = []
-    for _ in range(source.randint(1, MOST_CALLS)):
+    for number in range(source.randint(1, MOST_CALLS)):
         action = source.choice(actions)
         begin = source.randint(0, 12)
         known = action is READ or source.random() < 0.75
         end = begin + source.randint(1, 8) if known else None
         given: Any = None if action is REMOVE else source.choice(values)
+        if mix == UNIQUE and action is WRITE:
+            given = number if source.random() < 0.8 else None
         if action is CAS:
-            given = (given, source.choice(values))
+            given = (source.choice(values[1:]), number) if mix == UNIQUE else (given, source.choice(values))
         argument, result = (None, given) if action is READ else (given, None)
         calls.append(Call(action, argument, result, begin, end, f"{action.value} at {begin}"))
     return calls

@@ -16,7 +16,7 @@ from typing import Any
 from .base import CAS, DELETE, RETRIEVE, WRITE, Draw, Sharing, Workload
 from .options import mix, whole_number
 
-# Few enough that clients meet at a key, many enough that a search for an order of its operations ends.
+# Few enough that clients meet at a key.
 KEYS = 10
 # As many reads as writes that always take effect; a third of the compare-and-sets or more find another value.
 MIX = {RETRIEVE: 40, WRITE: 25, CAS: 25, DELETE: 10}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 from failover.checks.counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
-from failover.checks.linearizability import Action, Answer, Call, check_key
+from failover.checks.linearizability import check_key
+from failover.checks.operations import Action, Answer, Call
 from failover.selftest.orders import MIXES, explained, small_history
 
 LONG_S = 60.0

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.checks.linearizability import Action, Answer, Call, History, check, check_key
+from failover.checks.linearizability import check, check_key
+from failover.checks.operations import Action, Answer, Call, History
 from failover.histories import load
 from failover.results.history import HistoryWriter
 from failover.results.parquet import jsonl_to_parquet

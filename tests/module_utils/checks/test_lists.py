@@ -9,9 +9,10 @@ from collections.abc import Collection
 
 import pytest
 from failover.checks.calls import call_of, history_of
-from failover.checks.linearizability import Answer, Call, check
+from failover.checks.linearizability import check
 from failover.checks.lists import Seen, SeenList, wrong_in
 from failover.checks.model import FORKED, LATE_DUPLICATE, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
+from failover.checks.operations import Answer, Call
 from failover.shapes import HistoryRow
 from hypothesis import given
 from hypothesis import strategies as st

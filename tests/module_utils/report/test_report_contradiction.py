@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from failover.checks.linearizability import Action, Call
+from failover.checks.operations import Action, Call
 from failover.report.figures import finding
 from failover.report.figures.contradiction import MOST_LINES, Bar, bar_of, draw
 from failover.report.figures.distances import log_distances, since

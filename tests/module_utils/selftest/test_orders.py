@@ -8,7 +8,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from failover.checks.linearizability import Action, Call, check_key
+from failover.checks.linearizability import check_key
+from failover.checks.operations import Action, Call
 from failover.selftest.orders import MIXES, MOST_CALLS, compare, explained, small_history
 
 READ, WRITE = Action.READ, Action.WRITE

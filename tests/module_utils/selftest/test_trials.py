@@ -278,10 +278,9 @@ def test_files_whose_digests_nobody_compares_are_told(made: dict[str, Path], mon
 
 def test_a_search_that_is_wrong_is_told(made: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from failover.checks import linearizability
+    from failover.checks.operations import Answer
 
-    monkeypatch.setattr(
-        linearizability, "check_key", lambda calls, initial: (linearizability.Answer.LINEARIZABLE, None)
-    )
+    monkeypatch.setattr(linearizability, "check_key", lambda calls, initial: (Answer.LINEARIZABLE, None))
     result = selftest(made["names"], Options(plants=1, histories=100))
     assert result.orders is not None
     assert result.orders.disagreed == 100 - result.orders.linearizable > 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...checks.counterexample import letter_of, told_of
-from ...checks.linearizability import Action, Call
+from ...checks.operations import Action, Call
 from .distances import log_distances, since, ticks_apart
 from .style import BLUE, GREY, LIGHT, ORANGE, as_svg, new_figure
 

@@ -26,7 +26,7 @@ A lab is measured from its load generator's network, the only one that MySQL let
 the workload's table is emptied. Keys of etcd begin with BENCHMARK-, and are removed. The MySQL account must be allowed
 to make tables in its database, and to set gtid_next (REPLICATION_APPLIER).
 
-Exit status: 0, whatever the bounds; 3 where it could not measure.
+Exit status: 0, whatever the bounds; 3 where it could not measure; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -90,37 +90,36 @@ def find_systems(arguments: argparse.Namespace) -> list[Etcd | MySQL]:
     return systems
 
 
-def measure(system: Etcd | MySQL, clients: int, arguments: argparse.Namespace) -> tuple[list[Row], list[Row]]:
-    """Let the contenders for a system take their turns; return the rows of their figures and of the bounds."""
+def measure(system: Etcd | MySQL, clients: int, arguments: argparse.Namespace) -> list[Row]:
+    """Let the contenders for a system take their turns and print their figures; return the rows of the bounds."""
     operations = create_simulation(arguments.iterations * min(clients, MOST_AT_ONCE), arguments.seed)
     turns = share_out(operations, clients, max(2, arguments.turns))
-    with system.contenders(Asked(turns, min(arguments.processes, clients))) as (contenders, missing):
-        figures = take_turns(contenders, turns)
-    return (
-        list(figure_rows(system.title, clients, figures)),
-        list(bound_rows(system.title, clients, figures, missing)),
+    processes = min(arguments.processes, clients)
+    print(
+        f"\n{system.title} {system.version} at {system.endpoint}, clients: {clients}, processes: {processes}",
+        flush=True,
     )
+    with system.contenders(Asked(turns, processes)) as (contenders, missing):
+        figures = take_turns(contenders, turns)
+    print(table(FIGURES_HEAD, list(figure_rows(figures))), flush=True)
+    return list(bound_rows(system.title, clients, figures, missing))
 
 
 def main() -> int:
     """Measure what was asked for, and print it."""
     arguments = options().parse_args()
     arguments.processes = arguments.processes or len(os.sched_getaffinity(0))
-    figures: list[Row] = []
     bounds: list[Row] = []
     try:
         for system in find_systems(arguments):
-            print(f"{system.title} {system.version} at {system.endpoint}", flush=True)
             for clients in map(int, arguments.clients.split(",")):
-                print(f"{system.title}, {clients} clients ...", file=sys.stderr, flush=True)
-                found = measure(system, clients, arguments)
-                figures += found[0]
-                bounds += found[1]
+                bounds += measure(system, clients, arguments)
     except LabError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 3
-    print(f"the lab's clients in {arguments.processes} processes at most, {os.cpu_count()} processors\n")
-    print(table(FIGURES_HEAD, figures), table(BOUNDS_HEAD, bounds), NOTES, sep="\n\n")
+    except KeyboardInterrupt:
+        return 130
+    print(f"\n{table(BOUNDS_HEAD, bounds)}\n\n{NOTES}")
     return 0
 
 

@@ -41,7 +41,7 @@ BOUNDS = {
 
 Row = tuple[str, ...]
 BOUNDS_HEAD: Row = ("system", "clients", "throughput of", "asked", "measured", "quartiles", "turns", "")
-FIGURES_HEAD: Row = ("system", "clients", "contender", "op/s", "CPU us/op")
+FIGURES_HEAD: Row = ("contender", "op/s", "CPU us/op")
 
 
 def ratios(one: Figures, other: Figures) -> list[float]:
@@ -75,11 +75,11 @@ def bound_rows(system: str, clients: int, figures: Mapping[str, Figures], missin
             yield (*cells, *judged(asked, ratios(figures[bound.one], figures[bound.other])))
 
 
-def figure_rows(system: str, clients: int, figures: Mapping[str, Figures]) -> Iterator[Row]:
+def figure_rows(figures: Mapping[str, Figures]) -> Iterator[Row]:
     """Yield the medians of the contenders."""
     for name, turns in figures.items():
         wall_s, cpu_s = statistics.median(turns.wall_s), statistics.median(turns.cpu_s)
-        yield (system, str(clients), name, f"{1 / wall_s:.0f}", f"{cpu_s * 1e6:.0f}")
+        yield (name, f"{1 / wall_s:.0f}", f"{cpu_s * 1e6:.0f}")
 
 
 def table(head: Row, rows: Sequence[Row]) -> str:

@@ -18,7 +18,7 @@ from failover.workloads.name_service import NameService
 from .protocol import Answer, Shares, clients_of, operation_lines, read_answer, turn_line
 
 # How long before a turn begins its programs are told, in s: all of them are waiting by then.
-LEAD_S = 0.02
+LEAD_S = 0.05
 # How long they may take to end, in s; one that is in the middle of a turn would go on.
 END_S = 5.0
 
@@ -92,7 +92,12 @@ class Programs:
         try:
             for part in split(turns, processes):
                 started = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is for the one that ends them
                 )
                 self._started.append(started)
                 self._send(started, "".join(operation_lines(part, prefix)))

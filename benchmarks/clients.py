@@ -110,6 +110,7 @@ def main() -> int:
     arguments = options().parse_args()
     arguments.processes = arguments.processes or len(os.sched_getaffinity(0))
     bounds: list[Row] = []
+    load = os.getloadavg()[0]
     try:
         for system in find_systems(arguments):
             for clients in map(int, arguments.clients.split(",")):
@@ -120,6 +121,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     print(f"\n{table(BOUNDS_HEAD, bounds)}\n\n{NOTES}")
+    print(f"Load of {os.cpu_count()} processors: {load:.1f} at the beginning, {os.getloadavg()[0]:.1f} at the end.")
     return 0
 
 

@@ -1,330 +1,128 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the failover clients and their retry policies cost, in turns in one run.
+"""Whether the lab's clients keep their bounds: beside other clients of etcd and MySQL, in turns in one run.
 
-The same seeded stream goes through each contender in turns of a second or so, with 1, 8 and 32 clients, each contender
-under a key prefix of its own: all of them meet the same machine in the same minute. Only the ratios mean something
-elsewhere.
+The same seeded stream goes through each contender in turns of half a second or so, with 1, 8 and 32 clients, each
+contender under a key prefix of its own: all of them meet the same machine in the same minute, in one place, and etcd's
+all talk to the leader. Only the ratios mean something elsewhere.
 
     safe, blind   the lab's client under these retry policies; of etcd over its lean transport
     grpcio        the lab's client for etcd, blind, over the library's transport
-    package       the package that it is built on, one client a thread: etcd3's own put, get and delete; PyMySQL's
-                  cursor with the same statements
+    etcd3         the package, one client a thread: its own put, get and delete
+    clientv3      etcd's own client in a program in Go, which ./benchmarks/go/build makes; one client, as its authors
+                  advise. clientv3-all is given all members, spreads over them and pays a hop
+    PyMySQL       the package, one connection a thread, a cursor and the same statements
+    sysbench      the same statements from a script in Lua, one connection a thread
 
-Printed for each number of clients: operations a second and CPU time of this process an operation (medians over the
-turns), and the ratios of throughput, turn by turn: median, first and third quartile.
+The lab's clients are spread over --processes; packages keep to threads of one. CPU time is that of all processes of a
+contender, without the servers'.
 
-    python3 benchmarks/clients.py --etcd HOST:2379
-    python3 benchmarks/clients.py --mysql HOST:3306 --mysql-password WORD --clients 1,8
+    .venv/bin/python benchmarks/clients.py                  # the lab failover on this machine, as root
+    .venv/bin/python benchmarks/clients.py --lab NAME --clients 1,8
+    python3 benchmarks/clients.py --etcd HOST:2379          # any member; it finds the leader
+    MYSQL_PWD=... python3 benchmarks/clients.py --mysql HOST:3306
 
-Give the leader, or the primary, for all clients go to the member that is named. The keys are removed at the end; the
-MySQL account must be allowed to make tables in its database, and to set gtid_next (REPLICATION_APPLIER).
+A lab is measured from its load generator's network, the only one that MySQL lets in, while no experiment runs there:
+the workload's table is emptied. Keys of etcd begin with BENCHMARK-, and are removed. The MySQL account must be allowed
+to make tables in its database, and to set gtid_next (REPLICATION_APPLIER).
+
+Exit status: 0, whatever the bounds; 3 where it could not measure; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from failover.shapes import LabError, RetryPolicy
-from failover.systems.base import ClientIdentity
-from failover.systems.endpoints import split_endpoint
-from failover.systems.etcd.transport.base import Transport
-from failover.systems.fence import Ids
-from failover.systems.loop import FailoverPolicy
-from failover.workloads.base import CREATE, RETRIEVE, Operation
-from failover.workloads.name_service import NameService
+from contest.bounds import BOUNDS_HEAD, FIGURES_HEAD, Row, bound_rows, figure_rows, table
+from contest.contenders import Asked, Etcd, MySQL
+from contest.lab import endpoint_of, join_load_generator, mysql_password
+from contest.turns import share_out, take_turns
+from failover.shapes import LabError
 from failover.workloads.registry import create_simulation
 
-PREFIX = "BENCHMARK-"
-
-Apply = Callable[[str, str, str | None], object]  # (kind, key, value)
-
-
-@dataclass
-class Contender:
-    """What is measured: what runs an operation, for each client, and what ends them."""
-
-    name: str
-    clients: list[Apply]
-    close: Callable[[], None]
+# How many operations more clients do than one in the same time, at most.
+MOST_AT_ONCE = 6
+GO_PROGRAM = Path(__file__).resolve().parent / "go" / "clientv3"
+PORTS = {Etcd.title: 2379, MySQL.title: 3306}  # of a lab's servers
+NOTES = """\
+held, missed: the median of the ratios, turn by turn, decides; -: nothing is asked. Quartiles: first and third.
+sysbench sends statements that are written out beforehand, in C and LuaJIT, and looks at no answer but for errors: there
+is no work of a client in it, and what it leaves of the processors the server has. Its connections are new each turn."""
 
 
-@dataclass
-class Figures:
-    """One contender's turns."""
-
-    wall_s: list[float]  # an operation
-    cpu_s: list[float]
-
-
-class Etcd:
-    """Contenders for an etcd member."""
-
-    title = "etcd"
-
-    def __init__(self, endpoint: str) -> None:
-        self._host, self._port = split_endpoint(endpoint)
-
-    def contenders(self, count: int) -> list[Contender]:
-        """Make ``count`` clients of each."""
-        return [
-            self._lab("safe", count, RetryPolicy.SAFE, "lean"),
-            self._lab("blind", count, RetryPolicy.BLIND, "lean"),
-            self._lab("grpcio", count, RetryPolicy.BLIND, "grpcio"),
-            self._package(count),
-        ]
-
-    def _lab(self, name: str, count: int, policy: RetryPolicy, transport: Transport) -> Contender:
-        from failover.systems.etcd.client import ClientWithFailover
-
-        made = [
-            ClientWithFailover(
-                self._host,
-                self._port,
-                policy=FailoverPolicy(retry_policy=policy),
-                identity=ClientIdentity(f"{PREFIX}{number}"),
-                transport=transport,
-            )
-            for number in range(count)
-        ]
-        return _of_lab(name, made)
-
-    def _package(self, count: int) -> Contender:
-        import etcd3
-
-        made = [etcd3.client(self._host, self._port) for _ in range(count)]
-
-        def through(client: Any) -> Apply:
-            def apply(kind: str, key: str, value: str | None) -> object:
-                if kind == CREATE:
-                    return client.put(key, value)
-                return client.get(key) if kind == RETRIEVE else client.delete(key)
-
-            return apply
-
-        return _contender("package", made, through)
-
-    def clean(self) -> None:
-        """Remove what the contenders wrote."""
-        import etcd3
-
-        client = etcd3.client(self._host, self._port)
-        client.delete_prefix(PREFIX)
-        client.close()
+def options() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(description="Hold the lab's clients to their bounds, beside other clients.")
+    parser.add_argument("--lab", metavar="NAME", default="failover", help="a lab on this machine (failover)")
+    parser.add_argument("--etcd", metavar="HOST:PORT", help="a member of an etcd cluster, instead of a lab")
+    parser.add_argument("--mysql", metavar="HOST:PORT", help="a MySQL server; its password is in MYSQL_PWD")
+    parser.add_argument("--mysql-user", default="lab")
+    parser.add_argument("--mysql-database", default="failover_lab")
+    parser.add_argument("--go", type=Path, default=GO_PROGRAM, help="what ./benchmarks/go/build made")
+    parser.add_argument("--clients", default="1,8,32", help="numbers of clients (1,8,32)")
+    parser.add_argument(
+        "--processes", type=int, help="of the lab's clients; as many as processors, and clients at most, by default"
+    )
+    parser.add_argument("--iterations", type=int, default=10_000, help="for one client; more for more of them (10000)")
+    parser.add_argument("--turns", type=int, default=20, help="of each contender (20)")
+    parser.add_argument("--seed", type=int, default=123)
+    return parser
 
 
-class MySQL:
-    """Contenders for a MySQL server."""
-
-    title = "mysql"
-
-    def __init__(self, endpoint: str, user: str, password: str, database: str) -> None:
-        self._host, self._port = split_endpoint(endpoint)
-        self._account = (user, password, database)
-
-    def contenders(self, count: int) -> list[Contender]:
-        """Make ``count`` clients of each."""
-        from failover.systems.mysql.keys import CREATE_TABLE, CREATE_VOIDED, NOTEBOOK_TYPE
-
-        with self._connect() as connection, connection.cursor() as cursor:
-            made = CREATE_TABLE.format(value_type=NOTEBOOK_TYPE)
-            cursor.execute(made.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
-            cursor.execute(CREATE_VOIDED)
-        return [*(self._lab(count, policy) for policy in (RetryPolicy.SAFE, RetryPolicy.BLIND)), self._package(count)]
-
-    def _connect(self) -> Any:
-        import pymysql
-
-        user, password, database = self._account
-        return pymysql.connect(
-            host=self._host,
-            port=self._port,
-            user=user,
-            password=password,
-            database=database,
-            autocommit=True,
-            ssl_disabled=True,
-        )
-
-    def _lab(self, count: int, policy: RetryPolicy) -> Contender:
-        from failover.systems.mysql.client import MySQLClient
-
-        ids = Ids()
-        made = [
-            MySQLClient(
-                self._host,
-                self._port,
-                *self._account,
-                policy=FailoverPolicy(retry_policy=policy),
-                identity=ClientIdentity(f"{PREFIX}{number}", ids=ids),
-            )
-            for number in range(count)
-        ]
-        return _of_lab(policy.value, made)
-
-    def _package(self, count: int) -> Contender:
-        from failover.systems.mysql.client import DELETE, INSERT, SELECT
-
-        made = [self._connect() for _ in range(count)]
-
-        def through(connection: Any) -> Apply:
-            def apply(kind: str, key: str, value: str | None) -> object:
-                with connection.cursor() as cursor:
-                    if kind == CREATE:
-                        return cursor.execute(INSERT, (key, value))
-                    if kind == RETRIEVE:
-                        cursor.execute(SELECT, (key,))
-                        return cursor.fetchone()
-                    return cursor.execute(DELETE, (key,))
-
-            return apply
-
-        return _contender("package", made, through)
-
-    def clean(self) -> None:
-        """Remove what the contenders wrote."""
-        with self._connect() as connection, connection.cursor() as cursor:
-            cursor.execute("DELETE FROM ips WHERE device LIKE %s", (f"{PREFIX}%",))
+def find_systems(arguments: argparse.Namespace) -> list[Etcd | MySQL]:
+    """Return the systems that are to be measured: those that were named, or those of a lab on this machine."""
+    etcd, mysql, password = arguments.etcd, arguments.mysql, os.environ.get("MYSQL_PWD", "")
+    if not (etcd or mysql):
+        etcd, mysql = (endpoint_of(f"{arguments.lab}-{system}1", port) for system, port in PORTS.items())
+        join_load_generator(arguments.lab)
+        password = mysql_password(arguments.lab) if mysql else ""
+        for system, endpoint in zip(PORTS, (etcd, mysql), strict=True):
+            if endpoint is None:
+                print(f"{system} is not measured: {arguments.lab}-{system}1 does not run here")
+    systems: list[Etcd | MySQL] = [Etcd(etcd, arguments.go)] if etcd else []
+    if mysql:
+        systems.append(MySQL(mysql, arguments.mysql_user, password, arguments.mysql_database))
+    return systems
 
 
-def _of_lab(name: str, made: Sequence[Any]) -> Contender:
-    def through(client: Any) -> Apply:
-        def apply(kind: str, key: str, value: str | None) -> object:
-            if kind == CREATE:
-                result = client.put_with_retry(key, value)
-            elif kind == RETRIEVE:
-                result = client.get_with_retry(key)
-            else:
-                result = client.delete_with_retry(key)
-            if result.outcome != "ok":
-                raise LabError(f"{kind} of {key} was not acknowledged ({result.error}); measure a healthy system")
-            return result
-
-        return apply
-
-    return _contender(name, made, through)
-
-
-def _contender(name: str, made: Sequence[Any], through: Callable[[Any], Apply]) -> Contender:
-    """Return clients as a contender; ``through`` gives what runs an operation through one of them."""
-
-    def close() -> None:
-        for client in made:
-            client.close()
-
-    return Contender(name, [through(client) for client in made], close)
-
-
-def take_turn(contender: Contender, shares: Sequence[Sequence[Operation]]) -> tuple[float, float]:
-    """Run each client's share at once; return wall time and CPU time an operation, in s."""
-    failed: list[Exception] = []
-
-    def run(apply: Apply, share: Sequence[Operation]) -> None:
-        prefix = f"{PREFIX}{contender.name}-"
-        try:
-            for operation in share:
-                apply(operation[0], prefix + operation[1], operation[2] if len(operation) == 3 else None)
-        except Exception as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=run, args=pair) for pair in zip(contender.clients, shares, strict=True)]
-    wall, cpu = time.perf_counter(), time.process_time()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    if failed:
-        raise failed[0]
-    count = sum(map(len, shares))
-    return wall / count, cpu / count
-
-
-def measure(contenders: Sequence[Contender], operations: Sequence[Operation], turn: int) -> dict[str, Figures]:
-    """Let the contenders take turns.
-
-    :param turn: operations of a turn, of all clients together
-    """
-    count = len(contenders[0].clients)
-    shares = [[operations[index] for index in indexes] for indexes in NameService().assign(operations, count)]
-    turns = max(2, len(operations) // turn)
-    figures = {contender.name: Figures([], []) for contender in contenders}
-    for number in range(turns):
-        parts = [share[len(share) * number // turns : len(share) * (number + 1) // turns] for share in shares]
-        # Who begins changes, so that none always comes after the same other.
-        first = number % len(contenders)
-        for contender in [*contenders[first:], *contenders[:first]]:
-            wall_s, cpu_s = take_turn(contender, parts)
-            figures[contender.name].wall_s.append(wall_s)
-            figures[contender.name].cpu_s.append(cpu_s)
-    return figures
-
-
-def report(title: str, clients: int, figures: dict[str, Figures]) -> None:
-    """Print the medians and the ratios of one number of clients."""
-    for name, turns in figures.items():
-        wall_s, cpu_s = statistics.median(turns.wall_s), statistics.median(turns.cpu_s)
-        print(f"{title:6} {clients:3} clients  {name:8} {1 / wall_s:8.0f} op/s  cpu {cpu_s * 1e6:5.0f} us an operation")
-    for one, other in (("safe", "blind"), ("blind", "package"), ("blind", "grpcio")):
-        if not {one, other} <= figures.keys():
-            continue
-        ratios = [theirs / ours for ours, theirs in zip(figures[one].wall_s, figures[other].wall_s, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        print(
-            f"{title:6} {clients:3} clients  {one} : {other}, throughput  {middle:.2f}  "
-            f"({low:.2f} to {high:.2f}, {len(ratios)} turns)"
-        )
+def measure(system: Etcd | MySQL, clients: int, arguments: argparse.Namespace) -> list[Row]:
+    """Let the contenders for a system take their turns and print their figures; return the rows of the bounds."""
+    operations = create_simulation(arguments.iterations * min(clients, MOST_AT_ONCE), arguments.seed)
+    turns = share_out(operations, clients, max(2, arguments.turns))
+    processes = min(arguments.processes, clients)
+    print(
+        f"\n{system.title} {system.version} at {system.endpoint}, clients: {clients}, processes: {processes}",
+        flush=True,
+    )
+    with system.contenders(Asked(turns, processes)) as (contenders, missing):
+        figures = take_turns(contenders, turns)
+    print(table(FIGURES_HEAD, list(figure_rows(figures))), flush=True)
+    return list(bound_rows(system.title, clients, figures, missing))
 
 
 def main() -> int:
-    """Measure what was asked for."""
-    parser = argparse.ArgumentParser(description="Compare the lab's clients with the packages they are built on.")
-    parser.add_argument("--etcd", metavar="HOST:PORT", help="the leader of an etcd cluster")
-    parser.add_argument("--mysql", metavar="HOST:PORT", help="a MySQL server")
-    parser.add_argument("--mysql-user", default="lab")
-    parser.add_argument("--mysql-password", default="")
-    parser.add_argument("--mysql-database", default="failover_lab")
-    parser.add_argument("--clients", default="1,8,32", help="numbers of clients")
-    parser.add_argument("--iterations", type=int, default=10_000, help="for one client; more for more of them")
-    parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=123)
-    arguments = parser.parse_args()
-    if not (arguments.etcd or arguments.mysql):
-        parser.error("name a server with --etcd or --mysql")
-    systems: list[Etcd | MySQL] = [Etcd(arguments.etcd)] if arguments.etcd else []
-    if arguments.mysql:
-        account = (arguments.mysql_user, arguments.mysql_password, arguments.mysql_database)
-        systems.append(MySQL(arguments.mysql, *account))
+    """Measure what was asked for, and print it."""
+    arguments = options().parse_args()
+    arguments.processes = arguments.processes or len(os.sched_getaffinity(0))
+    bounds: list[Row] = []
+    load = os.getloadavg()[0]
     try:
-        for system in systems:
-            for count in map(int, arguments.clients.split(",")):
-                # More clients do more in the same time, up to three times as much on two cores.
-                operations = create_simulation(arguments.iterations * min(count, 3), arguments.seed)
-                _run(system, count, operations, len(operations) // arguments.turns)
+        for system in find_systems(arguments):
+            for clients in map(int, arguments.clients.split(",")):
+                bounds += measure(system, clients, arguments)
     except LabError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        return 130
+    print(f"\n{table(BOUNDS_HEAD, bounds)}\n\n{NOTES}")
+    print(f"Load of {os.cpu_count()} processors: {load:.1f} at the beginning, {os.getloadavg()[0]:.1f} at the end.")
     return 0
-
-
-def _run(system: Etcd | MySQL, count: int, operations: Sequence[Operation], turn: int) -> None:
-    contenders = system.contenders(count)
-    try:
-        report(system.title, count, measure(contenders, operations, turn))
-    finally:
-        for contender in contenders:
-            contender.close()
-        system.clean()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).resolve().parent.parent
-for folder in ("scripts", "tests", "library", "module_utils"):
+for folder in ("benchmarks", "scripts", "tests", "library", "module_utils"):
     sys.path.insert(0, str(ROOT / folder))
 # Modules find the core where Ansible would have put it.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))

@@ -3,7 +3,7 @@
 """The verb controls: whether the lab catches what is known to lose data, and calls good what is known to keep it.
 
 Each control of controls.yml is a run like any other, tried until it shows what is known of it. What came of them is
-printed, and stands in controls.json beside the runs.
+printed, and stands in controls.json and controls.pdf beside the runs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from failover.report.controls import write_controls
+from failover.results.files import CONTROLS_FILE
 from failover.results.write import write_json_atomic
 from failover.shapes import SCHEMA_VERSION, LabError, Verdict
 
-CONTROLS_FILE = Path(__file__).resolve().parent / "controls.yml"
-RESULTS_FILE = "controls.json"
+CONTROLS = Path(__file__).resolve().parent / "controls.yml"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_controls(names: Sequence[str] = ()) -> list[Control]:
 
     Raises :class:`LabError` where a name is none of them.
     """
-    given = yaml.safe_load(CONTROLS_FILE.read_text(encoding="utf-8"))
+    given = yaml.safe_load(CONTROLS.read_text(encoding="utf-8"))
     unknown = [name for name in names if name not in given]
     if unknown:
         raise LabError(f"There is no control {', '.join(unknown)}. Try one of {', '.join(given)}, or none for all.")
@@ -133,8 +134,9 @@ def run_controls(
             folder, verdict = came
             note_try(result, verdict, folder.name)
             # After each try: what was found stays, whatever comes next.
-            place = folder.parent / RESULTS_FILE
+            place = folder.parent / CONTROLS_FILE
             write_json_atomic(place, {"schema_version": SCHEMA_VERSION, "controls": [each.row() for each in results]})
         say(told(result))
-    say(f"{sum(result.shown for result in results)} of {len(results)} controls showed what is known of them: {place}")
+    [pdf, _] = write_controls(place)
+    say(f"{sum(result.shown for result in results)} of {len(results)} controls showed what is known of them: {pdf}")
     return 0 if all(result.shown for result in results) else 1

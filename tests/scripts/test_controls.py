@@ -75,7 +75,7 @@ def test_a_bad_system_is_tried_until_it_shows(tmp_path: Path) -> None:
         "control bad, try 1 of 3: a bad system",
         "control bad, try 2 of 3: a bad system",
         "bad: shown in 2 tries: P-etcd: keys on etcd2: keys on etcd2 is invalid.",
-        f"1 of 1 controls showed what is known of them: {tmp_path / 'controls.json'}",
+        f"1 of 1 controls showed what is known of them: {tmp_path / 'controls.pdf'}",
     ]
     [row] = kept["controls"]
     assert (row["name"], row["expected"], row["found"], row["tries"], row["shown"]) == (

@@ -168,15 +168,16 @@ def moment(value: str | None) -> str:
     return f"{parsed:%Y-%m-%d %H:%M:%S} {zone}".rstrip()
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return what sets templates: with the lab's words and formats, and nothing that is not given."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    made.filters.update(
         ms=milliseconds,
         signed_ms=signed_milliseconds,
         count=count,
@@ -195,8 +196,8 @@ def _environment() -> Environment:
         plain_columns=plain_columns,
         show=show,
     )
-    environment.tests.update(table=is_table, listing=is_listing)
-    environment.globals.update(
+    made.tests.update(table=is_table, listing=is_listing)
+    made.globals.update(
         SYMBOLS=SYMBOLS,
         SERVER_HASH=SERVER_HASH,
         ABSENT=ABSENT,
@@ -210,7 +211,7 @@ def _environment() -> Environment:
         EVIDENCE_KEYS=EVIDENCE_KEYS,
         EVIDENCE_OPERATIONS=EVIDENCE_OPERATIONS,
     )
-    return environment
+    return made
 
 
 def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
@@ -219,14 +220,17 @@ def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     :param content: the report's content, as in report.json
     :param drawings: SVG by the names under which the template asks for them
     """
-    environment = _environment()
-    page = environment.get_template("page.html.j2").render(
-        **content,
-        drawings={name: Markup(svg) for name, svg in drawings.items()},
-        chapters=CHAPTERS,
-        standing={chapter.anchor for chapter in CHAPTERS if chapter.stands(content)},
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        fonts=Markup("/*FONTS*/"),
+    page = (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            **content,
+            drawings={name: Markup(svg) for name, svg in drawings.items()},
+            chapters=CHAPTERS,
+            standing={chapter.anchor for chapter in CHAPTERS if chapter.stands(content)},
+            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            fonts=Markup("/*FONTS*/"),
+        )
     )
     return page.replace("/*FONTS*/", font_css(page), 1)
 

@@ -14,8 +14,9 @@ REPORT_JSON_FILE, REPORT_HTML_FILE, REPORT_PDF_FILE = "report.json", "report.htm
 
 JUNIT_FILE = "junit.xml"
 
-# Beside the runs: what the last selftest found.
+# Beside the runs: what the last selftest found, and what came of the controls.
 SELFTEST_FILE = "selftest.json"
+CONTROLS_FILE, CONTROLS_HTML_FILE, CONTROLS_PDF_FILE = "controls.json", "controls.html", "controls.pdf"
 
 # Of a run, and of each experiment.
 VERDICT_FILE = "verdict.json"

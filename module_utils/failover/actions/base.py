@@ -21,7 +21,7 @@ from ..host.packets import Isolation
 from ..host.service import MainProcess, Service
 from ..host.volume import Volume
 from ..shapes import LabError
-from .options import Choice, Listed, Number
+from .options import Choice, Listed, Number, Share
 from .record import FaultRecord
 
 
@@ -42,7 +42,7 @@ class Action(ABC):
     name: str  # in a fault's data and in every record
     past: str  # what was done to the member, as in "etcd2 was killed"
     signal: str | None = None  # that its process gets
-    options: tuple[Choice | Number | Listed, ...] = ()  # keys that belong to it alone
+    options: tuple[Choice | Number | Share | Listed, ...] = ()  # keys that belong to it alone
     caveat: str = ""  # what it is not, though its name may promise it: a sentence for the report
     ends_process: bool = True
     may_end_process: bool = False  # what the server does about it is its own affair
@@ -92,7 +92,9 @@ class Action(ABC):
         :param members: how many the system has
         """
         chosen = {option.field: option.read(name, fault) for option in self.options if isinstance(option, Choice)}
-        numbers = {option.key: option.read(name, fault) for option in self.options if isinstance(option, Number)}
+        numbers = {
+            option.key: option.read(name, fault) for option in self.options if isinstance(option, Number | Share)
+        }
         return {**chosen, "options": {key: value for key, value in numbers.items() if value is not None}}
 
     def draw(self, source: Random, members: int) -> dict[str, Any]:

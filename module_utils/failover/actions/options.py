@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,26 @@ class Number:
             bounds = f"from {self.least:,} to {self.most:,}"
             raise LabError(f"{name}: {self.key} is {value!r}, and has to be a whole number {bounds}.")
         return value
+
+
+@dataclass(frozen=True)
+class Share:
+    """A key of a fault's data that takes a share like ``50%``; it stands among the ``options`` of FaultSpec, in %."""
+
+    key: str
+
+    def read(self, name: str, fault: Mapping[str, Any]) -> float | None:
+        """Return the percentage, None where none is given; LabError where it is none between 0 and 100.
+
+        :param name: of the fault, as messages begin
+        """
+        value = fault.get(self.key)
+        if value is None:
+            return None
+        given = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
+        if given is None or not 0 < float(given[1]) <= 100:
+            raise LabError(f"{name}: {self.key} is {value!r}, and has to be a share like 50%, of more than 0 %.")
+        return float(given[1])
 
 
 @dataclass(frozen=True)

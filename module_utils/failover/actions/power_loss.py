@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from ..host.service import MainProcess, ServiceError
+from ..host.volume import Kept
+from ..shapes import LabError
 from .base import Action, Host
+from .options import Number, Share
 from .record import FaultRecord
 
 
@@ -17,6 +21,8 @@ class PowerLoss(Action):
     name = "power_loss"
     past = "left without power"
     signal = "SIGKILL"
+    # What of the dirty pages reaches the disk all the same, and what decides which of them.
+    options = (Share("keep"), Number("keep_seed", 0, 2**31 - 1))
     caveat = (
         "A power loss takes what the kernel had in its memory for the file system of the data; what a drive keeps in a "
         "cache of its own is not lost."
@@ -27,7 +33,15 @@ class PowerLoss(Action):
 
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
         """Return why packets cannot be dropped, or the data not be taken away from its disk."""
-        return host.isolation.problem() or host.volume.problem()
+        return host.isolation.problem() or host.volume.problem(keeps="keep" in options)
+
+    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+        """Return what is kept and by which seed: 1 where none is given."""
+        fields = super().resolve(name, fault, members)
+        options = fields["options"]
+        if "keep_seed" in options and "keep" not in options:
+            raise LabError(f"{name} has a keep_seed, and keeps nothing. Give keep as well, a share like 50%.")
+        return {**fields, "options": {"keep_seed": 1, **options} if options else {}}
 
     def prepare(self, host: Host, record: FaultRecord) -> None:
         """Note how the data is mounted."""
@@ -40,7 +54,8 @@ class PowerLoss(Action):
         # Standing still, the server sees no disk that fails, and does not end by itself with an error.
         with suppress(ProcessLookupError, ServiceError):
             record.processes = host.service.suspend(process)
-        record.effect = host.volume.cut()
+        kept = Kept(record.options["keep"] / 100, int(record.options["keep_seed"])) if record.options else None
+        record.effect = host.volume.cut(kept)
         host.service.kill_all(process)
         host.volume.release(record.volume)
         return "nft, ioctl, pidfd"

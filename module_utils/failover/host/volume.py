@@ -15,11 +15,13 @@ import ctypes
 import errno
 import fcntl
 import os
+import random
 import stat
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..shapes import LabError
@@ -31,6 +33,9 @@ SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 # System call that counts the dirty pages of a file: cachestat, of Linux 6.5. Its answer is five counters.
 CACHESTAT = 451
 CACHESTAT_ANSWER = struct.Struct("=5Q")
+# Of sync_file_range: wait for what is on its way to the disk, and begin to write (linux/fs.h).
+SYNC_AWAIT, SYNC_BEGIN = 1, 2
+PAGE = os.sysconf("SC_PAGE_SIZE")
 # How long the last processes may take to let go of the file system, in s: a killed MySQL server takes up to 0.4.
 RELEASE_TIMEOUT_S = 10.0
 RELEASE_INTERVAL_S = 0.005
@@ -42,6 +47,15 @@ MARK_OFFSET, MARK, FEATURES_OFFSET, NEEDS_RECOVERY = 0x38, 0xEF53, 0x60, 4
 UNCOUNTED = "what was not on disk is lost (this kernel does not count it)"
 
 Mounted = dict[str, str]
+
+
+@dataclass
+class Kept:
+    """What of the pages that are not on disk reaches it all the same."""
+
+    share: float  # of them, above 0 to 1
+    seed: int  # that chooses them
+    pages: int = 0  # how many it came to be
 
 
 class VolumeError(LabError):
@@ -58,8 +72,11 @@ class Volume:
 
     # ------------------------------------------------------------ before
 
-    def problem(self) -> str | None:
-        """Return why it cannot be cut off here, or None where it can."""
+    def problem(self, *, keeps: bool = False) -> str | None:
+        """Return why it cannot be cut off here, or None where it can.
+
+        :param keeps: a part of what is not on disk is to be kept
+        """
         own = own_mount(self.data_dir, self._proc)
         if own is None:
             return (
@@ -71,6 +88,8 @@ class Volume:
             return f"the file system of {self.data_dir} is mounted {elsewhere}, too, and would not go; unmount it there"
         if not _is_device(own):
             return f"{self.data_dir} is mounted from {own.source}, which is no device, so it could not be mounted again"
+        if keeps and self._dirty() is None:
+            return "the kernel does not tell which pages are not on disk (cachestat, Linux 6.5), so none can be chosen"
         return None
 
     def _other_mounts(self, own: Mount) -> Iterator[str]:
@@ -113,9 +132,15 @@ class Volume:
 
     # ------------------------------------------------------------ the cut
 
-    def cut(self) -> str:
-        """Drop what is not on disk; return in words how much that was. VolumeError where the kernel does not."""
+    def cut(self, kept: Kept | None = None) -> str:
+        """Drop what is not on disk; return in words how much that was. VolumeError where the kernel does not.
+
+        :param kept: what of it is written first: any of it could have been on its way. Of what was appended to a file
+            only the journal, which is dropped as a whole, says where it belongs
+        """
         dirty = self._dirty()
+        if kept is not None:
+            self._write_some(kept)
         try:
             descriptor = os.open(self.data_dir, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -129,8 +154,35 @@ class Volume:
         if dirty is None:
             return UNCOUNTED
         pages, files = dirty
-        many = f"{pages * os.sysconf('SC_PAGE_SIZE'):,} bytes of {files} {'file' if files == 1 else 'files'}"
-        return f"{many} were not on disk and are lost" if pages else "0 bytes were not on disk"
+        if not pages:
+            return "0 bytes were not on disk"
+        many = f"{pages * PAGE:,} bytes of {files} {'file' if files == 1 else 'files'} were not on disk"
+        if kept is None:
+            return f"{many} and are lost"
+        return f"{many}; {kept.pages * PAGE:,} of them were written (seed {kept.seed}), the others are lost"
+
+    def _write_some(self, kept: Kept) -> None:
+        """Write pages in an order that the seed decides, until as many are on the disk as are kept.
+
+        The kernel writes a page together with those of its folio, which may be many.
+        """
+        pages: list[tuple[int, int]] = []  # descriptor of a file, and the page's number in it
+        with ExitStack() as files:
+            for path in sorted(_files(self.data_dir)):
+                with suppress(OSError):
+                    file = files.enter_context(open(path, "rb", buffering=0))
+                    size = os.fstat(file.fileno()).st_size
+                    pages += [(file.fileno(), page) for page in _dirty_in(file.fileno(), 0, -(-size // PAGE))]
+            total, descriptors = len(pages), {descriptor for descriptor, _ in pages}
+            random.Random(kept.seed).shuffle(pages)
+            while pages and kept.pages < kept.share * total:
+                descriptor, page = pages.pop()
+                if _dirty_in(descriptor, page, 1):
+                    _sync(descriptor, page, SYNC_BEGIN)
+                    left = sum(_counted(of, 0, 0)[0] for of in descriptors)
+                    kept.pages = total - left
+            for descriptor in descriptors:
+                _sync(descriptor, 0, SYNC_AWAIT, whole=True)
 
     def _dirty(self) -> tuple[int, int] | None:
         """Return how many pages are not on disk, and of how many files; None where this kernel does not tell."""
@@ -242,8 +294,39 @@ def _files(folder: str) -> Iterator[str]:
 
 def _dirty_pages(descriptor: int) -> int | None:
     """Return how many pages of a file are not on disk; None where this kernel does not tell."""
-    whole, answer = (ctypes.c_uint64 * 2)(0, 0), ctypes.create_string_buffer(CACHESTAT_ANSWER.size)
-    if ctypes.CDLL(None, use_errno=True).syscall(CACHESTAT, descriptor, whole, answer, 0) != 0:
+    try:
+        return sum(_counted(descriptor, 0, 0))
+    except OSError:
         return None
+
+
+def _counted(descriptor: int, first: int, count: int) -> tuple[int, int]:
+    """Return how many pages of a file nobody has begun to write, and how many are on their way to the disk.
+
+    OSError where this kernel does not tell.
+
+    :param count: of the pages to look at, from ``first`` on; 0 for all that follow
+    """
+    part = (ctypes.c_uint64 * 2)(first * PAGE, count * PAGE)
+    answer = ctypes.create_string_buffer(CACHESTAT_ANSWER.size)
+    if ctypes.CDLL(None, use_errno=True).syscall(CACHESTAT, descriptor, part, answer, 0) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     _, dirty, in_flight, _, _ = CACHESTAT_ANSWER.unpack(answer.raw)
-    return int(dirty + in_flight)
+    return int(dirty), int(in_flight)
+
+
+def _dirty_in(descriptor: int, first: int, count: int) -> list[int]:
+    """Return the numbers of those of these pages that nobody has begun to write, by halving what has any."""
+    if count == 0 or not _counted(descriptor, first, count)[0]:
+        return []
+    if count == 1:
+        return [first]
+    half = count // 2
+    return _dirty_in(descriptor, first, half) + _dirty_in(descriptor, first + half, count - half)
+
+
+def _sync(descriptor: int, page: int, what: int, *, whole: bool = False) -> None:
+    """Write a page of a file, or wait for the whole file; nothing of its metadata."""
+    offset, length = ctypes.c_int64(page * PAGE), ctypes.c_int64(0 if whole else PAGE)
+    if ctypes.CDLL(None, use_errno=True).sync_file_range(descriptor, offset, length, what) != 0:
+        raise VolumeError(f"a page cannot be written: {os.strerror(ctypes.get_errno())}")

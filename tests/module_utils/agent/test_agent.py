@@ -18,7 +18,7 @@ from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
 from failover.agent.wire import AgentClient
 from failover.host.service import MainProcess, process_state
-from failover.host.volume import VolumeError
+from failover.host.volume import Kept, VolumeError
 from fault_doubles import KEY, AgentProcess, FakeCluster, FakeManager, wait_until
 
 UNIT = "etcd2.service"
@@ -393,13 +393,13 @@ class FakeVolume:
         pid = self.manager.pid(UNIT)
         self.done.append((what, process_state(pid) == "T"))
 
-    def problem(self) -> str | None:
+    def problem(self, *, keeps: bool = False) -> str | None:
         return None
 
     def describe(self) -> dict[str, str]:
         return {"source": "/dev/loop9"}
 
-    def cut(self) -> str:
+    def cut(self, kept: Kept | None = None) -> str:
         self._note("cut")
         if self.fails:
             raise VolumeError(self.fails)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from failover.host import loop_device, volume
-from failover.host.volume import Volume, VolumeError, needs_recovery
+from failover.host.volume import PAGE, Kept, Volume, VolumeError, needs_recovery
 
 ROOT = "26 1 254:0 / / rw,relatime - overlay overlay rw\n"
 SYNCED, LOST = b"x" * 50_000, b"y" * 50_000
@@ -89,6 +89,37 @@ def test_what_was_not_on_disk_is_lost_and_the_rest_is_back(data: Path, image: Pa
     assert not (data / "lost").exists()
     again = ours.describe()
     assert {**again, "source": ""} == {**was, "source": ""}
+
+
+@REAL
+def test_a_seeded_part_of_what_was_not_on_disk_is_kept(data: Path) -> None:
+    ours = Volume(str(data))
+    if ours.problem(keeps=True) is not None:
+        pytest.skip("this kernel does not tell which pages are not on disk")
+    pages = 64
+    kept_by: dict[int, list[int]] = {}
+    for seed in (7, 7, 8):
+        with open(data / "pages", "wb", buffering=0) as file:
+            for _ in range(pages):
+                file.write(b"o" * PAGE)  # one by one: the kernel keeps and writes together what comes together
+            # Their places on the disk are known: those of new ones only the journal would tell.
+            os.fsync(file.fileno())
+            file.seek(0)
+            for _ in range(pages):
+                file.write(b"n" * PAGE)
+        was, kept = ours.describe(), Kept(0.5, seed)
+        told = ours.cut(kept)
+        ours.restore(was)
+        content = (data / "pages").read_bytes()
+        found = [page for page in range(pages) if content[page * PAGE : (page + 1) * PAGE] == b"n" * PAGE]
+        assert content.count(b"n") == len(found) * PAGE, "a page was torn"
+        assert pages / 2 <= len(found) == kept.pages < pages
+        assert told == (
+            f"{pages * PAGE:,} bytes of 1 file were not on disk; {len(found) * PAGE:,} of them were written "
+            f"(seed {seed}), the others are lost"
+        )
+        assert kept_by.setdefault(seed, found) == found
+    assert kept_by[7] != kept_by[8]
 
 
 @REAL

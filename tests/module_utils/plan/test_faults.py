@@ -72,6 +72,14 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
             "Fault 1 has both delay_ms and rate_kbit. Give one of them.",
         ),
         (
+            {"action": "power_loss", "keep": 50},
+            "Fault 1: keep is 50, and has to be a share like 50%, of more than 0 %.",
+        ),
+        ({"action": "power_loss", "keep": "101%"}, "Fault 1: keep is '101%', and has to be a share like 50%"),
+        ({"action": "power_loss", "keep": "0%"}, "Fault 1: keep is '0%', and has to be a share like 50%"),
+        ({"action": "power_loss", "keep_seed": 3}, "Fault 1 has a keep_seed, and keeps nothing. Give keep as well"),
+        ({"keep": "50%"}, "Fault 1: keep belongs to the action power_loss, and this is a stop."),
+        (
             {"target": "master"},
             "Fault 1 has the unknown target 'master'. Known are leader, follower, majority, all, etcd1, etcd2, etcd3.",
         ),
@@ -90,7 +98,7 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         (
             {"when": 3},
             "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
-            "write_iops, delay_ms, rate_kbit, steps.",
+            "write_iops, delay_ms, rate_kbit, keep, keep_seed, steps.",
         ),
         (
             {"at": 1000},
@@ -148,7 +156,9 @@ def test_options_of_disk_and_network_have_their_defaults() -> None:
     assert options(action="slow_disk", write_iops=5) == {"write_iops": 5}
     assert options(action="slow_network") == {"delay_ms": 100}
     assert options(action="slow_network", rate_kbit=256) == {"rate_kbit": 256}
-    assert options(action="kill") == options(action="disk_full") == {}
+    assert options(action="power_loss", keep="50%") == {"keep": 50.0, "keep_seed": 1}
+    assert options(action="power_loss", keep="12.5%", keep_seed=9) == {"keep": 12.5, "keep_seed": 9}
+    assert options(action="kill") == options(action="disk_full") == options(action="power_loss") == {}
 
 
 def test_a_partition_says_from_whom_and_which_way() -> None:

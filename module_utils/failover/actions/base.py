@@ -21,7 +21,7 @@ from ..host.packets import Isolation
 from ..host.service import MainProcess, Service
 from ..host.volume import Volume
 from ..shapes import LabError
-from .options import Choice, Listed, Number, Share
+from .options import Choice, Number, Option, Share
 from .record import FaultRecord
 
 
@@ -42,7 +42,7 @@ class Action(ABC):
     name: str  # in a fault's data and in every record
     past: str  # what was done to the member, as in "etcd2 was killed"
     signal: str | None = None  # that its process gets
-    options: tuple[Choice | Number | Share | Listed, ...] = ()  # keys that belong to it alone
+    options: tuple[Option, ...] = ()  # keys that belong to it alone
     caveat: str = ""  # what it is not, though its name may promise it: a sentence for the report
     ends_process: bool = True
     may_end_process: bool = False  # what the server does about it is its own affair
@@ -50,7 +50,6 @@ class Action(ABC):
     comes_back: bool = False  # the injection itself brings the member back
     says_goodbye: bool = False  # the member tells the others that it leaves: nobody waits until its silence is noticed
     stays_with_peers: bool = False  # the others still hear from it in time: it counts for a majority
-    takes_unsynced: bool = False  # what the server did not have the kernel write to the disk is gone
     has_measured_effect: bool = False  # the record's ``effect`` has the kernel's own word of it
     # Every machine can do it: random faults draw it unless they are told which. One more changes what every seed draws.
     drawable: bool = False
@@ -122,6 +121,10 @@ class Action(ABC):
         if self.has_measured_effect and not record.effect:
             doubts.append(f"the kernel of {record.member} was not seen to do it")
         return doubts
+
+    def took_unsynced(self, record: FaultRecord) -> bool:
+        """Whether what the server did not have the kernel write to the disk is gone."""
+        return False
 
     def told(self, who: str, record: FaultRecord) -> str:
         """Say in one clause what was done to ``who``."""

@@ -81,3 +81,7 @@ class Listed:
 
     key: str
     field: str  # of FaultSpec, and of every record
+
+
+# What an action may have.
+Option = Choice | Number | Share | Listed

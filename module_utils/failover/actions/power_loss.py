@@ -11,7 +11,7 @@ from ..host.service import MainProcess, ServiceError
 from ..host.volume import Kept
 from ..shapes import LabError
 from .base import Action, Host
-from .options import Number, Share
+from .options import Number, Option, Share
 from .record import FaultRecord
 
 
@@ -22,14 +22,13 @@ class PowerLoss(Action):
     past = "left without power"
     signal = "SIGKILL"
     # What of the dirty pages reaches the disk all the same, and what decides which of them.
-    options = (Share("keep"), Number("keep_seed", 0, 2**31 - 1))
+    options: tuple[Option, ...] = (Share("keep"), Number("keep_seed", 0, 2**31 - 1))
     caveat = (
         "A power loss takes what the kernel had in its memory for the file system of the data; what a drive keeps in a "
         "cache of its own is not lost."
     )
     ended_from_outside = True
     has_measured_effect = True
-    takes_unsynced = True
 
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
         """Return why packets cannot be dropped, or the data not be taken away from its disk."""
@@ -74,6 +73,10 @@ class PowerLoss(Action):
             record.effect = f"{record.effect}; {recovered}"
         host.isolation.mend()
         super().heal(host, record, timeout_s)
+
+    def took_unsynced(self, record: FaultRecord) -> bool:
+        """Whether it struck: that is what it does."""
+        return True
 
     def told(self, who: str, record: FaultRecord) -> str:
         """Give the kernel's word for it."""

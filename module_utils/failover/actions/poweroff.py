@@ -6,41 +6,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..host.service import MainProcess
-from .base import Action, Host
+from .base import Host
+from .power_loss import PowerLoss
 from .record import FaultRecord
 
 
-class PowerOff(Action):
+class PowerOff(PowerLoss):
     """The host gone without a goodbye: nobody hears from it again, and its processes are dead.
 
-    What the kernel has in its memory for the disk is not lost, as it would be without current.
+    It is a power loss where the member's data has a file system that can be cut off from its disk. Elsewhere what the
+    kernel has in its memory for the disk is kept, and the record says why.
     """
 
     name = "poweroff"
     past = "powered off"
-    signal = "SIGKILL"
+    options = ()
     caveat = (
-        "A poweroff is not a power cut: the host falls silent and the server is killed, but what its kernel had not "
-        "yet written to the disk is kept."
+        "A poweroff is a power cut only where the member's data has a file system of its own, as each one's effect "
+        "says: elsewhere it is not a power cut, as what the kernel had not yet written to the disk is kept."
     )
-    ended_from_outside = True
+    has_measured_effect = False
 
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
         """Return why packets cannot be dropped."""
         return host.isolation.problem()
 
+    def prepare(self, host: Host, record: FaultRecord) -> None:
+        """Note how the data is mounted, where it can be cut off."""
+        if host.volume.problem() is None:
+            super().prepare(host, record)
+
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
-        """Silence the host, then kill."""
+        """Silence the host, take the data away from its disk where that can be, and kill."""
+        if record.volume is not None:
+            return super().inject(host, process, record)
         # Silent first: the kernel says goodbye for a process that it ends.
         host.isolation.silence()
         record.processes = host.service.kill_all(process)
+        record.effect = f"what was not on disk is kept: {host.volume.problem()}"
         return "nft, pidfd"
 
-    def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
-        """Let the host speak again."""
-        host.isolation.mend()
-        super().heal(host, record, timeout_s)
+    def took_unsynced(self, record: FaultRecord) -> bool:
+        """Whether the data was cut off from its disk."""
+        return "ioctl" in (record.via or "")
 
     def told(self, who: str, record: FaultRecord) -> str:
-        """Say both parts of it."""
+        """Say both parts of it, and the kernel's word where it was a power cut."""
+        if self.took_unsynced(record):
+            return super().told(who, record)
         return f"{who} fell silent, and {record.signal} ended it"

@@ -509,6 +509,33 @@ def test_a_disk_is_healed_by_the_dead_mans_switch_of_the_next_agent(
     assert disk.done[-1] == healed.format(pid)
 
 
+def test_a_poweroff_is_a_power_loss_where_the_data_can_be_cut_off(
+    inside: Callable[..., Agent], manager: FakeManager
+) -> None:
+    program(manager, "nft", "true")
+    data = FakeVolume(manager)
+    agent = inside(FakeDisk(), data, peers=["10.0.0.2"], client_port=2379)
+    record = strike(agent, "poweroff")["record"]
+    assert (record["effect"], record["via"]) == (
+        "4,096 bytes of 1 file were not on disk and are lost",
+        "nft, ioctl, pidfd",
+    )
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert [what for what, _ in data.done] == ["cut", "release /dev/loop9", "restore /dev/loop9"]
+
+
+def test_a_poweroff_says_why_it_is_no_power_loss_elsewhere(inside: Callable[..., Agent], manager: FakeManager) -> None:
+    program(manager, "nft", "true")
+    data = FakeVolume(manager)
+    data.problem = lambda **_: "it is on the host's own file system"  # type: ignore[method-assign]
+    agent = inside(FakeDisk(), data, peers=["10.0.0.2"], client_port=2379)
+    record = strike(agent, "poweroff")["record"]
+    assert record["effect"] == "what was not on disk is kept: it is on the host's own file system"
+    assert record["via"] == "nft, pidfd"
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert data.done == []
+
+
 def test_power_is_cut_from_a_server_that_stands_still_and_the_next_agent_gives_it_back(
     inside: Callable[..., Agent], manager: FakeManager
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...actions.record import FaultRecord
 from ...actions.registry import ACTIONS
 from ...checks.model import LATE_DUPLICATE
 from ...results.read import Dump, Entry, Experiment
@@ -27,6 +28,12 @@ MOST_DRAWN = 4
 EDGE_MS = 100.0
 # Where a check lists the keys that are wrong: name in its evidence -> class of those that name none themselves.
 _LISTED = {"wrong": None, "differing": blame.DIFFER, "unexplained": blame.TWICE}
+
+
+def _took_unsynced(fault: Mapping[str, Any]) -> bool:
+    """Whether a fault of experiment.json took from its member what was not on the disk."""
+    record = FaultRecord.of(fault)
+    return record is not None and fault["action"] in ACTIONS and ACTIONS[fault["action"]].took_unsynced(record)
 
 
 def findings_of(
@@ -58,7 +65,7 @@ def findings_of(
     revisions = Revisions(table, list(dumps.values()), experiment.info, wrong)
     whole = all(check["verdict"] == Verdict.VALID for check in checks if check["name"] == "history")
     faults = faults_of(experiment.info)
-    cut = any(ACTIONS[fault["action"]].takes_unsynced for fault in faults if fault["action"] in ACTIONS)
+    cut = any(_took_unsynced(fault) for fault in experiment.info["faults"])
     lax = undurable(experiment.info["system"], settings.get(experiment.info["system"], {})) if cut else []
     cards: list[dict[str, Any]] = []
     for kind in blame.ORDER:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from failover.checks.columns import WORDS, Words
 from failover.workloads.packed import Stream, pack
 
 
@@ -14,3 +15,8 @@ def packed(operations: Iterable[Sequence[str]]) -> Stream:
     numbers: dict[str, int] = {}
     draws = [(kind, numbers.setdefault(key, len(numbers)), *texts) for kind, key, *texts in operations]
     return pack(draws, list(numbers).__getitem__)  # type: ignore[arg-type]
+
+
+def outcomes_of(words: Iterable[str | None]) -> Words:
+    """Return these outcomes as a history has them."""
+    return Words(bytearray(map(WORDS.index, words)), WORDS)

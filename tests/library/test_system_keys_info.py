@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failover.results.read import Entry, read_dump
+from failover.results.entries import Entry
+from failover.results.read import read_dump
 from fake_gateway import closed_endpoint, serve_gateway
 from fake_mysql import FakeMySQL, install
 

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..results.read import Dump
 from ..shapes import Check, RetryPolicy, Verdict
 from ..workloads.base import CREATE, DELETE
+from ..workloads.packed import CODE_OF
 from .base import Case, Checker
 from .model import FAIL, OK
 from .recorded import Recorded
@@ -40,16 +42,17 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
     are the same. Twice without a second attempt is wrong. After a DELETE etcd counts anew, but a CREATE of unknown
     outcome before it, or an attempt whose answer was lost, may take effect after it.
     """
+    number_of = recorded.operations.number_of
     limit, resent = _limits(recorded)
     explained: dict[str, list[Any]] = {}
     unexplained: dict[str, list[Any]] = {}
     for dump in dumps:
         for key, entry in dump.entries.items():
-            allowed = limit.get(key, 0)
+            number = number_of.find(key)
             # A key that nothing may have written is a phantom or resurrected; the keys' own check names it.
-            if entry.version is None or allowed == 0 or entry.version <= allowed:
+            if entry.version is None or number is None or limit[number] == 0 or entry.version <= limit[number]:
                 continue
-            within = entry.version <= allowed + resent.get(key, 0)
+            within = entry.version <= limit[number] + resent[number]
             (explained if within else unexplained).setdefault(key, [entry.version, []])[1].append(dump.member)
     evidence: dict[str, Any] = {}
     for name, keys in (("after_a_retry", explained), ("unexplained", unexplained)):
@@ -77,19 +80,21 @@ def check_applied_once(dumps: Iterable[Dump], recorded: Recorded) -> Check:
     return Check(AppliedOnce.name, Verdict.VALID, summary, evidence)
 
 
-def _limits(recorded: Recorded) -> tuple[dict[str, int], dict[str, int]]:
+def _limits(recorded: Recorded) -> tuple[Sequence[int], Sequence[int]]:
     """Return, for each key, the writes since etcd last began to count, and the further attempts of all its writes."""
-    limit: dict[str, int] = {}  # writes that may have taken effect since etcd last began to count
-    unknown: dict[str, int] = {}  # those among them that may take effect at any time
-    resent: dict[str, int] = {}  # further attempts
-    answers = recorded.answers
+    operations, answers = recorded.operations, recorded.answers
+    # Writes that may have taken effect since etcd last began to count; those among them that may take effect at any
+    # time; and further attempts.
+    limit, unknown, resent = (array("I", bytes(4 * len(operations.keys))) for _ in range(3))
     fenced = recorded.retry_policy == RetryPolicy.SAFE  # one of a write's attempts takes effect at most
-    for operation, outcome, attempts in zip(recorded.operations, answers.outcome, answers.attempts, strict=True):
-        key = operation[1]
-        if operation[0] == CREATE and outcome != FAIL:
-            limit[key] = limit.get(key, 0) + 1
-            unknown[key] = unknown.get(key, 0) + (outcome != OK)
-            resent[key] = resent.get(key, 0) + (0 if fenced else max(0, attempts - 1))
-        elif operation[0] == DELETE and outcome == OK:
-            limit[key] = unknown.get(key, 0)
+    create, delete = CODE_OF[CREATE], CODE_OF[DELETE]
+    for code, key, outcome, attempts in zip(
+        operations.kinds, operations.key_numbers, answers.outcome, answers.attempts, strict=True
+    ):
+        if code == create and outcome != FAIL:
+            limit[key] += 1
+            unknown[key] += outcome != OK
+            resent[key] += 0 if fenced else max(0, attempts - 1)
+        elif code == delete and outcome == OK:
+            limit[key] = unknown[key]
     return limit, resent

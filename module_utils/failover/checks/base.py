@@ -19,12 +19,13 @@ from ..actions.registry import ACTIONS
 from ..limits import Limits
 from ..measured.columns import columns_of_table
 from ..measured.figures import Measured, measured
+from ..results.entries import Entries
 from ..results.files import EVENTS_FILE, log_file
 from ..results.read import Dump, Experiment, load_experiment
 from ..sentences import listing
 from ..shapes import Check, Event, LabError
 from ..workloads.base import RETRIEVE, Sharing, Workload
-from ..workloads.packed import Stream
+from ..workloads.packed import CODE_OF, Stream
 from ..workloads.registry import create_simulation, workload_of
 from .model import Answers, ExpectedState, expected_state
 from .recorded import Recorded, record, resent
@@ -74,6 +75,8 @@ class Case:
     @cached_property
     def lenient(self) -> ExpectedState:
         """Return the same, where writes that were sent again may take effect late."""
+        if not self.sent_again:
+            return self.expected
         return expected_state(self.recorded.operations, self._telling, self.sent_again)
 
     @cached_property
@@ -82,11 +85,11 @@ class Case:
         recorded, answers = self.recorded, self.recorded.answers
         if not recorded.reads_may_be_old:
             return answers
-        kinds = (operation[0] for operation in recorded.operations)
-        return replace(
-            answers,
-            outcome=[None if kind == RETRIEVE else got for kind, got in zip(kinds, answers.outcome, strict=True)],
-        )
+        outcome = answers.outcome.copy()
+        for index, code in enumerate(recorded.operations.kinds):
+            if code == CODE_OF[RETRIEVE]:
+                outcome[index] = None
+        return replace(answers, outcome=outcome)
 
     @cached_property
     def measured(self) -> Measured:
@@ -168,7 +171,7 @@ def case_of(experiment: Experiment, operations: Stream) -> Case:
     unreadable: dict[str, str] = {}
     for member in experiment.members:
         try:
-            dumps[member] = _dump(member, recorded, experiment)
+            dumps[member] = _dump(member, recorded, experiment, list(dumps.values()))
         except LabError as error:
             unreadable[member] = str(error)
     ended = _ended(experiment)
@@ -203,12 +206,17 @@ def _whole(experiment: Experiment) -> list[Event]:
     return events
 
 
-def _dump(member: str, recorded: Recorded, experiment: Experiment) -> Dump:
-    """Return a member's keys; LabError where they cannot be read, or were read before the workload was over."""
+def _dump(member: str, recorded: Recorded, experiment: Experiment, others: Sequence[Dump]) -> Dump:
+    """Return a member's keys; LabError where they cannot be read, or were read before the workload was over.
+
+    :param others: what other members hold: as a rule the same, which is kept once
+    """
     dump = experiment.dump(member)
-    ended_ns = experiment.info["origin_wall_ns"] + int(recorded.table["complete_ns"].to_numpy().max(initial=0))
+    ended_ns = experiment.info["origin_wall_ns"] + recorded.ended_ns
     if dump.header.get("wall_ns", ended_ns) < ended_ns:
         raise LabError(f"{dump.path} was read before the last operation ended; read the keys again")
+    if others and isinstance(dump.entries, Entries):
+        dump.entries.share(others[0].entries)
     return dump
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from ..shapes import Check, Outcome, Verdict
 from ..systems.registry import SYSTEMS
+from ..workloads.packed import KINDS
 from .base import Case, Checker
+from .columns import Words
 
 WHEN = {"before": "before the workload", "after": "after the heal"}
 
@@ -33,11 +35,10 @@ class Evidence(Checker):
     def judge(self, case: Case) -> list[Check]:
         """Look for kinds without an acknowledged operation, and at what the system reported."""
         recorded = case.recorded
-        kinds = [operation[0] for operation in recorded.operations]
-        return [check_evidence(kinds, recorded.answers.outcome, case.info)]
+        return [check_evidence(Words(recorded.operations.kinds, KINDS), recorded.answers.outcome, case.info)]
 
 
-def check_evidence(kinds: Sequence[str], outcomes: Sequence[str | None], info: Mapping[str, Any]) -> Check:
+def check_evidence(kinds: Sequence[str | None], outcomes: Sequence[str | None], info: Mapping[str, Any]) -> Check:
     """Check that each kind of operation was acknowledged at least once, and that the system reported itself healthy.
 
     :param kinds: of the stream's operations, in its order; ``outcomes``: theirs

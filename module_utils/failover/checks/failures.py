@@ -25,7 +25,7 @@ def proves_nothing(system: str | None, error: str | None) -> bool:
 
 def doubtful_failures(
     system: str,
-    kinds: Sequence[str],
+    kinds: Sequence[str | None],
     outcomes: Sequence[str | None],
     errors: Sequence[str | None],
     events: Iterable[Event],

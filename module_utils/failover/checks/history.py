@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..shapes import Check, Outcome, Verdict
 from ..workloads.base import expected_of, value_of
 from ..workloads.stream import stream_digest
 from .base import Case, Checker
+from .columns import Ints, narrow
 from .recorded import Recorded, shares_of
 from .words import listed
+
+# Pairs that are compared together: so many need little beside the columns.
+_PAIRS_AT_ONCE = 500_000
 
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
@@ -71,21 +74,23 @@ class History(Checker):
 def _compare_rows(findings: Findings, case: Case) -> None:
     """Find rows that are missing, or are none of the stream's."""
     recorded, table = case.recorded, case.recorded.table
-    index = table["index"].to_numpy()
+    index = narrow(table["index"])
     holes, tail = _missing(recorded, case.info)
     findings.add("missing", "operations without a row", holes)
     findings.add(
         "not_reached", "operations at the end without a row, as after an interruption", tail, findings.unsettled
     )
-    values, counts = np.unique(index, return_counts=True)
-    findings.add("repeated", "operations with more than one row", values[counts > 1].tolist())
-    foreign = index[(index < 0) | (index >= len(recorded.operations))]
-    findings.add("foreign", "rows with an index outside the stream", foreign.tolist())
-    findings.add("mismatched", "rows that differ from the stream", _mismatches(recorded))
+    if np.count_nonzero(recorded.row_of >= 0) < len(index):
+        values, counts = np.unique(index, return_counts=True)
+        findings.add("repeated", "operations with more than one row", values[counts > 1].tolist())
+        foreign = index[(index < 0) | (index >= len(recorded.operations))]
+        findings.add("foreign", "rows with an index outside the stream", foreign.tolist())
+    mismatches = _mismatches(recorded)
+    findings.add("mismatched", "rows that differ from the stream", mismatches)
     findings.add(
         "out_of_order",
         "pairs of operations that ran in another order, or at once",
-        _out_of_order(table, shared=not case.is_exact),
+        _out_of_order(recorded, {told["index"] for told in mismatches}, shared=not case.is_exact),
     )
     backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
     findings.add("backwards", "operations that end before they begin", backwards.tolist())
@@ -125,30 +130,55 @@ def _missing(recorded: Recorded, info: Mapping[str, Any]) -> tuple[list[int], li
 def _mismatches(recorded: Recorded) -> list[dict[str, Any]]:
     """Return the rows whose kind, key or values are not what the stream has at their index."""
     operations = recorded.operations
-    columns = [recorded.table[name].to_pylist() for name in ("index", "kind", "key", "value", "expected")]
     mismatches = []
-    for index, *row in zip(*columns, strict=True):
-        if not 0 <= index < len(operations):
-            continue
-        operation = operations[index]
-        if row != [operation[0], operation[1], value_of(operation), expected_of(operation)]:
-            told = row if row[-1] is not None else row[:-1]
-            mismatches.append({"index": index, "stream": list(operation), "row": told})
+    for part in recorded.table.parts(("index", "kind", "key", "value", "expected")):
+        for index, *row in zip(*(column.to_pylist() for column in part.columns), strict=True):
+            if not 0 <= index < len(operations):
+                continue
+            operation = operations[index]
+            if row != [operation[0], operation[1], value_of(operation), expected_of(operation)]:
+                told = row if row[-1] is not None else row[:-1]
+                mismatches.append({"index": index, "stream": list(operation), "row": told})
     return mismatches
 
 
-def _out_of_order(table: pa.Table, *, shared: bool) -> list[tuple[int, int]]:
+def _out_of_order(recorded: Recorded, amiss: Collection[int], *, shared: bool) -> list[tuple[int, int]]:
     """Return pairs of operations, of one client or of one key, whose second began before the first was done.
 
+    :param amiss: the indexes of rows that differ from the stream
     :param shared: all clients are at the keys, so that only a client's own operations come one after the other
     """
-    index, invoke_ns, complete_ns = (table[name].to_numpy() for name in ("index", "invoke_ns", "complete_ns"))
-    keys = table["key"].combine_chunks().dictionary_encode().indices.to_numpy()
+    table = recorded.table
+    index, invoke_ns, complete_ns = (narrow(table[name]) for name in ("index", "invoke_ns", "complete_ns"))
     pairs: set[tuple[int, int]] = set()
-    for group in (table["client"].to_numpy(), *([] if shared else [keys])):
+    for by_key in (False,) if shared else (False, True):
+        group = _keys(recorded, index, amiss) if by_key else narrow(table["client"])
         order = np.lexsort((index, group))
-        before, after = order[:-1], order[1:]
-        overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])
-        overlapping &= index[before] != index[after]
-        pairs.update(zip(index[before][overlapping].tolist(), index[after][overlapping].tolist(), strict=True))
+        for begin in range(0, len(order), _PAIRS_AT_ONCE):
+            after = order[begin + 1 : begin + 1 + _PAIRS_AT_ONCE]
+            before = order[begin : begin + len(after)]
+            overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])
+            overlapping &= index[before] != index[after]
+            pairs.update(zip(index[before][overlapping].tolist(), index[after][overlapping].tolist(), strict=True))
     return sorted(pairs)
+
+
+def _keys(recorded: Recorded, index: Ints, amiss: Collection[int]) -> Ints:
+    """Return a number of the key of each row.
+
+    :param amiss: the indexes of rows that differ from the stream
+    """
+    stream, table = recorded.operations, recorded.table
+    known = (index >= 0) & (index < len(stream))
+    keys = np.zeros(len(index), dtype=np.int64 if len(stream) >> 31 else np.int32)
+    keys[known] = np.frombuffer(stream.key_numbers, dtype=np.uint32)[index[known]]
+    own = ~known | np.isin(index, list(amiss))
+    others: dict[str, int] = {}
+    begin = 0
+    for part in table.parts(["key"]) if own.any() else ():
+        for at in np.flatnonzero(own[begin : begin + part.num_rows]).tolist():
+            key = part.column(0)[at].as_py()
+            number = stream.number_of.find(key)
+            keys[begin + at] = others.setdefault(key, len(stream) + len(others)) if number is None else number
+        begin += part.num_rows
+    return keys

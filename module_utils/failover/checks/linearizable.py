@@ -97,8 +97,8 @@ def _operation(case: Case, call: Call, number: int, index_of: Mapping[str, int])
         "end_ms": None if call.end is None else call.end / 1e6,
     }
     if call.label in index_of:
-        table, at = case.recorded.table, int(case.recorded.row_of[index_of[call.label]])
-        told |= {name: table[name][at].as_py() for name in ("index", "client", "kind", "endpoint", "revision")}
+        row = case.recorded.table.row(int(case.recorded.row_of[index_of[call.label]]))
+        told |= {name: row[name] for name in ("index", "client", "kind", "endpoint", "revision")}
         told["member"] = case.experiment.member_at.get(told["endpoint"], told["endpoint"])
     return told
 

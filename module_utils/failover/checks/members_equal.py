@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from ..results.read import Dump
@@ -62,7 +63,7 @@ def _differing(dumps: Mapping[str, Dump]) -> list[str]:
             key
             for entries in everything[1:]
             if entries != everything[0]
-            for key in entries.keys() | everything[0].keys()
+            for key in chain(entries, everything[0])
             if entries.get(key) != everything[0].get(key)
         }
     )

@@ -15,14 +15,21 @@ and not the system's; :func:`expected_state` allows it where it is told which wr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from array import array
+from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from ..shapes import Outcome
 from ..workloads.base import CREATE, RETRIEVE, Operation
+from ..workloads.packed import CODE_OF, Stream
+from .columns import Words
 
 OK = Outcome.OK.value
 FAIL = Outcome.FAIL.value
+_CREATE, _RETRIEVE = CODE_OF[CREATE], CODE_OF[RETRIEVE]
 
 Allowed = frozenset[str | None]  # values that a key may have; None stands for absent
 
@@ -54,7 +61,7 @@ SOME_VALUE = "(some value)"
 class Answers:
     """What the client saw of each operation, by its position in the stream; None in ``outcome`` where no row is."""
 
-    outcome: Sequence[str | None]
+    outcome: Words
     read: Sequence[str | None]
     affected: Sequence[int | None]
     attempts: Sequence[int]
@@ -80,11 +87,74 @@ class _Branch:
     applied: frozenset[int]
 
 
+class Certain(Mapping[str, str]):
+    """Keys with their values, in the order in which they came: a few bytes for each key of the stream."""
+
+    def __init__(self, operations: Stream) -> None:
+        self._operations = operations
+        # Of each key the CREATE that gave its value, and the one that it is there since; + 1, or 0 where it is absent.
+        self._made, self._since = (array("I", bytes(4 * len(operations.keys))) for _ in range(2))
+        self._count = 0
+
+    def put(self, key: int, index: int) -> None:
+        """Have a key by its number, by the CREATE at ``index``."""
+        if not self._made[key]:
+            self._since[key] = index + 1
+            self._count += 1
+        self._made[key] = index + 1
+
+    def remove(self, key: int) -> None:
+        """Have a key no more."""
+        self._count -= self._made[key] > 0
+        self._made[key] = 0
+
+    def held(self, key: int) -> str | None:
+        """Return what a key has, by its number; None where it is absent."""
+        return self._operations.values[self._made[key] - 1] if self._made[key] else None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._operations.keys[key] for key in self._in_order())
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+    def __getitem__(self, key: str) -> str:
+        held: str | None = self.get(key)
+        if held is None:
+            raise KeyError(key)
+        return held
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what a key has, or another value: without an exception where it is absent."""
+        number = self._operations.number_of.find(key)
+        held = None if number is None else self.held(number)
+        return default if held is None else held
+
+    def items(self) -> ItemsView[str, str]:
+        """Return keys and values, which need not be found one by one."""
+        return _CertainItems(self)
+
+    def _in_order(self) -> Iterator[int]:
+        order = np.argsort(np.frombuffer(self._since, dtype=np.uint32), kind="stable")
+        return (key for key in order.data if self._made[key])
+
+
+class _CertainItems(ItemsView[str, str]):
+    _mapping: Certain
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        keys = self._mapping._operations.keys
+        return ((keys[key], str(self._mapping.held(key))) for key in self._mapping._in_order())
+
+
 @dataclass
 class ExpectedState:
     """What the data may be after the last operation."""
 
-    certain: dict[str, str]  # keys that must exist, with their value
+    certain: Certain  # keys that must exist, with their value
     branches: dict[str, set[_Branch]]  # per key with an unknown write: what may have happened
     undecided: dict[str, Allowed] = field(default_factory=dict)  # keys with too many combinations: any value given
     contradictions: list[Contradiction] = field(default_factory=list)  # by index
@@ -148,45 +218,43 @@ def values_given(operations: Sequence[Operation], answers: Answers, keys: Collec
     return given
 
 
-def expected_state(
-    operations: Sequence[Operation], answers: Answers, resent: Collection[int] = frozenset()
-) -> ExpectedState:
+def expected_state(operations: Stream, answers: Answers, resent: Collection[int] = frozenset()) -> ExpectedState:
     """Follow the stream with the client's answers; return the allowed end and every answer that contradicts it.
 
     :param resent: acknowledged writes that may take effect once more, at any later time, by their index
     """
-    outcomes = answers.outcome
-    doubtful: dict[str, list[int]] = {operations[index][1]: [] for index in resent}
-    for index, outcome in enumerate(outcomes):
-        if outcome not in (OK, FAIL) and operations[index][0] != RETRIEVE:
-            doubtful.setdefault(operations[index][1], [])
+    outcomes, keys = answers.outcome, operations.key_numbers
+    doubtful: dict[int, list[int]] = {keys[index]: [] for index in resent}
+    for index, (code, outcome) in enumerate(zip(operations.kinds, outcomes, strict=True)):
+        if outcome not in (OK, FAIL) and code != _RETRIEVE:
+            doubtful.setdefault(keys[index], [])
 
-    certain: dict[str, str] = {}
-    branches: dict[str, set[_Branch]] = {}
-    undecided: dict[str, Allowed] = {}
+    certain = Certain(operations)
     wrong: list[tuple[int, Allowed, str | None]] = []
-    for index, operation in enumerate(operations):
-        kind, key = operation[0], operation[1]
+    for index, (code, key, outcome) in enumerate(zip(operations.kinds, keys, outcomes, strict=True)):
         if key in doubtful:
             doubtful[key].append(index)
-        elif outcomes[index] != OK:
+        elif outcome != OK:
             continue
-        elif kind == CREATE:
-            certain[key] = operation[-1]
-        elif kind == RETRIEVE:
-            if answers.read[index] != certain.get(key):
-                wrong.append((index, frozenset([certain.get(key)]), answers.read[index]))
+        elif code == _CREATE:
+            certain.put(key, index)
+        elif code == _RETRIEVE:
+            if answers.read[index] != (held := certain.held(key)):
+                wrong.append((index, frozenset([held]), answers.read[index]))
         else:
-            state = certain.pop(key, None)
+            state = certain.held(key)
+            certain.remove(key)
             if not _delete_fits(state, index, answers):
                 wrong.append((index, frozenset([state]), None if state is not None else SOME_VALUE))
+    branches: dict[str, set[_Branch]] = {}
+    undecided: dict[str, Allowed] = {}
     for key, indices in doubtful.items():
         followed = _follow(indices, operations, answers, resent, wrong)
         if followed is None:
             created = [operations[index][-1] for index in indices if operations[index][0] == CREATE]
-            undecided[key] = frozenset([None, *created])
+            undecided[operations.keys[key]] = frozenset([None, *created])
         else:
-            branches[key] = followed
+            branches[operations.keys[key]] = followed
 
     given = values_given(operations, answers, {operations[index][1] for index, _, _ in wrong})
     contradictions = [

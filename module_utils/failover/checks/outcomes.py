@@ -8,8 +8,10 @@ from collections import Counter
 from typing import Any
 
 from ..shapes import Check, Outcome, Verdict
-from ..workloads.stream import kinds_told
+from ..workloads.packed import KINDS
+from ..workloads.stream import counted, kinds_told
 from .base import Case, Checker
+from .columns import Words
 from .model import FAIL, OK
 from .recorded import Recorded
 from .words import listed, names, span_of
@@ -30,8 +32,10 @@ class Outcomes(Checker):
         """Count operations by kind and outcome, as the history has them."""
         recorded = case.recorded
         # As the history has them: what was judged otherwise, or found out later, is told beside.
+        outcomes = recorded.answers.outcome.copy()
         as_seen = {**dict.fromkeys(recorded.doubtful, FAIL), **dict.fromkeys(recorded.settled, Outcome.UNKNOWN.value)}
-        outcomes = [as_seen.get(i, outcome) for i, outcome in enumerate(recorded.answers.outcome)]
+        for index, outcome in as_seen.items():
+            outcomes[index] = outcome
         by_kind = _by_kind(recorded, outcomes)
         totals = {outcome: sum(counts[outcome] for counts in by_kind.values()) for outcome in _OUTCOMES}
         not_ok = [
@@ -66,15 +70,13 @@ class Outcomes(Checker):
         return [Check(self.name, Verdict.VALID, summary, evidence)]
 
 
-def _by_kind(recorded: Recorded, outcomes: list[str | None]) -> dict[str, dict[str, int]]:
+def _by_kind(recorded: Recorded, outcomes: Words) -> dict[str, dict[str, int]]:
     """Return kind -> outcome -> operations, without those that were never sent."""
-    sent = Counter(operation[0] for operation in recorded.operations)
-    by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in kinds_told(sent)}
-    for (kind, outcome), count in Counter(
-        (operation[0], outcome)
-        for index, (operation, outcome) in enumerate(zip(recorded.operations, outcomes, strict=True))
-        if index not in recorded.left_out
+    kinds = recorded.operations.kinds
+    by_kind = {kind: dict.fromkeys(_OUTCOMES, 0) for kind in kinds_told(counted(kinds))}
+    for (code, outcome), count in Counter(
+        pair for index, pair in enumerate(zip(kinds, outcomes, strict=True)) if index not in recorded.left_out
     ).items():
         if outcome in _OUTCOMES:
-            by_kind[kind][outcome] = count
+            by_kind[KINDS[code]][outcome] = count
     return by_kind

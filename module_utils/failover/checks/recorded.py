@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..results.read import Experiment
+from ..results.rows import Rows
 from ..shapes import FORMER_SETTINGS, READ_KINDS, Event, HistoryRow, Outcome, ReadConsistency, RetryPolicy, Settled
 from ..stall import stalled_repeats
 from ..workloads.base import CAS, Sharing, Workload, expected_of, value_of
-from ..workloads.packed import Stream
+from ..workloads.packed import KINDS, Stream
+from .columns import InOrder, Ints, Words, narrow
 from .failures import doubtful_failures
 from .model import FAIL, OK, Answers
-
-Ints = npt.NDArray[np.int64]
 
 # Operations told of one key; what is left out are the oldest.
 MAX_OPERATIONS_PER_KEY = 20
@@ -35,7 +35,7 @@ class Recorded:
     workload: Workload
     operations: Stream
     meta: dict[str, Any]
-    table: pa.Table
+    table: Rows
     row_of: Ints  # position in the stream -> row of the table, -1 where there is none
     answers: Answers
     # Writes that the history calls failed and that are taken as unknown, with the error that proves nothing.
@@ -47,6 +47,11 @@ class Recorded:
     settled: dict[int, str] = field(default_factory=dict)
     # By how much the order of two operations of different load generators may not be what their times say.
     clock_margin_ns: int = 0
+
+    @cached_property
+    def ended_ns(self) -> int:
+        """Return when the last operation was complete; 0 without any."""
+        return max(0, pc.max(self.table["complete_ns"]).as_py() or 0)
 
     @property
     def reads_may_be_old(self) -> bool:
@@ -64,9 +69,8 @@ class Recorded:
         row = int(self.row_of[index]) if 0 <= index < len(self.row_of) else -1
         if row < 0:
             return None
-        if index in self.settled:
-            return self.table["invoke_ns"][row].as_py(), self.table["settled_ns"][row].as_py()
-        return self.table["invoke_ns"][row].as_py(), self.table["complete_ns"][row].as_py()
+        found = self.table.row(row)
+        return found["invoke_ns"], found["settled_ns" if index in self.settled else "complete_ns"]
 
     def rows(self) -> Iterator[HistoryRow]:
         """Yield the operations in the order of the stream, with their outcomes as they are judged.
@@ -74,7 +78,7 @@ class Recorded:
         One that was settled ends when it was; one without a row began at the origin, and nothing is known of its end.
         """
         invoke, complete, settled = (
-            self.table[name].to_pylist() for name in ("invoke_ns", "complete_ns", "settled_ns")
+            memoryview(self.table[name].fill_null(0).to_numpy()) for name in ("invoke_ns", "complete_ns", "settled_ns")
         )
         for index in range(len(self.operations)):
             row = int(self.row_of[index])
@@ -114,7 +118,7 @@ class Recorded:
         row_number = int(self.row_of[index])
         if row_number < 0:
             return {**told, "outcome": "no row in the history"}
-        row = self.table.slice(row_number, 1).to_pylist()[0]
+        row = self.table.row(row_number)
         told.update({name: row[name] for name in ("outcome", "attempts", "endpoint")})
         told.update(invoke_ms=row["invoke_ns"] / _MS, complete_ms=row["complete_ns"] / _MS)
         if operation[0] in READ_KINDS or (operation[0] == CAS and row["affected"] == 0):
@@ -131,9 +135,11 @@ class Recorded:
     def touching(self, keys: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """Return, for each of ``keys``, its operations in order, the newest where there are many."""
         indices: dict[str, list[int]] = {key: [] for key in keys}
-        for index, operation in enumerate(self.operations):
-            if operation[1] in indices:
-                indices[operation[1]].append(index)
+        numbers = {key: self.operations.number_of.find(key) for key in keys}
+        found_of = {number: indices[key] for key, number in numbers.items() if number is not None}
+        for index, number in enumerate(self.operations.key_numbers):
+            if number in found_of:
+                found_of[number].append(index)
         return {key: [self.describe(i) for i in found[-MAX_OPERATIONS_PER_KEY:]] for key, found in indices.items()}
 
 
@@ -143,32 +149,21 @@ def record(workload: Workload, operations: Stream, experiment: Experiment, event
     :param events: in any order; none where they cannot be read, which is another check's affair
     """
     meta, table = experiment.history()
-    index = table["index"].to_numpy()
-    rows = np.flatnonzero((index >= 0) & (index < len(operations)))
-    _, first = np.unique(index[rows], return_index=True)
-    rows = rows[first]
-    row_of = np.full(len(operations), -1, dtype=np.int64)
-    row_of[index[rows]] = rows
-
-    in_order = table.num_rows == len(operations) and bool(np.array_equal(row_of, np.arange(len(operations))))
-
-    def column(name: str, missing: Any) -> list[Any]:
-        values = table[name].to_pylist()
-        return values if in_order else [values[row] if row >= 0 else missing for row in row_of]
-
-    outcomes = column("outcome", None)
+    row_of = _rows_of(table, len(operations))
+    in_order = InOrder(row_of, table.num_rows)
+    outcomes = in_order.words(table["outcome"])
     doubtful = doubtful_failures(
         experiment.info["system"],
-        [operation[0] for operation in operations],
+        Words(operations.kinds, KINDS),
         outcomes,
-        column("error", None),
+        in_order.strings(table["error"]),
         sorted(events, key=lambda event: event.wall_ns),
     )
     for index in doubtful:
         outcomes[index] = Outcome.UNKNOWN.value
     settled = {
         position: word
-        for position, (word, outcome) in enumerate(zip(column("settled", None), outcomes, strict=True))
+        for position, (word, outcome) in enumerate(zip(in_order.words(table["settled"]), outcomes, strict=True))
         if word is not None and outcome == Outcome.UNKNOWN
     }
     for position, word in settled.items():
@@ -176,9 +171,24 @@ def record(workload: Workload, operations: Stream, experiment: Experiment, event
     left_out = _left_out(workload, operations, row_of, experiment)
     for position in left_out:
         outcomes[position] = FAIL
-    answers = Answers(outcomes, column("read", None), column("affected", None), column("attempts", 0))
     margin_ns = 2 * max((one["clock_uncertainty_ns"] for one in load_generators(experiment.info)), default=0)
+    answers = Answers(
+        outcomes,
+        in_order.strings(table["read"]),
+        in_order.numbers(table["affected"]),
+        in_order.counts(table["attempts"]),
+    )
     return Recorded(workload, operations, meta, table, row_of, answers, doubtful, left_out, settled, margin_ns)
+
+
+def _rows_of(table: Rows, operations: int) -> Ints:
+    """Return the row of each operation, the first where it has several; -1 where it has none."""
+    index = narrow(table["index"])
+    rows = np.flatnonzero((index >= 0) & (index < operations))
+    row_of = np.full(operations, -1, dtype=np.int32 if table.num_rows < 1 << 31 else np.int64)
+    # Backwards, as the last one that is put down stays.
+    row_of[index[rows[::-1]]] = rows[::-1]
+    return row_of
 
 
 def _left_out(workload: Workload, operations: Stream, row_of: Ints, experiment: Experiment) -> frozenset[int]:

@@ -9,12 +9,18 @@ from math import inf
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..actions.record import FaultRecord
 from ..shapes import READ_KINDS, Check, Outcome, Verdict
 from .base import Case, Checker
+from .columns import narrow
 from .recorded import Recorded
 from .words import listed
+
+# Answers that are compared together: so many need little beside the columns.
+_ANSWERS_AT_ONCE = 500_000
 
 
 class Revisions(Checker):
@@ -41,7 +47,8 @@ class Revisions(Checker):
         answers = _Answers(recorded, case.experiment.info)
         may_be_old = set()
         if recorded.reads_may_be_old:
-            may_be_old = {row for row in answers.behind if recorded.table["kind"][row].as_py() in READ_KINDS}
+            kinds = recorded.table["kind"]
+            may_be_old = {row for row in answers.behind if kinds[row].as_py() in READ_KINDS}
         wrong = [row for row in answers.behind if row not in may_be_old]
         evidence: dict[str, Any] = {"answers": len(answers.rows)}
         if may_be_old:
@@ -94,36 +101,43 @@ class _Answers:
         table = recorded.table
         # A row that is not of the stream, or repeated, is the history's own check's affair.
         rows = np.sort(recorded.row_of[recorded.row_of >= 0])
-        ok = np.array([outcome == Outcome.OK for outcome in table["outcome"].to_pylist()], dtype=bool)
-        known = ok & ~np.asarray(table["revision"].is_null())
+        revisions = table["revision"]
+        known = np.empty(table.num_rows, dtype=bool)
+        begin = 0
+        for part in table.parts(["outcome", "revision"]):
+            ok = pc.equal(part["outcome"].cast(pa.string()), Outcome.OK.value)
+            known[begin : begin + part.num_rows] = pc.and_(ok, part["revision"].is_valid()).fill_null(False)
+            begin += part.num_rows
         rows = rows[known[rows]]
-        complete_ns = table["complete_ns"].to_numpy()
-        self.rows = rows[np.argsort(complete_ns[rows], kind="stable")]
-        self._invoke_ns = table["invoke_ns"].to_numpy()
-        self._revisions = table["revision"].fill_null(0).to_numpy()
-        own = self._revisions[self.rows]
-        self._highest = np.maximum.accumulate(own)
-        # How many answers had come when each of these operations began, and the highest revision among them.
-        began_ns = self._invoke_ns[self.rows] - recorded.clock_margin_ns
-        before = np.searchsorted(complete_ns[self.rows], began_ns, side="left")
-        given = np.concatenate(([0], self._highest))[before]
+        complete_ns = narrow(table["complete_ns"])[rows]
+        order = np.argsort(complete_ns, kind="stable")
+        self.rows, complete_ns = rows[order], complete_ns[order]
+        del order, rows
+        self._revisions = narrow(revisions)
+        self._highest = np.maximum.accumulate(self._revisions[self.rows])
+        invoke_ns = narrow(table["invoke_ns"])
         # Row of the table -> by how many revisions its answer is below what had been given, the earliest first.
-        self.behind = {int(self.rows[at]): int(given[at] - own[at]) for at in np.flatnonzero(own < given)}
+        self.behind: dict[int, int] = {}
+        for begin in range(0, len(self.rows), _ANSWERS_AT_ONCE):
+            some = self.rows[begin : begin + _ANSWERS_AT_ONCE]
+            # How many answers had come when each of these operations began, and the highest revision among them.
+            before = np.searchsorted(complete_ns, invoke_ns[some] - recorded.clock_margin_ns, side="left")
+            given = np.where(before > 0, self._highest[before - 1], 0)
+            own = self._revisions[some]
+            self.behind |= {int(some[at]): int(given[at]) - int(own[at]) for at in np.flatnonzero(own < given)}
 
     def describe(self, row: int) -> dict[str, Any]:
         """Tell of an answer that is too old, and of the first one that shows it: a row of a table."""
         newer = int(self.rows[np.searchsorted(self._highest, self._revisions[row], side="right")])
-        table = self._recorded.table
-        given_ns, began_ns, ended_ns = (
-            table[name][at].as_py() for name, at in (("complete_ns", newer), ("invoke_ns", row), ("complete_ns", row))
-        )
+        told, first = self._recorded.table.row(row), self._recorded.table.row(newer)
+        given_ns, began_ns, ended_ns = first["complete_ns"], told["invoke_ns"], told["complete_ns"]
         under = [fault for fault, held in self._held.items() if held[0] <= ended_ns and began_ns <= held[1]]
         return {
-            **{name: table[name][row].as_py() for name in ("index", "kind", "endpoint", "revision")},
+            **{name: told[name] for name in ("index", "kind", "endpoint", "revision")},
             "began_ms": began_ns / 1e6,
             "newer_revision": int(self._revisions[newer]),
-            "newer_operation": table["index"][newer].as_py(),
-            "newer_endpoint": table["endpoint"][newer].as_py(),
+            "newer_operation": first["index"],
+            "newer_endpoint": first["endpoint"],
             "later_ms": (began_ns - given_ns) / 1e6,
             "fault": ", ".join(under) or None,
         }

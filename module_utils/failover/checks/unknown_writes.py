@@ -30,9 +30,9 @@ class UnknownWrites(Checker):
         by_word: dict[str, list[int]] = {APPLIED: [], NOT_APPLIED: [], UNDETERMINED: []}
         word_of: dict[int, str] = {}
         for index, outcome in enumerate(recorded.answers.outcome):
-            kind, key = recorded.operations[index][:2]
-            if outcome in (OK, FAIL) or kind == RETRIEVE:
+            if outcome in (OK, FAIL) or recorded.operations[index][0] == RETRIEVE:
                 continue
+            key = recorded.operations[index][1]
             observed = {dump.entries[key].value if key in dump.entries else None for dump in members}
             word_of[index] = case.expected.resolve(key, index, observed)
             by_word[word_of[index]].append(index)

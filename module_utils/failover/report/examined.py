@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
 from ..measured.clocks import Clock
 from ..measured.columns import Columns, columns_of_table
 from ..measured.repeats import Repeat, repeats_of, without_idle, worked_span_ns
 from ..measured.timeline import timeline_of
 from ..results.read import Experiment
+from ..results.rows import Rows
 from ..shapes import Event, LabError
 from .incidents import incidents
 from .outage.elections import election_notes, unprovoked_elections
@@ -29,7 +28,7 @@ class Examined:
 
     experiment: Experiment
     anchor: str
-    table: pa.Table  # the history
+    table: Rows  # the history
     cut: Any  # what its file says of rows that are missing
     columns: Columns
     events: Sequence[Event] | None  # on one clock; None where they are damaged, or a clock was set

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from ..shapes import FORMER_COLUMNS, HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError, Outcome
 from .files import HISTORY_FILE, HISTORY_LINES_FILE
 from .history import check_meta, read_jsonl
+from .rows import Rows
 
 # Key of the Parquet file's own metadata that holds the history's meta object as JSON.
 META_KEY = b"failover_lab_history"
@@ -126,10 +128,22 @@ def keep_as_parquet(folder: Path, *, write: bool = True, settled: Settlements = 
     return True
 
 
-def read_history(folder: Path) -> tuple[dict[str, Any], pa.Table]:
-    """Return the meta object and the rows of an experiment's history, in whichever of its two forms it is there."""
+def open_history(folder: Path) -> tuple[dict[str, Any], Rows]:
+    """Return the meta object and the rows of an experiment's history, in whichever of its two forms it is there.
+
+    Raises as :func:`read_parquet` does, before anything is asked for.
+    """
     fetched = folder / HISTORY_LINES_FILE
-    return read_fetched(fetched) if fetched.is_file() else read_parquet(folder / HISTORY_FILE)
+    if fetched.is_file():
+        meta, table = read_fetched(fetched)
+        return meta, Rows(table, SCHEMA)
+    path = folder / HISTORY_FILE
+    with _readable(path):
+        file = pq.ParquetFile(path)
+        meta = _meta_of(path, file.schema_arrow)
+        for number in range(file.num_row_groups):
+            file.read_row_group(number)  # damaged parts are found here
+    return meta, Rows(file, SCHEMA)
 
 
 def read_fetched(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
@@ -144,8 +158,19 @@ def read_fetched(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
 def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
     """Return the meta object and the rows of a Parquet history; LabError where it is missing, cut short or foreign."""
     path = Path(path)
-    try:
+    with _readable(path):
         table = pq.read_table(path, memory_map=False)
+    meta = _meta_of(path, table.schema)
+    for name in HISTORY_COLUMNS[len(table.schema.names) :]:
+        table = table.append_column(SCHEMA.field(name), pa.nulls(table.num_rows, _TYPES[name]))
+    return meta, table
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in one line why a file cannot be read."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise LabError(f"history {path} is missing; fetch it again or repeat the run") from error
     except (OSError, pa.ArrowException) as error:
@@ -153,11 +178,12 @@ def read_parquet(path: str | Path) -> tuple[dict[str, Any], pa.Table]:
         raise LabError(
             f"history {path} cannot be read, it may be cut short ({reason}); fetch it again or repeat the run"
         ) from error
-    header = (table.schema.metadata or {}).get(META_KEY)
-    if header is None or table.schema.names not in [list(columns) for columns in (HISTORY_COLUMNS, *FORMER_COLUMNS)]:
+
+
+def _meta_of(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    header = (schema.metadata or {}).get(META_KEY)
+    if header is None or schema.names not in [list(columns) for columns in (HISTORY_COLUMNS, *FORMER_COLUMNS)]:
         raise LabError(f"history {path} is Parquet, but not a history of this lab; give the right file")
-    meta = json.loads(header)
+    meta: dict[str, Any] = json.loads(header)
     check_meta(path, meta)
-    for name in HISTORY_COLUMNS[len(table.schema.names) :]:
-        table = table.append_column(SCHEMA.field(name), pa.nulls(table.num_rows, _TYPES[name]))
-    return meta, table
+    return meta

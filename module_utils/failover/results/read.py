@@ -9,15 +9,16 @@ schema raises :class:`LabError` with the file, what is wrong with it and what to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..shapes import EXPERIMENT_KEYS, RUN_KEYS, SCHEMA_VERSION, Event, LabError, Verdict
 from ..typed import misfit
+from .entries import Entries, Entry, RepeatedKeyError
 from .files import (
     EVENTS_FILE,
     EXPERIMENT_FILE,
@@ -30,7 +31,7 @@ from .files import (
 )
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from .rows import Rows
 
 _FETCH_AGAIN = "copy the results folder again, or repeat the run"
 
@@ -81,14 +82,6 @@ class _VerdictFile(msgspec.Struct):
     judged: dict[str, str] = {}  # older verdicts say nothing of it
 
 
-class Entry(NamedTuple):
-    """One key as a member has it; ``version`` and ``mod_revision`` are None where the system counts none."""
-
-    value: str
-    version: int | None
-    mod_revision: int | None
-
-
 @dataclass(frozen=True)
 class Dump:
     """Every key of one member, without the experiment's key prefix."""
@@ -96,7 +89,7 @@ class Dump:
     member: str
     path: Path
     header: dict[str, Any]
-    entries: dict[str, Entry]
+    entries: Mapping[str, Entry]
 
 
 @dataclass(frozen=True)
@@ -126,12 +119,12 @@ class Experiment:
         """The servers' logs, by host name; there may be none."""
         return sorted(self.path.glob(LOG_FILES))
 
-    def history(self) -> tuple[dict[str, Any], pa.Table]:
+    def history(self) -> tuple[dict[str, Any], Rows]:
         """Return the history's meta object and its rows."""
         # Here and not above: the rest works where there is no pyarrow.
-        from .parquet import read_history
+        from .parquet import open_history
 
-        return read_history(self.path)
+        return open_history(self.path)
 
     def events(self) -> list[Event]:
         """Return the events in the order of their wall time."""
@@ -268,17 +261,25 @@ def read_dump(path: Path, key_prefix: str) -> Dump:
     for name, wanted in (("member", path.stem), ("prefix", key_prefix)):
         if header.get(name, wanted) != wanted:
             raise LabError(f"{path} is of {name} {header[name]!r}, not {wanted!r}; {_FETCH_AGAIN}")
-    entries: dict[str, Entry] = {}
-    for number, line in enumerate(lines, 2):
-        if not isinstance(line, list) or len(line) != 4 or not isinstance(line[0], str):
-            raise LabError(f"{path}: line {number} is not [key, value, version, mod_revision]; {_FETCH_AGAIN}")
-        key = line[0].removeprefix(key_prefix)
-        if key in entries:
-            raise LabError(f"{path}: line {number} repeats the key {key!r}; {_FETCH_AGAIN}")
-        entries[key] = Entry(line[1], line[2], line[3])
+    try:
+        entries = _entries_of(path, lines, key_prefix)
+    except RepeatedKeyError as error:
+        raise LabError(f"{path}: line {error.number + 2} repeats the key {error.key!r}; {_FETCH_AGAIN}") from error
     if header.get("count", len(entries)) != len(entries):
         raise LabError(f"{path} has {len(entries)} keys, its header says {header['count']}; {_FETCH_AGAIN}")
     return Dump(path.stem, path, header, entries)
+
+
+def _entries_of(path: Path, lines: Iterator[Any], key_prefix: str) -> Entries:
+    entries = Entries()
+    try:
+        for number, line in enumerate(lines, 2):
+            if not isinstance(line, list) or len(line) != 4 or not isinstance(line[0], str):
+                raise LabError(f"{path}: line {number} is not [key, value, version, mod_revision]; {_FETCH_AGAIN}")
+            entries.add(line[0].removeprefix(key_prefix), *line[1:])
+    finally:
+        entries.finish()  # a key that is repeated above what is damaged is told first
+    return entries
 
 
 def read_verdict(path: Path) -> dict[str, Any]:

@@ -20,7 +20,10 @@ import pyarrow as pa
 
 from ..checks.base import Case, case_of, stream_of
 from ..checks.words import names
-from ..results.read import Dump, Entry, Experiment, load_experiment
+from ..results.entries import Entry
+from ..results.parquet import SCHEMA
+from ..results.read import Dump, Experiment, load_experiment
+from ..results.rows import Rows
 from ..shapes import Event, HistoryRow, LabError, Outcome, Verdict, worst
 from ..workloads.base import Content, value_of
 from .judging import Accusation, Judged, judge, judge_all, unless_broken
@@ -45,9 +48,9 @@ class Held(Experiment):
     filed: list[Event]
     dumps: Dumps
 
-    def history(self) -> tuple[dict[str, Any], pa.Table]:
+    def history(self) -> tuple[dict[str, Any], Rows]:
         """Return the history's meta object and its rows."""
-        return self.meta, self.table
+        return self.meta, Rows(self.table, SCHEMA)
 
     def events_as_filed(self) -> list[Event]:
         """Return the events in the order of their file."""
@@ -72,10 +75,10 @@ class Site:
         Raises :class:`LabError` where it cannot be read, or is not valid.
         """
         read = load_experiment(folder, need_verdict=False)
-        meta, table = read.history()
+        meta, rows = read.history()
         dumps = {member: read.dump(member) for member in read.members}
         self.folder = folder.absolute()
-        self.experiment = Held(*_fields(read), meta, table, read.events_as_filed(), dumps)
+        self.experiment = Held(*_fields(read), meta, rows.table(), read.events_as_filed(), dumps)
         self.operations = stream_of(read)
         self.case = _unexplained(case_of(self.experiment, self.operations))
         checks = judge_all(self.case)

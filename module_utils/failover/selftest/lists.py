@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from ..checks.model import FORKED, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
-from ..results.read import Entry
+from ..results.entries import Entry
 from ..shapes import LIST_SEPARATOR, Outcome
 from ..workloads.base import APPEND, RETRIEVE
 from .base import LIKE_ONE, Changes, Dumps, InMemory, Kind, Site, changed

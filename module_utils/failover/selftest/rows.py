@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..checks.recorded import shares_of
-from ..results.read import Entry
+from ..results.entries import Entry
 from ..shapes import READ_KINDS, Outcome
 from .base import InMemory, Kind, Site, changed
 from .judging import Accusation, Evidence, names_one, only
@@ -63,8 +63,7 @@ class OldRevision(Kind):
 
     def places(self, site: Site) -> Sequence[tuple[int, int]]:
         """Return the operations with the highest revision that had been given before each."""
-        recorded = site.case.recorded
-        table = recorded.table
+        recorded, table = site.case.recorded, site.experiment.table
         rows = recorded.row_of[recorded.row_of >= 0]
         ok = np.array([outcome == Outcome.OK for outcome in table["outcome"].to_pylist()], dtype=bool)
         rows = rows[(ok & ~np.asarray(table["revision"].is_null()))[rows]]

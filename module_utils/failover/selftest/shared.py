@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..results.read import Entry
+from ..results.entries import Entry
 from ..shapes import READ_KINDS, HistoryRow, Outcome
 from ..workloads.base import CAS, DELETE, RETRIEVE, SCAN
 from .base import LIKE_ONE, InMemory, Kind, Site, changed

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from ..checks.model import FAIL, LOST, OK, PHANTOM, RESURRECTED, STALE, WRONG_VALUE
-from ..results.read import Entry
+from ..results.entries import Entry
 from ..shapes import RetryPolicy
 from ..workloads.base import CREATE, DELETE, RETRIEVE, value_of
 from .base import LIKE_ONE, InMemory, Kind, Site, changed

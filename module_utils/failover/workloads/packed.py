@@ -11,10 +11,12 @@ import mmap
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import accumulate, islice
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, overload
 
 from ..shapes import Kind
+from ..texts import Index, Texts
 
 if TYPE_CHECKING:
     from .base import Draw, Operation
@@ -25,8 +27,8 @@ _CAS = CODE_OF[Kind.CAS]
 _WITHOUT_VALUE = {CODE_OF[Kind.RETRIEVE], CODE_OF[Kind.DELETE]}
 # Between the value of a CAS and what it expects; it is in no value.
 _BETWEEN = "\0"
-# From this length of a text on, its places no longer fit into four bytes.
-_WIDE_FROM = 1 << 32
+# So many keys of a workload are few.
+_FEW = 20_000
 # Draws that are packed together, which is quicker than one by one.
 _DRAWS_AT_ONCE = 1024
 
@@ -38,32 +40,6 @@ def zeros(size_bytes: int) -> mmap.mmap:
     with suppress(OSError):
         made.madvise(mmap.MADV_HUGEPAGE)
     return made
-
-
-class Texts:
-    """Texts in one buffer, by the number of those that were added before."""
-
-    def __init__(self) -> None:
-        self._text = bytearray()
-        self._ends: array[int] = array("I", [0])  # of each text, behind the beginning of the first
-
-    def extend(self, texts: Sequence[str]) -> None:
-        """Add some texts."""
-        begin = len(self._text)
-        together = "".join(texts)
-        sizes: Iterable[int] = map(len, texts)
-        if not together.isascii():
-            sizes = [len(text.encode()) for text in texts]
-        self._text += together.encode()
-        if len(self._text) >= _WIDE_FROM and self._ends.typecode == "I":
-            self._ends = array("Q", self._ends)
-        self._ends.extend(islice(accumulate(sizes, initial=begin), 1, None))
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, number: int) -> str:
-        return self._text[self._ends[number] : self._ends[number + 1]].decode()
 
 
 class Stream(Sequence["Operation"]):
@@ -89,6 +65,11 @@ class Stream(Sequence["Operation"]):
             index = range(len(self.kinds))[index]
         key = self.keys[self.key_numbers[index]]
         return (KINDS[self.kinds[index]], key, *self.texts(index))
+
+    @cached_property
+    def number_of(self) -> Index:
+        """Return what finds the numbers of keys; it is made once all are there."""
+        return Index(self.keys)
 
     def texts(self, index: int) -> tuple[()] | tuple[str] | tuple[str, str]:
         """Return the value of an operation and what it expects, as far as it has them."""
@@ -124,17 +105,31 @@ def pack(draws: Iterable[Draw], key_name: Callable[[int], str]) -> Stream:
 class _Numbers:
     """Numbers keys of a workload in the order in which they first appear.
 
-    Not a dict, which would take more than the stream.
+    A dict as long as there are few; of many it would take more than the stream, and a table takes four bytes a key.
     """
 
     def __init__(self) -> None:
-        self._one_more = memoryview(zeros(4 * 4096)).cast("I")  # key of the workload -> its number + 1, or 0
+        self._few: dict[int, int] = {}  # key of the workload -> its number
+        self._one_more: memoryview | None = None  # the same as a table of numbers + 1, 0 of a key that has none yet
         self._count = 0
 
     def take(self, keys: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return the number of each key, and those keys that had none yet."""
-        self._reach(max(keys))
-        one_more, count = self._one_more, self._count
+        if self._one_more is not None:
+            return self._from_table(keys, self._reaching(max(keys), self._one_more))
+        few, known = self._few, len(self._few)
+        numbers = [few.setdefault(key, len(few)) for key in keys]
+        fresh = list(islice(reversed(few), len(few) - known))[::-1]
+        if len(few) > _FEW:
+            self._one_more = self._reaching(max(few), memoryview(zeros(4)).cast("I"))
+            for key, number in few.items():
+                self._one_more[key] = number + 1
+            self._count = len(few)
+            self._few = {}
+        return numbers, fresh
+
+    def _from_table(self, keys: Sequence[int], one_more: memoryview) -> tuple[list[int], list[int]]:
+        count = self._count
         numbers, fresh = [], []
         for key in keys:
             found = one_more[key]
@@ -146,9 +141,10 @@ class _Numbers:
         self._count = count
         return numbers, fresh
 
-    def _reach(self, key: int) -> None:
-        """Have room for a key."""
-        former = self._one_more
-        if key >= len(former):
-            self._one_more = memoryview(zeros(4 << key.bit_length())).cast("I")
-            self._one_more[: len(former)] = former
+    def _reaching(self, key: int, table: memoryview) -> memoryview:
+        """Return the table with room for a key."""
+        if key >= len(table):
+            former = table
+            self._one_more = table = memoryview(zeros(4 << key.bit_length())).cast("I")
+            table[: len(former)] = former
+        return table

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from ..shapes import FIRST_KINDS, Kind
@@ -48,9 +48,14 @@ def summarize(operations: Stream) -> dict[str, int | str | None]:
     Kinds beside CREATE, RETRIEVE and DELETE are there where the stream has them. How many keys there are then depends
     on which client comes first: None.
     """
-    counts = kinds_told({KINDS[code]: count for code, count in Counter(operations.kinds).items()})
+    counts = kinds_told(counted(operations.kinds))
     expected = counts[CREATE] - counts[DELETE] if counts[CREATE] and len(counts) == len(FIRST_KINDS) else None
     return {**counts, "expected_keys": expected, "digest": stream_digest(operations)}
+
+
+def counted(codes: Iterable[int]) -> dict[str, int]:
+    """Return how often each kind is there, by the codes of a stream."""
+    return {KINDS[code]: count for code, count in Counter(codes).items()}
 
 
 def kinds_told(counts: Mapping[str, int]) -> dict[str, int]:

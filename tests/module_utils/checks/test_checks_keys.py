@@ -14,11 +14,13 @@ from failover.checks.applied_once import check_applied_once
 from failover.checks.model import Answers
 from failover.checks.recorded import Recorded
 from failover.checks.verdict import verify_experiment
-from failover.results.read import Dump, Entry
+from failover.results.entries import Entry
+from failover.results.read import Dump
+from failover.results.rows import Rows
 from failover.shapes import Verdict
-from failover.workloads.base import Operation
 from failover.workloads.name_service import NameService
 from judged import ETCD_KEYS, PlantIt, only, wrong
+from packing import outcomes_of, packed
 
 
 @pytest.mark.parametrize("experiment", ["E2-etcd", "E1-mysql"])
@@ -76,12 +78,12 @@ def test_a_write_that_was_sent_again_may_be_there_twice_and_is_named(plant: Plan
 
 
 def test_writes_before_a_delete_that_may_come_late_are_not_too_many() -> None:
-    operations: list[Operation] = [("CREATE", "k", "1.1.1.1"), ("DELETE", "k"), ("CREATE", "k", "2.2.2.2")]
+    operations = packed([("CREATE", "k", "1.1.1.1"), ("DELETE", "k"), ("CREATE", "k", "2.2.2.2")])
     dump = Dump("etcd1", Path(), {}, {"k": Entry("1.1.1.1", 2, 9)})
 
     def check(first: str, attempts: int = 1) -> Verdict:
-        answers = Answers([first, "ok", "ok"], [None] * 3, [None] * 3, [attempts, 1, 1])
-        recorded = Recorded(NameService(), operations, {}, pa.table({}), np.full(3, -1), answers)
+        answers = Answers(outcomes_of([first, "ok", "ok"]), [None] * 3, [None] * 3, [attempts, 1, 1])
+        recorded = Recorded(NameService(), operations, {}, Rows(pa.table({}), pa.schema([])), np.full(3, -1), answers)
         return check_applied_once([dump], recorded).verdict
 
     assert check("ok") is Verdict.INVALID

@@ -45,7 +45,7 @@ def test_an_applied_write_has_until_it_was_settled_to_take_effect(plant: PlantIt
     made, _ = plant("settled_applied")
     folder = made.path / "E2-etcd"
     case = load_case(folder)
-    (row,) = [row for row in case.recorded.table.to_pylist() if row["settled"] is not None]
+    (row,) = [row for row in case.recorded.table.table().to_pylist() if row["settled"] is not None]
     assert case.recorded.span(made.details["index"]) == (row["invoke_ns"], row["settled_ns"])
     calls = load(folder / "history.parquet", is_parquet=True).calls[made.details["key"]]
     assert [call.end for call in calls if call.begin == row["invoke_ns"]] == [row["settled_ns"]]

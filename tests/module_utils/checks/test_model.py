@@ -12,6 +12,7 @@ from failover.checks.model import Answers, classify, expected_state
 from failover.workloads.base import Operation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packing import outcomes_of, packed
 
 A, B = "1.1.1.1", "2.2.2.2"
 
@@ -19,11 +20,12 @@ A, B = "1.1.1.1", "2.2.2.2"
 def answers(*rows: Any) -> Answers:
     """Each row is an outcome, or (outcome, read, affected, attempts)."""
     full = [(row, None, None, 1) if isinstance(row, str) or row is None else row for row in rows]
-    return Answers(*(list(column) for column in zip(*full, strict=True)))
+    outcomes, *others = (list(column) for column in zip(*full, strict=True))
+    return Answers(outcomes_of(outcomes), *others)
 
 
 def expect(operations: Sequence[Operation], *rows: Any) -> model.ExpectedState:
-    return expected_state(operations, answers(*rows))
+    return expected_state(packed(operations), answers(*rows))
 
 
 def ok(*, read: str | None = None, affected: int | None = None, attempts: int = 1) -> tuple[Any, ...]:
@@ -124,15 +126,15 @@ def test_a_retried_delete_that_found_nothing_is_no_contradiction() -> None:
 def test_a_write_that_was_sent_again_may_take_effect_once_more_where_that_is_allowed() -> None:
     operations = [CREATE, DELETE, READ]
     rows = answers(ok(attempts=2), ok(affected=1), ok(read=A))
-    assert [found.wrong for found in expected_state(operations, rows).contradictions] == [model.RESURRECTED]
-    lenient = expected_state(operations, rows, {0})
+    assert [found.wrong for found in expected_state(packed(operations), rows).contradictions] == [model.RESURRECTED]
+    lenient = expected_state(packed(operations), rows, {0})
     assert (lenient.contradictions, lenient.allowed("k")) == ([], {A})
     # It has had its effect: after the next DELETE the key is gone for good.
     rows = answers(ok(attempts=2), ok(affected=1), ok(read=A), ok(affected=1))
-    assert expected_state([*operations, DELETE], rows, {0}).allowed("k") == {None}
+    assert expected_state(packed([*operations, DELETE]), rows, {0}).allowed("k") == {None}
     # A DELETE may come late, too.
     rows = answers("ok", ok(attempts=2), "ok", ok(read=None))
-    assert not expected_state([CREATE, DELETE, CREATE_AGAIN, READ], rows, {1}).contradictions
+    assert not expected_state(packed([CREATE, DELETE, CREATE_AGAIN, READ]), rows, {1}).contradictions
 
 
 def test_too_many_unknown_writes_leave_everything_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from failover.results.read import Entry, read_dump
+from failover.results.entries import Entry
+from failover.results.read import read_dump
 from failover.shapes import LabError
 from failover.systems.etcd import keys as etcd_keys
 from failover.systems.etcd.keys import range_end

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from failover.workloads import packed as room
+from failover.texts import Texts
 from failover.workloads.packed import Stream, pack
 from failover.workloads.registry import WORKLOADS, create_simulation
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_operations_come_out_as_they_went_in(operations: list[Any]) -> None:
 
 
 def test_a_stream_is_a_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_DRAWS_AT_ONCE", 2)
+    monkeypatch.setattr("failover.workloads.packed._DRAWS_AT_ONCE", 2)
     stream = packed(EVERY_KIND)
     assert [stream[index] for index in range(len(stream))] == EVERY_KIND
     assert (stream[-1], stream[2:5], stream[-2:]) == (EVERY_KIND[-1], EVERY_KIND[2:5], EVERY_KIND[-2:])
@@ -57,16 +57,22 @@ def test_a_stream_is_a_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
             stream[beyond]
 
 
-def test_keys_are_numbered_as_they_first_appear_whatever_the_workload_calls_them() -> None:
-    # Numbers far apart: the table of them has to grow.
-    draws: list[Any] = [("CREATE", 70_000, "x"), ("RETRIEVE", 3), ("CREATE", 4096, "y"), ("DELETE", 70_000)]
-    stream = pack(iter(draws), "k{}".format)
-    assert list(stream.key_numbers) == [0, 1, 2, 0]
-    assert [stream.keys[number] for number in range(len(stream.keys))] == ["k70000", "k3", "k4096"]
+@pytest.mark.parametrize("few", [0, 1, 2, 100])
+def test_keys_are_numbered_as_they_first_appear_whatever_the_workload_calls_them(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("failover.workloads.packed._DRAWS_AT_ONCE", 2)
+    monkeypatch.setattr("failover.workloads.packed._FEW", few)
+    # Numbers far apart: where they are many, the table of them has to grow.
+    keys = [7, 3, 70_000, 7, 4096, 900_000, 3, 70_000]
+    stream = pack((("RETRIEVE", key) for key in keys), "k{}".format)
+    assert list(stream.key_numbers) == [0, 1, 2, 0, 3, 4, 1, 2]
+    assert list(stream.keys) == ["k7", "k3", "k70000", "k4096", "k900000"]
+    assert [stream.number_of.find(key) for key in ("k4096", "k7", "k8")] == [3, 0, None]
 
 
 def test_texts_longer_together_than_four_bytes_can_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_WIDE_FROM", 10)
+    monkeypatch.setattr("failover.texts._WIDE_FROM", 10)
     stream = packed(EVERY_KIND * 3)
     assert stream.values._ends.typecode == "Q"
     assert list(stream) == EVERY_KIND * 3
@@ -83,7 +89,7 @@ def test_a_stream_is_a_few_buffers() -> None:
     assert size_bytes(stream) < 30 * len(stream)
     # In processes that share them by forking, to read must not write: neither lists nor tuples are in there.
     parts = [*vars(stream).values(), *vars(stream.keys).values(), *vars(stream.values).values()]
-    assert {type(part) for part in parts} == {bytearray, array, room.Texts}
+    assert {type(part) for part in parts} == {bytearray, array, Texts}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

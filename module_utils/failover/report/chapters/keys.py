@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ...measured.columns import MS
+from ...results.entries import Entry
 from ...results.files import keys_file
 from ...results.read import Experiment
 from ..examined import Examined, unless_damaged
@@ -60,17 +61,17 @@ def _members(experiment: Experiment, hashes: Mapping[str, Any], notes: list[str]
             row |= {
                 "keys": len(dump.entries),
                 "revision": dump.header.get("revision"),
-                "digest": digest_of({key: entry.value for key, entry in dump.entries.items()}),
+                "digest": digest_of(dump.entries),
             }
         rows.append(row)
     return rows
 
 
-def digest_of(values: Mapping[str, str]) -> str:
+def digest_of(entries: Mapping[str, Entry]) -> str:
     """Return SHA-256 over one line ``key TAB value`` for each key, sorted by key (no prefix)."""
     digest = hashlib.sha256()
-    for key in sorted(values):
-        digest.update(f"{key}\t{values[key]}\n".encode())
+    for key in sorted(entries):
+        digest.update(f"{key}\t{entries[key].value}\n".encode())
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...measured.columns import KINDS, MS, Columns, Ints, S
 from ...measured.gaps import longest_gap_of
 from ...measured.percentiles import latency_summary
+from ...results.rows import Rows
 from ..examined import Examined
 from ..figures import latency
 from .base import Chapter
@@ -57,12 +58,12 @@ def _latency(columns: Columns, latency_ns: Ints) -> dict[str, Any]:
     }
 
 
-def _worst(columns: Columns, table: Any) -> dict[str, Any] | None:
+def _worst(columns: Columns, rows: Rows) -> dict[str, Any] | None:
     """Describe the operation that took longest."""
     if not len(columns):
         return None
     row = int(np.argmax(columns.latency_ns))
-    operation = table.slice(row, 1).to_pylist()[0]
+    operation = rows.row(row)
     return {
         "index": operation["index"],
         "kind": operation["kind"],

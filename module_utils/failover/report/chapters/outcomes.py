@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...measured.columns import OUTCOMES, Columns
+from ...results.rows import Rows
 from ...shapes import Outcome, Settled
 from ..examined import Examined
 from .base import Chapter
@@ -36,7 +37,7 @@ def _retries(examined: Examined) -> dict[str, Any]:
     info = examined.info
     if "retry_policy" not in info:
         return {}
-    counted = Counter(examined.table["settled"].to_pylist())
+    counted = Counter(word for part in examined.table.parts(["settled"]) for word in part.column(0).to_pylist())
     settled = {word.value: counted[word.value] for word in Settled}
     unknown = int(np.count_nonzero(examined.columns.outcome == OUTCOMES.index(Outcome.UNKNOWN)))
     return {
@@ -63,7 +64,7 @@ def _outcomes(columns: Columns) -> list[dict[str, Any]]:
     return rows
 
 
-def _endpoints(table: Any) -> dict[str, int]:
+def _endpoints(table: Rows) -> dict[str, int]:
     """Count operations by the endpoint that answered last, or was tried last."""
     counted = {item["values"]: item["counts"] for item in table["endpoint"].value_counts().to_pylist()}
     return dict(sorted(counted.items()))

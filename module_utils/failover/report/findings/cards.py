@@ -15,7 +15,9 @@ import pyarrow as pa
 from ...actions.record import FaultRecord
 from ...actions.registry import ACTIONS
 from ...checks.model import LATE_DUPLICATE
-from ...results.read import Dump, Entry, Experiment
+from ...results.entries import Entry
+from ...results.read import Dump, Experiment
+from ...results.rows import Rows
 from ...shapes import Event, Kind, LabError, Outcome, Verdict
 from ..system_facts import undurable
 from . import blame
@@ -38,7 +40,7 @@ def _took_unsynced(fault: Mapping[str, Any]) -> bool:
 
 def findings_of(
     experiment: Experiment,
-    table: pa.Table,
+    history: Rows,
     events: Sequence[Event],
     anchor: str,
     settings: Mapping[str, Mapping[str, Any]],
@@ -58,6 +60,7 @@ def findings_of(
     wrong = _wrong_keys(checks)
     if not wrong:
         return []
+    table = history.table()
     dumps = _dumps(experiment)
     names = experiment.member_at
     around = {key: found["at"] for key, found in wrong.items()}

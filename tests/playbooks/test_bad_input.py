@@ -171,7 +171,7 @@ def test_everything_that_is_wrong_with_the_variables_is_told_at_once(tmp_path: P
 
 def test_more_iterations_than_there_is_memory_for_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, "run", {"iterations": 10**12}).startswith(
-        "iterations is 1000000000000: checking so many operations takes about 2,384,185,791 MB of memory, and "
+        "iterations is 1000000000000: checking so many operations takes about 476,837,158 MB of memory, and "
     )
 
 

@@ -43,6 +43,8 @@ class Rows:
 
     def select(self, names: Sequence[str]) -> pa.Table:
         """Return some columns."""
+        # What the columns took that were asked for before, and that nobody has any more.
+        pa.default_memory_pool().release_unused()
         return self._filled(self._source if self._is_table else self._source.read(self._of_file(names)), names)
 
     def parts(self, names: Sequence[str]) -> Iterator[pa.Table]:

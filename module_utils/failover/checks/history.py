@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from .columns import Ints, narrow
 from .recorded import Recorded, shares_of
 from .words import listed
 
-# Pairs that are compared together: so many need little beside the columns.
-_PAIRS_AT_ONCE = 500_000
+# Rows that are compared together: so many need little beside the columns.
+_ROWS_AT_ONCE = 500_000
 
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
@@ -153,14 +153,33 @@ def _out_of_order(recorded: Recorded, amiss: Collection[int], *, shared: bool) -
     pairs: set[tuple[int, int]] = set()
     for by_key in (False,) if shared else (False, True):
         group = _keys(recorded, index, amiss) if by_key else narrow(table["client"])
-        order = np.lexsort((index, group))
-        for begin in range(0, len(order), _PAIRS_AT_ONCE):
-            after = order[begin + 1 : begin + 1 + _PAIRS_AT_ONCE]
-            before = order[begin : begin + len(after)]
+        for rows in _by_group(group) if by_key else _by_index(index, group, len(recorded.operations)):
+            order = rows[np.lexsort((index[rows], group[rows]))]
+            before, after = order[:-1], order[1:]
             overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])
             overlapping &= index[before] != index[after]
             pairs.update(zip(index[before][overlapping].tolist(), index[after][overlapping].tolist(), strict=True))
     return sorted(pairs)
+
+
+def _by_group(group: Ints) -> Iterator[Ints]:
+    """Yield the rows, all of a group together, some groups at a time."""
+    parts = 1 + len(group) // _ROWS_AT_ONCE
+    for part in range(parts):
+        yield np.flatnonzero(group % parts == part)
+
+
+def _by_index(index: Ints, group: Ints, operations: int) -> Iterator[Ints]:
+    """Yield the rows, some at a time in the order of their index, and again the last one of each group before them."""
+    last = np.zeros(0, dtype=np.int64)
+    for begin in range(0, operations, _ROWS_AT_ONCE):
+        # What has no place in the stream comes with the first, or the last.
+        chosen = (index >= begin) | (begin == 0)
+        chosen &= (index < begin + _ROWS_AT_ONCE) | (begin + _ROWS_AT_ONCE >= operations)
+        rows = np.concatenate((last, np.flatnonzero(chosen)))
+        yield rows
+        order = rows[np.lexsort((index[rows], group[rows]))]
+        last = order[np.flatnonzero(np.append(group[order][1:] != group[order][:-1], True))] if len(order) else order
 
 
 def _keys(recorded: Recorded, index: Ints, amiss: Collection[int]) -> Ints:

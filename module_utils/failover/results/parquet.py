@@ -142,7 +142,7 @@ def open_history(folder: Path) -> tuple[dict[str, Any], Rows]:
         file = pq.ParquetFile(path)
         meta = _meta_of(path, file.schema_arrow)
         for number in range(file.num_row_groups):
-            file.read_row_group(number)  # damaged parts are found here
+            file.read_row_group(number, use_threads=False)  # damaged parts are found here
     return meta, Rows(file, SCHEMA)
 
 

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rows of a history where they are: in its file, of which only what is asked for is in memory."""
+"""The rows of a history where they are: in its file, of which only what is asked for is in memory.
+
+The file is read by one thread: each would keep memory of its own.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ class Rows:
         """Return some columns."""
         # What the columns took that were asked for before, and that nobody has any more.
         pa.default_memory_pool().release_unused()
-        return self._filled(self._source if self._is_table else self._source.read(self._of_file(names)), names)
+        return self._filled(
+            self._source if self._is_table else self._source.read(self._of_file(names), use_threads=False), names
+        )
 
     def parts(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Yield some columns, a part of the rows at a time."""
@@ -53,7 +58,7 @@ class Rows:
             yield self._filled(self._source, names)
             return
         for number in range(len(self._ends)):
-            yield self._filled(self._source.read_row_group(number, self._of_file(names)), names)
+            yield self._filled(self._source.read_row_group(number, self._of_file(names), use_threads=False), names)
 
     def row(self, number: int) -> dict[str, Any]:
         """Return one row."""
@@ -75,7 +80,7 @@ class Rows:
         return [name for name in names if name in there]
 
     def _read_group(self, number: int) -> pa.Table:
-        return self._filled(self._source.read_row_group(number), self._types.names)
+        return self._filled(self._source.read_row_group(number, use_threads=False), self._types.names)
 
     def _filled(self, table: pa.Table, names: Sequence[str]) -> pa.Table:
         there = set(table.column_names)

@@ -28,7 +28,7 @@ _WITHOUT_VALUE = {CODE_OF[Kind.RETRIEVE], CODE_OF[Kind.DELETE]}
 # Between the value of a CAS and what it expects; it is in no value.
 _BETWEEN = "\0"
 # So many keys of a workload are few.
-_FEW = 20_000
+_FEW = 50_000
 # Draws that are packed together, which is quicker than one by one.
 _DRAWS_AT_ONCE = 1024
 

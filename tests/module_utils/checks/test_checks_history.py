@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from failover.checks.history import _out_of_order
+from failover.checks.model import Answers
+from failover.checks.recorded import Recorded
 from failover.checks.verdict import verify_experiment
 from failover.checks.words import MAX_LISTED
+from failover.results.rows import Rows
 from failover.shapes import Verdict
+from failover.workloads.name_service import NameService
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from judged import PlantIt, to_jsonl, wrong
+from packing import outcomes_of, packed
 
 
 @pytest.mark.parametrize("clients", [1, 4])
@@ -99,3 +110,36 @@ def test_another_seed_does_not_explain_the_history(plant: PlantIt, tmp_path: Pat
     assert {"history", "keys on mysql1"} <= wrong(checks)
     assert checks["history"].evidence["mismatched"]["count"] > len(checks["history"].evidence["mismatched"]["listed"])
     assert len(checks["keys on mysql1"].evidence["wrong"]["listed"]) == MAX_LISTED
+
+
+ROW = st.tuples(st.integers(-2, 9), st.integers(0, 2), st.integers(0, 3), st.integers(0, 20), st.integers(0, 4))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ROW, max_size=14), st.sampled_from([1, 2, 3, 100]), st.booleans())
+def test_operations_out_of_order_are_found_a_part_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, rows: list[tuple[int, ...]], at_once: int, shared: bool
+) -> None:
+    """Rows are (index, client, key, invoked, took), some of indexes and keys that are not the stream's."""
+    monkeypatch.setattr("failover.checks.history._ROWS_AT_ONCE", at_once)
+    stream = packed([("RETRIEVE", f"k{index % 3}") for index in range(8)])
+    index, client, key, invoked, took = (list(column) for column in zip(*rows, strict=True)) if rows else [[]] * 5
+    table = pa.table({
+        "index": pa.array(index, pa.int64()),
+        "client": pa.array(client, pa.int32()),
+        "key": pa.array([f"k{number}" for number in key], pa.string()),
+        "invoke_ns": pa.array(invoked, pa.int64()),
+        "complete_ns": pa.array([begun + ns for begun, ns in zip(invoked, took, strict=True)], pa.int64()),
+    })  # fmt: skip
+    answers = Answers(outcomes_of([]), [], [], [])
+    recorded = Recorded(NameService(), stream, {}, Rows(table, table.schema), np.zeros(0), answers)
+    amiss = {at for at, number in zip(index, key, strict=True) if 0 <= at < 8 and number != at % 3}
+    expected = set()
+    for group in (client, *([] if shared else [key])):
+        order = sorted(range(len(rows)), key=lambda row: (group[row], index[row]))
+        expected |= {
+            (index[one], index[two])
+            for one, two in pairwise(order)
+            if group[one] == group[two] and index[one] != index[two] and invoked[two] < invoked[one] + took[one]
+        }
+    assert _out_of_order(recorded, amiss, shared=shared) == sorted(expected)

@@ -99,13 +99,15 @@ def columns_of_table(table: pyarrow.Table) -> Columns:
         order = [words.index(word) for word in column.dictionary.to_pylist()]
         return np.asarray(order, dtype=np.int8)[np.asarray(column.indices.to_numpy(), dtype=np.int64)]
 
+    invoke_ns, intended_ns = numbers("invoke_ns"), numbers("intended_ns")
     return Columns(
         index=numbers("index"),
         client=numbers("client"),
         kind=codes("kind", KINDS),
         outcome=codes("outcome", OUTCOMES),
-        intended_ns=numbers("intended_ns"),
-        invoke_ns=numbers("invoke_ns"),
+        # Without a rate, operations are due when they are sent.
+        intended_ns=invoke_ns if np.array_equal(intended_ns, invoke_ns) else intended_ns,
+        invoke_ns=invoke_ns,
         complete_ns=numbers("complete_ns"),
         attempts=numbers("attempts"),
     )

@@ -16,7 +16,7 @@ from ..workloads.base import Sharing
 from ..workloads.registry import USUAL, WORKLOADS, workload_of
 from .base import Given, whole
 
-# Memory that checks and report take per operation, in bytes: 190 and 320 when measured with 1,000,000 beside the 150 MB
+# Memory that checks and report take per operation, in bytes: 150 and 260 when measured with 1,000,000 beside the 140 MB
 # of the programs (benchmarks/memory.py). Where all clients share the keys an order is searched, among objects: 1,700
 # when measured with 40,000. Experiments are checked one after the other.
 MEMORY_BYTES = {Sharing.ONE_CLIENT: 500, Sharing.ALL_CLIENTS: 2500}

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..results.read import Experiment
@@ -52,6 +53,21 @@ class Recorded:
     def ended_ns(self) -> int:
         """Return when the last operation was complete; 0 without any."""
         return max(0, pc.max(self.table["complete_ns"]).as_py() or 0)
+
+    def numbered_rows(self) -> Ints:
+        """Return the rows of the table that are answers with a revision, ascending.
+
+        A row that is not of the stream, or repeated, is the history's own check's affair.
+        """
+        rows = np.sort(self.row_of[self.row_of >= 0])
+        known = np.empty(self.table.num_rows, dtype=bool)
+        begin = 0
+        for part in self.table.parts(["outcome", "revision"]):
+            ok = pc.equal(part["outcome"].cast(pa.string()), Outcome.OK.value)
+            known[begin : begin + part.num_rows] = pc.and_(ok, part["revision"].is_valid()).fill_null(False)
+            begin += part.num_rows
+        numbered: Ints = rows[known[rows]]
+        return numbered
 
     @property
     def reads_may_be_old(self) -> bool:

@@ -9,11 +9,9 @@ from math import inf
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..actions.record import FaultRecord
-from ..shapes import READ_KINDS, Check, Outcome, Verdict
+from ..shapes import READ_KINDS, Check, Verdict
 from .base import Case, Checker
 from .columns import narrow
 from .recorded import Recorded
@@ -99,21 +97,12 @@ class _Answers:
         self._recorded = recorded
         self._held = _held(info)
         table = recorded.table
-        # A row that is not of the stream, or repeated, is the history's own check's affair.
-        rows = np.sort(recorded.row_of[recorded.row_of >= 0])
-        revisions = table["revision"]
-        known = np.empty(table.num_rows, dtype=bool)
-        begin = 0
-        for part in table.parts(["outcome", "revision"]):
-            ok = pc.equal(part["outcome"].cast(pa.string()), Outcome.OK.value)
-            known[begin : begin + part.num_rows] = pc.and_(ok, part["revision"].is_valid()).fill_null(False)
-            begin += part.num_rows
-        rows = rows[known[rows]]
+        rows = recorded.numbered_rows()
         complete_ns = narrow(table["complete_ns"])[rows]
         order = np.argsort(complete_ns, kind="stable")
         self.rows, complete_ns = rows[order], complete_ns[order]
         del order, rows
-        self._revisions = narrow(revisions)
+        self._revisions = narrow(table["revision"])
         self._highest = np.maximum.accumulate(self._revisions[self.rows])
         invoke_ns = narrow(table["invoke_ns"])
         # Row of the table -> by how many revisions its answer is below what had been given, the earliest first.

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import READ_KINDS, Check, Outcome, Verdict
+from ..shapes import READ_KINDS, Check, Verdict
 from .base import Case, Checker
+from .columns import Ints, narrow
 from .words import listed
 
 # What an answer behind another one of the same client breaks, by whether the other and this one are reads. The names
@@ -21,6 +22,10 @@ GUARANTEES = {
     (True, False): "writes follow reads",
     (False, False): "monotonic writes",
 }
+
+
+# What is told of the newer answer: name -> column.
+NEWER = {"operation": "index", "revision": "revision", "endpoint": "endpoint"}
 
 
 class Sessions(Checker):
@@ -44,35 +49,27 @@ class Sessions(Checker):
         """Follow each client through its answers."""
         recorded = case.recorded
         table = recorded.table
-        rows = np.sort(recorded.row_of[recorded.row_of >= 0])
-        ok = np.array([outcome == Outcome.OK for outcome in table["outcome"].to_pylist()], dtype=bool)
-        rows = rows[(ok & ~np.asarray(table["revision"].is_null()))[rows]]
-        client, invoke_ns = table["client"].to_numpy(), table["invoke_ns"].to_numpy()
-        reads = np.array([kind in READ_KINDS for kind in table["kind"].to_pylist()], dtype=bool)
-        revision = table["revision"].fill_null(0).to_numpy()
-        newest: dict[int, int] = {}  # client -> row of the newest state that it was given
-        behind: dict[int, int] = {}  # row -> row of the newer state that its client had been given
-        for row in rows[np.lexsort((invoke_ns[rows], client[rows]))].tolist():
-            before = newest.get(int(client[row]))
-            if before is None or revision[row] >= revision[before]:
-                newest[int(client[row])] = row
-            else:
-                behind[row] = before
+        client, revision = narrow(table["client"]), narrow(table["revision"])
+        rows = recorded.numbered_rows()
+        rows = rows[np.lexsort((narrow(table["invoke_ns"])[rows], client[rows]))]
+        behind = _behind(rows, client, revision)
+        kind = {row: table.row(row)["kind"] for row in {*behind, *behind.values()}}
+        reads = {row: told in READ_KINDS for row, told in kind.items()}
 
         def described(row: int) -> dict[str, Any]:
             before = behind[row]
+            older, newer = table.row(row), table.row(before)
             return {
-                **{name: table[name][row].as_py() for name in ("index", "client", "kind", "endpoint", "revision")},
-                "guarantee": GUARANTEES[bool(reads[before]), bool(reads[row])],
-                "newer_operation": table["index"][before].as_py(),
-                "newer_revision": int(revision[before]),
-                "newer_endpoint": table["endpoint"][before].as_py(),
+                **{name: older[name] for name in ("index", "client", "kind", "endpoint", "revision")},
+                "guarantee": GUARANTEES[reads[before], reads[row]],
+                **{f"newer_{name}": newer[of] for name, of in NEWER.items()},
             }
 
-        broken = Counter(GUARANTEES[bool(reads[before]), bool(reads[row])] for row, before in behind.items())
+        broken = Counter(GUARANTEES[reads[before], reads[row]] for row, before in behind.items())
         told = ", ".join(f"{name} {count:,} times" for name, count in broken.most_common())
         wrong = [row for row in behind if not (recorded.reads_may_be_old and reads[row])]
-        evidence: dict[str, Any] = {"answers": len(rows), "clients": len(newest), "broken": dict(broken)}
+        clients = len(np.unique(client[rows]))
+        evidence: dict[str, Any] = {"answers": len(rows), "clients": clients, "broken": dict(broken)}
         if behind:
             evidence["behind"] = listed(sorted(behind), described)
         if wrong:
@@ -81,5 +78,19 @@ class Sessions(Checker):
         if behind:
             summary = f"Serializable reads went back behind what their client had seen, as they may: {told}."
             return [Check(self.name, Verdict.VALID, summary, evidence)]
-        summary = f"Each of {len(newest):,} clients was given states of the store that never went back."
+        summary = f"Each of {clients:,} clients was given states of the store that never went back."
         return [Check(self.name, Verdict.VALID, summary, evidence)]
+
+
+def _behind(rows: Ints, client: Ints, revision: Ints) -> dict[int, int]:
+    """Return the rows that are behind what their client had been given, each with the row of the newest of that.
+
+    :param rows: answers by client, and of each in the order in which it asked
+    """
+    behind: dict[int, int] = {}
+    bounds = np.flatnonzero(np.diff(client[rows])) + 1
+    for own in np.split(rows, bounds):
+        highest = np.maximum.accumulate(revision[own])
+        for at in np.flatnonzero(revision[own] < highest):
+            behind[int(own[at])] = int(own[np.searchsorted(highest, highest[at])])
+    return behind

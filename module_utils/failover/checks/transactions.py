@@ -50,21 +50,22 @@ class Transactions(Checker):
 
     def _look_up(self, case: Case, executed: Mapping[str, Container[str]]) -> Check:
         recorded, members = case.recorded, case.experiment.members
-        column = recorded.table["transaction"]
         lost: dict[int, list[str]] = {}
+        transactions: dict[int, str] = {}  # of those
         looked_up = 0
-        for index, outcome in enumerate(recorded.answers.outcome):
-            row = int(recorded.row_of[index])
-            transaction = column[row].as_py() if outcome == Outcome.OK and row >= 0 else None
-            if transaction is None:
-                continue
-            looked_up += 1
-            try:
-                without = [member for member, known in executed.items() if transaction not in known]
-            except ValueError as error:
-                raise LabError(f"{transaction!r} of operation {index} is no transaction ({error})") from None
-            if without:
-                lost[index] = without
+        for part in recorded.table.parts(["index", "transaction"]):
+            for index, transaction in zip(part["index"].to_pylist(), part["transaction"].to_pylist(), strict=True):
+                if transaction is None or not 0 <= index < len(recorded.answers.outcome):
+                    continue
+                if recorded.answers.outcome[index] != Outcome.OK:
+                    continue
+                looked_up += 1
+                try:
+                    without = [member for member, known in executed.items() if transaction not in known]
+                except ValueError as error:
+                    raise LabError(f"{transaction!r} of operation {index} is no transaction ({error})") from None
+                if without:
+                    lost[index], transactions[index] = without, transaction
         silent = [member for member in members if member not in executed]
         evidence: dict[str, Any] = {"transactions": looked_up, "members": list(executed)}
         if lost:
@@ -74,7 +75,7 @@ class Transactions(Checker):
                 sorted(lost),
                 lambda index: {
                     **recorded.describe(index),
-                    "transaction": column[int(recorded.row_of[index])].as_py(),
+                    "transaction": transactions[index],
                     "without": lost[index],
                 },
             )

@@ -24,7 +24,7 @@ from .channel import Channel
 from .clients import MakeClient, Stop
 from .config import RunnerConfig
 from .group import Group, LocalGroup, Work
-from .joining import Joining, accept, listen
+from .joining import Joining, accept, digest_of, listen
 from .processes import fork_worker
 from .worker import MakeGroup, Worker
 from .worker_group import WorkerGroup
@@ -146,7 +146,7 @@ class Crew:
                 self._listening,
                 list(self._others.names),
                 self._others.key,
-                digest,
+                digest_of(self._config, self._others.names, digest),
                 timeout_s=self._others.timeout_s,
                 ends=self._stop.event.is_set,
                 joined=joined,

@@ -19,7 +19,7 @@ from .clients import MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .crew import clients_of, groups_of
 from .group import LocalGroup, Work
-from .joining import Joining, join
+from .joining import Joining, digest_of, join
 from .open_files import allow_connections
 from .processes import fork_worker
 from .timeline import FollowedTimeline
@@ -67,11 +67,12 @@ def join_workload(
 
         return Worker(channel, make_group, steering, followed)
 
+    digest = digest_of(config, generators[1:], stream_digest(operations))
     channels: list[Channel] = []
     try:
         for process in range(1, len(groups) + 1):
             joining = Joining(name, process, len(groups))
-            channels.append(join(lead, joining, key, stream_digest(operations), timeout_s=timeout_s))
+            channels.append(join(lead, joining, key, digest, timeout_s=timeout_s))
         _work(channels, [partial(make_worker, numbers=numbers) for numbers in groups], name)
     finally:
         for channel in channels:

@@ -44,6 +44,7 @@ class WorkerGroup:
         # Of a process on another host: by how much its stamps may be wrong, and how far the clocks have drifted apart.
         self.clock = {"uncertainty_ns": 0, "moved_ns": 0}
         self._steered = 0  # number of the latest thing that its clients were led to
+        self._steered_lock = threading.Lock()  # of that number and the counts that belong to it
         self._caught_up = threading.Condition()
         self._caught_up_to = 0
         self._unresolved: list[dict[str, Any]] = []
@@ -138,9 +139,11 @@ class WorkerGroup:
 
     def steer(self, what: str, *arguments: str | int) -> None:
         """Lead its clients (see systems.steering)."""
-        self._steered += 1
-        self.reads_left, self.writes = int(arguments[1]) if what == "ask_reads" else 0, 0
-        self._say("steer", number=self._steered, what=what, arguments=arguments)
+        with self._steered_lock:
+            self._steered += 1
+            number = self._steered
+            self.reads_left, self.writes = int(arguments[1]) if what == "ask_reads" else 0, 0
+        self._say("steer", number=number, what=what, arguments=arguments)
 
     # ------------------------------------------------------------ what it tells
 
@@ -173,8 +176,9 @@ class WorkerGroup:
         elif name == "event":
             self._emit(Event(**{**told, "source": self._source}))
         elif name == "steered":
-            if told["number"] == self._steered:
-                self.reads_left, self.writes = told["reads"], told["writes"]
+            with self._steered_lock:
+                if told["number"] == self._steered:
+                    self.reads_left, self.writes = told["reads"], told["writes"]
         elif name == "caught_up":
             with self._caught_up:
                 self._caught_up_to = told["number"]

@@ -17,6 +17,7 @@ from failover.results.read import read_events
 from failover.run.channel import Channel, ChannelClosedError
 from failover.run.clients import Stop
 from failover.run.group import LocalGroup
+from failover.run import worker as worker_module
 from failover.run.makers import client_maker
 from failover.run.processes import fork_worker
 from failover.run.progress import Tally
@@ -452,3 +453,38 @@ def test_a_process_ends_with_the_one_that_leads() -> None:
     assert Channel(one).receive().name == "ready"
     one.close()
     assert os.waitpid(pid, 0)[1] == 0
+def test_a_process_notices_at_once_that_its_clients_are_led(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "TELL_INTERVAL_S", 60)
+    ours, theirs, _ = ends()
+    steering = Steering()
+
+    class Busy:
+        tallies = (Tally(),)
+
+        def take_turn(self, *_: Any) -> None:
+            pass
+
+        def end_turn(self) -> None:
+            over.set()
+
+        def wait(self, timeout_s: float) -> bool:
+            return over.wait(timeout_s)
+
+    over = threading.Event()
+    worker = Worker(theirs, lambda _stop, _emit: Busy(), steering)  # type: ignore[arg-type, return-value]
+    serving = threading.Thread(target=worker.serve)
+    serving.start()
+    ours.send("turn", first=0, end=5, began_ns=0)
+    while ours.receive().name != "tally":
+        pass
+    # Somewhere in the time between two tallies.
+    ours.send("steer", number=3, what="ask_reads", arguments=["h:1", 2])
+    began_s = time.monotonic()
+    while (told := ours.receive()).fields.get("number") != 3:
+        pass
+    assert (told.name, told.fields["reads"]) == ("steered", 2)
+    assert time.monotonic() - began_s < 10
+    ours.close()
+    serving.join()
+
+

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from ..results.history import HistoryWriter
-from ..shapes import Emit
+from ..shapes import Emit, LabError
 from ..systems.steering import Steering
 from .channel import Channel
 from .clients import MakeClient, Stop
@@ -104,18 +104,28 @@ class Crew:
     def _fork(self, makers: Sequence[MakeGroup]) -> list[Channel]:
         """Start a process for each group; return our ends of their channels."""
         pairs = [socket.socketpair() for _ in makers]
-        for make_group, (_, theirs) in zip(makers, pairs, strict=True):
-            rest = [end for pair in pairs for end in pair if end is not theirs]
-            self._pids.append(
-                fork_worker(
-                    theirs,
-                    partial(Worker, make_group=make_group, steering=self._steering),
-                    closed=[*rest, *([self._listening] if self._listening is not None else [])],
-                    ignored=(signal.SIGTERM, signal.SIGINT),
+        try:
+            for make_group, (_, theirs) in zip(makers, pairs, strict=True):
+                rest = [end for pair in pairs for end in pair if end is not theirs]
+                self._pids.append(
+                    fork_worker(
+                        theirs,
+                        partial(Worker, make_group=make_group, steering=self._steering),
+                        closed=[*rest, *([self._listening] if self._listening is not None else [])],
+                        ignored=(signal.SIGTERM, signal.SIGINT),
+                    )
                 )
-            )
-        for _, theirs in pairs:
-            theirs.close()
+        except OSError as error:
+            for ours, _ in pairs:
+                ours.close()
+            self.close()
+            raise LabError(
+                f"{len(makers)} processes for the clients cannot be started: {(error.strerror or str(error)).lower()}; "
+                "try fewer with client_processes"
+            ) from error
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
         return [Channel(ours) for ours, _ in pairs]
 
     def _take_in(self, channel: Channel, generator: str, name: str) -> WorkerGroup:
@@ -226,6 +236,8 @@ class Crew:
 
     def close(self) -> None:
         """Close the clients, and end their processes."""
+        if self._listening is not None:
+            self._listening.close()
         for group in self.groups:
             group.close()
         for pid in self._pids:

@@ -115,14 +115,11 @@ class Crew:
                         ignored=(signal.SIGTERM, signal.SIGINT),
                     )
                 )
-        except OSError as error:
+        except LabError:
             for ours, _ in pairs:
                 ours.close()
             self.close()
-            raise LabError(
-                f"{len(makers)} processes for the clients cannot be started: {(error.strerror or str(error)).lower()}; "
-                "try fewer with client_processes"
-            ) from error
+            raise
         finally:
             for _, theirs in pairs:
                 theirs.close()

@@ -190,6 +190,10 @@ class Worker:
                 self._tell_turn()
         except ChannelClosedError:
             self._stop.event.set()
+        except Exception as error:
+            # Nobody would hear of the turn's end: this process ends, and that is noticed.
+            self._tell_error(LabError(f"{type(error).__name__}: {error}; this is a bug in the lab, please report it"))
+            self._channel.close()
 
     def _tell_turn(self) -> None:
         next_ns = 0

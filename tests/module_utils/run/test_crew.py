@@ -120,7 +120,7 @@ def test_the_director_hears_of_what_it_expects_and_of_all_while_a_fault_is_under
     assert heard[0][0] >= 200
     # and from then on all, whatever their index, but for those that begin before the others are told.
     later = {index for index, at_ns in invoked_ns.items() if at_ns > (heard[0][1] or 0) + 50_000_000}
-    assert later  # how many there are is the machine's affair
+    assert len(later) > 50
     assert later <= {index for index, _ in heard}
 
 
@@ -219,7 +219,7 @@ def test_a_signal_ends_processes_in_order(tmp_path: Path) -> None:
 
     def hook(client: int, _method: str, _key: str) -> None:
         time.sleep(0.001)
-        if client == 1 and next(calls, None) is None:
+        if client == 1 and next(calls, None) == 99:
             os.kill(pid, signal.SIGTERM)
 
     # Behind so many operations, not so long: the run takes its time to begin where the machine is busy.
@@ -309,8 +309,17 @@ def test_processes_that_cannot_be_started_are_told_and_the_others_end(
         return fork()
 
     monkeypatch.setattr(os, "fork", no_second)
-    expected = "2 processes for the clients cannot be started: resource temporarily unavailable; try fewer"
+    expected = "a process for clients cannot be started: resource temporarily unavailable; try fewer"
     with pytest.raises(LabError, match=expected):
+        run_workload(config(tmp_path, clients=2, processes=2), make_client=FakeSystem().make_client)
+
+
+def test_a_process_that_cannot_tell_how_far_it_is_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_tallies: Any) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr(worker_module, "sum_up", broken)
+    with pytest.raises(LabError, match="RuntimeError: dictionary changed size during iteration; this is a bug"):
         run_workload(config(tmp_path, clients=2, processes=2), make_client=FakeSystem().make_client)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,13 @@ class Sessions(Checker):
                 "newer_endpoint": table["endpoint"][before].as_py(),
             }
 
-        broken = Counter(GUARANTEES[bool(reads[before]), bool(reads[row])] for row, before in behind.items())
-        told = ", ".join(f"{name} {count:,} times" for name, count in broken.most_common())
+        def counted(rows: Iterable[int]) -> Counter[str]:
+            return Counter(GUARANTEES[bool(reads[behind[row]]), bool(reads[row])] for row in rows)
+
+        broken = counted(behind)
         wrong = [row for row in behind if not (recorded.reads_may_be_old and reads[row])]
+        # What may be so is no part of what is wrong.
+        told = ", ".join(f"{name} {count:,} times" for name, count in counted(wrong or behind).most_common())
         evidence: dict[str, Any] = {"answers": len(rows), "clients": len(newest), "broken": dict(broken)}
         if behind:
             evidence["behind"] = listed(sorted(behind), described)

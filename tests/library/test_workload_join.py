@@ -54,7 +54,7 @@ def test_it_runs_its_share_of_the_clients(
     given = params(key_file, load_generators=["client1", "client2"], processes=2)
     pid = forked(
         lambda: run_workload(
-            config(tmp_path, clients=5),
+            config(tmp_path, clients=5, experiment="E2-mysql", key_prefix="EXP2-"),
             make_client=FakeSystem().make_client,
             others=Others(["client2"], given["lead"], b"k" * 32, 10.0),
         )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,13 @@ class Sessions(Checker):
                 **{f"newer_{name}": newer[of] for name, of in NEWER.items()},
             }
 
-        broken = Counter(GUARANTEES[reads[before], reads[row]] for row, before in behind.items())
-        told = ", ".join(f"{name} {count:,} times" for name, count in broken.most_common())
+        def counted(rows: Iterable[int]) -> Counter[str]:
+            return Counter(GUARANTEES[reads[behind[row]], reads[row]] for row in rows)
+
+        broken = counted(behind)
         wrong = [row for row in behind if not (recorded.reads_may_be_old and reads[row])]
+        # What may be so is no part of what is wrong.
+        told = ", ".join(f"{name} ({count:,})" for name, count in counted(wrong or behind).most_common())
         clients = len(np.unique(client[rows]))
         evidence: dict[str, Any] = {"answers": len(rows), "clients": clients, "broken": dict(broken)}
         if behind:

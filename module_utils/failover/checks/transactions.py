@@ -81,8 +81,8 @@ class Transactions(Checker):
             )
             told = listing([f"{count:,} on {member}" for member, count in by.items() if count])
             summary = (
-                f"Of {looked_up:,} acknowledged writes, transactions that were never executed, as the members say: "
-                f"{told}. Where the rows are there, replicas and a restore from the binary log will lack them."
+                f"Of {looked_up:,} acknowledged writes, transactions that members had not executed at the end, as they "
+                f"say: {told}. Where the rows are there, replicas and a restore from the binary log will lack them."
             )
             return Check(self.name, Verdict.INVALID, summary, evidence)
         if silent:

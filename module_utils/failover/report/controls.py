@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..results.files import CONTROLS_HTML_FILE, CONTROLS_PDF_FILE
 from ..results.read import read_json
 from ..results.write import discard, write_text_atomic
-from ..shapes import LabError
+from ..shapes import LabError, Verdict
 from .fonts import font_css
 from .render import TEMPLATES, environment, render_pdf
 
@@ -31,7 +31,8 @@ def write_controls(path: Path) -> list[Path]:
         .render(
             controls=rows,
             shown=sum(row["shown"] for row in rows),
-            missing=[row["name"] for row in rows if not row["shown"]],
+            missing=[row["name"] for row in rows if not row["shown"] and row["expected"] != Verdict.VALID],
+            accused=[row["name"] for row in rows if not row["shown"] and row["expected"] == Verdict.VALID],
             css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
             fonts=Markup("/*FONTS*/"),
         )

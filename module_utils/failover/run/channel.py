@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.longest = LONGEST  # message that is received, in bytes
+        self.until_s: float | None = None  # when one has to be there at the latest, by the monotonic clock
         self.connection = connection
         self._lock = threading.Lock()
 
@@ -62,13 +64,16 @@ class Channel:
         try:
             name, fields = json.loads(self._exactly(head_length))
             return Message(name, fields, self._exactly(tail_length).decode())
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:  # the last of nothing but brackets
             raise ChannelClosedError(f"what came is no message of this lab: {error}") from None
 
     def _exactly(self, length: int) -> bytes:
         parts = bytearray()
         while len(parts) < length:
             try:
+                if self.until_s is not None:
+                    # Of all of it: who sends a byte now and then would else be waited for again and again.
+                    self.connection.settimeout(max(1e-3, self.until_s - time.monotonic()))
                 part = self.connection.recv(min(length - len(parts), 1 << 20))
             except OSError as error:
                 raise ChannelClosedError(error.strerror or str(error)) from error

@@ -56,8 +56,10 @@ class Stop:
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """End the run, as somebody asked for it."""
-        self.signal = signal.Signals(number).name
-        self.event.set()
+        if self.signal is None:
+            self.signal = signal.Signals(number).name
+            # Once: a signal that came in the middle of this would wait for the event's lock, which this holds.
+            self.event.set()
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from functools import partial
 from typing import Any
 
 from ..results.history import HistoryWriter
-from ..shapes import Emit
+from ..shapes import Emit, LabError
 from ..systems.steering import Steering
 from .channel import Channel
 from .clients import MakeClient, Stop
 from .config import RunnerConfig
 from .group import Group, LocalGroup, Work
-from .joining import Joining, accept, listen
+from .joining import Joining, accept, digest_of, listen
 from .processes import fork_worker
 from .worker import MakeGroup, Worker
 from .worker_group import WorkerGroup
@@ -104,18 +104,25 @@ class Crew:
     def _fork(self, makers: Sequence[MakeGroup]) -> list[Channel]:
         """Start a process for each group; return our ends of their channels."""
         pairs = [socket.socketpair() for _ in makers]
-        for make_group, (_, theirs) in zip(makers, pairs, strict=True):
-            rest = [end for pair in pairs for end in pair if end is not theirs]
-            self._pids.append(
-                fork_worker(
-                    theirs,
-                    partial(Worker, make_group=make_group, steering=self._steering),
-                    closed=[*rest, *([self._listening] if self._listening is not None else [])],
-                    ignored=(signal.SIGTERM, signal.SIGINT),
+        try:
+            for make_group, (_, theirs) in zip(makers, pairs, strict=True):
+                rest = [end for pair in pairs for end in pair if end is not theirs]
+                self._pids.append(
+                    fork_worker(
+                        theirs,
+                        partial(Worker, make_group=make_group, steering=self._steering),
+                        closed=[*rest, *([self._listening] if self._listening is not None else [])],
+                        ignored=(signal.SIGTERM, signal.SIGINT),
+                    )
                 )
-            )
-        for _, theirs in pairs:
-            theirs.close()
+        except LabError:
+            for ours, _ in pairs:
+                ours.close()
+            self.close()
+            raise
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
         return [Channel(ours) for ours, _ in pairs]
 
     def _take_in(self, channel: Channel, generator: str, name: str) -> WorkerGroup:
@@ -146,7 +153,7 @@ class Crew:
                 self._listening,
                 list(self._others.names),
                 self._others.key,
-                digest,
+                digest_of(self._config, self._others.names, digest),
                 timeout_s=self._others.timeout_s,
                 ends=self._stop.event.is_set,
                 joined=joined,
@@ -226,6 +233,8 @@ class Crew:
 
     def close(self) -> None:
         """Close the clients, and end their processes."""
+        if self._listening is not None:
+            self._listening.close()
         for group in self.groups:
             group.close()
         for pid in self._pids:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from .clients import MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .crew import clients_of, groups_of
 from .group import LocalGroup, Work
-from .joining import Joining, join
+from .joining import Joining, digest_of, join
 from .open_files import allow_connections
 from .processes import fork_worker
 from .timeline import FollowedTimeline
@@ -67,11 +68,12 @@ def join_workload(
 
         return Worker(channel, make_group, steering, followed)
 
+    digest = digest_of(config, generators[1:], stream_digest(operations))
     channels: list[Channel] = []
     try:
         for process in range(1, len(groups) + 1):
             joining = Joining(name, process, len(groups))
-            channels.append(join(lead, joining, key, stream_digest(operations), timeout_s=timeout_s))
+            channels.append(join(lead, joining, key, digest, timeout_s=timeout_s))
         _work(channels, [partial(make_worker, numbers=numbers) for numbers in groups], name)
     finally:
         for channel in channels:
@@ -84,7 +86,9 @@ def _work(channels: Sequence[Channel], makers: Sequence[Callable[[Channel], Work
     pids = []
     for channel, make_worker in zip(channels, makers, strict=True):
         rest = [other.connection for other in channels if other is not channel]
-        pids.append(fork_worker(channel.connection, make_worker, closed=rest))
+        # The end is for the one that leads to say, whatever signal comes here.
+        ignored = (signal.SIGTERM, signal.SIGINT)
+        pids.append(fork_worker(channel.connection, make_worker, closed=rest, ignored=ignored))
     for channel in channels:
         channel.connection.close()
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 
+from ..shapes import LabError
 from .channel import Channel
 from .worker import Worker
 
@@ -23,11 +24,19 @@ def fork_worker(
 ) -> int:
     """Start a process with clients at its end of a channel, before this one has threads; return its id.
 
+    LabError where there can be no further one.
+
     :param make_worker: called there
     :param closed: ends of other channels, which would look open as long as it had them, too
     :param ignored: signals that are for who leads to decide about
     """
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise LabError(
+            f"a process for clients cannot be started: {(error.strerror or str(error)).lower()}; "
+            "try fewer with client_processes"
+        ) from error
     if pid:
         return pid
     for other in closed:

@@ -159,15 +159,19 @@ class _Run:
         )
         # The first thing, as processes are best started before there are threads.
         self._crew = Crew(config, work, make_client, steering, stop=self._stop, emit=self._emit, others=others)
-        self._leader = leader_finder(config)
-        self._progress = ProgressReporter(
-            config.work_dir / PROGRESS_FILE,
-            len(operations),
-            self._crew.tallies,
-            endpoint=config.target.endpoints[0],
-            ask_leader=self._leader.ask,
-            on_error=self._stop.fail,
-        )
+        try:
+            self._leader = leader_finder(config)
+            self._progress = ProgressReporter(
+                config.work_dir / PROGRESS_FILE,
+                len(operations),
+                self._crew.tallies,
+                endpoint=config.target.endpoints[0],
+                ask_leader=self._leader.ask,
+                on_error=self._stop.fail,
+            )
+        except LabError:
+            self._crew.close()
+            raise
         self._director: Director | None = None
         self._history: HistoryWriter | None = None
         self._origin_wall_ns = 0
@@ -178,10 +182,11 @@ class _Run:
             try:
                 self._events = EventLog(self._config.work_dir / EVENTS_FILE, self._stop.fail)
                 self._crew.gather(self._digest)
-                self._arm(1)
-                # Before the experiment's time begins.
-                self._crew.connect()
-                self._measure()
+                if not self._stop.event.is_set():
+                    self._arm(1)
+                    # Before the experiment's time begins.
+                    self._crew.connect()
+                    self._measure()
             except LabError as error:
                 self._stop.fail(error)
             finally:

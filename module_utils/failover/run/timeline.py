@@ -44,6 +44,7 @@ class FollowedTimeline(Timeline):
         self.worst_ns = 0  # by how much a stamp may be wrong, of all so far
         self.moved_ns = 0  # what the clocks have drifted apart since the first offset
         self._offset_ns: int | None = None
+        self._uncertainty_ns = 0  # of that offset, when it was read
         self._base_ns = 0  # of the leading process's CLOCK
         self._readings: list[Reading] = []
 
@@ -63,13 +64,19 @@ class FollowedTimeline(Timeline):
         best = min(self._readings)
         self._readings.clear()
         moved_ns = 0 if self._offset_ns is None else best.offset_ns - self._offset_ns
-        self._offset_ns = best.offset_ns
-        self.moved_ns += moved_ns
         self.worst_ns = max(self.worst_ns, best.uncertainty_ns + abs(moved_ns))
-        self.origin_ns -= moved_ns
+        if self._offset_ns is None or not self._agrees(best, moved_ns):
+            self._offset_ns, self._uncertainty_ns = best.offset_ns, best.uncertainty_ns
+            self.moved_ns += moved_ns
+            self.origin_ns -= moved_ns
         # Events are stamped by the wall clock of the host that leads.
-        CLOCK.base_ns = self._base_ns + best.offset_ns
+        CLOCK.base_ns = self._base_ns + self._offset_ns
         return True
+
+    def _agrees(self, reading: Reading, moved_ns: int) -> bool:
+        """Whether a reading knows less than the one that counts, and does not contradict it."""
+        knows_less = reading.uncertainty_ns > self._uncertainty_ns
+        return knows_less and abs(moved_ns) <= reading.uncertainty_ns + self._uncertainty_ns
 
     def start(self, origin_ns: int) -> None:
         """Begin the experiment's time; the offset is known by then."""

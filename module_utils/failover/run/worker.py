@@ -29,8 +29,10 @@ from .timeline import FollowedTimeline
 
 # How often the clients' counts are sent, in s; progress.json is written every 0.5 s of them.
 TELL_INTERVAL_S = 0.25
-# The same while a fault leads the clients, in s: as often as what waits for them looks.
+# The same while a fault leads the clients, in s: as often as what waits for them looks; and how soon it is noticed that
+# one does.
 STEERED_INTERVAL_S = 0.002
+LOOK_INTERVAL_S = 0.02
 # How long rows may wait to be sent, as long as they may wait to be written; and so many characters are sent at once.
 LINES_AT_ONCE = 64 << 10
 # Later than any index.
@@ -127,8 +129,9 @@ class Worker:
         elif name == "catch_up":
             self._channel.send("caught_up", number=told["number"])
         elif name == "steer":
-            self._steered = told["number"]
             getattr(self._steering, told["what"])(*told["arguments"])
+            # Behind it: counts that are told with this number have to be of what it led to.
+            self._steered = told["number"]
         elif name == "connect":
             self._guard(self._group.connect)
             self._channel.send("connected")
@@ -187,11 +190,15 @@ class Worker:
                 self._tell_turn()
         except ChannelClosedError:
             self._stop.event.set()
+        except Exception as error:
+            # Nobody would hear of the turn's end: this process ends, and that is noticed.
+            self._tell_error(LabError(f"{type(error).__name__}: {error}; this is a bug in the lab, please report it"))
+            self._channel.close()
 
     def _tell_turn(self) -> None:
         next_ns = 0
         while True:
-            over = self._group.wait(STEERED_INTERVAL_S if self._steering.active else TELL_INTERVAL_S)
+            over = self._group.wait(STEERED_INTERVAL_S if self._steering.active else LOOK_INTERVAL_S)
             if self._steering.active:
                 steering, number = self._steering, self._steered
                 self._channel.send("steered", number=number, reads=steering.reads_left(), writes=steering.writes())

@@ -44,6 +44,7 @@ class WorkerGroup:
         # Of a process on another host: by how much its stamps may be wrong, and how far the clocks have drifted apart.
         self.clock = {"uncertainty_ns": 0, "moved_ns": 0}
         self._steered = 0  # number of the latest thing that its clients were led to
+        self._steered_lock = threading.Lock()  # of that number and the counts that belong to it
         self._caught_up = threading.Condition()
         self._caught_up_to = 0
         self._unresolved: list[dict[str, Any]] = []
@@ -61,12 +62,18 @@ class WorkerGroup:
         except ChannelClosedError:
             self._note_gone()
 
+    def _ask_for(self, answer: str, name: str, **fields: Any) -> None:
+        """Tell it something that it answers."""
+        self._said[answer].clear()
+        self._say(name, **fields)
+        if self._gone:
+            # Over TCP even what is sent to one that is gone looks delivered, and nobody else would set it again.
+            self._said[answer].set()
+
     def _ask(self, name: str, answer: str, **fields: Any) -> None:
         """Tell it something and wait until it is done."""
-        if not self._gone:
-            self._said[answer].clear()
-            self._say(name, **fields)
-            self._said[answer].wait()
+        self._ask_for(answer, name, **fields)
+        self._said[answer].wait()
 
     def await_ready(self) -> None:
         """Wait until the process knows our clock."""
@@ -74,8 +81,7 @@ class WorkerGroup:
 
     def connect(self) -> None:
         """Have the clients connected."""
-        self._said["connected"].clear()
-        self._say("connect")
+        self._ask_for("connected", "connect")
 
     def await_connected(self) -> None:
         """Return when they are; LabError where one is not."""
@@ -91,9 +97,7 @@ class WorkerGroup:
     def take_turn(self, repeat: range, began_ns: int, on_index: Callable[..., None]) -> None:
         """Have the clients begin with their operations of a repeat."""
         self._on_index = on_index
-        if not self._gone:
-            self._said["over"].clear()
-            self._say("turn", first=repeat.start, end=repeat.stop, began_ns=began_ns)
+        self._ask_for("over", "turn", first=repeat.start, end=repeat.stop, began_ns=began_ns)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the turn is over, and tell whether it is."""
@@ -138,9 +142,11 @@ class WorkerGroup:
 
     def steer(self, what: str, *arguments: str | int) -> None:
         """Lead its clients (see systems.steering)."""
-        self._steered += 1
-        self.reads_left, self.writes = int(arguments[1]) if what == "ask_reads" else 0, 0
-        self._say("steer", number=self._steered, what=what, arguments=arguments)
+        with self._steered_lock:
+            self._steered += 1
+            number = self._steered
+            self.reads_left, self.writes = int(arguments[1]) if what == "ask_reads" else 0, 0
+        self._say("steer", number=number, what=what, arguments=arguments)
 
     # ------------------------------------------------------------ what it tells
 
@@ -154,6 +160,15 @@ class WorkerGroup:
             # Rows that cannot be written: the first of them ends the run, and the others are not waited for.
             self._stop.fail(error)
             self._drain()
+        except Exception as error:
+            # Of another version, or a bug; nobody listens to it from here on, so it must not be waited for.
+            self._stop.fail(
+                LabError(
+                    f"{self._name} says what is not understood here ({type(error).__name__}: {error}); provision all "
+                    "load generators again, and report it if that does not help"
+                )
+            )
+            self._note_gone()
 
     def _drain(self) -> None:
         """Take what else is told but rows."""
@@ -173,8 +188,9 @@ class WorkerGroup:
         elif name == "event":
             self._emit(Event(**{**told, "source": self._source}))
         elif name == "steered":
-            if told["number"] == self._steered:
-                self.reads_left, self.writes = told["reads"], told["writes"]
+            with self._steered_lock:
+                if told["number"] == self._steered:
+                    self.reads_left, self.writes = told["reads"], told["writes"]
         elif name == "caught_up":
             with self._caught_up:
                 self._caught_up_to = told["number"]

@@ -51,6 +51,12 @@ def test_what_was_not_shown_is_named_and_not_passed(tmp_path: Path) -> None:
     assert "<b>not in 3 tries</b>" in page
 
 
+def test_a_good_system_that_was_not_called_good_is_no_matter_of_too_few_tries(tmp_path: Path) -> None:
+    page = written(tmp_path, row("good", expected="valid", shown=False, found=["invalid"], tries=1, by=""))
+    assert "Known to be good, and not found so: good." in page
+    assert "Not shown:" not in page
+
+
 def test_the_same_controls_give_the_same_page(tmp_path: Path) -> None:
     written(tmp_path, row("bad"))
     before = [(tmp_path / name).read_bytes() for name in ("controls.html", "controls.pdf")]

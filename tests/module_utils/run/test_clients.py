@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 from failover.run.clients import Stop
 from failover.shapes import LabError
@@ -24,3 +25,14 @@ def test_a_signal_is_remembered_by_its_name() -> None:
     stop = Stop()
     stop.on_signal(signal.SIGTERM, None)
     assert (stop.event.is_set(), stop.signal, stop.error) == (True, "SIGTERM", None)
+
+
+def test_a_signal_in_the_middle_of_another_does_not_wait_for_it() -> None:
+    stop = Stop()
+    stop.on_signal(signal.SIGTERM, None)
+    with stop.event._cond:  # type: ignore[attr-defined]  # as while the first one sets it
+        second = threading.Thread(target=stop.on_signal, args=(signal.SIGINT, None), daemon=True)
+        second.start()
+        second.join(5)
+        assert not second.is_alive()
+    assert stop.signal == "SIGTERM"

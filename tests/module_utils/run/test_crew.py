@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from failover.results.history import read_jsonl
 from failover.results.read import read_events
+from failover.run import worker as worker_module
 from failover.run.channel import Channel, ChannelClosedError
 from failover.run.clients import Stop
 from failover.run.group import LocalGroup
@@ -211,8 +212,16 @@ def test_a_process_that_is_killed_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_signal_ends_processes_in_order(tmp_path: Path) -> None:
-    system = FakeSystem(lambda *_: time.sleep(0.001))
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    pid = os.getpid()
+
+    def hook(client: int, _method: str, _key: str) -> None:
+        time.sleep(0.001)
+        if client == 1 and next(calls, None) == 99:
+            os.kill(pid, signal.SIGTERM)
+
+    # Behind so many operations, not so long: the run takes its time to begin where the machine is busy.
+    calls = iter(range(100))
+    system = FakeSystem(hook)
     summary = run_workload(config(tmp_path, clients=4, processes=2, iterations=8000), make_client=system.make_client)
     assert summary["interrupted"]
     rows = rows_of(tmp_path)
@@ -358,6 +367,41 @@ def test_reads_and_writes_of_processes_are_counted_while_they_are_led(tmp_path: 
     ((left, writes),) = seen
     assert left == 0
     assert writes >= 8
+
+
+def test_a_process_notices_at_once_that_its_clients_are_led(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "TELL_INTERVAL_S", 60)
+    ours, theirs, _ = ends()
+    steering = Steering()
+
+    class Busy:
+        tallies = (Tally(),)
+
+        def take_turn(self, *_: Any) -> None:
+            pass
+
+        def end_turn(self) -> None:
+            over.set()
+
+        def wait(self, timeout_s: float) -> bool:
+            return over.wait(timeout_s)
+
+    over = threading.Event()
+    worker = Worker(theirs, lambda _stop, _emit: Busy(), steering)  # type: ignore[arg-type, return-value]
+    serving = threading.Thread(target=worker.serve)
+    serving.start()
+    ours.send("turn", first=0, end=5, began_ns=0)
+    while ours.receive().name != "tally":
+        pass
+    # Somewhere in the time between two tallies.
+    ours.send("steer", number=3, what="ask_reads", arguments=["h:1", 2])
+    began_s = time.monotonic()
+    while (told := ours.receive()).fields.get("number") != 3:
+        pass
+    assert (told.name, told.fields["reads"]) == ("steered", 2)
+    assert time.monotonic() - began_s < 10
+    ours.close()
+    serving.join()
 
 
 # ---------------------------------------------------------------- the channel

@@ -7,18 +7,23 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from failover.clock import CLOCK
 from failover.results.read import read_events
+from failover.run import joining as joining_module
 from failover.run.channel import Channel
 from failover.run.crew import Others
 from failover.run.joined import join_workload
-from failover.run.joining import Joining, accept, join, listen
+from failover.run.joining import KEEPALIVE, UNANSWERED_MS, Joining, accept, join, listen
 from failover.run.runner import run_workload
 from failover.run.timeline import READINGS, FollowedTimeline
 from failover.shapes import LabError
@@ -101,7 +106,10 @@ def registers(number: int, emit: Any) -> Any:
     ("changes", "told"),
     [
         ({"key": b"x" * 32}, "wrong authentication code"),
-        ({"seed": 8}, "it makes another stream of operations"),
+        ({"seed": 8}, "it was started for another experiment, or it makes another stream of operations"),
+        # Left over from the experiment before: its stream is the same, and its clients would write where that one did.
+        ({"experiment": "E2-mysql"}, "it was started for another experiment, or"),
+        ({"clients": 4}, "it was started for another experiment, or"),
         ({"name": "client9"}, "no load generator of the name client9 is awaited"),
     ],
 )
@@ -110,7 +118,7 @@ def test_who_does_not_belong_is_refused(
 ) -> None:
     lead = closed_endpoint()
     name = changes.pop("name", "client2")
-    forked(joining(lead, name, tmp_path, ["client1", name], clients=2, **changes))
+    forked(joining(lead, name, tmp_path, ["client1", name], **{"clients": 2, **changes}))
     with pytest.raises(LabError, match=r"client2 did not join the load generator that leads within 2 s"):
         run_workload(
             config(tmp_path, clients=2),
@@ -173,7 +181,14 @@ def test_a_load_generator_that_goes_away_ends_the_run(tmp_path: Path, forked: An
 
 def test_a_signal_ends_the_waiting_for_others(tmp_path: Path, forked: Any) -> None:
     pid = os.getpid()
-    forked(lambda: (time.sleep(0.5), os.kill(pid, signal.SIGTERM)))
+
+    def end_it() -> None:
+        # It takes signals from there on.
+        while not (tmp_path / "events.jsonl").exists():
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGTERM)
+
+    forked(end_it)
     began_s = time.monotonic()
     summary = run_workload(
         config(tmp_path, clients=2),
@@ -182,6 +197,8 @@ def test_a_signal_ends_the_waiting_for_others(tmp_path: Path, forked: Any) -> No
     )
     assert summary["interrupted"]
     assert time.monotonic() - began_s < 20
+    # Nothing that takes its time is begun any more.
+    assert not [event for event in read_events(tmp_path / "events.jsonl") if event.event == "client.connected"]
 
 
 def test_strangers_do_not_keep_the_others_from_joining(forked: Any) -> None:
@@ -208,6 +225,95 @@ def test_strangers_do_not_keep_the_others_from_joining(forked: Any) -> None:
     for stranger in strangers:
         stranger.close()
     listening.close()
+
+
+def let_in(listening: socket.socket, timeout_s: float = 10) -> list[tuple[Joining, Channel]]:
+    came: list[tuple[Joining, Channel]] = []
+    accept(
+        listening,
+        ["client2"],
+        KEY,
+        "digest",
+        timeout_s=timeout_s,
+        ends=lambda: False,
+        joined=lambda *who: came.append(who),
+    )
+    return came
+
+
+def stranger_at(lead: str) -> socket.socket:
+    host, _, port = lead.rpartition(":")
+    return socket.create_connection((host, int(port)))
+
+
+def test_a_stranger_who_sends_brackets_is_no_error() -> None:
+    lead = closed_endpoint()
+    with listen(lead) as listening, stranger_at(lead) as stranger:
+        stranger.sendall(struct.pack(">II", 4000, 0) + b"[" * 4000)
+        with pytest.raises(LabError, match="client2 did not join"):
+            let_in(listening, timeout_s=0.5)
+
+
+def test_a_stranger_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining_module, "MESSAGE_TIMEOUT_S", 0.5)
+    lead = closed_endpoint()
+    with listen(lead) as listening, stranger_at(lead) as stranger:
+
+        def dribble() -> None:
+            with suppress(OSError):
+                for byte in struct.pack(">II", 4000, 0) + b" " * 100:
+                    stranger.sendall(bytes([byte]))
+                    time.sleep(0.2)
+
+        threading.Thread(target=dribble, daemon=True).start()
+        began_s = time.monotonic()
+        with pytest.raises(LabError, match="client2 did not join"):
+            let_in(listening, timeout_s=0.5)
+        assert time.monotonic() - began_s < 5
+
+
+def test_who_comes_behind_a_silent_stranger_waits_for_the_greeting(
+    forked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining_module, "MESSAGE_TIMEOUT_S", 0.5)
+    lead = closed_endpoint()
+    with listen(lead) as listening, stranger_at(lead), stranger_at(lead):
+        forked(lambda: join(lead, Joining("client2", 1, 1), KEY, "digest", timeout_s=10))
+        assert [who for who, _ in let_in(listening)] == [Joining("client2", 1, 1)]
+
+
+def test_a_process_joins_once(forked: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    lead = closed_endpoint()
+    with listen(lead) as listening:
+
+        def three_times() -> None:
+            channels = [join(lead, Joining("client2", 1, 2), KEY, "digest", timeout_s=10)]
+            for number in (1, 3, 2):
+                try:
+                    channels.append(join(lead, Joining("client2", number, 2), KEY, "digest", timeout_s=10))
+                except LabError as error:
+                    print(error, file=sys.stderr, flush=True)
+
+        pid = forked(three_times)
+        assert [who.process for who, _ in let_in(listening)] == [1, 2]
+        os.waitpid(pid, 0)
+    said = capfd.readouterr().err.splitlines()
+    assert [line.partition("): ")[2] for line in said] == [
+        "process 1 of client2 is not awaited, or has joined already; start each once",
+        "process 3 of client2 is not awaited, or has joined already; start each once",
+    ]
+
+
+def test_a_host_that_is_gone_is_noticed_whether_or_not_it_owes_an_answer(forked: Any) -> None:
+    lead = closed_endpoint()
+    with listen(lead) as listening:
+        forked(lambda: join(lead, Joining("client2", 1, 1), KEY, "digest", timeout_s=10))
+        ((_, channel),) = let_in(listening)
+    idle_s, interval_s, probes = KEEPALIVE
+    options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+    set_to = [channel.connection.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+    assert set_to == [idle_s, interval_s, probes, UNANSWERED_MS]
+    channel.close()
 
 
 # ---------------------------------------------------------------- the other's clock
@@ -252,3 +358,14 @@ def test_a_clock_that_drifts_is_followed(clock: list[int]) -> None:
     assert timeline.origin_ns == 2_000_000 - 740
     # So much may stamps have been wrong just before.
     assert (timeline.worst_ns, timeline.moved_ns) == (150 + 40, 40)
+
+
+def test_a_reading_that_knows_less_and_agrees_changes_nothing(clock: list[int]) -> None:
+    timeline = FollowedTimeline()
+    for number in range(READINGS):
+        read(timeline, clock, 700, 100, 100 + number)
+    timeline.start(2_000_000)
+    for number in range(READINGS):
+        read(timeline, clock, 700, 400, 100 + number)  # another way there than back: 150 beside the truth
+    assert timeline.origin_ns == 2_000_000 - 700
+    assert (timeline.worst_ns, timeline.moved_ns) == (250 + 150, 0)

@@ -464,6 +464,8 @@ class FakeObservedMySQL:
             self._found = [(name, known[name]) for name in names if name in known]
         elif statement.startswith("SELECT VERSION()"):
             self._found = [("9.7.4-2", "(Debian)", "mysql1")]
+        elif statement.startswith("SELECT @@GLOBAL.gtid_executed"):
+            self._found = [("5e1f0d0c-0000-0000-0000-1e2a3b4c5d6e:1-9,\nc0ffee00-0000-0000-0000-000000000001:1-7", "")]
         else:
             self._found = [("Ssl_cipher", "TLS_AES_128_GCM_SHA256")]
 

@@ -32,7 +32,7 @@ def test_a_module_may_name_its_neighbour_by_its_short_name_and_nobody_else(tmp_p
     assert done.returncode == 1
     assert 'Module name "workload_run" is not a FQCN' in done.stdout
     (tmp_path / "workload_run.py").write_bytes((ROOT / "library" / "workload_run.py").read_bytes())
-    for neighbour in ("fault_heal", "experiment_plan_info", "workload_settle"):
+    for neighbour in ("fault_heal", "experiment_plan_info", "workload_join", "workload_settle"):
         (tmp_path / f"{neighbour}.py").write_bytes((ROOT / "library" / f"{neighbour}.py").read_bytes())
     done = check(tmp_path)
-    assert (done.returncode, done.stdout) == (0, "5 modules: documentation and argument specs agree\n")
+    assert (done.returncode, done.stdout) == (0, "6 modules: documentation and argument specs agree\n")

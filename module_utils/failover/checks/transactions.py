@@ -19,16 +19,17 @@ def _executed(case: Case) -> dict[str, Container[str]]:
 
 
 class Transactions(Checker):
-    """Every member says it executed the transaction of every acknowledged write.
+    """Every member executed the transaction of every acknowledged write, and can pass it on, as it says.
 
     It is another question than whether the rows are there: a server that did not sync its binary log before its power
-    went may have a row whose transaction no replica, and no restore from that log, will ever get.
+    went may have a row, and know its transaction, that no replica and no restore from that log will ever get.
     """
 
     name = "transactions"
     how = (
         "Writes behind a fence are transactions of which the client knows the identifier (a GTID); that of every "
-        "acknowledged one has to be among those that each member says it executed."
+        "acknowledged one has to be among those that each member says it executed, and that a single server still has "
+        "in its binary log."
     )
 
     def applies(self, case: Case) -> bool:
@@ -81,8 +82,8 @@ class Transactions(Checker):
             )
             told = listing([f"{count:,} on {member}" for member, count in by.items() if count])
             summary = (
-                f"Of {looked_up:,} acknowledged writes, transactions that members had not executed at the end, as they "
-                f"say: {told}. Where the rows are there, replicas and a restore from the binary log will lack them."
+                f"Of {looked_up:,} acknowledged writes, transactions that members had not executed, or not in their "
+                f"binary log, at the end: {told}. Where the rows are there, replicas and a restore will lack them."
             )
             return Check(self.name, Verdict.INVALID, summary, evidence)
         if silent:

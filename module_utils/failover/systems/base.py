@@ -237,7 +237,7 @@ class System(Protocol):
         return []
 
     def executed(self, observed: Mapping[str, Any], members: Sequence[str]) -> dict[str, Container[str]]:
-        """Return the transactions that each member says it executed, as clients record them.
+        """Return the transactions that each member says it executed and can pass on, as clients record them.
 
         LabError where what it says cannot be read. Members that say nothing are missing.
 

@@ -46,6 +46,12 @@ def test_what_is_no_set_is_refused(text: str) -> None:
         assert f"{A}:1" in GtidSet(text)
 
 
+def test_what_a_server_counts_as_purged_is_not_in_its_log() -> None:
+    observed = {"gtid_executed": f"{A}:1-9", "gtid_purged": f"{A}:4-5"}
+    known = SYSTEMS["mysql"].executed(observed, ["mysql1"])["mysql1"]
+    assert [number for number in range(11) if f"{A}:{number}" in known] == [1, 2, 3, 6, 7, 8, 9]
+
+
 def test_members_of_a_group_say_each_what_they_executed() -> None:
     seen = {"group1": {"gtid_executed": f"{A}:1-5"}, "group2": {"gtid_executed": f"{A}:1-4"}, "group3": {}}
     executed = SYSTEMS["mysql_cluster"].executed({"observation": {"members": seen}}, ["group1", "group2", "group3"])

@@ -22,6 +22,8 @@ def test_a_server_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found["uptime_s"], found["tls"]) == (61, "TLS_AES_128_GCM_SHA256")
     assert found["variables"]["sync_binlog"] == "1"
     assert found["status"] == {"Uptime": 61, "Threads_connected": 2}
+    assert found["gtid_executed"].endswith("6e:1-9,c0ffee00-0000-0000-0000-000000000001:1-7")
+    assert found["gtid_purged"] == ""
     asked = server.asked[0]
     assert (asked["host"], asked["port"], asked["user"], asked["database"]) == (
         "10.0.0.21",

@@ -35,6 +35,20 @@ class GtidSet:
         return at >= 0 and int(number) <= found[at][1]
 
 
+class InLog:
+    """The transactions that a server executed and has in its binary log.
+
+    Those that it executed and does not have there it counts as purged: when it starts, and when it deletes a file of
+    the log. https://dev.mysql.com/doc/refman/9.7/en/replication-options-gtids.html#sysvar_gtid_purged
+    """
+
+    def __init__(self, executed: str, purged: str) -> None:
+        self._executed, self._purged = GtidSet(executed), GtidSet(purged)
+
+    def __contains__(self, gtid: object) -> bool:
+        return gtid in self._executed and gtid not in self._purged
+
+
 def _parse(text: str) -> dict[str, list[tuple[int, int]]]:
     """Return the intervals of each source, in order."""
     intervals: dict[str, list[tuple[int, int]]] = {}

@@ -52,7 +52,8 @@ def observe_server(address: MySQLAddress) -> dict[str, Any]:
 
     :returns: ``reachable``, ``error`` and, where it answered, ``version``, ``version_comment``, ``hostname``,
         ``uptime_s``, ``read_only``, ``connect_ms``, ``tls`` (cipher or None), ``variables`` (as text, those of
-        VARIABLES that this release has), ``status`` (numbers) and ``gtid_executed`` (a set of transactions).
+        VARIABLES that this release has), ``status`` (numbers), and the sets of transactions ``gtid_executed`` and
+        ``gtid_purged``.
     """
     started = time.monotonic()
     try:
@@ -67,8 +68,10 @@ def _ask(connection: Any) -> dict[str, Any]:
     with connection.cursor() as cursor:
         variables = _pairs(cursor, "SHOW GLOBAL VARIABLES", VARIABLES)
         status = _pairs(cursor, "SHOW GLOBAL STATUS", STATUS)
-        cursor.execute("SELECT VERSION(), @@version_comment, @@hostname, @@GLOBAL.gtid_executed")
-        version, comment, hostname, executed = cursor.fetchone() or (None, None, None, "")
+        cursor.execute("SELECT VERSION(), @@version_comment, @@hostname")
+        version, comment, hostname = cursor.fetchone() or (None, None, None)
+        cursor.execute("SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged")
+        executed, purged = cursor.fetchone() or ("", "")
         cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         cipher = (cursor.fetchone() or (None, ""))[1]
     return {
@@ -81,6 +84,7 @@ def _ask(connection: Any) -> dict[str, Any]:
         "variables": variables,
         "status": {name: int(value) for name, value in status.items()},
         "gtid_executed": executed.replace("\n", ""),
+        "gtid_purged": purged.replace("\n", ""),
     }
 
 

@@ -14,7 +14,7 @@ from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
 from .connect import MySQLAddress
-from .gtids import GtidSet
+from .gtids import InLog
 from .observe import await_server
 from .watch import MySQLSampler, OnlyServer
 
@@ -86,8 +86,10 @@ class MySQL(System):
         return Observation(found, reached, "/var/log/mysql/error.log")
 
     def executed(self, observed: Mapping[str, Any], members: Sequence[str]) -> dict[str, Container[str]]:
-        """Read the server's set of GTIDs."""
-        return {member: GtidSet(observed["gtid_executed"]) for member in members if "gtid_executed" in observed}
+        """Read the server's sets of GTIDs: what a replica that comes later would get of it."""
+        if "gtid_executed" not in observed:
+            return {}
+        return dict.fromkeys(members, InLog(observed["gtid_executed"], observed.get("gtid_purged", "")))
 
     def events(
         self, logs: Mapping[str, Sequence[str]], members: Mapping[str, Mapping[str, Any]], ids: Mapping[str, str]

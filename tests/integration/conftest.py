@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from real_lab import RealLab
+from real_lab import ROOT, RealLab
 
 # The agents' dead man's switch, in s: shorter than the default, as a test waits for it; longer than what lies between
 # the end of a workload and its heal on a busy machine.
@@ -51,6 +51,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
         yield made
 
 
+def with_two_load_generators(folder: Path) -> Path:
+    """Return the inventory of containers with another load generator, which runs with more than one client use."""
+    given = ROOT / "inventory/containers"
+    hosts = (given / "hosts.yml").read_text()
+    only = "        client1:\n          container_number: 31\n"
+    assert hosts.count(only) == 1
+    (folder / "group_vars").symlink_to(given / "group_vars")
+    another = only.replace("client1", "client2").replace("31", "32")
+    (folder / "hosts.yml").write_text(hosts.replace(only, f"{only}{another}"))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def faults_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Bring up a lab whose members are struck."""
@@ -65,6 +77,7 @@ def faults_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
             "container_hosts_data_systems": ["etcd"],
             "experiments": ["E3-etcd", "E3-mysql"],
         },
+        inventory=with_two_load_generators(tmp_path_factory.mktemp("inventory")),
     )
     with brought_up(made):
         yield made

@@ -21,6 +21,7 @@ import pytest
 from catalog import CATALOG
 from failover.plan.drawn import draw_faults
 from failover.plan.faults import resolve_repeats
+from failover.results.parquet import read_parquet
 from failover.workloads.registry import create_simulation
 from real_lab import ANSIBLE_PLAYBOOK, ETCD, FRONT, ROOT, WORKLOAD, RealLab, wait_until
 
@@ -88,6 +89,26 @@ REPEATED: dict[str, Any] = {
     "seed": SEED,
     "sole_server_heal": "1s",
 }
+
+
+def test_two_load_generators_share_a_run_and_the_fault_lands_where_it_says(lab: RealLab) -> None:
+    ended = lab.front("run", experiments=["E3-etcd"], iterations=1500, seed=SEED, clients=4)
+    assert ended.status == 0, ended.output
+    assert lab.verdict() == "valid"
+    experiment = read(lab.newest_run() / "E3-etcd/experiment.json")
+    told = [(host["name"], host["clients"]) for host in experiment["workload"]["load_generators"]]
+    assert told == [("client1", 2), ("client2", 2)]
+    assert 0 < experiment["workload"]["load_generators"][1]["clock_uncertainty_ns"] < 100_000_000
+    _, history = read_parquet(lab.newest_run() / "E3-etcd/history.parquet")
+    rows = history.select(["index", "client", "key", "invoke_ns"]).to_pylist()
+    assert sorted({row["client"] for row in rows}) == [0, 1, 2, 3]
+    # The last operation that began before the signal, on either host; it is told right before it begins.
+    [fault] = experiment["faults"]
+    record = fault["record"]
+    sent_ns = record["signal_sent_wall_ns"] - record["clock_offset_ns"] - experiment["origin_wall_ns"]
+    begun = [[row["index"] for row in rows if row["invoke_ns"] <= until_ns] for until_ns in (sent_ns, sent_ns + 10**6)]
+    assert max(begun[0]) <= record["index_hit"] <= max(begun[1])
+    assert not [host for host in ("client1", "client2") if lab.on(host, "pgrep", "-f", "AnsiballZ_work", check=False)]
 
 
 @pytest.mark.long

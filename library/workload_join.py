@@ -95,13 +95,12 @@ processes:
   sample: 2
 """
 
-import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.module_options import read_settings, read_target, settings_option, target_options
-from ansible.module_utils.failover.run.config import RunnerConfig, check_config
+from ansible.module_utils.failover.run.config import RunnerConfig, check_config, need_in_definition, processes_of
 from ansible.module_utils.failover.run.crew import clients_of
 from ansible.module_utils.failover.run.joined import join_workload
 from ansible.module_utils.failover.run.makers import client_maker
@@ -127,16 +126,14 @@ def main() -> None:
     )
     params = module.params
     try:
-        missing = [key for key in ("name", "key_prefix") if key not in params["definition"]]
-        if missing:
-            raise LabError(f"definition lacks {', '.join(missing)}; give it as experiment_plan_info returns it")
+        need_in_definition(params["definition"], ("name", "key_prefix"))
         config = RunnerConfig(
             experiment=params["definition"]["name"],
             key_prefix=params["definition"]["key_prefix"],
             settings=read_settings(params),
             target=read_target(params),
             work_dir=Path(),
-            processes=params["processes"] or os.cpu_count() or 1,
+            processes=processes_of(params["processes"]),
         )
         check_config(config)
         names = params["load_generators"]

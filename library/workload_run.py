@@ -225,7 +225,6 @@ message:
   type: str
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +232,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.agent.wire import load_key
 from ansible.module_utils.failover.module_options import read_settings, read_target, settings_option, target_options
 from ansible.module_utils.failover.plan.faults import read_plan
-from ansible.module_utils.failover.run.config import RunnerConfig, check_config
+from ansible.module_utils.failover.run.config import RunnerConfig, check_config, need_in_definition, processes_of
 from ansible.module_utils.failover.run.crew import NO_OTHERS, Others
 from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker
 from ansible.module_utils.failover.run.runner import run_workload
@@ -246,9 +245,7 @@ from ansible.module_utils.failover.workloads.stream import summarize
 def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
     """Check the options; return the run's config and what check mode reports of it."""
     settings, definition = read_settings(params), params["definition"]
-    missing = [key for key in ("name", "key_prefix", "repeats", "faults") if key not in definition]
-    if missing:
-        raise LabError(f"definition lacks {', '.join(missing)}; give it as experiment_plan_info returns it")
+    need_in_definition(definition, ("name", "key_prefix", "repeats", "faults"))
     operations = create_simulation(settings.iterations, settings.seed, settings.workload)
     config = RunnerConfig(
         experiment=definition["name"],
@@ -258,7 +255,7 @@ def plan(params: dict[str, Any]) -> tuple[RunnerConfig, dict[str, Any]]:
         work_dir=Path(params["work_dir"]),
         faults=read_plan(definition["faults"], len(operations)),
         repeats=int(definition["repeats"]),
-        processes=params["processes"] or os.cpu_count() or 1,
+        processes=processes_of(params["processes"]),
     )
     generators = params["load_generators"]
     check_config(config)

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..results.read import Experiment
 from ..shapes import Check, Outcome, Verdict
 from ..workloads.base import expected_of, value_of
 from ..workloads.stream import stream_digest
@@ -75,7 +76,7 @@ def _compare_rows(findings: Findings, case: Case) -> None:
     """Find rows that are missing, or are none of the stream's."""
     recorded, table = case.recorded, case.recorded.table
     index = narrow(table["index"])
-    holes, tail = _missing(recorded, case.info)
+    holes, tail = _missing(recorded, case.experiment)
     findings.add("missing", "operations without a row", holes)
     findings.add(
         "not_reached", "operations at the end without a row, as after an interruption", tail, findings.unsettled
@@ -112,13 +113,13 @@ def _compare_origin(findings: Findings, case: Case, digest: str) -> None:
         findings.unsettled.append(str(cut))
 
 
-def _missing(recorded: Recorded, info: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+def _missing(recorded: Recorded, experiment: Experiment) -> tuple[list[int], list[int]]:
     """Return the operations without a row: holes, and those after the last row of the client they belong to."""
     if (recorded.row_of >= 0).all():
         return [], []
     holes: list[int] = []
     tail: list[int] = []
-    for share in shares_of(recorded.workload, recorded.operations, info):
+    for share in shares_of(recorded.workload, recorded.operations, experiment):
         indexes = [index for index in share if index not in recorded.left_out]
         there = recorded.row_of[indexes] >= 0
         reached = int(np.flatnonzero(there).max(initial=-1))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,12 @@ class Recorded:
     def ended_ns(self) -> int:
         """Return when the last operation was complete; 0 without any."""
         return max(0, pc.max(self.table["complete_ns"]).as_py() or 0)
+
+    @cached_property
+    def is_numbered(self) -> bool:
+        """Whether answers have revisions."""
+        revisions = self.table["revision"]
+        return bool(revisions.null_count < len(revisions))
 
     def numbered_rows(self) -> Ints:
         """Return the rows of the table that are answers with a revision, ascending.
@@ -187,7 +193,7 @@ def record(workload: Workload, operations: Stream, experiment: Experiment, event
     left_out = _left_out(workload, operations, row_of, experiment)
     for position in left_out:
         outcomes[position] = FAIL
-    margin_ns = 2 * max((one["clock_uncertainty_ns"] for one in load_generators(experiment.info)), default=0)
+    margin_ns = 2 * max((one["clock_uncertainty_ns"] for one in experiment.load_generators), default=0)
     answers = Answers(
         outcomes,
         in_order.strings(table["read"]),
@@ -213,7 +219,7 @@ def _left_out(workload: Workload, operations: Stream, row_of: Ints, experiment: 
     if not stalled:
         return frozenset()
     found: set[int] = set()
-    for indexes in shares_of(workload, operations, experiment.info):
+    for indexes in shares_of(workload, operations, experiment):
         share = np.asarray(indexes, dtype=np.int64)
         for repeat in stalled:
             part = share[(share >= repeat["first_index"]) & (share < repeat["end_index"])]
@@ -222,15 +228,9 @@ def _left_out(workload: Workload, operations: Stream, row_of: Ints, experiment: 
     return frozenset(found)
 
 
-def shares_of(workload: Workload, operations: Stream, info: Mapping[str, Any]) -> list[Sequence[int]]:
-    """Return the indexes of the operations that each client was given, as experiment.json has the clients."""
-    return workload.assign(operations, info["clients"], max(1, len(load_generators(info))))
-
-
-def load_generators(info: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the hosts of the clients; those of older folders do not say."""
-    given: Sequence[Mapping[str, Any]] = info["workload"].get("load_generators", [])
-    return given
+def shares_of(workload: Workload, operations: Stream, experiment: Experiment) -> list[Sequence[int]]:
+    """Return the indexes of the operations that each client was given."""
+    return workload.assign(operations, experiment.info["clients"], max(1, len(experiment.load_generators)))
 
 
 def resent(recorded: Recorded, events: Sequence[Event] | None) -> set[int]:

@@ -37,7 +37,7 @@ class Revisions(Checker):
 
     def applies(self, case: Case) -> bool:
         """Whether answers have revisions."""
-        return bool(case.recorded.table["revision"].null_count < case.recorded.table.num_rows)
+        return case.recorded.is_numbered
 
     def judge(self, case: Case) -> list[Check]:
         """Hold each answer against the newest one that was complete before its operation began."""

@@ -44,7 +44,7 @@ class Sessions(Checker):
 
     def applies(self, case: Case) -> bool:
         """Whether answers have revisions."""
-        return bool(case.recorded.table["revision"].null_count < case.recorded.table.num_rows)
+        return case.recorded.is_numbered
 
     def judge(self, case: Case) -> list[Check]:
         """Follow each client through its answers."""

@@ -167,7 +167,7 @@ def _of_experiment(examined: Examined) -> dict[str, Any]:
         "ops_per_s": ops_per_s(columns, repeats),
         "client_cpu_s": cpu_s,
         "client_cpu_share": cpu_s / duration_s if cpu_s is not None and duration_s else None,
-        "load_generators": info["workload"].get("load_generators", []),
+        "load_generators": examined.experiment.load_generators,
         "own_delay": own_delay(repeats, open_loop=bool(info["rate"])),
         "healthy_gap_ms": outages.healthy_gap_ms,
         "healthy_ops_per_s": healthy_ops_per_s(repeats, outages.faults),

@@ -168,16 +168,15 @@ def moment(value: str | None) -> str:
     return f"{parsed:%Y-%m-%d %H:%M:%S} {zone}".rstrip()
 
 
-def environment() -> Environment:
-    """Return what sets templates: with the lab's words and formats, and nothing that is not given."""
-    made = Environment(
+def _environment() -> Environment:
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
+    environment.filters.update(
         ms=milliseconds,
         signed_ms=signed_milliseconds,
         count=count,
@@ -196,8 +195,8 @@ def environment() -> Environment:
         plain_columns=plain_columns,
         show=show,
     )
-    made.tests.update(table=is_table, listing=is_listing)
-    made.globals.update(
+    environment.tests.update(table=is_table, listing=is_listing)
+    environment.globals.update(
         SYMBOLS=SYMBOLS,
         SERVER_HASH=SERVER_HASH,
         ABSENT=ABSENT,
@@ -211,7 +210,7 @@ def environment() -> Environment:
         EVIDENCE_KEYS=EVIDENCE_KEYS,
         EVIDENCE_OPERATIONS=EVIDENCE_OPERATIONS,
     )
-    return made
+    return environment
 
 
 def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
@@ -220,14 +219,22 @@ def render_html(content: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     :param content: the report's content, as in report.json
     :param drawings: SVG by the names under which the template asks for them
     """
+    return render_page(
+        "page.html.j2",
+        **content,
+        drawings={name: Markup(svg) for name, svg in drawings.items()},
+        chapters=CHAPTERS,
+        standing={chapter.anchor for chapter in CHAPTERS if chapter.stands(content)},
+    )
+
+
+def render_page(template: str, **given: Any) -> str:
+    """Return a page of its own: a template with what it asks for, and style and fonts inside."""
     page = (
-        environment()
-        .get_template("page.html.j2")
+        _environment()
+        .get_template(template)
         .render(
-            **content,
-            drawings={name: Markup(svg) for name, svg in drawings.items()},
-            chapters=CHAPTERS,
-            standing={chapter.anchor for chapter in CHAPTERS if chapter.stands(content)},
+            **given,
             css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
             fonts=Markup("/*FONTS*/"),
         )

@@ -115,6 +115,11 @@ class Experiment:
         }
 
     @property
+    def load_generators(self) -> list[dict[str, Any]]:
+        """The hosts of the clients, as experiment.json has them; older folders do not say."""
+        return list(self.info["workload"].get("load_generators", []))
+
+    @property
     def logs(self) -> list[Path]:
         """The servers' logs, by host name; there may be none."""
         return sorted(self.path.glob(LOG_FILES))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,16 @@ def write_json_atomic(path: str | Path, value: Any) -> None:
 
 def write_text_atomic(path: str | Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never a half; LabError where it cannot."""
-    path = Path(path)
+    with replacing(Path(path)) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place for what replaces a file in one step once it is whole; LabError where it cannot."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        yield part
         os.replace(part, path)
     except OSError as error:
         discard(part)

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..shapes import Arrivals, FaultSpec, LabError, ReadConsistency, RetryPolicy, RunSettings, Target
 from ..systems.endpoints import split_endpoint
@@ -48,6 +49,18 @@ def policy_of(settings: RunSettings) -> FailoverPolicy:
         retry_policy=one_of(RetryPolicy, "retry_policy", settings.retry_policy),
         read_consistency=one_of(ReadConsistency, "read_consistency", settings.read_consistency),
     )
+
+
+def need_in_definition(definition: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Raise LabError where an experiment's definition lacks one of these keys."""
+    missing = [key for key in keys if key not in definition]
+    if missing:
+        raise LabError(f"definition lacks {', '.join(missing)}; give it as experiment_plan_info returns it")
+
+
+def processes_of(asked: int) -> int:
+    """Return how many processes share a host's clients: as many as it has cores, where 0 are asked for."""
+    return asked or os.cpu_count() or 1
 
 
 def one_of(choices: type[_Choice], name: str, value: str) -> _Choice:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..results.history import HistoryWriter
-from ..shapes import Emit
+from ..shapes import Emit, RunSettings
 from ..workloads.base import Operation
+from ..workloads.packed import Stream
+from ..workloads.registry import workload_of
+from .arrivals import plan_arrivals
 from .clients import ClientThread, MakeClient, RowSink, Stop, Turn
 from .config import RunnerConfig
 from .progress import Tally
@@ -25,6 +28,16 @@ class Work:
     operations: Sequence[Operation]
     shares: Sequence[Sequence[int]]  # indexes of each client's operations, ascending
     due_ns: Sequence[int] | None  # when each operation is due, since the first one; None in a closed loop
+
+
+def work_of(settings: RunSettings, operations: Stream, generators: int) -> Work:
+    """Return it for so many load generators: each of them comes to the same."""
+    workload, _ = workload_of(settings.workload)
+    return Work(
+        operations,
+        workload.assign(operations, settings.clients, generators),
+        plan_arrivals(settings, len(operations)),
+    )
 
 
 class Group(Protocol):

@@ -12,14 +12,13 @@ from typing import Any
 
 from ..shapes import Emit, LabError
 from ..systems.steering import Steering
-from ..workloads.registry import create_simulation, workload_of
+from ..workloads.registry import create_simulation
 from ..workloads.stream import stream_digest
-from .arrivals import plan_arrivals
 from .channel import Channel
 from .clients import MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .crew import clients_of, groups_of
-from .group import LocalGroup, Work
+from .group import LocalGroup, work_of
 from .joining import Joining, digest_of, join
 from .open_files import allow_connections
 from .processes import fork_worker
@@ -56,9 +55,7 @@ def join_workload(
     groups = groups_of(clients, config.processes)
     allow_connections(len(clients), len(config.target.members))
     operations = create_simulation(settings.iterations, settings.seed, settings.workload)
-    workload, _ = workload_of(settings.workload)
-    shares = workload.assign(operations, settings.clients, len(generators))
-    work = Work(operations, shares, plan_arrivals(settings, len(operations)))
+    work = work_of(settings, operations, len(generators))
 
     def make_worker(channel: Channel, numbers: Sequence[int]) -> Worker:
         followed = FollowedTimeline()

@@ -32,14 +32,13 @@ from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, L
 from ..stall import StallGuard
 from ..systems.steering import Steering
 from ..workloads.packed import Stream
-from ..workloads.registry import create_simulation, workload_of
+from ..workloads.registry import create_simulation
 from ..workloads.stream import cut_stream, kinds_told, stream_digest
-from .arrivals import plan_arrivals
 from .clients import MakeClient, Stop
 from .config import RunnerConfig, check_config
 from .crew import NO_OTHERS, Crew, Others
 from .events import EventLog, describe_fault
-from .group import Work
+from .group import work_of
 from .makers import Director, MakeDirector, MakeHealer, leader_finder
 from .open_files import allow_connections
 from .progress import FAILED, FINISHED, ProgressReporter
@@ -151,12 +150,7 @@ class _Run:
         self._failovers = 0
         self._failovers_lock = threading.Lock()
         self._events: EventLog | None = None
-        workload, _ = workload_of(config.settings.workload)
-        work = Work(
-            operations,
-            workload.assign(operations, config.settings.clients, 1 + len(others.names)),
-            plan_arrivals(config.settings, len(operations)),
-        )
+        work = work_of(config.settings, operations, 1 + len(others.names))
         # The first thing, as processes are best started before there are threads.
         self._crew = Crew(config, work, make_client, steering, stop=self._stop, emit=self._emit, others=others)
         try:

@@ -45,7 +45,6 @@ class FollowedTimeline(Timeline):
         self.moved_ns = 0  # what the clocks have drifted apart since the first offset
         self._offset_ns: int | None = None
         self._uncertainty_ns = 0  # of that offset, when it was read
-        self._base_ns = 0  # of the leading process's CLOCK
         self._readings: list[Reading] = []
 
     @staticmethod
@@ -57,7 +56,6 @@ class FollowedTimeline(Timeline):
         """Take an answer; True where it was the last one of a new offset, which counts from here on."""
         now_ns = time.monotonic_ns()
         half_ns = (now_ns - told["sent_ns"] + 1) // 2
-        self._base_ns = told["base_ns"]
         self._readings.append(Reading(half_ns, told["monotonic_ns"] - told["sent_ns"] - half_ns))
         if len(self._readings) < READINGS:
             return False
@@ -70,7 +68,7 @@ class FollowedTimeline(Timeline):
             self.moved_ns += moved_ns
             self.origin_ns -= moved_ns
         # Events are stamped by the wall clock of the host that leads.
-        CLOCK.base_ns = self._base_ns + self._offset_ns
+        CLOCK.base_ns = told["base_ns"] + self._offset_ns
         return True
 
     def _agrees(self, reading: Reading, moved_ns: int) -> bool:

@@ -33,7 +33,7 @@ class Reordered(Kind):
         if site.case.is_exact:
             groups: Sequence[Sequence[int]] = list(site.touched.values())
         else:
-            groups = shares_of(site.case.workload, site.operations, site.experiment.info)
+            groups = shares_of(site.case.workload, site.operations, site.experiment)
         return [pair for group in groups for pair in pairwise(group) if min(map(site.row_of, pair)) >= 0]
 
     def plant(self, site: Site, place: tuple[int, int], source: random.Random) -> InMemory:

@@ -94,9 +94,9 @@ def test_a_new_chapter_needs_its_file_its_template_and_its_row(
     # report.json keeps its order; what is new stands behind.
     assert list(content) == [*former, "all_rows"]
 
-    given = render.environment()
+    given = render._environment()
     text = '<section id="{{ chapter.anchor }}"><h2>{{ chapter.title }}</h2>{{ all_rows }}{{ drawings.bar }}</section>'
-    monkeypatch.setattr(render, "environment", lambda: overlaid(given, {"length.html.j2": text}))
+    monkeypatch.setattr(render, "_environment", lambda: overlaid(given, {"length.html.j2": text}))
     page = render_html(content, drawings)
     assert '<li><a href="#length">How long it took</a></li>' in page
     assert '<section id="length"><h2>How long it took</h2>6000<svg>' in page

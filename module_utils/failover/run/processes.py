@@ -8,11 +8,17 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
 
 from ..shapes import LabError
 from .channel import Channel
 from .worker import Worker
+
+# Exit status of a process whose leader was gone before the end.
+LEFT_ALONE = 3
+# How long a process may take to end once there is nothing left to do for it, in s.
+END_TIMEOUT_S = 10.0
 
 
 def fork_worker(
@@ -45,10 +51,20 @@ def fork_worker(
         signal.signal(number, signal.SIG_IGN)
     status = 1
     try:
-        make_worker(Channel(connection)).serve()
-        status = 0
+        status = 0 if make_worker(Channel(connection)).serve() else LEFT_ALONE
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
         # Nothing of what the process above would do at its end is this one's to do.
         os._exit(status)
+
+
+def end_worker(pid: int) -> None:
+    """Wait until a process has ended that has nothing left to do; kill it where it does not, as one that is stopped."""
+    end_s = time.monotonic() + END_TIMEOUT_S
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > end_s:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.01)

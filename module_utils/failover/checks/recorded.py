@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,18 +119,45 @@ class Recorded:
         found = self.table.row(row)
         return found["invoke_ns"], found["settled_ns" if index in self.settled else "complete_ns"]
 
-    def rows(self) -> Iterator[HistoryRow]:
-        """Yield the operations in the order of the stream, with their outcomes as they are judged.
+    def rows(self, indexes: Iterable[int] | None = None) -> Iterator[HistoryRow]:
+        """Yield operations with their outcomes as they are judged, all of them in the order of the stream.
 
         One that was settled ends when it was; one without a row began at the origin, and nothing is known of its end.
+
+        :param indexes: of those that are wanted
         """
-        invoke, complete, settled = (
-            memoryview(self.table[name].fill_null(0).to_numpy()) for name in ("invoke_ns", "complete_ns", "settled_ns")
-        )
-        for index in range(len(self.operations)):
+        invoke, complete, settled = self._times
+        for index in range(len(self.operations)) if indexes is None else indexes:
             row = int(self.row_of[index])
             begin_ns, end_ns = (invoke[row], complete[row]) if row >= 0 else (0, 0)
             yield self._row(index, begin_ns, settled[row] if index in self.settled else end_ns)
+
+    @cached_property
+    def _times(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Return when each row of the table was invoked, complete and settled: of many rows, quicker than each."""
+        invoke, complete, settled = (
+            self.table.numbers(name).data for name in ("invoke_ns", "complete_ns", "settled_ns")
+        )
+        return invoke, complete, settled
+
+    def by_key(self) -> Iterator[tuple[str, Iterator[HistoryRow]]]:
+        """Yield keys, in the order in which they first appear in the stream, each with its operations as :meth:`rows`.
+
+        So whoever has to see a key's operations together holds those of one key at a time.
+        """
+        numbers = np.frombuffer(self.operations.key_numbers, dtype=np.uint32)
+        order = np.argsort(numbers, kind="stable").astype(np.uint32)
+        bounds = np.searchsorted(numbers, np.arange(len(self.operations.keys) + 1), sorter=order)
+        for number, (begin, end) in enumerate(pairwise(bounds.tolist())):
+            yield self.operations.keys[number], self.rows(order[begin:end].tolist())
+
+    def rows_of(self, key: str) -> Iterator[HistoryRow]:
+        """Yield the operations of one key, as :meth:`rows` does."""
+        number = self.operations.number_of.find(key)
+        if number is None:
+            return iter(())
+        numbers = np.frombuffer(self.operations.key_numbers, dtype=np.uint32)
+        return self.rows(np.flatnonzero(numbers == number).tolist())
 
     def row(self, index: int) -> HistoryRow:
         """Return one of them: of many, :meth:`rows` is quicker."""

@@ -56,7 +56,7 @@ class Held(Experiment):
         """Return the events in the order of their file."""
         return self.filed
 
-    def dump(self, member: str) -> Dump:
+    def dump(self, member: str, others: Sequence[Dump] = ()) -> Dump:
         """Return the keys of one member."""
         return self.dumps[member]
 
@@ -76,7 +76,9 @@ class Site:
         """
         read = load_experiment(folder, need_verdict=False)
         meta, rows = read.history()
-        dumps = {member: read.dump(member) for member in read.members}
+        dumps: dict[str, Dump] = {}
+        for member in read.members:
+            dumps[member] = read.dump(member, list(dumps.values()))
         self.folder = folder.absolute()
         self.experiment = Held(*_fields(read), meta, rows.table(), read.events_as_filed(), dumps)
         self.operations = stream_of(read)

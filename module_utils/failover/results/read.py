@@ -31,6 +31,8 @@ from .files import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from .rows import Rows
 
 # Of two files that are compared.
@@ -132,6 +134,12 @@ class Experiment:
         from .parquet import open_history
 
         return open_history(self.path)
+
+    def watch(self) -> pa.Table:
+        """Return what its watch was told, WATCH_COLUMNS; LabError where that cannot be read."""
+        from .watched import read_watch
+
+        return read_watch(self.path)
 
     def events(self) -> list[Event]:
         """Return the events in the order of their wall time."""

@@ -21,6 +21,7 @@ from ..host.packets import Isolation
 from ..host.service import MainProcess, Service
 from ..host.volume import Volume
 from ..shapes import LabError
+from ..systems.on_host import Reach
 from .options import Choice, Number, Option, Share
 from .record import FaultRecord
 
@@ -34,6 +35,7 @@ class Host:
     disk: Disk
     network: Network
     volume: Volume
+    reach: Reach | None = None  # how far the member's data reaches, where its system tells
 
 
 class Action(ABC):

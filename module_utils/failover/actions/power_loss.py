@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
+from ..clock import CLOCK
 from ..host.service import MainProcess, ServiceError
 from ..host.volume import Kept
 from ..shapes import LabError
+from ..systems.on_host import Reach
 from .base import Action, Host
 from .options import Number, Option, Share
 from .record import FaultRecord
@@ -43,8 +46,9 @@ class PowerLoss(Action):
         return {**fields, "options": {"keep_seed": 1, **options} if options else {}}
 
     def prepare(self, host: Host, record: FaultRecord) -> None:
-        """Note how the data is mounted."""
+        """Note how the data is mounted, and how far the server says that it reaches."""
         record.volume = host.volume.describe()
+        record.disk = _told(host.reach) if host.reach is not None else None
 
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
         """Silence the host, take the data away from its disk, and end what is left."""
@@ -72,7 +76,12 @@ class PowerLoss(Action):
         if record.effect and recovered:
             record.effect = f"{record.effect}; {recovered}"
         host.isolation.mend()
-        super().heal(host, record, timeout_s)
+        try:
+            super().heal(host, record, timeout_s)
+        finally:
+            # Before the others give it anything; also of one that does not come back.
+            if host.reach is not None and record.disk is not None and record.disk["had"] is None:
+                record.disk |= _found(host.reach, record.disk)
 
     def took_unsynced(self, record: FaultRecord) -> bool:
         """Whether it struck: that is what it does."""
@@ -81,3 +90,34 @@ class PowerLoss(Action):
     def told(self, who: str, record: FaultRecord) -> str:
         """Give the kernel's word for it."""
         return f"the power of {who} was cut ({record.effect})"
+
+
+def _told(reach: Reach) -> dict[str, Any]:
+    """Return what a record's ``disk`` has before the cut; a server that does not answer has told nothing."""
+    disk: dict[str, Any] = {
+        "told": None,
+        "told_wall_ns": CLOCK.now_ns(),
+        "had": None,
+        "had_wall_ns": None,
+        "missing": None,
+        "missing_of": reach.missing_of,
+        "which": None,
+        "unknown": None,
+    }
+    try:
+        return {**disk, "told": reach.told()}
+    except (LabError, OSError) as error:
+        return {**disk, "unknown": f"before the cut the server did not say how far its data reach: {_reason(error)}"}
+
+
+def _found(reach: Reach, disk: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what becomes known of it once the server was started again."""
+    try:
+        found = reach.found(disk["told"] or {}, disk["told_wall_ns"])
+    except (LabError, OSError) as error:
+        return {"unknown": "; ".join(filter(None, [disk["unknown"], f"what its disk had: {_reason(error)}"]))}
+    return {"had_wall_ns": CLOCK.now_ns(), **asdict(found)}
+
+
+def _reason(error: LabError | OSError) -> str:
+    return " ".join(str((isinstance(error, OSError) and error.strerror) or error).split())

@@ -113,6 +113,10 @@ class Connection:
             ]
         if "replication_group_member_stats" in statement:
             return [(f"1:{group.view}" if server.state == "ONLINE" else "",)]
+        if statement == "SELECT @@GLOBAL.gtid_executed":
+            return [(server.gtids,)]
+        if "@@GLOBAL.gtid_executed, GTID_SUBTRACT" in statement:
+            return [(server.gtids, "" if server.gtids.startswith(values[0]) else values[0])]
         if "GTID_SUBTRACT" in statement:
             part, whole = values
             return [("" if whole.startswith(part) else part,)]

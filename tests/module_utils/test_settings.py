@@ -368,8 +368,8 @@ def test_an_unknown_experiment_is_named_with_those_that_are_known() -> None:
 
 
 def test_what_was_most_likely_meant_is_asked() -> None:
-    assert chosen("e3_etcd")[0].endswith("E15-mysql_cluster. Did you mean E3-etcd?")
-    assert chosen("quux")[0].endswith("E15-mysql_cluster.")
+    assert chosen("e3_etcd")[0].endswith("E17-mysql_cluster. Did you mean E3-etcd?")
+    assert chosen("quux")[0].endswith("E17-mysql_cluster.")
 
 
 def test_a_choice_that_ones_own_catalog_does_not_have_is_named() -> None:

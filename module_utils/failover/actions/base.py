@@ -23,6 +23,7 @@ from ..host.service import MainProcess, Service
 from ..host.volume import Volume
 from ..host.wall_clock import WallClock
 from ..shapes import LabError
+from ..systems.on_host import Reach
 from .options import Choice, Number, Option, Share
 from .record import FaultRecord
 
@@ -38,6 +39,7 @@ class Host:
     volume: Volume
     power: Power
     wall_clock: WallClock
+    reach: Reach | None = None  # how far the member's data reaches, where its system tells
 
 
 class Action(ABC):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from failover.shapes import LabError
 from failover.systems.mysql.connect import MySQLAddress
+from failover.systems.mysql.gtids import count_transactions
 from failover.systems.mysql_cluster import deciding
 from failover.systems.mysql_cluster import keeper as keeping
 from failover.systems.mysql_cluster import views as seeing
@@ -25,7 +26,6 @@ from failover.systems.mysql_cluster.views import (
     State,
     View,
     addresses_of,
-    count_transactions,
     describe,
 )
 from failover.systems.mysql_cluster.watch import GroupLeader
@@ -91,6 +91,9 @@ def test_of_new_members_the_first_makes_the_group() -> None:
 def test_after_all_were_down_the_one_with_all_transactions_makes_the_group() -> None:
     views = {"group1": out("group1", "g:1-7"), "group2": out("group2", "g:1-9"), "group3": out("group3", "g:1-8")}
     assert acts(views) == {"group1": Act.WAIT, "group2": Act.BOOTSTRAP, "group3": Act.WAIT}
+    assert decide("group2", views, contains, {}).why == (
+        "no member is in a group, and this one has every transaction (group2 9, group1 7, group3 8)"
+    )
 
 
 def test_no_group_is_made_while_a_member_does_not_answer() -> None:

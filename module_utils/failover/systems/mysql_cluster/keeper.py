@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ...shapes import LabError
-from ..mysql.connect import connected
+from ..mysql.connect import SOCKET, at_home, connected
 from .deciding import PATIENCE_S, Act, Step, decide
-from .views import LOOK_INTERVAL_S, State, View, addresses_of, at_home, view_of
+from .views import LOOK_INTERVAL_S, State, View, addresses_of, view_of
 
 # How long START or STOP GROUP_REPLICATION may take, in s: a member that finds no group gives up after 60 s.
 CHANGE_TIMEOUT_S = 90.0
@@ -38,7 +38,7 @@ class GroupConfig:
     members: Mapping[str, str]  # name -> "host:port" where it serves clients
     user: str  # account of the members among themselves
     password: str = field(repr=False)
-    socket: str = "/run/mysqld/mysqld.sock"  # of the own server, where root comes in without a password
+    socket: str = SOCKET  # of the own server, where root comes in without a password
 
     @classmethod
     def load(cls, path: str) -> GroupConfig:

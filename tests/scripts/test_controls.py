@@ -17,7 +17,11 @@ from failover.checks.registry import CHECKERS
 from failover.plan.experiments import resolve_experiments
 from failover.shapes import LabError, RunSettings, Verdict
 
-GROUPS = {"etcd": ["etcd1", "etcd2", "etcd3"], "mysql": ["mysql1"]}
+GROUPS = {
+    "etcd": ["etcd1", "etcd2", "etcd3"],
+    "mysql": ["mysql1"],
+    "mysql_cluster": ["group1", "group2", "group3"],
+}
 
 
 @pytest.mark.parametrize("control", read_controls(), ids=lambda control: control.name)

@@ -10,7 +10,7 @@ plan, the director, the checks and the report read its facts. So nothing here im
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -34,6 +34,7 @@ class Host:
     disk: Disk
     network: Network
     volume: Volume
+    force: Callable[[], None]  # has the member go on without a majority; LabError where it cannot
 
 
 class Action(ABC):

@@ -55,12 +55,16 @@ class Agent:
         """Take up where an earlier agent left: faults that it held go on to be held."""
         self.config = config
         self._service = Service(config.unit, use_dbus=config.use_dbus)
+        on_host = MEMBERS[config.system]
+        home = Home(config.member, config.address, config.member_file, self._is_alive)
+        self._keeper = on_host.keeper(home)
         self._host = Host(
             self._service,
             Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
             Disk(config.data_dir, config.unit),
             Network([*config.peers, *config.clients]),
             Volume(config.data_dir),
+            lambda: on_host.force(home),
         )
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
@@ -72,10 +76,6 @@ class Agent:
         self._deadlines: dict[str, float] = {}  # monotonic, of held faults
         self._saved_at = 0.0
         self._closing = threading.Event()
-        # Brings a member of a group back into it, once its server runs again.
-        on_host = MEMBERS[config.system]
-        home = Home(config.member, config.address, config.member_file, self._is_alive)
-        self._keeper = on_host.keeper(home)
         # Two of them, so that a slow answer to a status does not delay a fault.
         self._probe, self._fire_probe = on_host.probe(home), on_host.probe(home)
         for record, expires_wall_ns in self._store.load():

@@ -124,6 +124,7 @@ class _Answers:
         return {
             **{name: told[name] for name in ("index", "kind", "endpoint", "revision")},
             "began_ms": began_ns / 1e6,
+            "revisions_behind": self.behind[row],
             "newer_revision": int(self._revisions[newer]),
             "newer_operation": first["index"],
             "newer_endpoint": first["endpoint"],

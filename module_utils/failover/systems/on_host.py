@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..shapes import LabError
+
 # A member that does not tell its role within this time is of unknown role, in s.
 PROBE_TIMEOUT_S = 0.5
 
@@ -51,3 +53,7 @@ class OnHost(Protocol):
     def keeper(self, home: Home) -> Keeper | None:
         """Return what brings the member back into its group; None for a system that does that by itself."""
         return None
+
+    def force(self, home: Home) -> None:
+        """Have the member go on alone, without the majority that it lost; LabError where it does not, or cannot."""
+        raise LabError(f"{home.member} cannot be forced: its system goes on with a majority only")

@@ -49,6 +49,10 @@ class GroupOnHost(OnHost):
         """Return what brings the member back into its group."""
         return GroupKeeper(home.member, _config(home))
 
+    def force(self, home: Home) -> None:
+        """Make the member a group of its own."""
+        GroupKeeper(home.member, _config(home)).force()
+
 
 def _config(home: Home) -> GroupConfig:
     if not home.member_file:

@@ -74,6 +74,7 @@ STEPS: dict[str, Step] = {
             by_agent=True,
         ),
         Step("mend", "lets them through again", (_FROM, _DIRECTION), by_agent=True),
+        Step("force", "has the target go on alone, without the majority that it lost", by_agent=True),
         Step("clients", "sends the clients to the other members", (Choice("to", "to", (OTHERS, ANYWHERE), OTHERS),)),
         Step(
             "await",

@@ -75,6 +75,7 @@ class Agent:
             Volume(config.data_dir),
             Power(config.power_kept),
             WallClock(),
+            lambda: on_host.force(home),
             on_host.reach(home),
         )
         self._keeper = on_host.keeper(home)

@@ -35,6 +35,7 @@ from ..shapes import SCHEMA_VERSION, LabError
 from ..systems.members import MEMBERS
 from ..systems.on_host import Home, Keeper
 from .config import AgentConfig
+from .requests import RequestError, mappings, text, texts
 from .store import Store
 from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 
@@ -44,10 +45,6 @@ WATCH_INTERVAL_S = 0.5
 RETRY_S = 10.0
 # Healed faults that are remembered.
 REMEMBERED = 100
-
-
-class RequestError(Exception):
-    """A request that cannot be granted; the text goes back to who asked."""
 
 
 class Agent:
@@ -160,7 +157,7 @@ class Agent:
         if "asked" in request:
             # Whoever asks will fire: what that waits for is opened now.
             self._fire_probe.read()
-            found = {fault["action"]: self._problem(fault) for fault in _mappings(request, "asked", "action")}
+            found = {fault["action"]: self._problem(fault) for fault in mappings(request, "asked", "action")}
             answer["cannot"] = {name: problem for name, problem in found.items() if problem}
         return answer
 
@@ -170,7 +167,7 @@ class Agent:
         Fields: ``token``, ``fault``, ``action`` and, where the role matters, ``role``. A refusal is no error: the
         answer has ``fired`` false, the ``reason`` and the role that the member has.
         """
-        token, fault, name = (_text(request, field) for field in ("token", "fault", "action"))
+        token, fault, name = (text(request, field) for field in ("token", "fault", "action"))
         action = ACTIONS.get(name)
         if action is None:
             raise RequestError(f"unknown action {name!r}; known are {', '.join(ACTIONS)}")
@@ -213,7 +210,7 @@ class Agent:
 
         A step that fails ends them: ``failed`` says why.
         """
-        token, steps = _text(request, "token"), _mappings(request, "steps", "do")
+        token, steps = text(request, "token"), mappings(request, "steps", "do")
         done: list[dict[str, Any]] = []
         failed = None
         with self._lock:
@@ -246,7 +243,7 @@ class Agent:
 
     def keepalive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Hold the faults of the given ``tokens`` for another ``hold_ttl_s``; say which are held."""
-        tokens = _texts(request, "tokens") or []
+        tokens = texts(request, "tokens") or []
         now = time.monotonic()
         with self._lock:
             held = [token for token in tokens if token in self._deadlines]
@@ -267,8 +264,8 @@ class Agent:
         says why it is no full member after that time.
         """
         whole_within_s = request.get("whole_within_s")
-        faults, tokens = _texts(request, "faults"), _texts(request, "tokens")
-        wanted = _texts(request, "records_of") or []
+        faults, tokens = texts(request, "faults"), texts(request, "tokens")
+        wanted = texts(request, "records_of") or []
         with self._lock:
             chosen = [
                 record
@@ -292,7 +289,7 @@ class Agent:
         """
         if not self._host.power.kept:
             raise RequestError("nobody keeps the power of this host")
-        record = FaultRecord.from_dict(_mappings(request, "records", "token")[0])
+        record = FaultRecord.from_dict(mappings(request, "records", "token")[0])
         self._host.wall_clock.set_by(int(request["by_ns"]))
         CLOCK.set()
         with self._lock:
@@ -498,26 +495,3 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _text(request: dict[str, Any], field: str) -> str:
-    value = request.get(field)
-    if not isinstance(value, str) or not value:
-        raise RequestError(f"{field} must be a non-empty string")
-    return value
-
-
-def _texts(request: dict[str, Any], field: str) -> list[str] | None:
-    value = request.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise RequestError(f"{field} must be a list of strings")
-    return value
-
-
-def _mappings(request: dict[str, Any], field: str, key: str) -> list[dict[str, Any]]:
-    value = request.get(field)
-    if not isinstance(value, list) or not all(isinstance(each, dict) and key in each for each in value):
-        raise RequestError(f"{field} must be a list of mappings with {key}")
-    return value

@@ -15,6 +15,7 @@ from ..clock_steps import SAME_NS
 from ..results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
 from ..results.parquet import keep_as_parquet
 from ..results.read import read_events
+from ..results.watched import keep_watch
 from ..results.write import append_events, discard, write_json_atomic
 from ..shapes import (
     EXPERIMENT_SETTINGS,
@@ -80,6 +81,7 @@ def assemble(
     merged = _merge_events(folder, read, ({**records, **healed}).values(), [*events, *late], set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     keep_as_parquet(folder, settled=_settlements(merged, summary["origin_wall_ns"]))
+    keep_watch(folder, summary["origin_wall_ns"])
     # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
     write_json_atomic(folder / EXPERIMENT_FILE, info)
     return info

@@ -36,7 +36,6 @@ from ..systems.members import MEMBERS
 from ..systems.on_host import Home, Keeper
 from .asked import RequestError, mappings, text, texts
 from .config import AgentConfig
-from .requests import RequestError, mappings, text, texts
 from .store import Store
 from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 

@@ -12,7 +12,7 @@ from .shapes import RunSettings, Target
 from .systems.registry import SYSTEMS
 
 # Fields of other types, a number or one by system, are read by RunSettings itself.
-_TYPES = ("int", "float", "str")
+_TYPES = ("int", "float", "str", "bool")
 
 
 def settings_option() -> dict[str, Any]:

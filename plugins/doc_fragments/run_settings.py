@@ -84,4 +84,8 @@ options:
           - When the operations of C(rate) are due, at equal distances with V(fixed), at random ones with V(poisson).
         type: str
         default: fixed
+      watch:
+        description: Whether a watch is kept on the keys while the workload runs, of a system that offers one.
+        type: bool
+        default: true
 """

@@ -12,7 +12,16 @@ from ..shapes import LabError
 from ..systems.members import MEMBERS
 
 # Of the configuration file, what may be left out.
-OPTIONAL_SETTINGS = {"use_dbus", "member_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
+OPTIONAL_SETTINGS = {
+    "use_dbus",
+    "member_file",
+    "peers",
+    "clients",
+    "client_port",
+    "kept_ports",
+    "data_dir",
+    "power_kept",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class AgentConfig:
     client_port: int = 0  # where the member serves clients
     kept_ports: list[int] = field(default_factory=list)  # by which the lab reaches a host that is powered off: sshd's
     data_dir: str = ""  # where it keeps its data
+    power_kept: bool = False  # the host is a machine of the lab's own, whose keeper cuts its power (machines/keeper.py)
 
     @classmethod
     def load(cls, path: str) -> AgentConfig:
@@ -62,7 +72,7 @@ class AgentConfig:
         }
         for name, value in content.items():
             kind = str(known[name].type).partition("[")[0]
-            if not isinstance(value, kinds[kind]) or (name != "use_dbus" and isinstance(value, bool)):
+            if not isinstance(value, kinds[kind]) or (kind != "bool" and isinstance(value, bool)):
                 raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
         if content["hold_ttl_s"] <= 0:
             raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")

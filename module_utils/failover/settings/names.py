@@ -33,6 +33,9 @@ def names(given: Given) -> list[str]:
             lines.append(
                 f"{name} is {value}: it must be one of {', '.join(choices)}. Try -e {name}={next(iter(choices))}."
             )
+    watch = given.values.get("watch", True)
+    if str(watch).lower() not in ("true", "false"):
+        lines.append(f"watch is {watch}: it must be true or false. Try -e watch=false.")
     return [*lines, *_results(given)]
 
 

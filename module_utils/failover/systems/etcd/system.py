@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...shapes import ClientEmit, Event, LabError, Target
-from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched
-from ..endpoints import split_endpoint
+from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched, Watcher
+from ..endpoints import endpoint_of, split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
 from .http import EtcdHttp
@@ -82,6 +83,17 @@ class Etcd(System):
                 hasher.close()
 
         return Watched(samplers, partial(compare_data, hashers), close)
+
+    def watcher(self, target: Target, key_prefix: str, policy: FailoverPolicy) -> Watcher:
+        """Watch the keys under the prefix, over HTTP/2 of the lab's own whatever carries the clients' requests."""
+        from .watcher import EtcdWatcher
+
+        def leader() -> str | None:
+            with closing(EtcdLeader(target.addresses, policy.attempt_timeout_ms / 1000)) as finder:
+                name = finder.ask()
+            return None if name is None else endpoint_of(target.addresses[name])
+
+        return EtcdWatcher(target.endpoints, key_prefix, policy, leader)
 
     def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Remove all keys under the prefix."""

@@ -35,6 +35,8 @@ class LeanChannel(Channel):
     doubles up to a limit; the next call after it tries again.
     """
 
+    _connection: type[Connection] = Connection
+
     def __init__(self, endpoint: str, connect_timeout_ms: int, *, answer_most_bytes: int = ANSWER_MOST_BYTES) -> None:
         self._endpoint = endpoint
         self._connect_timeout_s = connect_timeout_ms / 1000
@@ -138,7 +140,7 @@ class LeanChannel(Channel):
         failure: str | None = None
         try:
             until_s = time.monotonic() + self._connect_timeout_s
-            connection = Connection(open_wire(self._endpoint, self._connect_timeout_s), until_s)
+            connection = self._connection(open_wire(self._endpoint, self._connect_timeout_s), until_s)
         except OutOfTimeError:
             failure = f"{self._endpoint} took the connection and said nothing"
         except ProtocolError as error:

@@ -12,7 +12,6 @@ of the agent or of the host does not forget it.
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import threading
@@ -28,7 +27,7 @@ from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
 from ..host.power import Power
-from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState
+from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState, exists
 from ..host.volume import Volume
 from ..host.wall_clock import WallClock
 from ..shapes import SCHEMA_VERSION, LabError
@@ -402,7 +401,7 @@ class Agent:
                 action.ends_process
                 and record.process_gone_wall_ns is None
                 and record.pid is not None
-                and _exists(record.pid)
+                and exists(record.pid)
             ):
                 if time.monotonic() > end:
                     break
@@ -495,11 +494,3 @@ class Agent:
             self._save(durable=durable)
         except OSError as error:
             print(f"The records of faults cannot be written: {error}", file=sys.stderr, flush=True)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -74,7 +74,7 @@ class Agent:
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
         on_host = MEMBERS[config.system]
-        home = Home(config.member, config.address, config.member_file, self._is_alive)
+        home = Home(config.member, config.address, config.member_file, self._is_alive, config.ca)
         self._keeper = on_host.keeper(home)
         # Two of them, so that a slow answer to a status does not delay a fault.
         self._probe, self._fire_probe = on_host.probe(home), on_host.probe(home)

@@ -12,7 +12,10 @@ from ..shapes import LabError
 from ..systems.members import MEMBERS
 
 # Of the configuration file, what may be left out.
-OPTIONAL_SETTINGS = {"use_dbus", "member_file", "peers", "clients", "client_port", "kept_ports", "data_dir"}
+OPTIONAL_SETTINGS = {
+    *("use_dbus", "member_file", "peers", "clients", "client_port", "kept_ports", "data_dir"),
+    *("ca", "certificate", "certificate_key"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class AgentConfig:
     client_port: int = 0  # where the member serves clients
     kept_ports: list[int] = field(default_factory=list)  # by which the lab reaches a host that is powered off: sshd's
     data_dir: str = ""  # where it keeps its data
+    ca: str = ""  # file with the certificate of the authority that signs the members'; empty: nobody speaks TLS
+    certificate: str = ""  # files with the host's certificate, and its private key
+    certificate_key: str = ""
 
     @classmethod
     def load(cls, path: str) -> AgentConfig:

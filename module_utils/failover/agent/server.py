@@ -14,18 +14,22 @@ import secrets
 import signal
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from ..shapes import LabError
+from ..tls import server_context
 from .agent import Agent
 from .config import AgentConfig
 from .wire import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
 
 # A connection that says nothing for so long is closed, in s.
 IDLE_TIMEOUT_S = 300.0
+# So is one whose handshake takes longer, in s.
+HANDSHAKE_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 64
 
 
@@ -34,9 +38,10 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = MAX_CONNECTIONS
 
-    def __init__(self, address: tuple[str, int], agent: Agent, key: bytes) -> None:
+    def __init__(self, address: tuple[str, int], agent: Agent, key: bytes, tls: ssl.SSLContext | None) -> None:
         self.agent = agent
         self.key = key
+        self.tls = tls
         self.slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, _Connection)
 
@@ -49,6 +54,18 @@ class _Connection(socketserver.StreamRequestHandler):
     server: _Server
     timeout = IDLE_TIMEOUT_S
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Shake hands first, where there is TLS; on this thread, so that nobody else waits for it."""
+        if self.server.tls is not None:
+            self.request.settimeout(HANDSHAKE_TIMEOUT_S)
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        """Close what setup made."""
+        super().finish()
+        self.request.close()
 
     def handle(self) -> None:
         """Answer requests until the other end closes, goes silent, or says something that is not authentic."""
@@ -100,13 +117,14 @@ def serve(config: AgentConfig, ready: Callable[[int], None] = lambda port: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     key = load_key(config.key_file)
+    tls = server_context(config.certificate, config.certificate_key) if config.certificate else None
     try:
         os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
         agent = Agent(config)
     except OSError as error:
         raise LabError(f"{config.state_dir} cannot be used: {(error.strerror or str(error)).lower()}.") from None
     try:
-        server = _Server((config.listen, config.port), agent, key)
+        server = _Server((config.listen, config.port), agent, key, tls)
     except OSError as error:
         agent.close()
         reason = (error.strerror or str(error)).lower()

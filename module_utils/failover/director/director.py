@@ -71,17 +71,20 @@ class FaultDirector:
         emit: Emit,
         source: str,
         lead: Lead | None = None,
+        *,
+        ca: str = "",
     ) -> None:
         """Say what is planned, and whom to ask.
 
         :param agents: member -> "address:port" of the agents of the whole system
         :param source: who stamps what is seen from here
         :param lead: how clients are led, for choreographed faults
+        :param ca: file with the certificate of the authority that signs the agents'; empty: without TLS
         """
         self._plan = sorted(plan, key=lambda spec: spec.at_index)
         self._emit = emit
         self._source = source
-        self._links = {member: Link(member, address, key) for member, address in agents.items()}
+        self._links = {member: Link(member, address, key, ca) for member, address in agents.items()}
         run = secrets.token_hex(8)
         self._lock = threading.Lock()
         # In the order of the plan as it was given.

@@ -82,7 +82,8 @@ def director_maker(config: RunnerConfig, key: bytes, steering: Steering | None =
         return None
     endpoints = {name: endpoint_of(address) for name, address in config.target.addresses.items()}
     lead = Lead(steering or Steering(), endpoints)
-    return lambda faults, emit: FaultDirector(faults, config.target.agents, key, emit, config.source, lead)
+    target = config.target
+    return lambda faults, emit: FaultDirector(faults, target.agents, key, emit, config.source, lead, ca=target.ca)
 
 
 def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_interval_ms: float) -> MakeHealer:

@@ -40,6 +40,7 @@ class Home:
     address: str  # where it serves clients: its client URL, or "host:port"
     member_file: str  # what the system's role wrote for it beside the agent's own configuration; empty for nothing
     is_alive: Callable[[], bool]  # whether its process lives
+    ca: str = ""  # file with the certificate of the authority that signs the members'; empty: they speak no TLS
 
 
 class OnHost(Protocol):

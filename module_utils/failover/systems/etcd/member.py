@@ -8,14 +8,16 @@ import threading
 from typing import Any
 
 from ..on_host import PROBE_TIMEOUT_S, Home, OnHost, Probe
+from .access import Access
 from .http import EtcdHttp, EtcdUnreachableError
 
 
 class EtcdProbe:
     """Role of an etcd member, as it says itself."""
 
-    def __init__(self, client_url: str) -> None:
-        self._client = EtcdHttp(client_url, PROBE_TIMEOUT_S)
+    def __init__(self, client_url: str, ca: str) -> None:
+        # A member tells everybody whom it follows: no password stands on its host.
+        self._client = EtcdHttp(client_url, PROBE_TIMEOUT_S, Access(ca))
         self._lock = threading.Lock()
 
     def read(self) -> dict[str, Any]:
@@ -42,4 +44,4 @@ class EtcdOnHost(OnHost):
 
     def probe(self, home: Home) -> Probe:
         """Return a probe of the member's own client URL."""
-        return EtcdProbe(home.address)
+        return EtcdProbe(home.address, home.ca)

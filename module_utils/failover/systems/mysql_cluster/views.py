@@ -206,9 +206,11 @@ def count_transactions(gtid_set: str) -> int:
     return count
 
 
-def addresses_of(members: Mapping[str, str], user: str, password: str) -> dict[str, MySQLAddress]:
+def addresses_of(members: Mapping[str, str], user: str, password: str, ca: str = "") -> dict[str, MySQLAddress]:
     """Return where and as whom each member is asked, from "host:port" by name."""
-    return {name: _patient(MySQLAddress(*split_endpoint(each), user, password)) for name, each in members.items()}
+    return {
+        name: _patient(MySQLAddress(*split_endpoint(each), user, password, ca=ca)) for name, each in members.items()
+    }
 
 
 def at_home(socket: str) -> MySQLAddress:

@@ -161,7 +161,7 @@ class Event:
 
     ``event`` is a dotted name. Those the report and the checkers rely on:
     ``experiment.started`` ``experiment.finished`` ``repeat.started`` ``repeat.finished``
-    ``client.members_discovered`` ``client.connected``
+    ``client.members_discovered`` ``client.connected`` ``client.secured``
     ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
     ``client.write_settled`` ``client.fence_astray``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``

@@ -57,27 +57,30 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def setup(self) -> None:
         """Shake hands first, where there is TLS; on this thread, so that nobody else waits for it."""
-        if self.server.tls is not None:
-            self.request.settimeout(HANDSHAKE_TIMEOUT_S)
-            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
-        super().setup()
+        if not self.server.slots.acquire(blocking=False):
+            raise ConnectionError(f"more than {MAX_CONNECTIONS} connections")
+        try:
+            if self.server.tls is not None:
+                self.request.settimeout(HANDSHAKE_TIMEOUT_S)
+                self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+            super().setup()
+        except BaseException:
+            self.server.slots.release()
+            raise
 
     def finish(self) -> None:
         """Close what setup made."""
+        self.server.slots.release()
         super().finish()
         self.request.close()
 
     def handle(self) -> None:
         """Answer requests until the other end closes, goes silent, or says something that is not authentic."""
-        if not self.server.slots.acquire(blocking=False):
-            return
         try:
             self._converse()
         except OSError:
             # Closed, reset or silent: there is nobody to tell.
             return
-        finally:
-            self.server.slots.release()
 
     def _converse(self) -> None:
         session = secrets.token_hex(16)
@@ -94,6 +97,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 if request.get("session") != session or not isinstance(seq, int) or seq <= last_seq:
                     raise FrameError("replayed")
             except FrameError as error:
+                print(f"Refused {self.client_address[0]}: {error}", file=sys.stderr, flush=True)
                 self.wfile.write(json.dumps({"refused": str(error)}).encode() + b"\n")
                 return
             last_seq = seq

@@ -27,7 +27,7 @@ from ..loop import (
     discard,
 )
 from ..refusals import NOT_SENT
-from .connect import MySQLAddress, connect
+from .connect import MySQLAddress, connect, handshake_of
 from .refusals import ANSWERS
 
 try:
@@ -87,7 +87,8 @@ class MySQLClient(FencedClient):
     the earlier attempt took effect.
 
     Events beside those of FailoverLoop and Fence: ``client.members_discovered`` {endpoint, members} once,
-    ``client.connected`` {endpoint} for each connection.
+    ``client.connected`` {endpoint} for each connection, and ``client.secured`` {endpoint, handshake_ms, resumed} for
+    each over TLS.
 
     :param emit: takes the events
     :param identity: whose fence it moves
@@ -312,6 +313,8 @@ class MySQLClient(FencedClient):
         except err.MySQLError as error:
             raise self._not_connected(failure_of(error)) from error
         self._connections[endpoint] = connection
+        if self._ca:
+            self._emit("client.secured", {"endpoint": endpoint, **handshake_of(connection)})
         self._emit("client.connected", {"endpoint": endpoint})
         return connection
 

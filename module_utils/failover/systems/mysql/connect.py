@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...shapes import LabError
-from ...tls import client_context
+from ...tls import SecuredSocket, client_context
 from ..endpoints import split_endpoint
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ def connect(address: MySQLAddress) -> Connection[Any]:
         client_flag=CLIENT.MULTI_STATEMENTS if address.several_at_once else 0,
         program_name="failover-lab",
     )
+
+
+def handshake_of(connection: Connection[Any]) -> dict[str, Any]:
+    """Return what the TLS handshake of a connection cost, and whether it resumed an earlier session."""
+    sock = cast(Any, connection)._sock  # PyMySQL keeps it to itself
+    assert isinstance(sock, SecuredSocket)
+    return {"handshake_ms": sock.handshake_ms, "resumed": sock.session_reused}
 
 
 @contextmanager

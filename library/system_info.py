@@ -37,6 +37,10 @@ options:
     type: str
     choices: [none, healthy, converged]
     default: none
+  hashes:
+    description: Whether the members are asked to hash all their data besides, at one revision (RV(hashes)).
+    type: bool
+    default: false
   timeout_s:
     description: How long to wait, in seconds; then the module fails and says what is still wrong with which member.
     type: float
@@ -100,6 +104,17 @@ reasons:
   type: list
   elements: str
   sample: ["etcd3 (http://10.89.77.13:2379) does not answer: connection refused"]
+hashes:
+  description:
+    - The members' own hashes of all their data, at the newest revision that each of them has. C(revisions) are those
+      that they have, C(errors) says which member could not be asked; C(compact_revisions), of etcd, from which revision
+      on the data are hashed.
+    - Null of a system that has nothing to be compared.
+  returned: with O(hashes)
+  type: dict
+  sample:
+    {equal: true, revision: 41946, hashes: {etcd1: 2381, etcd2: 2381, etcd3: 2381}, errors: {},
+     compact_revisions: {etcd1: -1, etcd2: -1, etcd3: -1}, revisions: {etcd1: 41946, etcd2: 41946, etcd3: 41946}}
 elapsed_s:
   description: How long it took, in seconds.
   returned: always
@@ -111,7 +126,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.module_options import read_target, target_options
 from ansible.module_utils.failover.shapes import LabError
 from ansible.module_utils.failover.systems.base import WAIT_FOR
+from ansible.module_utils.failover.systems.comparison import compare_now
 from ansible.module_utils.failover.systems.registry import SYSTEMS
+
+# How long a member may take to say how far it is, and to hash all its data, in s.
+SAMPLE_TIMEOUT_S = 1.0
+HASH_TIMEOUT_S = 30.0
 
 
 def main() -> None:
@@ -120,6 +140,7 @@ def main() -> None:
         argument_spec={
             **target_options(),
             "wait_for": {"type": "str", "choices": list(WAIT_FOR), "default": "none"},
+            "hashes": {"type": "bool", "default": False},
             "timeout_s": {"type": "float", "default": 30},
         },
         supports_check_mode=True,
@@ -128,6 +149,10 @@ def main() -> None:
     system = SYSTEMS[target.system]
     try:
         found = system.observe(target, wanted["wait_for"], wanted["timeout_s"])
+        hashes = {}
+        if wanted["hashes"]:
+            watched = system.watch(target, sample_timeout_s=SAMPLE_TIMEOUT_S, compare_timeout_s=HASH_TIMEOUT_S)
+            hashes = {"hashes": compare_now(watched)}
     except LabError as error:
         module.fail_json(msg=str(error))
     if not found.reached:
@@ -136,7 +161,7 @@ def main() -> None:
             f"{'; '.join(found.facts['reasons'])}. Look at {found.look_at} of that member.",
             **found.facts,
         )
-    module.exit_json(changed=False, **found.facts)
+    module.exit_json(changed=False, **found.facts, **hashes)
 
 
 if __name__ == "__main__":

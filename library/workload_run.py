@@ -214,6 +214,17 @@ repeats:
   elements: dict
   sample: [{repeat: 1, first_index: 0, end_index: 100000, began_ns: 0, ended_ns: 71300000000, stalled: null,
             convergence: null}]
+watch:
+  description:
+    - What there is to say of the watch on the keys, whose changes are in C(watch.jsonl) of O(work_dir); null where none
+      was kept.
+    - C(from_revision) and C(to_revision) are the first and last revision of which all changes were told, C(gaps) those
+      in between that nobody could tell any more. C(streams) says where it was begun and resumed, with the revision and
+      why; C(cpu_s) what CPU time that took, and C(error) why there is no watch or only a part of one.
+  returned: when the workload ran
+  type: dict
+  sample: {error: null, events: 41935, from_revision: 12, to_revision: 41946, gaps: [], cpu_s: 3.9,
+           streams: [{endpoint: "10.89.77.11:2379", revision: 12, wall_ns: 1793000002900000000, why: ""}]}
 interrupted:
   description: Whether the workload ended early; the task has failed then.
   returned: when the workload ran
@@ -234,7 +245,7 @@ from ansible.module_utils.failover.module_options import read_settings, read_tar
 from ansible.module_utils.failover.plan.faults import read_plan
 from ansible.module_utils.failover.run.config import RunnerConfig, check_config, need_in_definition, processes_of
 from ansible.module_utils.failover.run.crew import NO_OTHERS, Others
-from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker
+from ansible.module_utils.failover.run.makers import client_maker, director_maker, healer_maker, watcher_of
 from ansible.module_utils.failover.run.runner import run_workload
 from ansible.module_utils.failover.shapes import LabError
 from ansible.module_utils.failover.systems.steering import Steering
@@ -308,6 +319,7 @@ def main() -> None:
         summary = run_workload(
             config,
             steering=steering,
+            watcher=watcher_of(config),
             others=Others(others, params["listen"] or "", key, params["join_timeout_s"]) if others else NO_OTHERS,
             make_client=client_maker(config, steering),
             make_director=director_maker(config, key, steering),

@@ -37,10 +37,20 @@ packages_for_containers() {
     fi
 }
 
-# Tells whether -i names only inventories whose hosts exist already; without -i it is the containers' inventory. Other
-# options are read by Ansible's own parser (_options.py); here nothing is installed yet, so -i stands in full.
-hosts_exist_already() {
-    local argument previous='' inventory named=false
+# Debian packages for hosts as virtual machines of the lab's own.
+packages_for_machines() {
+    printf '%s\n' qemu-system-x86 qemu-utils mmdebstrap debian-archive-keyring e2fsprogs iproute2
+}
+
+# Debian packages for the hosts that the inventories named with -i have the lab make.
+packages_for_hosts() {
+    if inventories_have machine_hosts "$@"; then packages_for_machines; else packages_for_containers; fi
+}
+
+# Prints the inventories that -i names. Other options are read by Ansible's own parser (_options.py); here nothing is
+# installed yet, so -i stands in full.
+inventories() {
+    local argument previous='' inventory
     for argument in "$@"; do
         inventory=
         case $previous in -i | --inventory | --inventory-file) inventory=$argument ;; esac
@@ -49,12 +59,23 @@ hosts_exist_already() {
             -i?*) inventory=${argument#-i} ;;
         esac
         previous=$argument
-        [ -n "$inventory" ] || continue
-        named=true
-        # The variable by which the playbooks know that there are containers to make.
-        if grep --recursive --quiet --no-messages --word-regexp lab_subnet "$inventory"; then return 1; fi
+        [ -z "$inventory" ] || printf '%s\n' "$inventory"
     done
-    $named
+}
+
+# inventories_have WORD OPTION ...: tells whether one of the inventories named has the word.
+inventories_have() {
+    local word=$1 named
+    shift
+    mapfile -t named < <(inventories "$@")
+    [ ${#named[@]} -gt 0 ] && grep --recursive --quiet --no-messages --word-regexp "$word" "${named[@]}"
+}
+
+# Tells whether -i names only inventories whose hosts exist already; without -i it is the containers' inventory.
+hosts_exist_already() {
+    [ -n "$(inventories "$@")" ] || return 1
+    # The variable by which the playbooks know that there are hosts to make.
+    ! inventories_have lab_subnet "$@"
 }
 
 # Prints those of the named Debian packages that are not installed.
@@ -71,6 +92,8 @@ missing_packages() {
     # Another distribution: packages may have other names there, so look for the programs.
     for package in "$@"; do
         case $package in
+            qemu-system-x86) command -v qemu-system-x86_64 >/dev/null || printf '%s\n' "$package" ;;
+            qemu-utils) command -v qemu-img >/dev/null || printf '%s\n' "$package" ;;
             podman | mmdebstrap | crun | runc) command -v "$package" >/dev/null || printf '%s\n' "$package" ;;
             openssh-client) command -v ssh >/dev/null || printf '%s\n' "$package" ;;
         esac

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from failover.checks.verdict import verify
-from failover.shapes import LIST_SEPARATOR, Event, HistoryRow
+from failover.results.watched import keep_watch
+from failover.shapes import LIST_SEPARATOR, WATCH_COLUMNS, Event, HistoryRow, WatchRow
 from failover.workloads.base import Operation, value_of
 from failover.workloads.packed import Stream
 from failover.workloads.registry import create_simulation, workload_of
@@ -32,6 +33,7 @@ class Store:
     def __init__(self) -> None:
         self.keys: dict[str, list[Any]] = {}  # key -> [value, version, revision]
         self.revision = 1
+        self.changes: list[tuple[int, str, str | None]] = []  # revision, key, value
 
     def do(self, operation: Operation) -> tuple[str | None, int | None]:
         """Let an operation take effect; return what it read and how many keys it affected."""
@@ -44,8 +46,12 @@ class Store:
             found = names[bisect_left(names, key) :][: int(operation[2])]  # type: ignore[misc]
             return (found[-1] if found else None), len(found)
         if kind == "DELETE":
-            self.revision += held is not None
-            return None, int(self.keys.pop(key, None) is not None)
+            if held is None:
+                return None, 0
+            self.revision += 1
+            del self.keys[key]
+            self.changes.append((self.revision, key, None))
+            return None, 1
         value = operation[2]  # type: ignore[misc]
         if kind == "CAS" and (held is None or held[0] != operation[3]):  # type: ignore[misc]
             return (held[0] if held else None), 0
@@ -53,6 +59,7 @@ class Store:
             value = f"{held[0]}{LIST_SEPARATOR}{value}"
         self.revision += 1
         self.keys[key] = [value, held[1] + 1 if held else 1, self.revision]
+        self.changes.append((self.revision, key, value))
         return None, 1
 
 
@@ -92,10 +99,27 @@ def make_shared_run(
     )  # fmt: skip
     write_experiment(path / name, parts, iterations, seed, clients)
     info = json.loads((path / name / "experiment.json").read_text())
+    if system == "etcd":
+        endpoint = f"{ADDRESSES[members[0]]}:{port_of(system)}"
+        info["workload"]["watch"] = write_watch(path / name, store.changes, endpoint, origin_wall_ns)
     write_json(path / name / "experiment.json", {**info, "stream": workload, "read_consistency": read_consistency})
     write_json(path / "run.json", run_json(path.name, iterations, seed, clients, 1, [name], origin_wall_ns + end_ns))
     verify(path, name)
     return path
+
+
+def write_watch(
+    folder: Path, changes: Sequence[tuple[int, str, str | None]], endpoint: str, origin_wall_ns: int
+) -> dict[str, Any]:
+    """Write what a watch was told of all changes; return what there is to say of it."""
+    rows = [WatchRow(*change, origin_wall_ns + number * MS, endpoint) for number, change in enumerate(changes)]
+    header = {"schema_version": 1, "columns": WATCH_COLUMNS}
+    (folder / "watch.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (header, *rows)))
+    keep_watch(folder, origin_wall_ns)
+    stream = {"endpoint": endpoint, "revision": 2, "wall_ns": origin_wall_ns - MS, "why": ""}
+    last = changes[-1][0] if changes else 1
+    told = {"from_revision": 2, "to_revision": last, "gaps": [], "streams": [stream]}
+    return {"error": None, "events": len(rows), **told}
 
 
 def _run(

@@ -72,6 +72,13 @@ def find_steps(info: Mapping[str, Any], events: Sequence[Event], span_of: SpanOf
     ]
 
 
+def asked_indexes(info: Mapping[str, Any], events: Sequence[Event]) -> set[int]:
+    """Return the operations whose spans :func:`find_steps` and :func:`placed_faults` may ask for."""
+    of_events = (event.data.get("index") for event in events)
+    of_records = (record.index_called for fault in info["faults"] if (record := FaultRecord.of(fault)) is not None)
+    return {index for index in (*of_events, *of_records) if isinstance(index, int) and abs(index) < 1 << 63}
+
+
 def told(steps: Sequence[Step]) -> str:
     """Say in one sentence what the signs are."""
     largest = max(steps, key=lambda step: abs(step.step_ns))

@@ -14,6 +14,7 @@ A results folder (``results/RUN/``)::
     EXPERIMENT/
         experiment.json          definition, summary of the workload, cluster before and after (EXPERIMENT_KEYS)
         history.parquet          one row an operation (HISTORY_COLUMNS)
+        watch.parquet            one row a change that a watch was told (WATCH_COLUMNS), where the system was watched
         events.jsonl             one Event a line, ordered by wall_ns
         nodes/MEMBER.jsonl       every key of one member: a header object, then [key, value, version, mod_revision]
         logs/HOST.log            the server's own log during the experiment
@@ -155,6 +156,19 @@ FORMER_COLUMNS = tuple(
 )
 
 
+class WatchRow(NamedTuple):
+    """A change of a key as a watch was told it, in the order of arrival; the columns of watch.parquet."""
+
+    revision: int  # of the store, with which the key was changed
+    key: str  # without the experiment's key prefix
+    value: str | None  # that it holds from then on; None where it was removed
+    arrived_ns: int  # since the origin, monotonic; of the wall clock (Unix epoch) while it is written
+    endpoint: str  # "host:port" of the member that told it
+
+
+WATCH_COLUMNS = WatchRow._fields
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that a fault, a server or a client did.
@@ -220,6 +234,7 @@ class RunSettings:
     read_consistency: str = ReadConsistency.LINEARIZABLE.value
     arrivals: str = Arrivals.FIXED.value
     tls: bool = False  # whether all connections are encrypted, servers are verified, and etcd has accounts
+    watch: bool = True  # whether a watch is kept on the keys, of a system that offers one
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> RunSettings:

@@ -88,4 +88,8 @@ options:
         description: Whether the lab was brought up with TLS and accounts. It is recorded; O(target) says how.
         type: bool
         default: false
+      watch:
+        description: Whether a watch is kept on the keys while the workload runs, of a system that offers one.
+        type: bool
+        default: true
 """

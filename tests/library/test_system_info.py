@@ -173,3 +173,28 @@ def test_an_address_that_is_none_is_named(run_module: Run, monkeypatch: pytest.M
 def test_a_missing_account_is_named(run_module: Run) -> None:
     result = run_module("system_info", {"target": {**SERVER["target"], "user": ""}})  # type: ignore[dict-item]
     assert result["msg"].startswith("system is mysql, and user, password of its account is missing")
+
+
+def test_members_hash_their_data_at_the_newest_revision_that_all_have(run_module: Run, cluster: FakeCluster) -> None:
+    for name, revision in zip(NAMES, (12, 10, 11), strict=True):
+        cluster.members[name].revision = revision
+    found = run_module("system_info", {"target": etcd(cluster), "hashes": True})["hashes"]
+    assert (found["equal"], found["revision"], found["errors"]) == (True, 10, {})
+    assert found["hashes"] == dict.fromkeys(NAMES, 4711)
+    assert found["compact_revisions"] == dict.fromkeys(NAMES, -1)
+    assert found["revisions"] == {"etcd1": 12, "etcd2": 10, "etcd3": 11}
+    cluster.members["etcd2"].hash = 1
+    cluster.members["etcd3"].stop()
+    found = run_module("system_info", {"target": etcd(cluster), "hashes": True})["hashes"]
+    assert (found["equal"], found["revision"]) == (False, 10)
+    assert found["hashes"] == {"etcd1": 4711, "etcd2": 1, "etcd3": None}
+    assert list(found["errors"]) == ["etcd3"]
+    for name in NAMES[:2]:
+        cluster.members[name].stop()
+    found = run_module("system_info", {"target": etcd(cluster), "hashes": True})["hashes"]
+    assert (found["revision"], set(found["errors"]), found["revisions"]) == (None, set(NAMES), {})
+
+
+def test_a_single_server_has_nothing_to_be_compared(run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeObservedMySQL(monkeypatch)
+    assert run_module("system_info", {**SERVER, "hashes": True})["hashes"] is None

@@ -50,3 +50,20 @@ def test_a_thread_that_loses_its_core_while_it_reads_is_no_step(monkeypatch: pyt
     monkeypatch.setattr(time, "monotonic_ns", monotonic_ns)
     monkeypatch.setattr(time, "time_ns", lambda: wall() + lost)
     assert abs(clock.stepped_ns()) < MS
+
+
+def test_what_the_monotonic_clock_gains_by_somebodys_doing_is_allowed_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns = 1_000 * MS
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
+    clock = SteadyClock()
+    clock.allow_for(50_000)
+    # 1,000 ms of an even clock, and what this one gains in them.
+    now_ns += 1_050 * MS
+    assert clock.now_ns() == 2_000 * MS
+    clock.allow_for(0)
+    now_ns += 1_000 * MS
+    assert clock.now_ns() == 3_000 * MS
+    clock.allow_for(-50_000)
+    now_ns += 950 * MS
+    assert clock.now_ns() == 4_000 * MS

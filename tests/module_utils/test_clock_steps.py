@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from failover.checks.verdict import verify_experiment
 from failover.clock_steps import find_steps, placed_faults, told
-from failover.measured.columns import columns_of_table
+from failover.measured.columns import columns_of
 from failover.measured.steady import without_steps
 from failover.report.outage.faults import describe_faults
 from failover.results.read import load_experiment
@@ -59,7 +59,7 @@ def after_the_signal(step_ms: float, *, in_order: bool = False, records: bool = 
 def test_a_folder_without_a_step_has_no_sign_of_one(folder: Path) -> None:
     assert "clocks" not in [check.name for check in verify_experiment(folder)]
     experiment = load_experiment(folder, need_verdict=False)
-    assert without_steps(experiment, columns_of_table(experiment.history()[1])) is None
+    assert without_steps(experiment, columns_of(experiment.history()[1])) is None
 
 
 @pytest.mark.parametrize("step_ms", [-3000, -200, 3000, 100_000])
@@ -71,7 +71,7 @@ def test_a_step_is_found_and_no_outage_told(folder: Path, step_ms: float, in_ord
     assert check.verdict == "unknown"
     assert any(abs(sign["step_ms"] - step_ms) < 100 for sign in check.evidence["listed"]), check.evidence
     experiment = load_experiment(folder, need_verdict=False)
-    columns = columns_of_table(experiment.history()[1])
+    columns = columns_of(experiment.history()[1])
     steady = without_steps(experiment, columns)
     assert steady is not None
     assert "a wall clock was set during the run" in steady.note

@@ -18,8 +18,10 @@ from typing import Any
 from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
+from ..host.power import Power
 from ..host.service import MainProcess, Service
 from ..host.volume import Volume
+from ..host.wall_clock import WallClock
 from ..shapes import LabError
 from .options import Choice, Number, Option, Share
 from .record import FaultRecord
@@ -34,6 +36,8 @@ class Host:
     disk: Disk
     network: Network
     volume: Volume
+    power: Power
+    wall_clock: WallClock
 
 
 class Action(ABC):
@@ -81,6 +85,9 @@ class Action(ABC):
         :param record: what was done, also where an earlier agent did it
         """
         host.service.start(timeout_s)
+
+    def taken_up(self, record: FaultRecord) -> None:  # noqa: B027 - most have nothing to go on with
+        """Go on with a fault that an earlier agent of this boot of the host did and still held."""
 
     # ------------------------------------------------------------ in a fault's data
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from ..host.power import VIA
 from ..host.service import MainProcess, ServiceError
 from ..host.volume import Kept
 from ..shapes import LabError
@@ -32,6 +33,8 @@ class PowerLoss(Action):
 
     def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
         """Return why packets cannot be dropped, or the data not be taken away from its disk."""
+        if self.takes_host(host, options):
+            return None
         return host.isolation.problem() or host.volume.problem(keeps="keep" in options)
 
     def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
@@ -42,12 +45,23 @@ class PowerLoss(Action):
             raise LabError(f"{name} has a keep_seed, and keeps nothing. Give keep as well, a share like 50%.")
         return {**fields, "options": {"keep_seed": 1, **options} if options else {}}
 
+    @staticmethod
+    def takes_host(host: Host, options: Mapping[str, float]) -> bool:
+        """Whether the power of the host as a whole is cut. Nobody can choose what of its memory is kept."""
+        return host.power.kept and "keep" not in options
+
     def prepare(self, host: Host, record: FaultRecord) -> None:
-        """Note how the data is mounted."""
+        """Note how the data is mounted, or which boot of the host ends."""
+        if self.takes_host(host, record.options):
+            record.boot_id = host.power.boot_id()
+            return
         record.volume = host.volume.describe()
 
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
-        """Silence the host, take the data away from its disk, and end what is left."""
+        """Silence the host, take the data away from its disk, and end what is left; or leave it to who keeps it."""
+        if record.boot_id is not None:
+            record.effect = host.power.unwritten()
+            return VIA
         assert record.volume is not None
         host.isolation.silence()
         # Standing still, the server sees no disk that fails, and does not end by itself with an error.
@@ -61,6 +75,12 @@ class PowerLoss(Action):
 
     def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
         """Mount the data, let the host speak again, and start it."""
+        if record.boot_id is not None:
+            if host.power.boot_id() == record.boot_id:
+                # Its keeper was gone: nothing was done.
+                record.effect = None
+            super().heal(host, record, timeout_s)
+            return
         process = host.service.main_process()
         if process is not None:
             # The agent ended between the first step of the cut and the last.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..host.power import VIA
 from ..host.service import MainProcess
 from .base import Host
 from .power_loss import PowerLoss
@@ -14,16 +15,17 @@ from .record import FaultRecord
 class PowerOff(PowerLoss):
     """The host gone without a goodbye: nobody hears from it again, and its processes are dead.
 
-    It is a power loss where the member's data has a file system that can be cut off from its disk. Elsewhere what the
-    kernel has in its memory for the disk is kept, and the record says why.
+    It is a power loss where the host is a machine of the lab's own, or the member's data has a file system that can be
+    cut off from its disk. Elsewhere what the kernel has in its memory for the disk is kept, and the record says why.
     """
 
     name = "poweroff"
     past = "powered off"
     options = ()
     caveat = (
-        "A poweroff is a power cut only where the member's data has a file system of its own, as each one's effect "
-        "says: elsewhere it is not a power cut, as what the kernel had not yet written to the disk is kept."
+        "A poweroff is a power cut only where the host is a machine of the lab's own, or the member's data has a file "
+        "system of its own, as each one's effect says: elsewhere it is not a power cut, as what the kernel had not yet "
+        "written to the disk is kept."
     )
     has_measured_effect = False
 
@@ -33,12 +35,12 @@ class PowerOff(PowerLoss):
 
     def prepare(self, host: Host, record: FaultRecord) -> None:
         """Note how the data is mounted, where it can be cut off."""
-        if host.volume.problem() is None:
+        if self.takes_host(host, record.options) or host.volume.problem() is None:
             super().prepare(host, record)
 
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
         """Silence the host, take the data away from its disk where that can be, and kill."""
-        if record.volume is not None:
+        if record.volume is not None or record.boot_id is not None:
             return super().inject(host, process, record)
         # Silent first: the kernel says goodbye for a process that it ends.
         host.isolation.silence()
@@ -47,8 +49,8 @@ class PowerOff(PowerLoss):
         return "nft, pidfd"
 
     def took_unsynced(self, record: FaultRecord) -> bool:
-        """Whether the data was cut off from its disk."""
-        return "ioctl" in (record.via or "")
+        """Whether the data was cut off from its disk, or the machine from its memory."""
+        return "ioctl" in (record.via or "") or record.via == VIA
 
     def told(self, who: str, record: FaultRecord) -> str:
         """Say both parts of it, and the kernel's word where it was a power cut."""

@@ -77,7 +77,7 @@ class FaultRecord:
     leader_id_before: str | None = _own()
     term_before: int | None = _own()
     signal: str | None = _taken(Stage.FIRED)
-    via: str | None = _taken(Stage.FIRED)  # dbus, systemctl, pidfd, nft, fallocate, cgroup, tc, ioctl
+    via: str | None = _taken(Stage.FIRED)  # dbus, systemctl, pidfd, nft, fallocate, cgroup, tc, ioctl, qemu, adjtimex
     pid: int | None = _taken(Stage.FIRED)
     role_checked_wall_ns: int | None = _taken(Stage.FIRED)
     signal_sent_wall_ns: int | None = _taken(Stage.FIRED)  # right before it, or the request for it, left the agent
@@ -86,6 +86,12 @@ class FaultRecord:
     # What the kernel says of what was done to disk or network; measured while the fault is held.
     effect: str | None = _taken(Stage.FIRED, Stage.HEALED)
     inject_error: str | None = _taken(Stage.FIRED)  # what went wrong once the signal was on its way
+    # Of a clock that was made wrong: how far it was ahead of the kernel's raw one before, and what it had gained at its
+    # heal.
+    clock_before_ns: int | None = _agents()
+    clock_gained_ns: int | None = _taken(Stage.HEALED)
+    # Of the host whose power is cut as a whole: the boot that it ends.
+    boot_id: str | None = _agents()
     # How the file system of its data was mounted, where the fault unmounts it.
     volume: dict[str, str] | None = _agents()  # noqa: RUF009 - it is a field
     process_gone_wall_ns: int | None = _taken(Stage.ENDED)

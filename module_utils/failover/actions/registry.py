@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from .base import Action
 from .choreography import Choreography
+from .clock_skew import ClockSkew
 from .disk_full import DiskFull
 from .kill import Kill
 from .partition import Partition
@@ -32,6 +33,7 @@ ACTIONS: dict[str, Action] = {
         SlowNetwork(),
         PowerLoss(),
         Choreography(),
+        ClockSkew(),
     )
 }
 

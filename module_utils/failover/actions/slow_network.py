@@ -9,7 +9,7 @@ from typing import Any
 from ..host.service import MainProcess
 from ..shapes import LabError
 from .base import Action, Host
-from .options import Number
+from .options import Number, Share
 from .record import FaultRecord
 
 # Delay of one that says neither its delay nor its rate, in ms: that between continents.
@@ -17,13 +17,20 @@ DELAY_MS = 100
 
 
 class SlowNetwork(Action):
-    """Each packet that the member's host sends comes later, or so many bits a second and no more."""
+    """Packets that the member's host sends come late, at random or never, or so many bits a second and no more."""
 
     name = "slow_network"
     past = "given a slow network"
     # Beyond these bounds fault agent and ssh would not be reached any more, either.
-    options = (Number("delay_ms", 1, 5_000), Number("rate_kbit", 64, 1_000_000))
-    caveat = "A slow network delays everything the host sends, the fault agent included, and nothing it receives."
+    options = (
+        Number("delay_ms", 1, 5_000),
+        Number("rate_kbit", 64, 1_000_000),
+        Number("jitter_ms", 1, 5_000),
+        Share("loss"),
+        Share("duplicate"),
+        Share("reorder"),
+    )
+    caveat = "A slow network is one for everything the host sends, the fault agent included, and nothing it receives."
     ends_process = False
     stays_with_peers = True
     has_measured_effect = True
@@ -43,11 +50,17 @@ class SlowNetwork(Action):
         super().heal(host, record, timeout_s)
 
     def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
-        """Return the delay or the rate, whichever is given, else the usual delay."""
+        """Return the rate, or what becomes of packets: the usual delay where nothing is said or one is needed."""
         fields = super().resolve(name, fault, members)
         options = fields["options"] or {"delay_ms": DELAY_MS}
-        if len(options) > 1:
-            raise LabError(f"{name} has both delay_ms and rate_kbit. Give one of them.")
+        others = [key for key in options if key != "rate_kbit"]
+        if "rate_kbit" in options and others:
+            raise LabError(f"{name} has both {others[0]} and rate_kbit. Give one of them.")
+        # What comes later by chance, or overtakes what waits, needs a delay.
+        if "delay_ms" not in options and ("jitter_ms" in options or "reorder" in options):
+            options = {"delay_ms": DELAY_MS, **options}
+        if options.get("jitter_ms", 0) > options.get("delay_ms", 0):
+            raise LabError(f"{name} has a jitter_ms larger than its delay_ms: nothing comes before it is sent.")
         return {**fields, "options": options}
 
     def told(self, who: str, record: FaultRecord) -> str:

@@ -27,8 +27,10 @@ from ..clock import CLOCK
 from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
+from ..host.power import Power
 from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState
 from ..host.volume import Volume
+from ..host.wall_clock import WallClock
 from ..shapes import SCHEMA_VERSION, LabError
 from ..systems.members import MEMBERS
 from ..systems.on_host import Home, Keeper
@@ -61,6 +63,8 @@ class Agent:
             Disk(config.data_dir, config.unit),
             Network([*config.peers, *config.clients]),
             Volume(config.data_dir),
+            Power(config.power_kept),
+            WallClock(),
         )
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
@@ -81,6 +85,8 @@ class Agent:
         for record, expires_wall_ns in self._store.load():
             self._records[record.token] = record
             if record.held:
+                if record.action in ACTIONS:
+                    ACTIONS[record.action].taken_up(record)
                 left_s = min(max((expires_wall_ns - time.time_ns()) / 1e9, 0.0), config.hold_ttl_s)
                 self._deadlines[record.token] = time.monotonic() + left_s
         self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -90,6 +96,7 @@ class Agent:
             "step": self.step,
             "keepalive": self.keepalive,
             "heal": self.heal,
+            "resume": self.resume,
         }
         self._switch = threading.Thread(target=self._watch_deadlines, name="dead-mans-switch", daemon=True)
         self._switch.start()
@@ -277,6 +284,22 @@ class Agent:
         if whole_within_s is not None and self._keeper is not None:
             answer |= self._make_whole(self._keeper, float(whole_within_s))
         return answer
+
+    def resume(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take up the fault under which this host lost its power, as who kept it has it on ``record``.
+
+        The clock, which the host has set anew, is set by ``by_ns`` to what it was.
+        """
+        if not self._host.power.kept:
+            raise RequestError("nobody keeps the power of this host")
+        record = FaultRecord.from_dict(_mappings(request, "records", "token")[0])
+        self._host.wall_clock.set_by(int(request["by_ns"]))
+        CLOCK.set()
+        with self._lock:
+            self._records[record.token] = record
+            self._deadlines[record.token] = time.monotonic() + self.config.hold_ttl_s
+        self._try_to_save(durable=True)
+        return {}
 
     # ------------------------------------------------------------ inside
 

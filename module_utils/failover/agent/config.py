@@ -13,8 +13,17 @@ from ..systems.members import MEMBERS
 
 # Of the configuration file, what may be left out.
 OPTIONAL_SETTINGS = {
-    *("use_dbus", "member_file", "peers", "clients", "client_port", "kept_ports", "data_dir"),
-    *("ca", "certificate", "certificate_key"),
+    "use_dbus",
+    "member_file",
+    "peers",
+    "clients",
+    "client_port",
+    "kept_ports",
+    "data_dir",
+    "power_kept",
+    "ca",
+    "certificate",
+    "certificate_key",
 }
 
 
@@ -41,6 +50,7 @@ class AgentConfig:
     ca: str = ""  # file with the certificate of the authority that signs the members'; empty: nobody speaks TLS
     certificate: str = ""  # files with the host's certificate, and its private key
     certificate_key: str = ""
+    power_kept: bool = False  # the host is a machine of the lab's own, whose keeper cuts its power (machines/keeper.py)
 
     @classmethod
     def load(cls, path: str) -> AgentConfig:
@@ -68,7 +78,7 @@ class AgentConfig:
         }
         for name, value in content.items():
             kind = str(known[name].type).partition("[")[0]
-            if not isinstance(value, kinds[kind]) or (name != "use_dbus" and isinstance(value, bool)):
+            if not isinstance(value, kinds[kind]) or (kind != "bool" and isinstance(value, bool)):
                 raise LabError(f"{path}: {name} must be of type {known[name].type}, it is {value!r}.")
         if content["hold_ttl_s"] <= 0:
             raise LabError(f"{path}: hold_ttl_s must be more than 0, it is {content['hold_ttl_s']}.")

@@ -18,7 +18,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ..shapes import LabError
 from ..tls import server_context
@@ -33,12 +33,23 @@ HANDSHAKE_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 64
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class Answering(Protocol):
+    """Who answers authentic requests."""
+
+    def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what to answer; OSError closes the connection without a word."""
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Listens, and lets in who has the lab's key."""
+
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = MAX_CONNECTIONS
 
-    def __init__(self, address: tuple[str, int], agent: Agent, key: bytes, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, address: tuple[str, int], agent: Answering, key: bytes, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.agent = agent
         self.key = key
         self.tls = tls
@@ -51,7 +62,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.StreamRequestHandler):
-    server: _Server
+    server: Server
     timeout = IDLE_TIMEOUT_S
     disable_nagle_algorithm = True
 
@@ -128,7 +139,7 @@ def serve(config: AgentConfig, ready: Callable[[int], None] = lambda port: None)
     except OSError as error:
         raise LabError(f"{config.state_dir} cannot be used: {(error.strerror or str(error)).lower()}.") from None
     try:
-        server = _Server((config.listen, config.port), agent, key, tls)
+        server = Server((config.listen, config.port), agent, key, tls)
     except OSError as error:
         agent.close()
         reason = (error.strerror or str(error)).lower()

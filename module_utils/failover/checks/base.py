@@ -17,7 +17,7 @@ from typing import Any
 from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
 from ..limits import Limits
-from ..measured.columns import columns_of_table
+from ..measured.columns import columns_of
 from ..measured.figures import Measured, measured
 from ..results.entries import Entries
 from ..results.files import EVENTS_FILE, log_file
@@ -95,7 +95,7 @@ class Case:
     def measured(self) -> Measured:
         """Return the figures of its report, as far as anybody asks for them."""
         events = None if self.without_events else sorted(self.events, key=lambda event: event.wall_ns)
-        return measured(self.experiment, columns_of_table(self.recorded.table), events)
+        return measured(self.experiment, columns_of(self.recorded.table), events)
 
     def holding(self, dumps: Mapping[str, Dump]) -> Case:
         """Return the case with other keys on its members; what the history allows them to be stays the same."""
@@ -211,12 +211,12 @@ def _dump(member: str, recorded: Recorded, experiment: Experiment, others: Seque
 
     :param others: what other members hold: as a rule the same, which is kept once
     """
-    dump = experiment.dump(member)
+    dump = experiment.dump(member, others)
     ended_ns = experiment.info["origin_wall_ns"] + recorded.ended_ns
     if dump.header.get("wall_ns", ended_ns) < ended_ns:
         raise LabError(f"{dump.path} was read before the last operation ended; read the keys again")
     if others and isinstance(dump.entries, Entries):
-        dump.entries.share(others[0].entries)
+        dump.entries.share(others[0].entries)  # the columns that are equal, where not all of it is
     return dump
 
 

@@ -7,7 +7,7 @@ A list is a text that begins with nothing and grows by a separator and an elemen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..shapes import LIST_SEPARATOR, HistoryRow, Kind, Outcome, Settled
@@ -56,17 +56,29 @@ def add_ends(calls: dict[str, list[Call]], dumps: Iterable[Dump]) -> None:
     Members that hold the same of a key are one read. Others are reads at one time, as nothing says who was asked first.
     """
     dumps = list(dumps)
-    over = max((call.end or call.begin for own in calls.values() for call in own), default=0)
-    keys = dict.fromkeys(calls) | {key: None for dump in dumps for key in dump.entries}
-    for key in keys:
-        holders: dict[str | None, list[str]] = {}
-        for dump in dumps:
-            entry = dump.entries.get(key)
-            holders.setdefault(None if entry is None else entry.value, []).append(dump.member)
-        for value, members in holders.items():
-            held = "nothing" if value is None else repr(value)
-            label = f"what {', '.join(members)} held of {key!r} at the end: {held}"
-            calls.setdefault(key, []).append(Call(Action.READ, None, value, over + 1, over + 2, label))
+    over = max((last_moment(call) for own in calls.values() for call in own), default=0)
+    for key in dict.fromkeys(calls) | {key: None for dump in dumps for key in dump.entries}:
+        calls.setdefault(key, []).extend(ends_of(key, dumps, over))
+
+
+def last_moment(call: Call) -> int:
+    """Return the last moment at which something is known of a call."""
+    return call.end or call.begin
+
+
+def ends_of(key: str, dumps: Iterable[Dump], over: int) -> Iterator[Call]:
+    """Yield what the members held of a key at the end, as reads behind a moment.
+
+    :param over: the last moment of all calls
+    """
+    holders: dict[str | None, list[str]] = {}
+    for dump in dumps:
+        entry = dump.entries.get(key)
+        holders.setdefault(None if entry is None else entry.value, []).append(dump.member)
+    for value, members in holders.items():
+        held = "nothing" if value is None else repr(value)
+        label = f"what {', '.join(members)} held of {key!r} at the end: {held}"
+        yield Call(Action.READ, None, value, over + 1, over + 2, label)
 
 
 def history_of(calls: dict[str, list[Call]], notes: tuple[str, ...] = ()) -> History:

@@ -8,16 +8,14 @@ A list of Python's objects would take up to a hundred.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ..results.rows import Ints, Rows
 from ..shapes import Outcome
-
-Ints = npt.NDArray[Any]  # whole numbers in as few bytes each as they need
 
 WORDS: tuple[str | None, ...] = (None, *(outcome.value for outcome in Outcome))
 
@@ -104,36 +102,28 @@ class Strings(Sequence[str | None]):
 class InOrder:
     """Takes columns of a history in the order of the stream."""
 
-    def __init__(self, row_of: Ints, rows: int) -> None:
-        """Take the row of each operation, below 0 where it has none; and how many rows there are."""
-        self._row_of = row_of
+    def __init__(self, table: Rows, row_of: Ints) -> None:
+        """Take the rows, and the row of each operation, below 0 where it has none."""
+        self._table, self._row_of = table, row_of
+        rows = table.num_rows
         self._as_filed = rows == len(row_of) and bool(np.array_equal(row_of, np.arange(rows, dtype=row_of.dtype)))
 
-    def words(self, column: pa.ChunkedArray) -> Words:
+    def words(self, name: str) -> Words:
         """Return a column of few different words; None where there is no row."""
-        words = list(WORDS)
-        codes = np.zeros(len(column), dtype=np.uint8)
-        begin = 0
-        for chunk in column.chunks:
-            coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-            own = coded.dictionary.to_pylist()
-            words += [word for word in own if word not in words]
-            code_of = np.array([*map(words.index, own), 0], dtype=np.uint8)  # the last one for null, at -1
-            codes[begin : begin + len(chunk)] = code_of[coded.indices.fill_null(-1).to_numpy()]
-            begin += len(chunk)
+        codes, words = self._table.words(name, WORDS)
         return Words(bytearray(self._placed(codes, 0)), words)
 
-    def numbers(self, column: pa.ChunkedArray) -> Numbers:
+    def numbers(self, name: str) -> Numbers:
         """Return a column of whole numbers; None where there is no row."""
-        there = column.is_valid().to_numpy()
-        return Numbers(self._placed(narrow(column), 0), self._placed(there, False))
+        return Numbers(self._placed(self._table.numbers(name), 0), self._placed(self._table.known(name), False))
 
-    def counts(self, column: pa.ChunkedArray) -> Sequence[int]:
+    def counts(self, name: str) -> Sequence[int]:
         """Return a column of whole numbers; 0 where there is no row."""
-        return self._placed(narrow(column), 0).data
+        return self._placed(self._table.numbers(name), 0).data
 
-    def strings(self, column: pa.ChunkedArray) -> Strings:
+    def strings(self, name: str) -> Strings:
         """Return a column of texts; None where there is no row."""
+        column = self._table[name]
         texts = column.cast(pa.large_string()) if column.nbytes >= 1 << 31 else column
         if self._as_filed:
             return Strings(texts.combine_chunks())
@@ -148,16 +138,3 @@ class InOrder:
         placed = values[self._row_of]
         placed[self._row_of < 0] = missing
         return placed
-
-
-def narrow(column: pa.ChunkedArray) -> Ints:
-    """Return whole numbers, 0 for those that are missing, in as few bytes each as they need."""
-    least, most = (bound or 0 for bound in pc.min_max(column).as_py().values())
-    kinds = (np.int8, np.int32, np.int64)
-    kind = next(kind for kind in kinds if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max)
-    numbers = np.empty(len(column), dtype=kind)
-    begin = 0
-    for chunk in column.chunks:
-        numbers[begin : begin + len(chunk)] = chunk.fill_null(0).to_numpy()
-        begin += len(chunk)
-    return numbers

@@ -4,24 +4,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..results.read import Experiment
+from ..results.rows import Ints
 from ..shapes import Check, Outcome, Verdict
 from ..workloads.base import expected_of, value_of
 from ..workloads.stream import stream_digest
 from .base import Case, Checker
-from .columns import Ints, narrow
 from .recorded import Recorded, shares_of
-from .words import listed
+from .words import MAX_LISTED, listed
 
 # Rows that are compared together: so many need little beside the columns.
-_ROWS_AT_ONCE = 500_000
+_ROWS_AT_ONCE = 200_000
 
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+class Counted(Sequence[Any]):
+    """So many items, of which the first are there."""
+
+    def __init__(self, count: int, first: Sequence[Any]) -> None:
+        self._count, self._first = count, first
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._first[place]
+
+
+def _listable(numbers: Ints) -> Sequence[int]:
+    """Return numbers as Python's own when they are asked for: one by one, as there may be millions."""
+    return np.ascontiguousarray(numbers).data
 
 
 class Findings:
@@ -32,9 +51,9 @@ class Findings:
         self.wrong: list[str] = []
         self.unsettled: list[str] = []
 
-    def add(self, name: str, what: str, items: list[Any], into: list[str] | None = None) -> None:
+    def add(self, name: str, what: str, items: Sequence[Any], into: list[str] | None = None) -> None:
         """Take what was found, if anything; it is wrong unless it goes ``into`` another list."""
-        if items:
+        if len(items):
             self.evidence[name] = listed(items)
             first = items[0]["index"] if isinstance(items[0], dict) else items[0]
             (self.wrong if into is None else into).append(f"{what}: {len(items):,}, the first {first}")
@@ -75,7 +94,7 @@ class History(Checker):
 def _compare_rows(findings: Findings, case: Case) -> None:
     """Find rows that are missing, or are none of the stream's."""
     recorded, table = case.recorded, case.recorded.table
-    index = narrow(table["index"])
+    index = table.numbers("index")
     holes, tail = _missing(recorded, case.experiment)
     findings.add("missing", "operations without a row", holes)
     findings.add(
@@ -83,19 +102,19 @@ def _compare_rows(findings: Findings, case: Case) -> None:
     )
     if np.count_nonzero(recorded.row_of >= 0) < len(index):
         values, counts = np.unique(index, return_counts=True)
-        findings.add("repeated", "operations with more than one row", values[counts > 1].tolist())
+        findings.add("repeated", "operations with more than one row", _listable(values[counts > 1]))
         foreign = index[(index < 0) | (index >= len(recorded.operations))]
-        findings.add("foreign", "rows with an index outside the stream", foreign.tolist())
-    mismatches = _mismatches(recorded)
-    findings.add("mismatched", "rows that differ from the stream", mismatches)
+        findings.add("foreign", "rows with an index outside the stream", _listable(foreign))
+    amiss, first = _mismatches(recorded)
+    findings.add("mismatched", "rows that differ from the stream", Counted(len(amiss), first))
     findings.add(
         "out_of_order",
         "pairs of operations that ran in another order, or at once",
-        _out_of_order(recorded, {told["index"] for told in mismatches}, shared=not case.is_exact),
+        _out_of_order(recorded, amiss, shared=not case.is_exact),
     )
-    backwards = index[table["complete_ns"].to_numpy() < table["invoke_ns"].to_numpy()]
-    findings.add("backwards", "operations that end before they begin", backwards.tolist())
-    no_word = [outcome for outcome in table["outcome"].unique().to_pylist() if outcome not in _OUTCOMES]
+    findings.add("backwards", "operations that end before they begin", _backwards(recorded))
+    words = dict.fromkeys(word for part in table.parts(["outcome"]) for word in part.column(0).unique().to_pylist())
+    no_word = [outcome for outcome in words if outcome not in _OUTCOMES]
     findings.add("outcomes_unknown_to_the_lab", "outcomes that the lab does not know", no_word)
 
 
@@ -113,92 +132,145 @@ def _compare_origin(findings: Findings, case: Case, digest: str) -> None:
         findings.unsettled.append(str(cut))
 
 
-def _missing(recorded: Recorded, experiment: Experiment) -> tuple[list[int], list[int]]:
+def _missing(recorded: Recorded, experiment: Experiment) -> tuple[Sequence[int], Sequence[int]]:
     """Return the operations without a row: holes, and those after the last row of the client they belong to."""
     if (recorded.row_of >= 0).all():
-        return [], []
-    holes: list[int] = []
-    tail: list[int] = []
+        return (), ()
+    expected = np.ones(len(recorded.row_of), dtype=np.bool_)
+    expected[list(recorded.left_out)] = False
+    holes, tail = [], []
     for share in shares_of(recorded.workload, recorded.operations, experiment):
-        indexes = [index for index in share if index not in recorded.left_out]
+        indexes = np.asarray(share, dtype=np.int64)
+        indexes = indexes[expected[indexes]]
         there = recorded.row_of[indexes] >= 0
         reached = int(np.flatnonzero(there).max(initial=-1))
-        holes += [index for index, found in zip(indexes[:reached], there[:reached], strict=True) if not found]
-        tail += indexes[reached + 1 :]
-    return sorted(holes), sorted(tail)
+        holes.append(indexes[:reached][~there[:reached]])
+        tail.append(indexes[reached + 1 :])
+    return _listable(np.sort(np.concatenate(holes))), _listable(np.sort(np.concatenate(tail)))
 
 
-def _mismatches(recorded: Recorded) -> list[dict[str, Any]]:
-    """Return the rows whose kind, key or values are not what the stream has at their index."""
+def _mismatches(recorded: Recorded) -> tuple[Ints, list[dict[str, Any]]]:
+    """Return the indexes of rows whose kind, key or values are not what the stream has there, and tell the first."""
     operations = recorded.operations
-    mismatches = []
+    amiss, told = array("q"), []
     for part in recorded.table.parts(("index", "kind", "key", "value", "expected")):
         for index, *row in zip(*(column.to_pylist() for column in part.columns), strict=True):
             if not 0 <= index < len(operations):
                 continue
             operation = operations[index]
             if row != [operation[0], operation[1], value_of(operation), expected_of(operation)]:
-                told = row if row[-1] is not None else row[:-1]
-                mismatches.append({"index": index, "stream": list(operation), "row": told})
-    return mismatches
+                amiss.append(index)
+                if len(amiss) <= MAX_LISTED:
+                    there = row if row[-1] is not None else row[:-1]
+                    told.append({"index": index, "stream": list(operation), "row": there})
+    return np.array(amiss, dtype=np.int64), told
 
 
-def _out_of_order(recorded: Recorded, amiss: Collection[int], *, shared: bool) -> list[tuple[int, int]]:
+def _backwards(recorded: Recorded) -> list[int]:
+    """Return the operations that ended before they began."""
+    found: list[int] = []
+    for part in recorded.table.parts(("index", "invoke_ns", "complete_ns")):
+        index, invoke_ns, complete_ns = (column.to_numpy() for column in part.columns)
+        found += index[complete_ns < invoke_ns].tolist()
+    return found
+
+
+def _out_of_order(recorded: Recorded, amiss: Ints, *, shared: bool) -> list[tuple[int, int]]:
     """Return pairs of operations, of one client or of one key, whose second began before the first was done.
 
     :param amiss: the indexes of rows that differ from the stream
     :param shared: all clients are at the keys, so that only a client's own operations come one after the other
     """
-    table = recorded.table
-    index, invoke_ns, complete_ns = (narrow(table[name]) for name in ("index", "invoke_ns", "complete_ns"))
+    table, index = recorded.table, recorded.table.numbers("index")
+    clients, keys = _Clients(), _Keys(recorded, amiss)
+    by_client, by_key = _Latest(), _Latest()
     pairs: set[tuple[int, int]] = set()
-    for by_key in (False,) if shared else (False, True):
-        group = _keys(recorded, index, amiss) if by_key else narrow(table["client"])
-        for rows in _by_group(group) if by_key else _by_index(index, group, len(recorded.operations)):
-            order = rows[np.lexsort((index[rows], group[rows]))]
-            before, after = order[:-1], order[1:]
-            overlapping = (group[before] == group[after]) & (invoke_ns[after] < complete_ns[before])
-            overlapping &= index[before] != index[after]
-            pairs.update(zip(index[before][overlapping].tolist(), index[after][overlapping].tolist(), strict=True))
+    for rows in _by_index(index, len(recorded.operations)):
+        own = index[rows]
+        some = table.taken(("client", "invoke_ns", "complete_ns"), rows)
+        client, invoke_ns, complete_ns = (column.to_numpy() for column in some.columns)
+        pairs |= by_client.overlapping(clients.numbers(client), own, invoke_ns, complete_ns)
+        if not shared:
+            pairs |= by_key.overlapping(keys.numbers(own, rows), own, invoke_ns, complete_ns)
     return sorted(pairs)
 
 
-def _by_group(group: Ints) -> Iterator[Ints]:
-    """Yield the rows, all of a group together, some groups at a time."""
-    parts = 1 + len(group) // _ROWS_AT_ONCE
-    for part in range(parts):
-        yield np.flatnonzero(group % parts == part)
-
-
-def _by_index(index: Ints, group: Ints, operations: int) -> Iterator[Ints]:
-    """Yield the rows, some at a time in the order of their index, and again the last one of each group before them."""
-    last = np.zeros(0, dtype=np.int64)
+def _by_index(index: Ints, operations: int) -> Iterator[Ints]:
+    """Yield the rows, some at a time in the order of their index; of those that are taken together, as filed."""
     for begin in range(0, operations, _ROWS_AT_ONCE):
         # What has no place in the stream comes with the first, or the last.
         chosen = (index >= begin) | (begin == 0)
         chosen &= (index < begin + _ROWS_AT_ONCE) | (begin + _ROWS_AT_ONCE >= operations)
-        rows = np.concatenate((last, np.flatnonzero(chosen)))
-        yield rows
-        order = rows[np.lexsort((index[rows], group[rows]))]
-        last = order[np.flatnonzero(np.append(group[order][1:] != group[order][:-1], True))] if len(order) else order
+        yield np.flatnonzero(chosen)
 
 
-def _keys(recorded: Recorded, index: Ints, amiss: Collection[int]) -> Ints:
-    """Return a number of the key of each row.
+class _Latest:
+    """Goes through operations in the order of their index, and knows the latest one of each group."""
 
-    :param amiss: the indexes of rows that differ from the stream
-    """
-    stream, table = recorded.operations, recorded.table
-    known = (index >= 0) & (index < len(stream))
-    keys = np.zeros(len(index), dtype=np.int64 if len(stream) >> 31 else np.int32)
-    keys[known] = np.frombuffer(stream.key_numbers, dtype=np.uint32)[index[known]]
-    own = ~known | np.isin(index, list(amiss))
-    others: dict[str, int] = {}
-    begin = 0
-    for part in table.parts(["key"]) if own.any() else ():
-        for at in np.flatnonzero(own[begin : begin + part.num_rows]).tolist():
-            key = part.column(0)[at].as_py()
+    def __init__(self) -> None:
+        self._index = np.zeros(0, dtype=np.int64)
+        self._complete_ns = np.zeros(0, dtype=np.int64)
+
+    def overlapping(self, group: Ints, index: Ints, invoke_ns: Ints, complete_ns: Ints) -> set[tuple[int, int]]:
+        """Take some more; return those that began before the one before them in their group was done, behind it."""
+        if not len(group):
+            return set()
+        self._reach(int(group.max()) + 1)
+        order = np.lexsort((index, group))
+        group, index, invoke_ns, complete_ns = group[order], index[order], invoke_ns[order], complete_ns[order]
+        is_first = np.append(True, group[1:] != group[:-1])
+        is_last = np.append(is_first[1:], True)
+        before, done_ns = np.roll(index, 1).astype(np.int64), np.roll(complete_ns, 1)
+        before[is_first], done_ns[is_first] = self._index[group[is_first]], self._complete_ns[group[is_first]]
+        self._index[group[is_last]], self._complete_ns[group[is_last]] = index[is_last], complete_ns[is_last]
+        found = (invoke_ns < done_ns) & (index != before)
+        return set(zip(before[found].tolist(), index[found].tolist(), strict=True))
+
+    def _reach(self, groups: int) -> None:
+        """Have room for so many groups, of which nothing is known yet."""
+        more = groups - len(self._index)
+        if more > 0:
+            self._index = np.append(self._index, np.zeros(more, dtype=np.int64))
+            self._complete_ns = np.append(self._complete_ns, np.full(more, np.iinfo(np.int64).min))
+
+
+class _Clients:
+    """Numbers clients as they come."""
+
+    def __init__(self) -> None:
+        self._number_of: dict[int, int] = {}
+
+    def numbers(self, clients: Ints) -> Ints:
+        """Return a number of the client of each row."""
+        different, at = np.unique(clients, return_inverse=True)
+        numbers = [self._number_of.setdefault(client, len(self._number_of)) for client in different.tolist()]
+        return np.array(numbers, dtype=np.int64)[at]
+
+
+class _Keys:
+    """Numbers the keys of rows: as the stream does, and those behind that it has not."""
+
+    def __init__(self, recorded: Recorded, amiss: Ints) -> None:
+        """Take what rows belong to.
+
+        :param amiss: the indexes of rows that differ from the stream
+        """
+        self._recorded, self._amiss = recorded, amiss
+        self._others: dict[str, int] = {}
+
+    def numbers(self, index: Ints, rows: Ints) -> Ints:
+        """Return a number of the key of each row.
+
+        :param index: of each
+        """
+        stream = self._recorded.operations
+        known = (index >= 0) & (index < len(stream))
+        keys = np.zeros(len(index), dtype=np.int64)
+        keys[known] = np.frombuffer(stream.key_numbers, dtype=np.uint32)[index[known]]
+        own = np.flatnonzero(~known | np.isin(index, self._amiss))
+        for at, key in zip(
+            own.tolist(), self._recorded.table.taken(["key"], rows[own])["key"].to_pylist(), strict=True
+        ):
             number = stream.number_of.find(key)
-            keys[begin + at] = others.setdefault(key, len(stream) + len(others)) if number is None else number
-        begin += part.num_rows
-    return keys
+            keys[at] = self._others.setdefault(key, len(stream.keys) + len(self._others)) if number is None else number
+        return keys

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..results.entries import Entry
 from ..results.read import Dump
 from ..shapes import Check, Verdict
 from .base import Case, Checker
@@ -31,17 +32,21 @@ class Keys(Checker):
 
     def judge(self, case: Case) -> Iterator[Check]:
         """Compare each member's keys; of one whose keys could not be read nothing is known."""
+        former: Mapping[str, Entry] | None = None
+        wrong: list[str] = []
         for member in case.experiment.members:
             if member in case.dumps:
-                yield _judge(f"{self.name} {member}", case.dumps[member], case)
+                dump = case.dumps[member]
+                if dump.entries is not former:  # as a rule all members have the same, which is compared once
+                    former, wrong = dump.entries, _wrong(dump, case.expected)
+                yield _judge(f"{self.name} {member}", dump, wrong, case)
             else:
                 summary = f"The keys of {member} could not be read: {case.unreadable[member]}"
                 yield Check(f"{self.name} {member}", Verdict.UNKNOWN, summary)
 
 
-def _judge(name: str, dump: Dump, case: Case) -> Check:
+def _judge(name: str, dump: Dump, wrong: list[str], case: Case) -> Check:
     entries, expected = dump.entries, case.expected
-    wrong = _wrong(dump, expected)
     least, most = expected.key_count()
     evidence: dict[str, Any] = {
         "member": dump.member,

@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, product
+from math import inf
+from operator import itemgetter
 from typing import Any
 
-from ..shapes import Check, Kind, Outcome, RetryPolicy, Verdict
+from ..shapes import Check, HistoryRow, Kind, Outcome, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
-from .calls import add_ends, call_of
+from .calls import call_of, ends_of, last_moment
 from .counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
 from .linearizability import check_key
 from .model import LATE_DUPLICATE, NO_ORDER, STALE
 from .operations import Answer, Call
 from .unique_values import without_doubt
-from .words import listed, names, verdict_of
+from .words import MAX_LISTED, listed, names, verdict_of
 
 # For all keys of an experiment, in s: minutes of a run are worth one of checking.
 TIME_LIMIT_S = 60.0
@@ -47,24 +50,75 @@ class Linearizable(Checker):
         return not case.is_exact and case.workload.content is Content.VALUE
 
     def judge(self, case: Case) -> list[Check]:
-        """Check key by key, all of them."""
-        calls, doubtful, blocked = _calls(case)
-        deadline = time.monotonic() + TIME_LIMIT_S
-        undecided: list[str] = []
-        for key, own in calls.items():
-            answer, label = check_with_doubts(own, doubtful.get(key, []), deadline)
-            if answer is Answer.UNKNOWN:
-                undecided.append(key)
-            elif answer is Answer.NOT_LINEARIZABLE:
-                blocked.setdefault(key, label or "")
-        found = {}
+        """Check key by key, all of them, of which one at a time is in memory."""
+        over = max((last_moment(call) for own in _keys(case) for call in own.calls), default=0)
+        found = _Found()
+        left_s = TIME_LIMIT_S
+        for own in _keys(case):
+            own.calls.extend(ends_of(own.key, case.dumps.values(), over))
+            began = time.monotonic()
+            answer, label = check_with_doubts(own.calls, own.doubtful, began + left_s)
+            left_s -= time.monotonic() - began
+            found.take(own, answer, label)
+        blocked, undecided = found.blocked(), found.undecided()
+        smallest = {}
         for key in list(blocked)[: MOST_SHRUNK if case.explains else 0]:
             # A CAS of which it is not known whether it took effect: in whatever way it did, the others contradict.
-            unknown = [call._replace(end=None) for call in doubtful.get(key, [])]
-            smallest = shrink([*calls[key], *unknown], None, SHRINK_LIMIT_S)
-            if smallest is not None:
-                found[key] = smallest
-        return [_told(self.name, case, calls, blocked, undecided, _described(case, found))]
+            own = _of_key(case, key, case.recorded.rows_of(key))
+            unknown = [call._replace(end=None) for call in own.doubtful]
+            shrunk = shrink([*own.calls, *ends_of(key, case.dumps.values(), over), *unknown], None, SHRINK_LIMIT_S)
+            if shrunk is not None:
+                smallest[key] = shrunk
+        return [_told(self.name, case, found, blocked, undecided, _described(case, smallest))]
+
+
+@dataclass
+class _Key:
+    """The operations of a key."""
+
+    key: str
+    # Without the reads where these may be old.
+    calls: list[Call] = field(default_factory=list)
+    # Each a CAS that is over, and of which it is not known whether it set the value: its answer was lost, and a fence
+    # says that it can do so no more.
+    doubtful: list[Call] = field(default_factory=list)
+    # The last CAS that changed nothing though it found what it expected, and the index of the first.
+    contradiction: str = ""
+    contradicted: int | None = None
+    first: int | None = None  # index of the first call; None where there is none
+
+
+class _Found:
+    """What was found of the keys, as they come."""
+
+    def __init__(self) -> None:
+        self.keys = self.operations = 0
+        self._contradicted: list[tuple[int, str, str]] = []
+        self._blocked: list[tuple[float, str, str]] = []
+        self._undecided: list[tuple[float, str]] = []
+
+    def take(self, own: _Key, answer: Answer, label: str | None) -> None:
+        """Take what was found of one key."""
+        self.keys += 1
+        self.operations += len(own.calls)
+        place = inf if own.first is None else own.first
+        if own.contradicted is not None:
+            self._contradicted.append((own.contradicted, own.key, own.contradiction))
+        if answer is Answer.UNKNOWN:
+            self._undecided.append((place, own.key))
+        elif answer is Answer.NOT_LINEARIZABLE:
+            self._blocked.append((place, own.key, label or ""))
+
+    def blocked(self) -> dict[str, str]:
+        """Return the keys without an order, and what shows it: in the order of their first calls, CAS's before all."""
+        blocked = {key: label for _, key, label in sorted(self._contradicted, key=itemgetter(0))}
+        for _, key, label in sorted(self._blocked, key=itemgetter(0)):
+            blocked.setdefault(key, label)
+        return blocked
+
+    def undecided(self) -> list[str]:
+        """Return the keys for which no order was found in time, in the order of their first calls."""
+        return [key for _, key in sorted(self._undecided, key=itemgetter(0))]
 
 
 def _described(case: Case, found: Mapping[str, Counterexample]) -> dict[str, dict[str, Any]]:
@@ -75,7 +129,7 @@ def _described(case: Case, found: Mapping[str, Counterexample]) -> dict[str, dic
         ``client``, ``kind``, ``endpoint``, ``member`` and ``revision``
     """
     labels = {call.label for smallest in found.values() for call in smallest.calls}
-    rows = case.recorded.rows() if labels else ()
+    rows = chain.from_iterable(case.recorded.rows_of(key) for key in found)
     index_of = {call.label: row.index for row in rows if (call := call_of(row)) and call.label in labels}
     return {
         key: {
@@ -123,13 +177,13 @@ def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) ->
 def _told(
     name: str,
     case: Case,
-    calls: dict[str, list[Call]],
+    found: _Found,
     blocked: dict[str, str],
     undecided: list[str],
     smallest: Mapping[str, Any],
 ) -> Check:
     """Return the check: the keys without an order, and those for which none was found in time."""
-    evidence: dict[str, Any] = {"keys": len(calls), "operations": sum(len(own) for own in calls.values())}
+    evidence: dict[str, Any] = {"keys": found.keys, "operations": found.operations}
     ends = " and last reads" if case.dumps else ""
     summary = f"{evidence['keys']:,} keys with {evidence['operations']:,} operations{ends}"
     if case.recorded.reads_may_be_old:
@@ -181,32 +235,40 @@ def _wrong(
 def _operations(case: Case, blocked: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return, by key, the operation at which the search got stuck, and what it found; a member's last word is none."""
     told: dict[str, dict[str, Any]] = {key: {"found": label} for key, label in blocked.items()}
-    for row in case.recorded.rows():
-        if row.key in blocked and (call := call_of(row)) is not None and call.label == blocked[row.key]:
+    for row in chain.from_iterable(case.recorded.rows_of(key) for key in list(blocked)[:MAX_LISTED]):
+        if (call := call_of(row)) is not None and call.label == blocked[row.key]:
             told[row.key] = {"found": call.result, "operation": case.recorded.describe(row.index)}
     return told
 
 
-def _calls(case: Case) -> tuple[dict[str, list[Call]], dict[str, list[Call]], dict[str, str]]:
-    """Return by key the calls, without the reads where these may be old; the doubtful ones; and a contradiction.
+def _keys(case: Case) -> Iterator[_Key]:
+    """Yield the keys that have operations, or that members have, each with its calls."""
+    seen: set[str] = set()
+    for key, rows in case.recorded.by_key():
+        own = _of_key(case, key, rows)
+        if own.first is not None:
+            seen.add(key)
+            yield own
+    for key in dict.fromkeys(key for dump in case.dumps.values() for key in dump.entries):
+        if key not in seen:
+            yield _Key(key)
 
-    Doubtful is a CAS that is over, and of which it is not known whether it set the value: its answer was lost, and a
-    fence says that it can do so no more. A contradiction is one that changed nothing though it found what it expected.
-    """
+
+def _of_key(case: Case, key: str, rows: Iterable[HistoryRow]) -> _Key:
+    """Return the calls of a key."""
     may_be_old, fenced = case.recorded.reads_may_be_old, case.recorded.retry_policy == RetryPolicy.SAFE
-    calls: dict[str, list[Call]] = {}
-    doubtful: dict[str, list[Call]] = {}
-    contradictions: dict[str, str] = {}
-    for row in case.recorded.rows():
+    own = _Key(key)
+    for row in rows:
         if (row.kind == Kind.RETRIEVE and may_be_old) or (call := call_of(row)) is None:
             continue
-        calls.setdefault(row.key, [])
+        if own.first is None:
+            own.first = row.index
         acknowledged_cas = row.kind == Kind.CAS and row.outcome == Outcome.OK
         if acknowledged_cas and row.affected == 0 and row.read == row.expected:
-            contradictions[row.key] = call.label
+            own.contradiction = call.label
+            own.contradicted = row.index if own.contradicted is None else own.contradicted
         if fenced and acknowledged_cas and row.affected is None:
-            doubtful.setdefault(row.key, []).append(call._replace(end=row.complete_ns))
+            own.doubtful.append(call._replace(end=row.complete_ns))
         else:
-            calls[row.key].append(call)
-    add_ends(calls, case.dumps.values())
-    return calls, doubtful, contradictions
+            own.calls.append(call)
+    return own

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+from ..results.read import Dump
 from ..shapes import LIST_SEPARATOR, Check, HistoryRow, Kind, Outcome, Verdict
 from ..workloads.base import Content, value_of
 from .base import Case, Checker
@@ -64,18 +66,20 @@ class Lists(Checker):
 
     def judge(self, case: Case) -> list[Check]:
         """Judge list by list."""
-        lists = _lists(case)
         resent = {value_of(case.recorded.operations[index]) for index in case.sent_again}
-        # First what no late effect of a first attempt explains.
-        wrong = {
-            key: sorted(found, key=lambda each: each.kind == LATE_DUPLICATE)
-            for key, own in lists.items()
-            if (found := list(wrong_in(own, resent)))
-        }
-        elements = sum(len(own.appends) for own in lists.values())
-        reads = sum(each.at is not None for own in lists.values() for each in own.seen)
-        evidence: dict[str, Any] = {"lists": len(lists), "elements": elements, "reads": reads}
-        told = f"{len(lists):,} lists with {elements:,} elements appended and {reads:,} reads"
+        found: list[tuple[float, str, list[Wrong]]] = []
+        lists = elements = reads = 0
+        for first, key, own in _lists(case):
+            lists += 1
+            elements += len(own.appends)
+            reads += sum(each.at is not None for each in own.seen)
+            # First what no late effect of a first attempt explains.
+            amiss = sorted(wrong_in(own, resent), key=lambda each: each.kind == LATE_DUPLICATE)
+            if amiss:
+                found.append((first, key, amiss))
+        wrong = {key: amiss for _, key, amiss in sorted(found, key=itemgetter(0))}
+        evidence: dict[str, Any] = {"lists": lists, "elements": elements, "reads": reads}
+        told = f"{lists:,} lists with {elements:,} elements appended and {reads:,} reads"
         if wrong:
             worst = {key: found[0] for key, found in wrong.items()}
             evidence["by_class"] = dict(Counter(each.kind for each in worst.values()))
@@ -96,22 +100,41 @@ def _told(case: Case, key: str, found: Sequence[Wrong]) -> dict[str, Any]:
     return told if first.at is None else {**told, "operation": case.recorded.describe(first.at)}
 
 
-def _lists(case: Case) -> Mapping[str, SeenList]:
-    """Return each list's appends, and what was seen of it."""
-    lists: defaultdict[str, SeenList] = defaultdict(SeenList)
-    may_be_old = case.recorded.reads_may_be_old
-    for row in case.recorded.rows():
+def _lists(case: Case) -> Iterator[tuple[float, str, SeenList]]:
+    """Yield each list's first operation, its key, its appends, and what was seen of it: one list at a time."""
+    seen: set[str] = set()
+    for key, rows in case.recorded.by_key():
+        first, own = _list_of(rows, may_be_old=case.recorded.reads_may_be_old)
+        if first is not None:
+            seen.add(key)
+            yield first, key, _with_ends(own, key, case.dumps)
+    for key in dict.fromkeys(key for dump in case.dumps.values() for key in dump.entries):
+        if key not in seen:
+            yield math.inf, key, _with_ends(SeenList(), key, case.dumps)
+
+
+def _list_of(rows: Iterable[HistoryRow], *, may_be_old: bool) -> tuple[int | None, SeenList]:
+    """Return the index of a list's first operation that tells anything, and what its operations tell."""
+    first, own = None, SeenList()
+    for row in rows:
         if row.kind == Kind.APPEND and row.value is not None:
-            lists[row.key].appends[row.value] = row
+            own.appends[row.value] = row
         elif row.outcome == Outcome.OK:
             begin_ns = -math.inf if may_be_old else row.invoke_ns
             by = f"the read of operation {row.index}"
-            lists[row.key].seen.append(Seen(_elements(row.read), begin_ns, row.complete_ns, row.index, by))
-    for member, dump in case.dumps.items():
-        for key in lists.keys() | dump.entries.keys():
-            value = dump.entries[key].value if key in dump.entries else None
-            lists[key].seen.append(Seen(_elements(value), math.inf, math.inf, None, f"{member} at the end"))
-    return lists
+            own.seen.append(Seen(_elements(row.read), begin_ns, row.complete_ns, row.index, by))
+        else:
+            continue
+        first = row.index if first is None else first
+    return first, own
+
+
+def _with_ends(own: SeenList, key: str, dumps: Mapping[str, Dump]) -> SeenList:
+    """Add what the members have of a list at the end."""
+    for member, dump in dumps.items():
+        value = dump.entries[key].value if key in dump.entries else None
+        own.seen.append(Seen(_elements(value), math.inf, math.inf, None, f"{member} at the end"))
+    return own
 
 
 def _elements(value: str | None) -> tuple[str, ...]:

@@ -7,19 +7,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..results.read import Experiment
-from ..results.rows import Rows
+from ..results.rows import Ints, Rows
 from ..shapes import FORMER_SETTINGS, READ_KINDS, Event, HistoryRow, Outcome, ReadConsistency, RetryPolicy, Settled
 from ..stall import stalled_repeats
 from ..workloads.base import CAS, Sharing, Workload, expected_of, value_of
 from ..workloads.packed import KINDS, Stream
-from .columns import InOrder, Ints, Words, narrow
+from .columns import InOrder, Words
 from .failures import doubtful_failures
 from .model import FAIL, OK, Answers
 
@@ -27,6 +28,20 @@ from .model import FAIL, OK, Answers
 MAX_OPERATIONS_PER_KEY = 20
 
 _MS = 1_000_000
+
+
+class Numbered(NamedTuple):
+    """Answers that have a revision of the store."""
+
+    row: Ints  # of the table
+    client: Ints
+    revision: Ints
+    invoke_ns: Ints
+    complete_ns: Ints
+
+    def chosen(self, which: Ints | slice) -> Numbered:
+        """Return some of them."""
+        return Numbered(*(column[which] for column in self))
 
 
 @dataclass(frozen=True)
@@ -52,28 +67,38 @@ class Recorded:
     @cached_property
     def ended_ns(self) -> int:
         """Return when the last operation was complete; 0 without any."""
-        return max(0, pc.max(self.table["complete_ns"]).as_py() or 0)
+        ends = (pc.max(part.column(0)).as_py() or 0 for part in self.table.parts(["complete_ns"]))
+        return max(0, *ends, 0)
 
     @cached_property
     def is_numbered(self) -> bool:
         """Whether answers have revisions."""
-        revisions = self.table["revision"]
-        return bool(revisions.null_count < len(revisions))
+        return self.table.has_any("revision")
 
-    def numbered_rows(self) -> Ints:
-        """Return the rows of the table that are answers with a revision, ascending.
+    def numbered(self, order: str) -> Iterator[Numbered]:
+        """Yield the answers with a revision, some at a time, all in the order of a time, at one time as filed.
 
-        A row that is not of the stream, or repeated, is the history's own check's affair.
+        A row that is not of the stream, or repeated, is the history's own check's affair. The rows of a history come
+        nearly in the order of their times, so those that have to wait for others are few.
+
+        :param order: ``invoke_ns`` or ``complete_ns``
         """
-        rows = np.sort(self.row_of[self.row_of >= 0])
-        known = np.empty(self.table.num_rows, dtype=bool)
-        begin = 0
-        for part in self.table.parts(["outcome", "revision"]):
+        counts = np.zeros(self.table.num_rows, dtype=np.bool_)
+        counts[self.row_of[self.row_of >= 0]] = True
+        least = [pc.min(part.column(0)).as_py() for part in self.table.parts([order])]
+        waiting, begin = Numbered(*(np.zeros(0, dtype=np.int64) for _ in Numbered._fields)), 0
+        for number, part in enumerate(self.table.parts(["outcome", *Numbered._fields[1:]])):
             ok = pc.equal(part["outcome"].cast(pa.string()), Outcome.OK.value)
-            known[begin : begin + part.num_rows] = pc.and_(ok, part["revision"].is_valid()).fill_null(False)
+            known = pc.and_(ok, part["revision"].is_valid()).fill_null(False).to_numpy()
+            chosen = np.flatnonzero(known & counts[begin : begin + part.num_rows])
+            numbers = (part[name].fill_null(0).to_numpy()[chosen] for name in Numbered._fields[1:])
+            waiting = Numbered(*map(np.concatenate, zip(waiting, (begin + chosen, *numbers), strict=True)))
             begin += part.num_rows
-        numbered: Ints = rows[known[rows]]
-        return numbered
+            waiting = waiting.chosen(np.argsort(getattr(waiting, order), kind="stable"))
+            to_come = [time for time in least[number + 1 :] if time is not None]
+            ready = np.searchsorted(getattr(waiting, order), min(to_come)) if to_come else len(waiting.row)
+            yield waiting.chosen(slice(0, ready))
+            waiting = waiting.chosen(slice(ready, None))
 
     @property
     def reads_may_be_old(self) -> bool:
@@ -94,18 +119,45 @@ class Recorded:
         found = self.table.row(row)
         return found["invoke_ns"], found["settled_ns" if index in self.settled else "complete_ns"]
 
-    def rows(self) -> Iterator[HistoryRow]:
-        """Yield the operations in the order of the stream, with their outcomes as they are judged.
+    def rows(self, indexes: Iterable[int] | None = None) -> Iterator[HistoryRow]:
+        """Yield operations with their outcomes as they are judged, all of them in the order of the stream.
 
         One that was settled ends when it was; one without a row began at the origin, and nothing is known of its end.
+
+        :param indexes: of those that are wanted
         """
-        invoke, complete, settled = (
-            memoryview(self.table[name].fill_null(0).to_numpy()) for name in ("invoke_ns", "complete_ns", "settled_ns")
-        )
-        for index in range(len(self.operations)):
+        invoke, complete, settled = self._times
+        for index in range(len(self.operations)) if indexes is None else indexes:
             row = int(self.row_of[index])
             begin_ns, end_ns = (invoke[row], complete[row]) if row >= 0 else (0, 0)
             yield self._row(index, begin_ns, settled[row] if index in self.settled else end_ns)
+
+    @cached_property
+    def _times(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Return when each row of the table was invoked, complete and settled: of many rows, quicker than each."""
+        invoke, complete, settled = (
+            self.table.numbers(name).data for name in ("invoke_ns", "complete_ns", "settled_ns")
+        )
+        return invoke, complete, settled
+
+    def by_key(self) -> Iterator[tuple[str, Iterator[HistoryRow]]]:
+        """Yield keys, in the order in which they first appear in the stream, each with its operations as :meth:`rows`.
+
+        So whoever has to see a key's operations together holds those of one key at a time.
+        """
+        numbers = np.frombuffer(self.operations.key_numbers, dtype=np.uint32)
+        order = np.argsort(numbers, kind="stable").astype(np.uint32)
+        bounds = np.searchsorted(numbers, np.arange(len(self.operations.keys) + 1), sorter=order)
+        for number, (begin, end) in enumerate(pairwise(bounds.tolist())):
+            yield self.operations.keys[number], self.rows(order[begin:end].tolist())
+
+    def rows_of(self, key: str) -> Iterator[HistoryRow]:
+        """Yield the operations of one key, as :meth:`rows` does."""
+        number = self.operations.number_of.find(key)
+        if number is None:
+            return iter(())
+        numbers = np.frombuffer(self.operations.key_numbers, dtype=np.uint32)
+        return self.rows(np.flatnonzero(numbers == number).tolist())
 
     def row(self, index: int) -> HistoryRow:
         """Return one of them: of many, :meth:`rows` is quicker."""
@@ -172,20 +224,20 @@ def record(workload: Workload, operations: Stream, experiment: Experiment, event
     """
     meta, table = experiment.history()
     row_of = _rows_of(table, len(operations))
-    in_order = InOrder(row_of, table.num_rows)
-    outcomes = in_order.words(table["outcome"])
+    in_order = InOrder(table, row_of)
+    outcomes = in_order.words("outcome")
     doubtful = doubtful_failures(
         experiment.info["system"],
         Words(operations.kinds, KINDS),
         outcomes,
-        in_order.strings(table["error"]),
+        in_order.strings("error"),
         sorted(events, key=lambda event: event.wall_ns),
     )
     for index in doubtful:
         outcomes[index] = Outcome.UNKNOWN.value
     settled = {
         position: word
-        for position, (word, outcome) in enumerate(zip(in_order.words(table["settled"]), outcomes, strict=True))
+        for position, (word, outcome) in enumerate(zip(in_order.words("settled"), outcomes, strict=True))
         if word is not None and outcome == Outcome.UNKNOWN
     }
     for position, word in settled.items():
@@ -196,16 +248,16 @@ def record(workload: Workload, operations: Stream, experiment: Experiment, event
     margin_ns = 2 * max((one["clock_uncertainty_ns"] for one in experiment.load_generators), default=0)
     answers = Answers(
         outcomes,
-        in_order.strings(table["read"]),
-        in_order.numbers(table["affected"]),
-        in_order.counts(table["attempts"]),
+        in_order.strings("read"),
+        in_order.numbers("affected"),
+        in_order.counts("attempts"),
     )
     return Recorded(workload, operations, meta, table, row_of, answers, doubtful, left_out, settled, margin_ns)
 
 
 def _rows_of(table: Rows, operations: int) -> Ints:
     """Return the row of each operation, the first where it has several; -1 where it has none."""
-    index = narrow(table["index"])
+    index = table.numbers("index")
     rows = np.flatnonzero((index >= 0) & (index < operations))
     row_of = np.full(operations, -1, dtype=np.int32 if table.num_rows < 1 << 31 else np.int64)
     # Backwards, as the last one that is put down stays.

@@ -11,6 +11,7 @@ from .convergence import Convergence
 from .events import Events
 from .evidence import Evidence
 from .faults import Faults
+from .hashes import Hashes
 from .history import History
 from .keys import Keys
 from .limits import Limits
@@ -26,6 +27,7 @@ from .sessions import Sessions
 from .stall import Stall
 from .transactions import Transactions
 from .unknown_writes import UnknownWrites
+from .watch import Watch
 
 CHECKERS: tuple[Checker, ...] = (
     History(),
@@ -41,8 +43,10 @@ CHECKERS: tuple[Checker, ...] = (
     Sessions(),
     AppliedOnce(),
     UnknownWrites(),
+    Watch(),
     Transactions(),
     MembersEqual(),
+    Hashes(),
     Convergence(),
     Faults(),
     Events(),

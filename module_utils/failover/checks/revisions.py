@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Mapping
 from math import inf
 from typing import Any
@@ -13,12 +15,8 @@ import numpy as np
 from ..actions.record import FaultRecord
 from ..shapes import READ_KINDS, Check, Verdict
 from .base import Case, Checker
-from .columns import narrow
 from .recorded import Recorded
 from .words import listed
-
-# Answers that are compared together: so many need little beside the columns.
-_ANSWERS_AT_ONCE = 500_000
 
 
 class Revisions(Checker):
@@ -45,10 +43,11 @@ class Revisions(Checker):
         answers = _Answers(recorded, case.experiment.info)
         may_be_old = set()
         if recorded.reads_may_be_old:
-            kinds = recorded.table["kind"]
-            may_be_old = {row for row in answers.behind if kinds[row].as_py() in READ_KINDS}
+            rows = np.sort(np.array(list(answers.behind), dtype=np.int64))
+            kinds = recorded.table.taken(["kind"], rows)["kind"].to_pylist()
+            may_be_old = {row for row, kind in zip(rows.tolist(), kinds, strict=True) if kind in READ_KINDS}
         wrong = [row for row in answers.behind if row not in may_be_old]
-        evidence: dict[str, Any] = {"answers": len(answers.rows)}
+        evidence: dict[str, Any] = {"answers": answers.count}
         if may_be_old:
             evidence["old_reads"] = listed(sorted(may_be_old), answers.describe)
         if wrong:
@@ -56,17 +55,17 @@ class Revisions(Checker):
             first = answers.describe(wrong[0])
             under = f", under {first['fault']}" if first["fault"] else ""
             told = (
-                f"{len(wrong):,} of {len(answers.rows):,} answers had a revision below one that had been given before: "
+                f"{len(wrong):,} of {answers.count:,} answers had a revision below one that had been given before: "
                 f"operation {first['index']:,} got {first['revision']:,} and began {first['later_ms']:,.1f} ms after "
                 f"operation {first['newer_operation']:,} had got {first['newer_revision']:,}{under}."
             )
             return [Check(self.name, Verdict.INVALID, told, evidence)]
-        told = f"{len(answers.rows):,} answers, none with a revision below one that had been given before."
+        told = f"{answers.count:,} answers, none with a revision below one that had been given before."
         if may_be_old:
             most = max(answers.behind[row] for row in may_be_old)
             told = (
                 f"Serializable reads that were old, as they may be: {len(may_be_old):,}, by up to {most:,} revisions. "
-                f"No other of {len(answers.rows):,} answers was."
+                f"No other of {answers.count:,} answers was."
             )
         return [Check(self.name, Verdict.VALID, told, evidence)]
 
@@ -91,40 +90,51 @@ def _held(info: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 class _Answers:
-    """The answers that have a revision, in the order in which they came."""
+    """The answers that have a revision."""
 
     def __init__(self, recorded: Recorded, info: Mapping[str, Any]) -> None:
         self._recorded = recorded
         self._held = _held(info)
-        table = recorded.table
-        rows = recorded.numbered_rows()
-        complete_ns = narrow(table["complete_ns"])[rows]
-        order = np.argsort(complete_ns, kind="stable")
-        self.rows, complete_ns = rows[order], complete_ns[order]
-        del order, rows
-        self._revisions = narrow(table["revision"])
-        self._highest = np.maximum.accumulate(self._revisions[self.rows])
-        invoke_ns = narrow(table["invoke_ns"])
+        self.count = 0
+        # Where the highest revision that had been given rose, in the order in which the answers came: when, to what,
+        # and the row of the answer that had it.
+        self._risen_ns, self._risen_to, self._risen_at = (array("q") for _ in range(3))
+        self._find_rises()
         # Row of the table -> by how many revisions its answer is below what had been given, the earliest first.
         self.behind: dict[int, int] = {}
-        for begin in range(0, len(self.rows), _ANSWERS_AT_ONCE):
-            some = self.rows[begin : begin + _ANSWERS_AT_ONCE]
-            # How many answers had come when each of these operations began, and the highest revision among them.
-            before = np.searchsorted(complete_ns, invoke_ns[some] - recorded.clock_margin_ns, side="left")
-            given = np.where(before > 0, self._highest[before - 1], 0)
-            own = self._revisions[some]
-            self.behind |= {int(some[at]): int(given[at]) - int(own[at]) for at in np.flatnonzero(own < given)}
+        risen_ns, risen_to = (np.frombuffer(risen, dtype=np.int64) for risen in (self._risen_ns, self._risen_to))
+        for some in recorded.numbered("complete_ns"):
+            # How often it had risen when each of these operations began, and to what.
+            before = np.searchsorted(risen_ns, some.invoke_ns - recorded.clock_margin_ns, side="left")
+            given = np.where(before > 0, risen_to[before - 1], 0) if len(risen_to) else np.zeros_like(before)
+            late = np.flatnonzero(some.revision < given)
+            self.behind |= {int(some.row[at]): int(given[at]) - int(some.revision[at]) for at in late}
+
+    def _find_rises(self) -> None:
+        highest = np.iinfo(np.int64).min
+        for some in self._recorded.numbered("complete_ns"):
+            self.count += len(some.row)
+            given = np.maximum.accumulate(np.concatenate(([highest], some.revision)))
+            rises = np.flatnonzero(np.diff(given) != 0)
+            for risen, column in (
+                (self._risen_ns, some.complete_ns),
+                (self._risen_to, some.revision),
+                (self._risen_at, some.row),
+            ):
+                risen.frombytes(column[rises].astype(np.int64, copy=False).tobytes())
+            highest = given[-1]
 
     def describe(self, row: int) -> dict[str, Any]:
         """Tell of an answer that is too old, and of the first one that shows it: a row of a table."""
-        newer = int(self.rows[np.searchsorted(self._highest, self._revisions[row], side="right")])
-        told, first = self._recorded.table.row(row), self._recorded.table.row(newer)
+        told = self._recorded.table.row(row)
+        risen = bisect_right(self._risen_to, told["revision"])
+        first = self._recorded.table.row(self._risen_at[risen])
         given_ns, began_ns, ended_ns = first["complete_ns"], told["invoke_ns"], told["complete_ns"]
         under = [fault for fault, held in self._held.items() if held[0] <= ended_ns and began_ns <= held[1]]
         return {
             **{name: told[name] for name in ("index", "kind", "endpoint", "revision")},
             "began_ms": began_ns / 1e6,
-            "newer_revision": int(self._revisions[newer]),
+            "newer_revision": first["revision"],
             "newer_operation": first["index"],
             "newer_endpoint": first["endpoint"],
             "later_ms": (began_ns - given_ns) / 1e6,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import Check, Kind, Outcome, Verdict
+from ..workloads.packed import KINDS
 from .base import Case, Checker
 from .words import listed, span_of
 
@@ -33,18 +34,15 @@ class Scans(Checker):
 
     def applies(self, case: Case) -> bool:
         """Whether there are scans, no key is ever removed, and reads may not be old."""
-        kinds = {operation[0] for operation in case.recorded.operations}
+        kinds = {KINDS[code] for code in set(case.recorded.operations.kinds)}
         return Kind.SCAN in kinds and Kind.DELETE not in kinds and not case.recorded.reads_may_be_old
 
     def judge(self, case: Case) -> list[Check]:
         """Count the keys that must and may be there for each scan."""
         begun: dict[str, int] = {}  # when the first write of a key began that may have taken effect
         done: dict[str, int] = {}  # when the first one was acknowledged
-        scans = []
         for row in case.recorded.rows():
-            if row.kind == Kind.SCAN:
-                scans += [row] if row.outcome == Outcome.OK else []
-            elif row.kind != Kind.RETRIEVE and row.outcome != Outcome.FAIL:
+            if row.kind not in (Kind.SCAN, Kind.RETRIEVE) and row.outcome != Outcome.FAIL:
                 begun[row.key] = min(row.invoke_ns, begun.get(row.key, NEVER))
                 if row.outcome == Outcome.OK:
                     done[row.key] = min(row.complete_ns, done.get(row.key, NEVER))
@@ -53,7 +51,11 @@ class Scans(Checker):
         done_ns = np.array([done.get(key, NEVER) for key in keys], dtype=np.int64)
         margin_ns = case.recorded.clock_margin_ns
         wrong: list[dict[str, Any]] = []
-        for row in scans:
+        scans = 0
+        for row in case.recorded.rows():
+            if row.kind != Kind.SCAN or row.outcome != Outcome.OK:
+                continue
+            scans += 1
             found, first = row.affected or 0, bisect_left(keys, row.key)
             fewer = row.read is None or found < int(row.value or 0)
             behind = len(keys) if fewer else bisect_right(keys, str(row.read))
@@ -61,13 +63,13 @@ class Scans(Checker):
             most = int(np.count_nonzero(begun_ns[first:behind] <= row.complete_ns + margin_ns))
             if not least <= found <= most:
                 wrong.append({"expected": span_of(least, most), **case.recorded.describe(row.index)})
-        evidence: dict[str, Any] = {"scans": len(scans), "keys": len(keys)}
+        evidence: dict[str, Any] = {"scans": scans, "keys": len(keys)}
         if not wrong:
-            told = f"{len(scans):,} scans found as many keys as were there."
+            told = f"{scans:,} scans found as many keys as were there."
             return [Check(self.name, Verdict.VALID if scans else Verdict.UNKNOWN, told, evidence)]
         evidence["wrong"] = listed(wrong)
         told = (
-            f"{len(wrong):,} of {len(scans):,} scans found other numbers of keys than were there: operation "
+            f"{len(wrong):,} of {scans:,} scans found other numbers of keys than were there: operation "
             f"{wrong[0]['index']:,} found {wrong[0].get('affected'):,} instead of {wrong[0]['expected']}."
         )
         return [Check(self.name, Verdict.INVALID, told, evidence)]

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..shapes import READ_KINDS, Check, Verdict
 from .base import Case, Checker
-from .columns import Ints, narrow
+from .recorded import Recorded
 from .words import listed
 
 # What an answer behind another one of the same client breaks, by whether the other and this one are reads. The names
@@ -50,10 +51,8 @@ class Sessions(Checker):
         """Follow each client through its answers."""
         recorded = case.recorded
         table = recorded.table
-        client, revision = narrow(table["client"]), narrow(table["revision"])
-        rows = recorded.numbered_rows()
-        rows = rows[np.lexsort((narrow(table["invoke_ns"])[rows], client[rows]))]
-        behind = _behind(rows, client, revision)
+        answers = _Answers(recorded)
+        behind = answers.behind
         kind = {row: table.row(row)["kind"] for row in {*behind, *behind.values()}}
         reads = {row: told in READ_KINDS for row, told in kind.items()}
 
@@ -73,8 +72,8 @@ class Sessions(Checker):
         wrong = [row for row in behind if not (recorded.reads_may_be_old and reads[row])]
         # What may be so is no part of what is wrong.
         told = ", ".join(f"{name} ({count:,})" for name, count in counted(wrong or behind).most_common())
-        clients = len(np.unique(client[rows]))
-        evidence: dict[str, Any] = {"answers": len(rows), "clients": clients, "broken": dict(broken)}
+        clients = answers.clients
+        evidence: dict[str, Any] = {"answers": answers.count, "clients": clients, "broken": dict(broken)}
         if behind:
             evidence["behind"] = listed(sorted(behind), described)
         if wrong:
@@ -87,15 +86,28 @@ class Sessions(Checker):
         return [Check(self.name, Verdict.VALID, summary, evidence)]
 
 
-def _behind(rows: Ints, client: Ints, revision: Ints) -> dict[int, int]:
-    """Return the rows that are behind what their client had been given, each with the row of the newest of that.
+class _Answers:
+    """The answers of each client, in the order in which it asked."""
 
-    :param rows: answers by client, and of each in the order in which it asked
-    """
-    behind: dict[int, int] = {}
-    bounds = np.flatnonzero(np.diff(client[rows])) + 1
-    for own in np.split(rows, bounds):
-        highest = np.maximum.accumulate(revision[own])
-        for at in np.flatnonzero(revision[own] < highest):
-            behind[int(own[at])] = int(own[np.searchsorted(highest, highest[at])])
-    return behind
+    def __init__(self, recorded: Recorded) -> None:
+        self.count = 0
+        newest: dict[int, tuple[int, int]] = {}  # client -> highest revision that it was given, and the row of it
+        behind: list[tuple[int, int, int]] = []
+        for some in recorded.numbered("invoke_ns"):
+            self.count += len(some.row)
+            clients = some.chosen(np.argsort(some.client, kind="stable"))
+            bounds = np.flatnonzero(np.diff(clients.client)) + 1
+            for begin, end in pairwise((0, *bounds.tolist(), len(clients.row))):
+                own = clients.chosen(slice(begin, end))
+                if not len(own.row):
+                    continue
+                client = int(own.client[0])
+                revision, row = newest.get(client, (np.iinfo(np.int64).min, -1))
+                highest = np.maximum.accumulate(np.concatenate(([revision], own.revision)))
+                rows = np.concatenate(([row], own.row))
+                for at in np.flatnonzero(own.revision < highest[1:]).tolist():
+                    behind.append((client, int(own.row[at]), int(rows[np.searchsorted(highest, highest[at + 1])])))
+                newest[client] = int(highest[-1]), int(rows[np.searchsorted(highest, highest[-1])])
+        self.clients = len(newest)
+        # Rows that are behind what their client had been given, by client, each with the row of the newest of that.
+        self.behind = {row: newer for _, row, newer in sorted(behind, key=lambda each: each[0])}

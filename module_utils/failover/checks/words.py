@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..shapes import Verdict
@@ -14,9 +14,9 @@ from .model import LATE_DUPLICATE
 MAX_LISTED = 100
 
 
-def listed(items: list[Any], describe: Any = None) -> dict[str, Any]:
+def listed(items: Sequence[Any], describe: Any = None) -> dict[str, Any]:
     """Return the number of ``items`` and the first of them, each through ``describe``."""
-    first = items[:MAX_LISTED]
+    first = list(items[:MAX_LISTED])
     return {"count": len(items), "listed": [describe(item) for item in first] if describe else first}
 
 

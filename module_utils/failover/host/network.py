@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Slows a member's network down: all packets that its host sends, by a delay or by a rate, with tc(8).
+"""Slows a member's network down, for all packets that its host sends, with tc(8).
 
-The delay is the kernel's netem (tc-netem(8)), the rate its token bucket (tc-tbf(8)). Both act on the interface that
+Delay, jitter, loss, duplicates and another order are the kernel's netem (tc-netem(8)), a rate its token bucket
+(tc-tbf(8)). Both act on the interface that
 leads to the other members, so that fault agent and ssh become slow, too, and stay reachable.
 """
 
@@ -98,8 +99,16 @@ class Network:
 
 
 def discipline(options: Mapping[str, float]) -> list[str]:
-    """Return tc's words for ``delay_ms`` or ``rate_kbit``."""
+    """Return tc's words for ``rate_kbit``, or for what becomes of packets (tc-netem(8)); shares are in %."""
     if "rate_kbit" in options:
         rate = f"{options['rate_kbit']:g}kbit"
         return ["tbf", "rate", rate, "burst", str(BURST_BYTES), "latency", f"{LONGEST_WAIT_MS}ms"]
-    return ["netem", "delay", f"{options['delay_ms']:g}ms"]
+    words = ["netem"]
+    if "delay_ms" in options:
+        words += ["delay", f"{options['delay_ms']:g}ms"]
+    if "jitter_ms" in options:
+        words += [f"{options['jitter_ms']:g}ms"]
+    for key in ("loss", "duplicate", "reorder"):
+        if key in options:
+            words += [key, f"{options[key]:g}%"]
+    return words

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..results.rows import Rows
 from ..shapes import FIRST_KINDS, WRITE_KINDS, Kind, Outcome
 
-if TYPE_CHECKING:
-    import pyarrow
-
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[Any]  # whole numbers; of eight bytes each where somebody reckons with them
 Codes = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
 
@@ -36,6 +34,7 @@ S = 1_000_000_000
 class Columns:
     """The columns of one history that the figures need; all of one length, in the order of the history.
 
+    Together they take some 25 bytes an operation. Times have eight bytes each, the others as few as their numbers need.
     ``kind`` and ``outcome`` are positions in KINDS and OUTCOMES.
     """
 
@@ -71,9 +70,23 @@ class Columns:
         """How many operations were not acknowledged."""
         return int(np.count_nonzero(~self.ok))
 
+    @property
+    def ok_ns(self) -> Ints:
+        """Return when the operations were complete that took effect and were acknowledged, in order."""
+        ended = self.complete_ns[self.ok]
+        ended.sort()
+        return ended
+
     def chosen(self, mask: Mask) -> Columns:
-        """Return the operations that are chosen, in their order."""
-        return Columns(**{item.name: getattr(self, item.name)[mask] for item in fields(Columns)})
+        """Return the operations that are chosen, in their order; those that are side by side share the columns."""
+        count = np.count_nonzero(mask)
+        first = int(np.argmax(mask)) if count else 0
+        side_by_side = bool(mask[first : first + count].all())
+        which = slice(first, first + count) if side_by_side else mask
+        chosen = {item.name: getattr(self, item.name)[which] for item in fields(Columns)}
+        if self.intended_ns is self.invoke_ns:
+            chosen["intended_ns"] = chosen["invoke_ns"]
+        return Columns(**chosen)
 
     @property
     def kinds(self) -> list[tuple[int, str]]:
@@ -88,28 +101,27 @@ class Columns:
         return np.isin(self.kind, WRITES)
 
 
-def columns_of_table(table: pyarrow.Table) -> Columns:
-    """Take the numeric columns out of a history's table (HISTORY_COLUMNS)."""
-
-    def numbers(name: str) -> Ints:
-        return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
+def columns_of(rows: Rows) -> Columns:
+    """Take the numeric columns out of a history."""
 
     def codes(name: str, words: Sequence[str]) -> Codes:
-        column = table.column(name).combine_chunks().dictionary_encode()
-        order = [words.index(word) for word in column.dictionary.to_pylist()]
-        return np.asarray(order, dtype=np.int8)[np.asarray(column.indices.to_numpy(), dtype=np.int64)]
+        codes, told = rows.words(name, (None, *words))
+        if len(told) > len(words) + 1:
+            raise ValueError(f"the history has {told[-1]!r} as {name}")
+        codes -= 1  # none is missing
+        return codes.view(np.int8)
 
-    invoke_ns, intended_ns = numbers("invoke_ns"), numbers("intended_ns")
+    invoke_ns, intended_ns = rows.times("invoke_ns"), rows.times("intended_ns")
     return Columns(
-        index=numbers("index"),
-        client=numbers("client"),
+        index=rows.numbers("index"),
+        client=rows.numbers("client"),
         kind=codes("kind", KINDS),
         outcome=codes("outcome", OUTCOMES),
         # Without a rate, operations are due when they are sent.
         intended_ns=invoke_ns if np.array_equal(intended_ns, invoke_ns) else intended_ns,
         invoke_ns=invoke_ns,
-        complete_ns=numbers("complete_ns"),
-        attempts=numbers("attempts"),
+        complete_ns=rows.times("complete_ns"),
+        attempts=rows.numbers("attempts"),
     )
 
 

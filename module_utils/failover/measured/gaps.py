@@ -42,10 +42,11 @@ class Gap:
 def longest_gap(completions_ns: Ints, start_ns: int, end_ns: int, within: tuple[int, int] | None = None) -> Gap | None:
     """Find the longest time without a completion between ``start_ns`` and ``end_ns``, both counted as borders.
 
+    :param completions_ns: in order
     :param within: only gaps that overlap this interval count.
     :returns: None where no gap qualifies.
     """
-    borders = np.concatenate(([start_ns], np.sort(completions_ns), [end_ns])).astype(np.int64)
+    borders = np.concatenate(([start_ns], completions_ns, [end_ns]))
     starts, ends = borders[:-1], borders[1:]
     if within is not None:
         keep = (ends > within[0]) & (starts < within[1])
@@ -54,15 +55,14 @@ def longest_gap(completions_ns: Ints, start_ns: int, end_ns: int, within: tuple[
         return None
     longest = int(np.argmax(ends - starts))
     end = int(ends[longest])
-    return Gap(int(starts[longest]), end, ended=bool((completions_ns >= end).any()))
+    return Gap(int(starts[longest]), end, ended=bool(len(completions_ns) and completions_ns[-1] >= end))
 
 
 def longest_gap_of(repeats: Iterable[Repeat]) -> Gap | None:
     """Return the longest time without an ok completion within one repeat, on the time line without idle time."""
     gaps = []
     for repeat in repeats:
-        completions = repeat.columns.complete_ns[repeat.columns.ok]
-        gap = longest_gap(completions, repeat.start_ns, repeat.end_ns)
+        gap = longest_gap(repeat.columns.ok_ns, repeat.start_ns, repeat.end_ns)
         if gap is not None:
             gaps.append(Gap(gap.start_ns - repeat.idle_ns, gap.end_ns - repeat.idle_ns, gap.ended))
     return max(gaps, key=lambda gap: gap.end_ns - gap.start_ns, default=None)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..actions.record import FaultRecord
 from ..fault_names import FaultId
 from ..shapes import Event
@@ -180,8 +182,8 @@ def _outage_of(struck: Struck) -> Outage:
     columns, start, end = struck.repeat.columns, struck.repeat.start_ns, struck.repeat.end_ns
     marks = struck.marks(struck.until.effect_ns)
     blame = attribution(struck.moment_ns, marks, struck.effect_ns)
-    gap = longest_gap(columns.complete_ns[columns.ok], start, end, blame)
-    write_gap = longest_gap(columns.complete_ns[columns.ok & columns.is_write], start, end, blame)
+    gap = longest_gap(columns.ok_ns, start, end, blame)
+    write_gap = longest_gap(np.sort(columns.complete_ns[columns.ok & columns.is_write]), start, end, blame)
     if gap is not None and gap.end_ns > struck.effect_ns:
         # An outage that its heal ended: what members and clients did after the heal was requested is part of it.
         marks = struck.marks(struck.origin_wall_ns + gap.end_ns + 1)

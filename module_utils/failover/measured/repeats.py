@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from .columns import Columns, S
+from .columns import Columns, Ints, S
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,20 @@ def ops_per_s(columns: Columns, repeats: Sequence[Repeat]) -> float | None:
 
 def without_idle(repeats: Sequence[Repeat]) -> Columns | None:
     """Return all operations on a time line that goes on only while operations are sent; None without operations."""
-    if not repeats:
-        return None
-    moved = [
-        replace(
-            repeat.columns,
-            intended_ns=repeat.columns.intended_ns - repeat.idle_ns,
-            invoke_ns=repeat.columns.invoke_ns - repeat.idle_ns,
-            complete_ns=repeat.columns.complete_ns - repeat.idle_ns,
-        )
-        for repeat in repeats
-    ]
-    return Columns(
-        **{item.name: np.concatenate([getattr(own, item.name) for own in moved]) for item in fields(Columns)}
-    )
+    if len(repeats) < 2:
+        return repeats[0].columns if repeats else None  # nothing was idle before the first
+    joined = {item.name: _joined(repeats, item.name) for item in fields(Columns) if item.name != "intended_ns"}
+    as_sent = all(repeat.columns.intended_ns is repeat.columns.invoke_ns for repeat in repeats)
+    return Columns(**joined, intended_ns=joined["invoke_ns"] if as_sent else _joined(repeats, "intended_ns"))
+
+
+def _joined(repeats: Sequence[Repeat], name: str) -> Ints:
+    """Return a column of all repeats; of times, without the idle time before each."""
+    columns = [getattr(repeat.columns, name) for repeat in repeats]
+    joined = np.concatenate(columns)
+    if name.endswith("_ns"):
+        begin = 0
+        for repeat, own in zip(repeats, columns, strict=True):
+            joined[begin : begin + len(own)] -= repeat.idle_ns
+            begin += len(own)
+    return joined

@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..clock_steps import find_steps, placed_faults, told
+import numpy as np
+
+from ..clock_steps import asked_indexes, find_steps, placed_faults, told
 from ..results.read import Experiment
 from .columns import Columns
 
@@ -25,13 +27,16 @@ class Steady:
 
 def without_steps(experiment: Experiment, columns: Columns) -> Steady | None:
     """Return what is left of an experiment during which a wall clock stepped; None where none did."""
-    rows = {int(index): row for row, index in enumerate(columns.index)}
+    events = experiment.events_as_filed()
+    asked = asked_indexes(experiment.info, events)
+    there = np.flatnonzero(np.isin(columns.index, np.array(sorted(asked), dtype=np.int64)))
+    rows = {int(columns.index[row]): row for row in there.tolist()}
 
     def span(index: int) -> tuple[int, int] | None:
         row = rows.get(index)
         return None if row is None else (int(columns.invoke_ns[row]), int(columns.complete_ns[row]))
 
-    steps = find_steps(experiment.info, experiment.events_as_filed(), span)
+    steps = find_steps(experiment.info, events, span)
     if not steps:
         return None
     faults = [{**fault, "untold": UNTOLD} for fault in placed_faults(experiment.info, span)]

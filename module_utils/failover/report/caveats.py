@@ -20,17 +20,30 @@ def caveats(
 ) -> list[str]:
     """Return the sentences that apply to this run.
 
-    :param controller: of run.json; ``container_runtime`` tells that all members share one machine
+    :param controller: of run.json; ``container_runtime`` or ``hypervisor`` tell that all members share one machine
     :param experiments: as the report tells them
     :param left_out: why an experiment was not run, by its name
     """
     found = [
         *(f"{name} was left out: {why}." for name, why in left_out.items()),
-        _replicas(bool(controller.get("container_runtime")), experiments),
+        _replicas(bool(controller.get("container_runtime") or controller.get("hypervisor")), experiments),
         _drift(experiments),
         _compared(experiments),
     ]
     return [text for text in found if text]
+
+
+def emulated(controller: Mapping[str, Any]) -> str:
+    """Say in large letters what is not to be believed where the hosts are emulated, empty where they are not.
+
+    :param controller: of run.json
+    """
+    if controller.get("accelerator") != "tcg":
+        return ""
+    return (
+        "The hosts are emulated: every time in this report, and every rate, is the emulator's and means nothing. What "
+        "it says of the data, the verdict, holds."
+    )
 
 
 def _replicas(one_machine: bool, experiments: Sequence[Mapping[str, Any]]) -> str:

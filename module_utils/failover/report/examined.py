@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..measured.clocks import Clock
-from ..measured.columns import Columns, columns_of_table
+from ..measured.columns import Columns, columns_of
 from ..measured.repeats import Repeat, repeats_of, without_idle, worked_span_ns
 from ..measured.timeline import timeline_of
 from ..results.read import Experiment
@@ -34,7 +34,6 @@ class Examined:
     events: Sequence[Event] | None  # on one clock; None where they are damaged, or a clock was set
     clocks: Sequence[Clock]
     repeats: Sequence[Repeat]
-    worked: Columns  # on a time line without the idle time between repeats: that is no outage, and nobody worked
     outages: Explained
     elections: Sequence[Mapping[str, Any]] | None  # that no fault caused; None where events are
     notes: list[str]  # for the reader, on the cover; takes what else is found damaged
@@ -43,6 +42,14 @@ class Examined:
     def info(self) -> Mapping[str, Any]:
         """Return what experiment.json says."""
         return self.experiment.info
+
+    @property
+    def worked(self) -> Columns:
+        """Return the columns on a time line without the idle time between repeats: it is no outage, nobody worked.
+
+        Made anew each time, as it takes as much as the columns.
+        """
+        return without_idle(self.repeats) or self.columns
 
     @property
     def checks(self) -> Sequence[Mapping[str, Any]]:
@@ -72,7 +79,7 @@ def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[
     """
     info = experiment.info
     meta, table = experiment.history()
-    columns = columns_of_table(table)
+    columns = columns_of(table)
     notes = [] if len(columns) else ["no operation was recorded: its history is empty"]
     recorded_events = unless_damaged(experiment.events, experiment, notes)
     timeline = timeline_of(experiment, columns, recorded_events)
@@ -91,7 +98,6 @@ def examine(experiment: Experiment, anchor: str, settings: Mapping[str, Mapping[
         events=events,
         clocks=clocks,
         repeats=repeats,
-        worked=without_idle(repeats) or columns,
         outages=explain(experiment, timeline.definition, columns, events, clocks, settings, anchor),
         elections=elections,
         notes=notes,

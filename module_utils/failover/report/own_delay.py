@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..measured.columns import MS, Ints
+from ..measured.columns import MS, Columns, Ints
 from ..measured.percentiles import rank
 from ..measured.repeats import Repeat
 
@@ -26,15 +26,13 @@ def own_delay(repeats: Sequence[Repeat], *, open_loop: bool) -> dict[str, Any] |
     delays: list[Ints] = []
     clients_ns = 0
     for repeat in repeats:
-        own = repeat.columns
-        order = np.lexsort((own.invoke_ns, own.client))
-        client, invoke_ns = own.client[order], own.invoke_ns[order]
-        could_ns = own.complete_ns[order][:-1]
-        if open_loop:
-            could_ns = np.maximum(could_ns, own.intended_ns[order][1:])
-        delays.append((invoke_ns[1:] - could_ns)[client[1:] == client[:-1]])
-        clients_ns += len(np.unique(client)) * (repeat.end_ns - repeat.start_ns)
-    found = np.sort(np.maximum(np.concatenate(delays), 0)) if delays else np.empty(0)
+        clients = _by_client(repeat.columns)
+        delays += [_delays(repeat.columns, rows, open_loop=open_loop) for rows in clients]
+        clients_ns += len(clients) * (repeat.end_ns - repeat.start_ns)
+    found = np.concatenate(delays) if delays else np.empty(0, dtype=np.int64)
+    delays.clear()
+    np.maximum(found, 0, out=found)
+    found.sort()
     if not len(found) or not clients_ns:
         return None
     return {
@@ -43,3 +41,20 @@ def own_delay(repeats: Sequence[Repeat], *, open_loop: bool) -> dict[str, Any] |
         "max_ms": int(found[-1]) / MS,
         "share": float(found.sum() / clients_ns),
     }
+
+
+def _by_client(columns: Columns) -> list[Ints]:
+    """Return the rows of each client, in their order."""
+    order = np.argsort(columns.client, kind="stable")
+    bounds = np.flatnonzero(np.diff(columns.client[order])) + 1
+    return [rows for rows in np.split(order, bounds) if len(rows)]
+
+
+def _delays(columns: Columns, rows: Ints, *, open_loop: bool) -> Ints:
+    """Return the delays of one client."""
+    rows = rows[np.argsort(columns.invoke_ns[rows], kind="stable")]
+    could_ns = columns.complete_ns[rows][:-1]
+    if open_loop:
+        could_ns = np.maximum(could_ns, columns.intended_ns[rows][1:])
+    delays: Ints = columns.invoke_ns[rows][1:] - could_ns
+    return delays

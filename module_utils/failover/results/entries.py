@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from ..texts import Index, Texts
 _NONE = -(1 << 63)
 # Lines that are taken together, which is quicker than one by one.
 _AT_ONCE = 1024
+_SORTED_AT_ONCE = 100_000
 
 
 class Entry(NamedTuple):
@@ -104,6 +106,15 @@ class Entries(Mapping[str, Entry]):
     def values(self) -> ValuesView[Entry]:
         """Return the entries, likewise."""
         return _Values(self)
+
+    def by_key(self) -> Iterator[tuple[str, Entry]]:
+        """Yield keys and entries in the order of the keys, of which only some are in memory at once."""
+        key_at = self._keys.__getitem__
+        parts = [
+            array("I", sorted(range(begin, min(begin + _SORTED_AT_ONCE, len(self))), key=key_at))
+            for begin in range(0, len(self), _SORTED_AT_ONCE)
+        ]
+        return ((key_at(number), self._at(number)) for number in heapq.merge(*parts, key=key_at))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Entries) and (self._keys, self._odd, self._values, self._versions, self._revisions) == (

@@ -24,6 +24,7 @@ VERDICT_FILE = "verdict.json"
 # Of an experiment.
 EXPERIMENT_FILE = "experiment.json"
 HISTORY_FILE = "history.parquet"
+WATCH_FILE = "watch.parquet"
 EVENTS_FILE = "events.jsonl"
 NODES_FOLDER = "nodes"
 LOGS_FOLDER = "logs"
@@ -31,6 +32,7 @@ LOG_FILES = f"{LOGS_FOLDER}/*.log"
 
 # Of the load generator's work folder. They are collected, and become part of the others or are left behind.
 HISTORY_LINES_FILE = "history.jsonl"  # the history while it is written; older folders still have it
+WATCH_LINES_FILE = "watch.jsonl"  # what a watch is told while it is written
 HEAL_EVENTS_FILE = "heal.jsonl"
 SUMMARY_FILE = "summary.json"
 PROGRESS_FILE = "progress.json"

@@ -9,7 +9,7 @@ schema raises :class:`LabError` with the file, what is wrong with it and what to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,12 @@ from .files import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from .rows import Rows
 
+# Of two files that are compared.
+_BYTES_AT_ONCE = 1 << 20
 _FETCH_AGAIN = "copy the results folder again, or repeat the run"
 
 # What a value of run.json or experiment.json has to be where the readers rely on it.
@@ -131,6 +135,12 @@ class Experiment:
 
         return open_history(self.path)
 
+    def watch(self) -> pa.Table:
+        """Return what its watch was told, WATCH_COLUMNS; LabError where that cannot be read."""
+        from .watched import read_watch
+
+        return read_watch(self.path)
+
     def events(self) -> list[Event]:
         """Return the events in the order of their wall time."""
         return read_events(self.path / EVENTS_FILE)
@@ -139,9 +149,12 @@ class Experiment:
         """Return the events in the order of their file."""
         return list(_events_of(self.path / EVENTS_FILE))
 
-    def dump(self, member: str) -> Dump:
-        """Return the keys of one member."""
-        return read_dump(self.path / keys_file(member), self.info["key_prefix"])
+    def dump(self, member: str, others: Sequence[Dump] = ()) -> Dump:
+        """Return the keys of one member.
+
+        :param others: of other members, as far as they were read before: as a rule the same, which is kept once
+        """
+        return read_dump(self.path / keys_file(member), self.info["key_prefix"], others)
 
     def read_verdict(self) -> dict[str, Any]:
         """Return verdict.json as it is on disk now."""
@@ -257,8 +270,11 @@ def _events_of(path: Path) -> Iterator[Event]:
         yield event
 
 
-def read_dump(path: Path, key_prefix: str) -> Dump:
-    """Return every key of one member. The header has to be of this member and prefix, and to count the keys right."""
+def read_dump(path: Path, key_prefix: str, others: Sequence[Dump] = ()) -> Dump:
+    """Return every key of one member. The header has to be of this member and prefix, and to count the keys right.
+
+    :param others: with the same prefix; where what stands below the headers is the same, the entries are shared
+    """
     lines = read_json_lines(path)
     header = next(lines, None)
     if not isinstance(header, dict):
@@ -266,8 +282,9 @@ def read_dump(path: Path, key_prefix: str) -> Dump:
     for name, wanted in (("member", path.stem), ("prefix", key_prefix)):
         if header.get(name, wanted) != wanted:
             raise LabError(f"{path} is of {name} {header[name]!r}, not {wanted!r}; {_FETCH_AGAIN}")
+    same = next((other.entries for other in others if _same_below_the_header(path, other.path)), None)
     try:
-        entries = _entries_of(path, lines, key_prefix)
+        entries = _entries_of(path, lines, key_prefix) if same is None else same
     except RepeatedKeyError as error:
         raise LabError(f"{path}: line {error.number + 2} repeats the key {error.key!r}; {_FETCH_AGAIN}") from error
     if header.get("count", len(entries)) != len(entries):
@@ -275,7 +292,20 @@ def read_dump(path: Path, key_prefix: str) -> Dump:
     return Dump(path.stem, path, header, entries)
 
 
-def _entries_of(path: Path, lines: Iterator[Any], key_prefix: str) -> Entries:
+def _same_below_the_header(one: Path, other: Path) -> bool:
+    try:
+        with one.open("rb") as first, other.open("rb") as second:
+            first.readline()
+            second.readline()
+            while (some := first.read(_BYTES_AT_ONCE)) == second.read(_BYTES_AT_ONCE):
+                if not some:
+                    return True
+    except OSError:
+        pass  # whoever reads the lines says so
+    return False
+
+
+def _entries_of(path: Path, lines: Iterator[Any], key_prefix: str) -> Mapping[str, Entry]:
     entries = Entries()
     try:
         for number, line in enumerate(lines, 2):

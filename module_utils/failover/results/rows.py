@@ -7,12 +7,17 @@ The file is read by one thread: each would keep memory of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+Ints = npt.NDArray[Any]  # whole numbers in as few bytes each as they need
 
 # Parts of the file that stay in memory after a row of them was asked for.
 _GROUPS_KEPT = 4
@@ -59,6 +64,47 @@ class Rows:
             return
         for number in range(len(self._ends)):
             yield self._filled(self._source.read_row_group(number, self._of_file(names), use_threads=False), names)
+        # What the parts took, and nobody has any more.
+        pa.default_memory_pool().release_unused()
+
+    def numbers(self, name: str) -> Ints:
+        """Return a column of whole numbers, 0 for those that are missing; of it no more than a part is held twice."""
+        return narrow((chunk for part in self.parts([name]) for chunk in part.column(0).chunks), self.num_rows)
+
+    def times(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the same of a column to reckon with: of eight bytes each."""
+        return self.numbers(name).astype(np.int64, copy=False)
+
+    def has_any(self, name: str) -> bool:
+        """Whether a column has anything."""
+        return any(part.column(0).null_count < part.num_rows for part in self.parts([name]))
+
+    def known(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return in which rows a column has anything."""
+        known = np.empty(self.num_rows, dtype=np.bool_)
+        begin = 0
+        for part in self.parts([name]):
+            known[begin : begin + part.num_rows] = part.column(0).is_valid().to_numpy()
+            begin += part.num_rows
+        return known
+
+    def words(self, name: str, words: Sequence[str | None] = (None,)) -> tuple[npt.NDArray[np.uint8], list[str | None]]:
+        """Return a column of few different words by a code each, and the word of each code.
+
+        :param words: which have the first codes; None, which is among them, is the one of a row that has no word
+        """
+        told = list(words)
+        codes = np.empty(self.num_rows, dtype=np.uint8)
+        begin = 0
+        for part in self.parts([name]):
+            for chunk in part.column(0).chunks:
+                coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+                own = coded.dictionary.to_pylist()
+                told += [word for word in own if word not in told]
+                code_of = np.array([told.index(word) for word in (*own, None)], dtype=np.uint8)  # of null at -1
+                codes[begin : begin + len(chunk)] = code_of[coded.indices.fill_null(-1).to_numpy()]
+                begin += len(chunk)
+        return codes, told
 
     def row(self, number: int) -> dict[str, Any]:
         """Return one row."""
@@ -70,6 +116,22 @@ class Rows:
             table = self._group(group).slice(number - begin, 1)
         row: dict[str, Any] = table.to_pylist()[0]
         return row
+
+    def taken(self, names: Sequence[str], rows: Ints) -> pa.Table:
+        """Return some columns of some rows; of the file the parts are read that have any of them.
+
+        :param rows: their numbers, ascending
+        """
+        if self._is_table:
+            return self._filled(self._source, names).take(rows)
+        found = []
+        group_of = np.searchsorted(self._ends, rows, side="right")
+        for number in np.unique(group_of).tolist():
+            begin = self._ends[number - 1] if number else 0
+            part = self._filled(self._source.read_row_group(number, self._of_file(names), use_threads=False), names)
+            found.append(part.take(rows[group_of == number] - begin))
+        empty = pa.schema([self._types.field(name) for name in names]).empty_table()
+        return pa.concat_tables(found) if found else empty
 
     def table(self) -> pa.Table:
         """Return all of it."""
@@ -86,3 +148,20 @@ class Rows:
         there = set(table.column_names)
         missing = {name: pa.nulls(table.num_rows, self._types.field(name).type) for name in names if name not in there}
         return pa.table([missing[name] if name in missing else table[name] for name in names], names=list(names))
+
+
+def narrow(chunks: Iterable[pa.Array], count: int) -> Ints:
+    """Return so many whole numbers, 0 for those that are missing, in as few bytes each as they need."""
+    numbers: Ints = np.empty(count, dtype=np.int8)
+    begin = 0
+    for chunk in chunks:
+        least, most = (bound or 0 for bound in pc.min_max(chunk).as_py().values())
+        kinds = (numbers.dtype, np.int16, np.int32, np.int64)
+        kind = next(kind for kind in kinds if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max)
+        if kind != numbers.dtype:
+            wider = np.empty(count, dtype=kind)
+            wider[:begin] = numbers[:begin]
+            numbers = wider
+        numbers[begin : begin + len(chunk)] = chunk.fill_null(0).to_numpy()
+        begin += len(chunk)
+    return numbers

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..clock_steps import SAME_NS
 from ..results.files import EVENTS_FILE, EXPERIMENT_FILE, HEAL_EVENTS_FILE, LOG_FILES, SUMMARY_FILE
 from ..results.parquet import keep_as_parquet
 from ..results.read import read_events
+from ..results.watched import keep_watch
 from ..results.write import append_events, discard, write_json_atomic
 from ..shapes import (
     EXPERIMENT_SETTINGS,
@@ -26,6 +28,7 @@ from ..shapes import (
     Settled,
 )
 from ..systems.registry import SYSTEMS
+from .skew import Read, put_right
 
 # Of a module's result, what is Ansible's and no observation.
 _ANSIBLE_KEYS = ("changed", "failed", "skipped", "invocation", "warnings", "deprecations", "ansible_job_id", "msg")
@@ -60,7 +63,10 @@ def assemble(
     heal, set_by_ns = on_one_clock(heal, events)
     # It has a word on the repeat already where that ended the workload, as its members did not become equal.
     repeats[-1]["convergence"] = repeats[-1]["convergence"] or _plain(heal)
-    late = _complete(records, [repeat["convergence"] for repeat in repeats if repeat["convergence"] is not None])
+    heals = [repeat["convergence"] for repeat in repeats if repeat["convergence"] is not None]
+    late = _complete(records, heals)
+    # Of a fault that is healed at the end, the heal alone knows when that was.
+    healed = {given["fault"]: FaultRecord.from_dict(given) for heal in heals for given in heal.get("healed", [])}
     if len(members) == 1:
         repeats = [repeat | {"convergence": None} for repeat in repeats]
     info = _described(definition, settings, members, records, repeats, summary) | {
@@ -70,11 +76,12 @@ def assemble(
         **settings.only(OWN_SETTINGS),
         **({"stream": settings.workload} if settings.workload else {}),
     }
-    merged = _merge_events(
-        folder, definition["system"], members, _ids(before) | _ids(after), [*events, *late], set_by_ns
-    )
+    ids = _ids(before) | _ids(after)
+    read = partial(_read_logs, definition["system"], members, ids)
+    merged = _merge_events(folder, read, ({**records, **healed}).values(), [*events, *late], set_by_ns)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
     keep_as_parquet(folder, settled=_settlements(merged, summary["origin_wall_ns"]))
+    keep_watch(folder, summary["origin_wall_ns"])
     # Last: a folder that has it is whole, and a run that is resumed leaves it alone.
     write_json_atomic(folder / EXPERIMENT_FILE, info)
     return info
@@ -150,15 +157,12 @@ def _ids(observed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _merge_events(
-    folder: Path,
-    system: str,
-    members: Mapping[str, Any],
-    ids: Mapping[str, str],
-    events: list[Event],
-    set_by_ns: int,
+    folder: Path, read: Read, records: Iterable[FaultRecord], events: list[Event], set_by_ns: int
 ) -> list[Event]:
     """Bring the client's, the heal's and the servers' events into the order of time, in one file; return them.
 
+    :param read: reads the events out of the servers' logs
+    :param records: of the faults, which may have made a clock wrong
     :param events: of the client, and the ends of processes that were told late
     :param set_by_ns: by how much the load generator's wall clock was set before the heal
     """
@@ -173,7 +177,7 @@ def _merge_events(
     logs = {
         path.stem: path.read_text("utf-8", errors="replace").splitlines() for path in sorted(folder.glob(LOG_FILES))
     }
-    events += SYSTEMS[system].events(logs, members, ids)
+    events += put_right(logs, records, read)
     events.sort(key=lambda event: event.wall_ns)
     part = folder / f".{EVENTS_FILE}.part"
     discard(part)
@@ -181,6 +185,12 @@ def _merge_events(
     part.replace(folder / EVENTS_FILE)
     healed.unlink(missing_ok=True)
     return events
+
+
+def _read_logs(
+    system: str, members: Mapping[str, Any], ids: Mapping[str, str], logs: Mapping[str, Sequence[str]]
+) -> list[Event]:
+    return SYSTEMS[system].events(logs, members, ids)
 
 
 def _settlements(events: Sequence[Event], origin_wall_ns: int) -> dict[int, tuple[str, int]]:

@@ -28,6 +28,10 @@ class ChannelClosedError(LabError):
     """The other end is gone."""
 
 
+class ChannelSilentError(ChannelClosedError):
+    """The other end is there, and says and takes nothing."""
+
+
 class Message(NamedTuple):
     """What one end says to the other."""
 
@@ -53,11 +57,16 @@ class Channel:
         try:
             with self._lock:
                 self.connection.sendall(frame)
+        except TimeoutError as error:
+            raise ChannelSilentError("nothing is taken there") from error
         except OSError as error:
             raise ChannelClosedError(error.strerror or str(error)) from error
 
     def receive(self) -> Message:
-        """Wait for the next message; ChannelClosedError where there is none any more, or what comes is none."""
+        """Wait for the next message; ChannelClosedError where there is none any more, or what comes is none.
+
+        ChannelSilentError where the connection has a timeout, and nothing comes that long.
+        """
         head_length, tail_length = _LENGTHS.unpack(self._exactly(_LENGTHS.size))
         if head_length + tail_length > self.longest:
             raise ChannelClosedError(f"a message of {head_length + tail_length:,} bytes is none of this lab")
@@ -75,6 +84,8 @@ class Channel:
                     # Of all of it: who sends a byte now and then would else be waited for again and again.
                     self.connection.settimeout(max(1e-3, self.until_s - time.monotonic()))
                 part = self.connection.recv(min(length - len(parts), 1 << 20))
+            except TimeoutError as error:
+                raise ChannelSilentError("nothing came in time") from error
             except OSError as error:
                 raise ChannelClosedError(error.strerror or str(error)) from error
             if not part:

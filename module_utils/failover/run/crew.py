@@ -9,7 +9,6 @@ generators all processes are such. A key is one load generator's, whoever of its
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from .clients import MakeClient, Stop
 from .config import RunnerConfig
 from .group import Group, LocalGroup, Work
 from .joining import Joining, accept, digest_of, listen
-from .processes import fork_worker
+from .processes import end_worker, fork_worker
 from .worker import MakeGroup, Worker
 from .worker_group import WorkerGroup
 
@@ -238,7 +237,8 @@ class Crew:
         for group in self.groups:
             group.close()
         for pid in self._pids:
-            os.waitpid(pid, 0)
+            end_worker(pid)
+        self._pids.clear()
 
     # ------------------------------------------------------------ from the faults' director (its Audience)
 

@@ -21,7 +21,7 @@ from .crew import clients_of, groups_of
 from .group import LocalGroup, work_of
 from .joining import Joining, digest_of, join
 from .open_files import allow_connections
-from .processes import fork_worker
+from .processes import LEFT_ALONE, fork_worker
 from .timeline import FollowedTimeline
 from .worker import Worker
 
@@ -89,6 +89,8 @@ def _work(channels: Sequence[Channel], makers: Sequence[Callable[[Channel], Work
     for channel in channels:
         channel.connection.close()
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    if set(statuses) == {LEFT_ALONE}:
+        raise LabError(f"The load generator that leads {name} ended before its time; see there")
     if any(statuses):
         worst = max(statuses, key=abs)
         raise LabError(

@@ -13,7 +13,7 @@ from ..actions.record import FaultRecord
 from ..director.choreographer import Lead
 from ..director.director import Audience, FaultDirector
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
-from ..systems.base import Client, ClientIdentity, LeaderFinder
+from ..systems.base import Client, ClientIdentity, LeaderFinder, Watcher
 from ..systems.endpoints import endpoint_of
 from ..systems.fence import Ids
 from ..systems.registry import SYSTEMS
@@ -68,10 +68,7 @@ def client_maker(config: RunnerConfig, steering: Steering | None = None) -> Make
             )
             return system.client(config.target, config.policy, emit, identity)
         except ImportError as error:
-            raise LabError(
-                f"the {config.target.system} client cannot be loaded on {config.source}: {error}; "
-                "provision the load generator with playbooks/up.yml"
-            ) from error
+            raise _not_loaded(config, error) from error
 
     return make
 
@@ -93,6 +90,23 @@ def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_i
     """
     return lambda: Healer(
         config.target, key, timeout_s=timeout_s, sample_interval_ms=sample_interval_ms, source=config.source
+    )
+
+
+def watcher_of(config: RunnerConfig) -> Watcher | None:
+    """Return what watches the config's keys; None where nothing is to, or the system offers nothing like that."""
+    if not config.settings.watch:
+        return None
+    try:
+        return SYSTEMS[config.target.system].watcher(config.target, config.key_prefix, config.policy)
+    except ImportError as error:
+        raise _not_loaded(config, error) from error
+
+
+def _not_loaded(config: RunnerConfig, error: ImportError) -> LabError:
+    return LabError(
+        f"the {config.target.system} client cannot be loaded on {config.source}: {error}; "
+        "provision the load generator with playbooks/up.yml"
     )
 
 

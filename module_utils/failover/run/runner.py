@@ -25,11 +25,12 @@ from typing import Any
 
 from ..actions.record import FaultRecord
 from ..clock import CLOCK
-from ..results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE
+from ..results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE, WATCH_LINES_FILE
 from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
 from ..shapes import EXPERIMENT_SETTINGS, LAB_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, LabError, Outcome
 from ..stall import StallGuard
+from ..systems.base import Watcher
 from ..systems.steering import Steering
 from ..workloads.packed import Stream
 from ..workloads.registry import create_simulation
@@ -39,6 +40,7 @@ from .config import RunnerConfig, check_config
 from .crew import NO_OTHERS, Crew, Others
 from .events import EventLog, describe_fault
 from .group import work_of
+from .kept_watch import KeptWatch
 from .makers import Director, MakeDirector, MakeHealer, leader_finder
 from .open_files import allow_connections
 from .progress import FAILED, FINISHED, ProgressReporter
@@ -82,6 +84,7 @@ def run_workload(
     make_client: MakeClient,
     make_director: MakeDirector | None = None,
     make_healer: MakeHealer | None = None,
+    watcher: Watcher | None = None,
     steering: Steering | None = None,
     others: Others = NO_OTHERS,
 ) -> dict[str, Any]:
@@ -94,6 +97,7 @@ def run_workload(
     Raises :class:`LabError` where the run cannot begin or has to end early for an error.
 
     :param make_healer: needed for faults that are repeated
+    :param watcher: of the experiment's keys, for a process of its own; None for none
     :param steering: that clients and directors were given, if any
     :param others: load generators that join this one
     :returns: ``schema_version``, ``experiment``, ``system``, ``operations`` (length of the stream), ``done``,
@@ -103,7 +107,8 @@ def run_workload(
         (completed ones of all clients), ``origin_wall_ns``, ``faults`` (the directors' records), ``unresolved`` (writes
         to settle after the
         heal: {"index", "client"} and what a fence.Doubt has), ``repeats`` (those that began, as experiment.json has
-        them; the last one's ``convergence`` is null), ``interrupted``, ``message`` (why it ended early, else null)
+        them; the last one's ``convergence`` is null), ``watch`` (what KeptWatch.finish returns, null without one),
+        ``interrupted``, ``message`` (why it ended early, else null)
     """
     check_config(config)
     settings = config.settings
@@ -117,8 +122,13 @@ def run_workload(
         ) from error
     # A summary of an earlier try must not stand for this one.
     (config.work_dir / SUMMARY_FILE).unlink(missing_ok=True)
-    run = _Run(config, operations, make_client, make_director, make_healer, steering or Steering(), others)
-    return run.execute()
+    watch = None if watcher is None else KeptWatch(watcher, config.work_dir / WATCH_LINES_FILE)
+    try:
+        run = _Run(config, operations, make_client, make_director, make_healer, watch, steering or Steering(), others)
+        return run.execute()
+    finally:
+        if watch is not None:
+            watch.close()
 
 
 class _Run:
@@ -131,6 +141,7 @@ class _Run:
         make_client: MakeClient,
         make_director: MakeDirector | None,
         make_healer: MakeHealer | None,
+        watch: KeptWatch | None,
         steering: Steering,
         others: Others,
     ) -> None:
@@ -138,6 +149,8 @@ class _Run:
         self._operations = operations
         self._make_director = make_director
         self._make_healer = make_healer
+        self._watch = watch
+        self._watched: dict[str, Any] | None = None
         self._slices = cut_stream(len(operations), config.repeats)
         self._repeats: list[dict[str, Any]] = []
         self._records: list[FaultRecord] = []
@@ -180,6 +193,8 @@ class _Run:
                     self._arm(1)
                     # Before the experiment's time begins.
                     self._crew.connect()
+                    if self._watch is not None:
+                        self._watch.begin()
                     self._measure()
             except LabError as error:
                 self._stop.fail(error)
@@ -225,6 +240,8 @@ class _Run:
                 if is_last or self._stop.event.is_set() or not self._recover(number):
                     break
             self._crew.finish()
+        if self._watch is not None and not self._stop.event.is_set():
+            self._watched = self._watch.finish()
         self._tell(
             "experiment.finished",
             {
@@ -401,6 +418,7 @@ class _Run:
             "unhealed": self._unhealed,
             "unresolved": self._unresolved,
             "repeats": self._repeats,
+            "watch": self._watched,
             "interrupted": self._stop.event.is_set(),
             "message": message,
         }

@@ -33,6 +33,8 @@ TELL_INTERVAL_S = 0.25
 # one does.
 STEERED_INTERVAL_S = 0.002
 LOOK_INTERVAL_S = 0.02
+# How often a process says between two turns that it is there, in s.
+ALIVE_INTERVAL_S = 5.0
 # How long rows may wait to be sent, as long as they may wait to be written; and so many characters are sent at once.
 LINES_AT_ONCE = 64 << 10
 # Later than any index.
@@ -101,16 +103,18 @@ class Worker:
         self._is_ready = False
         self._teller = threading.Thread(target=self._tell, name="teller", daemon=True)
 
-    def serve(self) -> None:
-        """Do what is said until the end is."""
+    def serve(self) -> bool:
+        """Do what is said until the end is, and tell whether it was; otherwise who leads is gone."""
         if self._followed is None:
             self._channel.send("ready")
         else:
             self._channel.send("clock", **self._followed.ask())
         self._teller.start()
+        was_said = False
         try:
             while (message := self._channel.receive()).name != "close":
                 self._do(message)
+            was_said = True
         except ChannelClosedError:
             # Nobody leads any more: what is under way may end, nothing else begins.
             self._stop.event.set()
@@ -119,6 +123,7 @@ class Worker:
             self._group.close()
         self._over = True
         self._turn.set()
+        return was_said
 
     def _do(self, message: Message) -> None:
         name, told = message.name, message.fields
@@ -186,8 +191,11 @@ class Worker:
 
     def _tell(self) -> None:
         try:
-            while self._turn.wait() and not self._over:
-                self._tell_turn()
+            while not self._over:
+                if not self._turn.wait(ALIVE_INTERVAL_S):
+                    self._channel.send("alive")
+                elif not self._over:
+                    self._tell_turn()
         except ChannelClosedError:
             self._stop.event.set()
         except Exception as error:

@@ -12,12 +12,14 @@ from typing import Any
 from ..clock import CLOCK
 from ..results.history import HistoryWriter
 from ..shapes import Emit, Event, LabError
-from .channel import Channel, ChannelClosedError, Message
+from .channel import Channel, ChannelClosedError, ChannelSilentError, Message
 from .clients import Stop
 from .progress import Tally
 
 # How long the faults' director waits to hear of operations that have begun, in s; it takes a tenth of a ms.
 CATCH_UP_TIMEOUT_S = 0.1
+# Without a word for so long a process is given up, in s: it was stopped, or hangs. It says every 5 s that it is there.
+SILENCE_TIMEOUT_S = 60.0
 
 
 class WorkerGroup:
@@ -36,6 +38,7 @@ class WorkerGroup:
         self.writes = 0
         self._name = name
         self._channel = channel
+        channel.connection.settimeout(SILENCE_TIMEOUT_S)
         self._stop = stop
         self._emit = emit
         self._history: HistoryWriter | None = None
@@ -49,6 +52,7 @@ class WorkerGroup:
         self._caught_up_to = 0
         self._unresolved: list[dict[str, Any]] = []
         self._gone = False
+        self._silent = False
         self._closing = False
         self._reader = threading.Thread(target=self._read, name=f"read-{name}", daemon=True)
         self._reader.start()
@@ -57,10 +61,12 @@ class WorkerGroup:
 
     def _say(self, name: str, **fields: Any) -> None:
         """Tell it something; where it is gone, the reader says so."""
+        if self._silent:  # it would be waited for once more
+            return
         try:
             self._channel.send(name, **fields)
-        except ChannelClosedError:
-            self._note_gone()
+        except ChannelClosedError as error:
+            self._note_gone(error)
 
     def _ask_for(self, answer: str, name: str, **fields: Any) -> None:
         """Tell it something that it answers."""
@@ -124,6 +130,8 @@ class WorkerGroup:
         """Have the clients closed, and the process ended."""
         self._closing = True
         self._say("close")
+        if self._silent:
+            self._channel.close()
         self._reader.join()
         self._channel.close()
 
@@ -154,8 +162,8 @@ class WorkerGroup:
         try:
             while True:
                 self._take(self._channel.receive())
-        except ChannelClosedError:
-            self._note_gone()
+        except ChannelClosedError as error:
+            self._note_gone(error)
         except LabError as error:
             # Rows that cannot be written: the first of them ends the run, and the others are not waited for.
             self._stop.fail(error)
@@ -168,7 +176,7 @@ class WorkerGroup:
                     "load generators again, and report it if that does not help"
                 )
             )
-            self._note_gone()
+            self._set_gone()
 
     def _drain(self) -> None:
         """Take what else is told but rows."""
@@ -199,21 +207,31 @@ class WorkerGroup:
             self._say("clock", monotonic_ns=time.monotonic_ns(), base_ns=CLOCK.base_ns, **told)
         elif name == "failed":
             self._stop.fail(LabError(told["message"]))
-        else:
+        elif name != "alive":
             self.cpu_s = told.get("cpu_s", self.cpu_s)
             self._unresolved = told.get("unresolved", self._unresolved)
             self.clock = told.get("clock", self.clock)
             self._said[name].set()
 
-    def _note_gone(self) -> None:
-        self._gone = True
-        if not self._closing:
-            self._stop.fail(
-                LabError(
-                    f"{self._name} ended before its time; look into the journal of its host whether it ran out of "
-                    "memory, and try fewer clients"
-                )
+    def _note_gone(self, error: ChannelClosedError) -> None:
+        self._silent = self._silent or isinstance(error, ChannelSilentError)
+        if self._silent:
+            what = (
+                f"{self._name} has not said a word for {SILENCE_TIMEOUT_S:.0f} s; see on its host whether it is "
+                "stopped, or has no CPU time left"
             )
+        else:
+            what = (
+                f"{self._name} ended before its time; look into the journal of its host whether it ran out of "
+                "memory, and try fewer clients"
+            )
+        if not self._closing:
+            self._stop.fail(LabError(what))
+        self._set_gone()
+
+    def _set_gone(self) -> None:
+        """Let nobody wait for it any more."""
+        self._gone = True
         for said in self._said.values():
             said.set()
         with self._caught_up:

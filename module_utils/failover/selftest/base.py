@@ -21,10 +21,12 @@ import pyarrow as pa
 from ..checks.base import Case, case_of, stream_of
 from ..checks.words import names
 from ..results.entries import Entry
+from ..results.files import WATCH_FILE
 from ..results.parquet import SCHEMA
 from ..results.read import Dump, Experiment, load_experiment
 from ..results.rows import Rows
-from ..shapes import Event, HistoryRow, LabError, Outcome, Verdict, worst
+from ..shapes import WRITE_KINDS, Event, HistoryRow, LabError, Outcome, Verdict, worst
+from ..shapes import Kind as OperationKind
 from ..workloads.base import Content, value_of
 from .judging import Accusation, Judged, judge, judge_all, unless_broken
 
@@ -47,6 +49,11 @@ class Held(Experiment):
     table: pa.Table
     filed: list[Event]
     dumps: Dumps
+    watched: pa.Table | None  # None where no watch was kept
+
+    def watch(self) -> pa.Table:
+        """Return what its watch was told."""
+        return self.watched
 
     def history(self) -> tuple[dict[str, Any], Rows]:
         """Return the history's meta object and its rows."""
@@ -56,7 +63,7 @@ class Held(Experiment):
         """Return the events in the order of their file."""
         return self.filed
 
-    def dump(self, member: str) -> Dump:
+    def dump(self, member: str, others: Sequence[Dump] = ()) -> Dump:
         """Return the keys of one member."""
         return self.dumps[member]
 
@@ -76,9 +83,12 @@ class Site:
         """
         read = load_experiment(folder, need_verdict=False)
         meta, rows = read.history()
-        dumps = {member: read.dump(member) for member in read.members}
+        dumps: dict[str, Dump] = {}
+        for member in read.members:
+            dumps[member] = read.dump(member, list(dumps.values()))
         self.folder = folder.absolute()
-        self.experiment = Held(*_fields(read), meta, rows.table(), read.events_as_filed(), dumps)
+        watched = read.watch() if (read.path / WATCH_FILE).is_file() else None
+        self.experiment = Held(*_fields(read), meta, rows.table(), read.events_as_filed(), dumps, watched)
         self.operations = stream_of(read)
         self.case = _unexplained(case_of(self.experiment, self.operations))
         checks = judge_all(self.case)
@@ -178,8 +188,31 @@ class Site:
         """Return the case of a history of which some rows say something else."""
         dumps = {**self.case.dumps, **(dumps or {})}
         table = with_changes(self.experiment.table, changes)
-        held = Held(*_fields(self.experiment), self.experiment.meta, table, self.experiment.filed, dumps)
+        held = replace(self.experiment, table=table, dumps=dumps)
         return _unexplained(case_of(held, self.operations))
+
+    @property
+    def watched(self) -> pa.Table:
+        """Return what its watch was told."""
+        return self.experiment.watched
+
+    @cached_property
+    def acknowledged_at(self) -> set[int]:
+        """Return the revisions with which writes were acknowledged that changed their key for certain."""
+        names = ("outcome", "kind", "affected", "revision")
+        columns = [self.experiment.table[name].to_pylist() for name in names]
+        return {
+            revision
+            for outcome, kind, affected, revision in zip(*columns, strict=True)
+            if revision is not None
+            and outcome == Outcome.OK
+            and kind in WRITE_KINDS
+            and (affected or kind not in (OperationKind.DELETE, OperationKind.CAS))
+        }
+
+    def with_watch(self, watched: pa.Table) -> Case:
+        """Return the case with something else that its watch was told."""
+        return replace(self.case, experiment=replace(self.experiment, watched=watched))
 
     def row_of(self, index: int) -> int:
         """Return the row of the history that an operation has; below 0 where it has none."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from . import files, lists, rows, shared, sole
+from . import files, lists, rows, shared, sole, watched
 from .base import Kind
 
 # The classes of faults, and what a history lacks in which none can be planted.
@@ -17,6 +17,9 @@ CLASSES: dict[str, str] = {
     "applied-twice": "no member counts the writes of a key, and no overwritten value could come back",
     "reordered": "no operation comes after another one",
     "older-store": "answers have no revision of the store",
+    "missed-event": "no watch was kept",
+    "doubled-event": "no watch was kept",
+    "reordered-event": "no watch was kept",
     "diverged-member": "there is one member only, or no key",
     "cut-file": "there is no file",
     "foreign-file": "there is no file",
@@ -57,6 +60,11 @@ KINDS: tuple[Kind, ...] = (
     lists.Reordered(),
     rows.Reordered(),
     rows.OldRevision(),
+    watched.Missed(),
+    watched.Doubled(),
+    watched.Reordered(),
+    watched.WrongValue(),
+    watched.Phantom(),
     rows.Diverged(),
     files.Cut(),
     files.Foreign(),

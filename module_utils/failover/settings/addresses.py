@@ -63,6 +63,6 @@ def _in_subnet(host: str, address: ipaddress.IPv4Address, subnet: ipaddress.IPv4
     if address in subnet and address not in (subnet.network_address, subnet.broadcast_address, gateway):
         return []
     return [
-        f"{host} has the address {address}, which is not free in the network of the containers, {subnet} ({gateway} is "
-        "the controller's). Choose a container_number from 2 to 254."
+        f"{host} has the address {address}, which is not free in the lab's network, {subnet} ({gateway} is the "
+        "controller's). Choose a container_number, or machine_number, from 2 to 254."
     ]

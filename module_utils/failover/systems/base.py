@@ -14,9 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ..shapes import ClientEmit, Event, Kind, LabError, RetryPolicy, Target
+from ..shapes import ClientEmit, Event, Kind, LabError, RetryPolicy, Target, WatchRow
 from .fence import Change, Doubt, Fence, Ids, Move
 from .known_bugs import KnownBug
 from .loop import Attempt, FailoverLoop, FailoverPolicy, OperationResult
@@ -161,6 +161,51 @@ class Observation:
     look_at: str  # where a person finds more
 
 
+class Resumption(NamedTuple):
+    """A watch that was begun on a member, or resumed there."""
+
+    endpoint: str
+    revision: int  # watched from
+    wall_ns: int
+    why: str  # what ended the watch on the member before; empty where there was none
+
+
+class Watcher(ABC):
+    """Is told every change of an experiment's keys, by whichever member is there. One thread uses it.
+
+    Making one opens nothing: it may be used in another process then.
+    """
+
+    def __init__(self) -> None:
+        self.seen_to = 0  # revision up to which all changes were told
+        self.gaps: list[tuple[int, int]] = []  # first and last revision of what no member can tell any more
+        self.resumptions: list[Resumption] = []
+        self.last_error = ""  # why a member could not be watched
+
+    @abstractmethod
+    def begin(self, timeout_s: float) -> None:
+        """Watch from the next change on; LabError where no member can be watched within the time."""
+
+    @abstractmethod
+    def receive(self, timeout_s: float) -> list[WatchRow]:
+        """Return the changes that came, waiting for some; none where the time is over.
+
+        What ends the watch on a member is no error: it is resumed on another one as soon as that can be.
+        """
+
+    @abstractmethod
+    def newest(self, timeout_s: float) -> int | None:
+        """Return the revision of the store, as a majority knows it; None where no member tells within the time."""
+
+    @abstractmethod
+    def ask_progress(self) -> None:
+        """Ask how far the watch is; the answer is in :attr:`seen_to` after a while."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close its connections."""
+
+
 # What to wait for: nothing, until the system is whole, or until its members have equal data as well.
 WAIT_FOR = ("none", "healthy", "converged")
 
@@ -215,6 +260,10 @@ class System(Protocol):
 
     def watch(self, target: Target, *, sample_timeout_s: float, compare_timeout_s: float) -> Watched:
         """Return what samples each member and compares all data."""
+
+    def watcher(self, target: Target, key_prefix: str, policy: FailoverPolicy) -> Watcher | None:
+        """Return what is told every change under a prefix; None where the system offers nothing like that."""
+        return None
 
     def why_not_whole(self, state: Mapping[str, Any]) -> str | None:
         """Say why a member that answers a sample is no full one; None where it is."""

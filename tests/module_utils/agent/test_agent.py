@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.actions import clock_skew
 from failover.actions.base import Action, Host
 from failover.actions.record import FaultRecord
 from failover.actions.registry import ACTIONS
@@ -17,8 +19,10 @@ from failover.agent import agent as agent_module
 from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
 from failover.agent.wire import AgentClient
+from failover.host.power import Power
 from failover.host.service import MainProcess, process_state
 from failover.host.volume import Kept, VolumeError
+from failover.host.wall_clock import WallClock
 from fault_doubles import KEY, AgentProcess, FakeCluster, FakeManager, wait_until
 
 UNIT = "etcd2.service"
@@ -143,7 +147,7 @@ def test_a_unit_that_is_down_cannot_be_hit(start: MakeAgent, manager: FakeManage
 @pytest.mark.parametrize(
     ("verb", "fields", "message"),
     [
-        ("reboot", {}, "unknown verb 'reboot'; known are ping, status, fire, step, keepalive, heal"),
+        ("reboot", {}, "unknown verb 'reboot'; known are ping, status, fire, step, keepalive, heal, resume"),
         (
             "fire",
             {"token": "t", "fault": "F1", "action": "melt"},
@@ -559,6 +563,62 @@ def test_power_is_cut_from_a_server_that_stands_still_and_the_next_agent_gives_i
     assert manager.pid(UNIT) not in (0, pid)
 
 
+@pytest.mark.parametrize("action", ["power_loss", "poweroff"])
+def test_the_power_of_a_machine_is_left_to_who_keeps_it(
+    inside: Callable[..., Agent], manager: FakeManager, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    program(manager, "nft", "true")
+    data = FakeVolume(manager)
+    boots = ["before", "before", "after"]
+    monkeypatch.setattr(Power, "boot_id", lambda self: boots.pop(0))
+    monkeypatch.setattr(Power, "unwritten", lambda self: "12 kB were not on its disk")
+    agent = inside(FakeDisk(), data, power_kept=True, peers=["10.0.0.2"], client_port=2379)
+    assert agent.handle({"verb": "status", "asked": [{"action": action}]})["cannot"] == {}
+    record = strike(agent, action)["record"]
+    assert (record["via"], record["effect"], record["boot_id"]) == ("qemu", "12 kB were not on its disk", "before")
+    assert ACTIONS[action].took_unsynced(FaultRecord.from_dict(record))
+    # Nobody cut it: it is the same boot, so there was no effect.
+    with agent._lock:
+        agent._records["t1"].process_gone_wall_ns = 1
+    assert agent.handle({"verb": "heal"})["ok"]
+    assert kept(agent)["effect"] is None
+    assert data.done == []
+
+
+def test_a_machine_that_booted_takes_up_the_fault_that_it_lost(
+    inside: Callable[..., Agent], manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Power, "boot_id", lambda self: "after")
+    steps: list[int] = []
+    monkeypatch.setattr(WallClock, "set_by", lambda self, by_ns: steps.append(by_ns))
+    agent = inside(FakeDisk(), power_kept=True)
+    lost = FaultRecord("F1", "t1", "power_loss", member="etcd2", held=True, effect="12 kB", boot_id="before", pid=1)
+    lost.signal_sent_wall_ns, lost.process_gone_wall_ns = 1, 2
+    request = {"verb": "resume", "by_ns": -5, "records": [lost.as_answer()]}
+    assert agent.handle(request) == {"ok": True}
+    assert steps == [-5]
+    assert agent.handle({"verb": "status"})["holding"] == ["t1"]
+    (healed,) = agent.handle({"verb": "heal", "tokens": ["t1"]})["records"]
+    assert (healed["effect"], healed["process_gone_wall_ns"], healed["healed_by"]) == ("12 kB", 2, "request")
+
+
+def test_a_host_whose_power_nobody_keeps_takes_up_nothing(inside: Callable[..., Agent]) -> None:
+    refused = inside(FakeDisk()).handle({"verb": "resume", "by_ns": 0, "records": []})
+    assert refused == {"ok": False, "error": "nobody keeps the power of this host"}
+
+
+def test_who_keeps_a_part_of_what_is_lost_needs_a_file_system_of_its_own(
+    inside: Callable[..., Agent], manager: FakeManager
+) -> None:
+    program(manager, "nft", "true")
+    data = FakeVolume(manager)
+    data.problem = lambda **given: f"not so: {given}"  # type: ignore[method-assign]
+    agent = inside(FakeDisk(), data, power_kept=True)
+    asked = [{"action": "power_loss", "options": {"keep": 50.0, "keep_seed": 1}}]
+    told = agent.handle({"verb": "status", "asked": asked})["cannot"]
+    assert told == {"power_loss": "not so: {'keeps': True}"}
+
+
 def test_a_power_loss_that_was_cut_short_is_healed(inside: Callable[..., Agent], manager: FakeManager) -> None:
     program(manager, "nft", "cat >/dev/null")
     data = FakeVolume(manager)
@@ -572,6 +632,69 @@ def test_a_power_loss_that_was_cut_short_is_healed(inside: Callable[..., Agent],
     assert agent.handle({"verb": "heal"})["ok"]
     assert kept(agent)["effect"] is None
     assert manager.pid(UNIT) not in (0, pid)
+
+
+class FakeClock:
+    """A wall clock beside a raw one that stands still: what it is ahead is all that there is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead_ns, self.ppm, self.stuck = 7, 0.0, False
+        monkeypatch.setattr(agent_module, "WallClock", lambda: self)
+        monkeypatch.setattr(clock_skew, "wall_less_raw_ns", lambda: self.ahead_ns)
+        monkeypatch.setattr(clock_skew, "MEASURED_S", 0.0)
+
+    def problem(self) -> str | None:
+        return None
+
+    def set_by(self, by_ns: int) -> None:
+        self.ahead_ns += 0 if self.stuck else by_ns
+
+    def drift(self, ppm: float) -> None:
+        self.ppm = ppm
+
+
+def test_a_clock_jumps_and_is_brought_back(inside: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock(monkeypatch)
+    agent = inside(FakeDisk())
+    record = strike(agent, "clock_skew", jump_ms=-1500)["record"]
+    assert (record["via"], clock.ahead_ns) == ("adjtimex", 7 - 1_500_000_000)
+    wait_until(lambda: kept(agent)["effect"] == "its clock went from right to -1,500.0 ms")
+    clock.ahead_ns += 250_000_000
+    (healed,) = agent.handle({"verb": "heal"})["records"]
+    assert clock.ahead_ns == 7
+    assert healed["clock_gained_ns"] == -1_250_000_000
+    assert healed["effect"].endswith(", and was -1,250.0 ms off when it was healed, +0.0 ms after it")
+
+
+def test_a_clock_that_does_not_jump_has_no_effect(
+    inside: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(monkeypatch)
+    clock.stuck = True
+    agent = inside(FakeDisk())
+    strike(agent, "clock_skew", jump_ms=5000)
+    wait_until(lambda: not any(thread.name.endswith("(_follow)") for thread in threading.enumerate()))
+    assert kept(agent)["effect"] is None
+
+
+def test_a_drift_is_allowed_for_by_the_agents_own_clock(
+    inside: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, allowed = FakeClock(monkeypatch), []
+    monkeypatch.setattr(clock_skew.CLOCK, "allow_for", allowed.append)
+    first = inside(FakeDisk())
+    strike(first, "clock_skew", drift_ppm=200)
+    assert (clock.ppm, allowed) == (200, [200])
+    first.close()
+    # The next agent reads a wall clock that is wrong by now.
+    base_ns = clock_skew.CLOCK.base_ns
+    clock.ahead_ns += 3_000
+    second = inside(FakeDisk())
+    assert allowed == [200, 200]
+    assert clock_skew.CLOCK.base_ns == base_ns - 3_000
+    assert second.handle({"verb": "heal"})["ok"]
+    assert (clock.ppm, clock.ahead_ns, allowed) == (0, 7, [200, 200, 0])
+    clock_skew.CLOCK.set()
 
 
 class Marked(Action):

@@ -133,7 +133,8 @@ def test_operations_out_of_order_are_found_a_part_at_a_time(
     })  # fmt: skip
     answers = Answers(outcomes_of([]), [], [], [])
     recorded = Recorded(NameService(), stream, {}, Rows(table, table.schema), np.zeros(0), answers)
-    amiss = {at for at, number in zip(index, key, strict=True) if 0 <= at < 8 and number != at % 3}
+    others = [at for at, number in zip(index, key, strict=True) if 0 <= at < 8 and number != at % 3]
+    amiss = np.array(others, dtype=np.int64)
     expected = set()
     for group in (client, *([] if shared else [key])):
         order = sorted(range(len(rows)), key=lambda row: (group[row], index[row]))

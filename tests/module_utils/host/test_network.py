@@ -39,6 +39,13 @@ def test_a_delay_is_netems_and_a_rate_the_token_buckets() -> None:
     assert discipline(RATE) == ["tbf", "rate", "256kbit", "burst", "16384", "latency", "1000ms"]
 
 
+def test_netem_is_told_what_becomes_of_packets() -> None:
+    options = {"delay_ms": 50, "jitter_ms": 20, "loss": 1.5, "duplicate": 2, "reorder": 25}
+    words = "netem delay 50ms 20ms loss 1.5% duplicate 2% reorder 25%"
+    assert discipline(options) == words.split()
+    assert discipline({"loss": 30}) == ["netem", "loss", "30%"]
+
+
 @pytest.mark.parametrize(("options", "kind"), [(DELAY, "netem delay 100ms"), (RATE, "tbf rate 256kbit")])
 def test_it_is_set_where_the_peers_are_and_taken_away(tc: Path, options: dict[str, float], kind: str) -> None:
     said = MEMBER.slow(options)

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from failover.measured.columns import columns_of_table
+from failover.measured.columns import columns_of
 from failover.measured.outages import place_faults
 from failover.measured.timeline import timeline_of
 from failover.results.read import load_run
@@ -18,7 +18,7 @@ S = 10**9
 def test_a_fault_is_placed_by_its_events_or_else_by_its_record(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", iterations=400, experiments=["E2-etcd"]).path
     (experiment,) = load_run(run, need_verdicts=False).experiments
-    columns = columns_of_table(experiment.history()[1])
+    columns = columns_of(experiment.history()[1])
     found = []
     for recorded in (experiment.events(), None):
         timeline = timeline_of(experiment, columns, recorded)
@@ -35,7 +35,7 @@ def test_a_fault_is_placed_by_its_events_or_else_by_its_record(tmp_path: Path) -
 def test_where_a_clock_was_set_there_are_no_events_and_the_reason_is_told(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", iterations=400, experiments=["E2-etcd"]).path
     (experiment,) = load_run(run, need_verdicts=False).experiments
-    columns = columns_of_table(experiment.history()[1])
+    columns = columns_of(experiment.history()[1])
     events = experiment.events()
     half = len(events) // 2
     set_back = [*events[:half], *(replace(event, wall_ns=event.wall_ns - 3600 * S) for event in events[half:])]

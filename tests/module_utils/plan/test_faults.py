@@ -72,6 +72,19 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
             "Fault 1 has both delay_ms and rate_kbit. Give one of them.",
         ),
         (
+            {"action": "slow_network", "loss": "5%", "rate_kbit": 500},
+            "Fault 1 has both loss and rate_kbit. Give one of them.",
+        ),
+        (
+            {"action": "slow_network", "delay_ms": 5, "jitter_ms": 6},
+            "Fault 1 has a jitter_ms larger than its delay_ms: nothing comes before it is sent.",
+        ),
+        (
+            {"action": "clock_skew", "jump_ms": 5, "drift_ppm": 5},
+            "Fault 1 has both jump_ms and drift_ppm. Give one of them.",
+        ),
+        ({"action": "clock_skew", "jump_ms": 0}, "Fault 1: jump_ms is 0, and the clock would stay right."),
+        (
             {"action": "power_loss", "keep": 50},
             "Fault 1: keep is 50, and has to be a share like 50%, of more than 0 %.",
         ),
@@ -98,7 +111,8 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         (
             {"when": 3},
             "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
-            "write_iops, delay_ms, rate_kbit, keep, keep_seed, steps.",
+            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, keep, keep_seed, steps, jump_ms, "
+            "drift_ppm.",
         ),
         (
             {"at": 1000},
@@ -156,6 +170,10 @@ def test_options_of_disk_and_network_have_their_defaults() -> None:
     assert options(action="slow_disk", write_iops=5) == {"write_iops": 5}
     assert options(action="slow_network") == {"delay_ms": 100}
     assert options(action="slow_network", rate_kbit=256) == {"rate_kbit": 256}
+    assert options(action="slow_network", loss="2.5%") == {"loss": 2.5}
+    assert options(action="slow_network", reorder="25%") == {"delay_ms": 100, "reorder": 25}
+    assert options(action="clock_skew") == {"jump_ms": 5_000}
+    assert options(action="clock_skew", drift_ppm=-200) == {"drift_ppm": -200}
     assert options(action="power_loss", keep="50%") == {"keep": 50.0, "keep_seed": 1}
     assert options(action="power_loss", keep="12.5%", keep_seed=9) == {"keep": 12.5, "keep_seed": 9}
     assert options(action="kill") == options(action="disk_full") == options(action="power_loss") == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from failover.results import parquet
@@ -49,3 +50,30 @@ def test_damage_anywhere_is_found_before_anything_is_asked_for(folder: Path) -> 
     path.write_bytes(whole[:300] + bytes(600) + whole[900:])
     with pytest.raises(LabError, match="it may be cut short"):
         open_history(folder)
+
+
+@pytest.mark.parametrize(("most", "size"), [(127, 1), (128, 2), (1 << 15, 4), (1 << 31, 8)])
+def test_numbers_take_what_they_need(most: int, size: int) -> None:
+    """Also where only a later part needs more than those before it."""
+    column = pa.chunked_array([[5, None], [0, most], [None, -1]], pa.int64())
+    rows = Rows(pa.table({"it": column}), pa.schema([("it", pa.int64())]))
+    numbers = rows.numbers("it")
+    assert (numbers.tolist(), numbers.itemsize) == ([5, 0, 0, most, 0, -1], size)
+    assert rows.times("it").itemsize == 8
+    assert rows.known("it").tolist() == [True, False, True, True, False, True]
+
+
+def test_a_file_gives_numbers_words_and_chosen_rows(folder: Path) -> None:
+    _, table = read_parquet(folder / HISTORY_FILE)
+    _, opened = open_history(folder)
+    chosen = np.array([0, 9, 10, 24])
+    for source in (opened, Rows(table, SCHEMA)):
+        assert source.numbers("invoke_ns").tolist() == list(range(25))
+        codes, words = source.words("kind", (None, "SCAN"))
+        assert (words, [words[code] for code in codes]) == (
+            [None, "SCAN", "DELETE", "CREATE"],
+            table["kind"].to_pylist(),
+        )
+        assert source.taken(["key", "index"], chosen)["key"].to_pylist() == ["k0", "k9", "k10", "k24"]
+        assert source.taken(["key"], chosen[:0]).num_rows == 0
+        assert (source.has_any("affected"), source.has_any("revision"), source.has_any("error")) == (True, False, False)

@@ -16,21 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.run import processes as processes_module
 from failover.run import worker as worker_module
+from failover.run import worker_group as worker_group_module
 from failover.run.channel import Channel
 from failover.run.clients import Stop
 from failover.run.runner import run_workload
 from failover.run.worker_group import WorkerGroup
 from failover.shapes import LabError
 from fake_system import FakeDirector, FakeHealer, FakeSystem
-from run_parts import config
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Any:
-    yield
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+from run_parts import config, rows_of
 
 
 def test_processes_end_where_the_run_cannot_begin(tmp_path: Path) -> None:
@@ -62,6 +57,40 @@ def test_a_process_that_cannot_tell_how_far_it_is_ends_the_run(tmp_path: Path, m
     monkeypatch.setattr(worker_module, "sum_up", broken)
     with pytest.raises(LabError, match="RuntimeError: dictionary changed size during iteration; this is a bug"):
         run_workload(config(tmp_path, clients=2, processes=2), make_client=FakeSystem().make_client)
+
+
+def test_a_process_that_is_stopped_is_given_up_and_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hook(client: int, _method: str, _key: str) -> None:
+        time.sleep(0.001)
+        if client == 1 and next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    calls = iter(range(50))
+    monkeypatch.setattr(worker_group_module, "SILENCE_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(processes_module, "END_TIMEOUT_S", 0.1)
+    expected = "process 2 of the clients of E1-mysql has not said a word for 3 s; see on its host whether it is stopped"
+    with pytest.raises(LabError, match=expected):
+        run_workload(config(tmp_path, clients=2, processes=2), make_client=FakeSystem(hook).make_client)
+    # What was done before is there.
+    assert rows_of(tmp_path)
+
+
+def test_a_process_says_that_it_is_there_while_it_settles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(number: int, emit: Any) -> Any:
+        client = FakeSystem().make_client(number, emit)
+        client.settle = lambda: time.sleep(4)  # type: ignore[method-assign]
+        return client
+
+    monkeypatch.setattr(worker_group_module, "SILENCE_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(worker_module, "ALIVE_INTERVAL_S", 0.05)
+    healed = {"errors": {}, "not_back": [], "converged": True, "reasons": []}
+    summary = run_workload(
+        config(tmp_path, clients=2, processes=2, repeats=2, iterations=40),
+        make_client=make,
+        make_director=lambda _faults, emit: FakeDirector(emit),
+        make_healer=lambda: FakeHealer(healed, []),
+    )
+    assert len(summary["repeats"]) == 2
 
 
 def in_time(what: Callable[[], Any]) -> None:

@@ -179,6 +179,26 @@ def test_a_load_generator_that_goes_away_ends_the_run(tmp_path: Path, forked: An
         )
 
 
+def test_one_that_leads_and_is_killed_is_told(tmp_path: Path, forked: Any) -> None:
+    lead = closed_endpoint()
+
+    def hook(_client: int, _method: str, _key: str) -> None:
+        if next(calls, None) is None:
+            os.kill(os.getppid(), signal.SIGKILL)
+
+    calls = iter(range(20))
+    forked(
+        lambda: run_workload(
+            config(tmp_path, clients=2),
+            make_client=FakeSystem(hook).make_client,
+            others=others(lead, ["client2"]),
+        )
+    )
+    away = {"clients": 2, "make_client": FakeSystem(lambda *_: time.sleep(0.001)).make_client}
+    with pytest.raises(LabError, match="The load generator that leads client2 ended before its time; see there"):
+        joining(lead, "client2", tmp_path, GENERATORS[:2], **away)()
+
+
 def test_a_signal_ends_the_waiting_for_others(tmp_path: Path, forked: Any) -> None:
     pid = os.getpid()
 

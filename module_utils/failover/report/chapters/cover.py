@@ -12,7 +12,7 @@ from ...results.judged import idle_limits
 from ...results.read import Run
 from ...workloads.registry import workload_of
 from .. import system_facts
-from ..caveats import caveats
+from ..caveats import caveats, emulated
 from ..figures import outages
 from ..verdict import verdict_told
 from .base import Chapter, Told
@@ -34,6 +34,7 @@ class Cover(Chapter):
             "cover_settings": cover_settings(info["settings"]),
             "cover_versions": cover_versions(info["versions"]),
             "caveats": caveats(info["controller"], told.experiments, told.run.left_out),
+            **({"emulated": loud} if (loud := emulated(info["controller"])) else {}),
             **_workload(told.run),
             **_limits(told.run),
         }

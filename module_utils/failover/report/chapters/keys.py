@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from ...measured.columns import MS
-from ...results.entries import Entry
+from ...results.entries import Entries, Entry
 from ...results.files import keys_file
-from ...results.read import Experiment
+from ...results.read import Dump, Experiment
 from ..examined import Examined, unless_damaged
 from ..figures import convergence
 from .base import Chapter
@@ -51,18 +51,20 @@ def _members(experiment: Experiment, hashes: Mapping[str, Any], notes: list[str]
     :param notes: takes what is damaged
     """
     rows = []
+    former: Dump | None = None
+    digest = ""
     for name in experiment.members:
         row: dict[str, Any] = {"name": name, "keys": None, "revision": None, "digest": None}
         row["server_hash"] = hashes.get(name)
         dump = None
         if (experiment.path / keys_file(name)).is_file():
-            dump = unless_damaged(partial(experiment.dump, name), experiment, notes)
+            others = [former] if former is not None else []
+            dump = unless_damaged(partial(experiment.dump, name, others), experiment, notes)
         if dump is not None:
-            row |= {
-                "keys": len(dump.entries),
-                "revision": dump.header.get("revision"),
-                "digest": digest_of(dump.entries),
-            }
+            if former is None or dump.entries is not former.entries:
+                digest = digest_of(dump.entries)
+            row |= {"keys": len(dump.entries), "revision": dump.header.get("revision"), "digest": digest}
+            former = dump
         rows.append(row)
     return rows
 
@@ -70,8 +72,8 @@ def _members(experiment: Experiment, hashes: Mapping[str, Any], notes: list[str]
 def digest_of(entries: Mapping[str, Entry]) -> str:
     """Return SHA-256 over one line ``key TAB value`` for each key, sorted by key (no prefix)."""
     digest = hashlib.sha256()
-    for key in sorted(entries):
-        digest.update(f"{key}\t{entries[key].value}\n".encode())
+    for key, entry in entries.by_key() if isinstance(entries, Entries) else sorted(entries.items()):
+        digest.update(f"{key}\t{entry.value}\n".encode())
     return digest.hexdigest()
 
 

@@ -25,6 +25,14 @@ MOST_EXAMPLES = 3
 OWN_SHARE = 0.1
 
 
+# How virtual machines on one machine differ from machines of their own.
+VIRTUAL = (
+    ": each has a kernel, a page cache, a disk and a clock of its own, and its power can be cut; but all disks are "
+    "files on one disk, and all processors its cores. The network between members is memory, and the servers' work "
+    "competes with the client's for CPU."
+)
+
+
 class Threats(Chapter):
     """What may make the report's figures mean less than they seem to."""
 
@@ -67,8 +75,8 @@ def threats(
 
 def _one_machine(controller: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> tuple[str, str] | None:
     """Containers of one machine share what real members do not."""
-    runtime = controller.get("container_runtime")
-    if not runtime:
+    runtime, hypervisor = controller.get("container_runtime"), controller.get("hypervisor")
+    if not runtime and not hypervisor:
         return None
     cores, memory = controller.get("cores"), controller.get("memory_mb")
     size = ", ".join(
@@ -79,9 +87,12 @@ def _one_machine(controller: Mapping[str, Any], hosts: Mapping[str, Mapping[str,
         )
         if part
     )
+    where = f"on one machine{f' ({size})' if size else ''}"
+    if hypervisor:
+        return ("One machine", f"All {len(hosts)} hosts are virtual machines of {hypervisor} {where}{VIRTUAL}")
     return (
         "One machine",
-        f"All {len(hosts)} hosts are containers on one machine{f' ({size})' if size else ''}: they share its kernel, "
+        f"All {len(hosts)} hosts are containers {where}: they share its kernel, "
         "disk, page cache, CPU and clock. The network between members is memory; a round trip costs tens of "
         "microseconds rather than the milliseconds of separate machines. A fault of the machine itself (power, disk, "
         "kernel) is not tested, and the servers' work competes with the client's for CPU.",

@@ -144,10 +144,10 @@ def _count(checks: Sequence[Mapping[str, Any]], name: str, kind: str) -> int:
 
 def _dumps(experiment: Experiment) -> dict[str, Dump]:
     """Return the members' keys, of those whose file can be read."""
-    dumps = {}
+    dumps: dict[str, Dump] = {}
     for member in experiment.members:
         try:
-            dumps[member] = experiment.dump(member)
+            dumps[member] = experiment.dump(member, list(dumps.values()))
         except LabError:
             continue  # its own check says so
     return dumps

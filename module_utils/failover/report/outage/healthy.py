@@ -38,9 +38,16 @@ def healthy_gaps_ns(repeats: Iterable[Repeat], faults: Sequence[Mapping[str, Any
     """
     gaps = [np.empty(0, dtype=np.int64)]
     for repeat in repeats:
-        completions = np.sort(repeat.columns.complete_ns[repeat.columns.ok])
-        gaps.append(np.diff(completions[completions <= healthy_until_ns(repeat, faults)]))
-    return np.sort(np.concatenate(gaps))
+        gaps.append(np.diff(_ok_until_ns(repeat, healthy_until_ns(repeat, faults))))
+    together = np.concatenate(gaps)
+    del gaps
+    together.sort()
+    return together
+
+
+def _ok_until_ns(repeat: Repeat, until_ns: int) -> Ints:
+    completions = repeat.columns.ok_ns
+    return completions[: np.searchsorted(completions, until_ns, side="right")]
 
 
 def healthy_gap_ms(gaps_ns: Ints) -> dict[str, float | int] | None:
@@ -85,8 +92,7 @@ def healthy_ops_per_s(repeats: Sequence[Repeat], faults: Sequence[Mapping[str, A
     done, time_s, rates = 0, 0.0, []
     for repeat in repeats:
         until = healthy_until_ns(repeat, faults)
-        completions = np.sort(repeat.columns.complete_ns[repeat.columns.ok])
-        completions = completions[completions <= until]
+        completions = _ok_until_ns(repeat, until)
         if until <= repeat.start_ns:
             continue
         done, time_s = done + len(completions), time_s + (until - repeat.start_ns) / S

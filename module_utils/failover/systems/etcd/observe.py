@@ -209,8 +209,8 @@ def _why_not_converged(observation: dict[str, Any], access: Access) -> list[str]
 def compare_data(clients: dict[str, EtcdHttp], revision: int) -> dict[str, Any]:
     """Hash the data of all members up to one revision, at once.
 
-    :returns: ``{"equal", "revision", "hashes": {name: hash or None}, "errors": {name: text}}``. Hashes reach back to
-        the last compaction, so members that compacted at different revisions are not equal yet.
+    :returns: what :mod:`..comparison` says. Hashes reach back to the last compaction, so members that compacted at
+        different revisions are not equal yet.
     """
 
     def ask(name: str) -> HashKV | str:
@@ -226,5 +226,6 @@ def compare_data(clients: dict[str, EtcdHttp], revision: int) -> dict[str, Any]:
         "equal": len(hashes) == len(clients) and len(set(hashes.values())) == 1,
         "revision": revision,
         "hashes": {name: hashes[name].hash if name in hashes else None for name in clients},
+        "compact_revisions": {name: answer.compact_revision for name, answer in hashes.items()},
         "errors": {name: answer for name, answer in answers.items() if isinstance(answer, str)},
     }

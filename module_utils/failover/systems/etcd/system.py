@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ...shapes import ClientEmit, Event, LabError, Target
-from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched
-from ..endpoints import split_endpoint
+from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Watched, Watcher
+from ..endpoints import endpoint_of, split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
 from .access import client_url, of_lab, of_workload
@@ -87,6 +87,18 @@ class Etcd(System):
                 hasher.close()
 
         return Watched(samplers, partial(compare_data, hashers), close)
+
+    def watcher(self, target: Target, key_prefix: str, policy: FailoverPolicy) -> Watcher:
+        """Watch the keys under the prefix, over HTTP/2 of the lab's own whatever carries the clients' requests."""
+        from .watcher import EtcdWatcher
+
+        def leader() -> str | None:
+            finding = EtcdLeader(target.addresses, policy.attempt_timeout_ms / 1000, of_lab(target))
+            with closing(finding) as finder:
+                name = finder.ask()
+            return None if name is None else endpoint_of(target.addresses[name])
+
+        return EtcdWatcher(target.endpoints, key_prefix, policy, leader, of_workload(target))
 
     def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Remove all keys under the prefix; the workload's account may touch these from now on, and no others."""

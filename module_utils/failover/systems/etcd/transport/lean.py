@@ -37,6 +37,8 @@ class LeanChannel(Channel):
     doubles up to a limit; the next call after it tries again.
     """
 
+    _connection: type[Connection] = Connection
+
     def __init__(
         self, endpoint: str, connect_timeout_ms: int, *, ca: str = "", answer_most_bytes: int = ANSWER_MOST_BYTES
     ) -> None:
@@ -44,6 +46,7 @@ class LeanChannel(Channel):
         self._connect_timeout_s = connect_timeout_ms / 1000
         self._answer_most_bytes = answer_most_bytes
         self._tls = client_context(ca, "h2") if ca else None
+        self._scheme = "http" if self._tls is None else "https"
         self._lock = threading.Lock()
         # Under the lock, all of it:
         self._closed = False
@@ -66,8 +69,7 @@ class LeanChannel(Channel):
     ) -> Any:
         """Send a request and wait for its answer."""
         until_s = time.monotonic() + timeout_s
-        scheme = "http" if self._tls is None else "https"
-        block = request_block(self._endpoint, method, limit_in_ms(timeout_s), require_leader, token, scheme)
+        block = request_block(self._endpoint, method, limit_in_ms(timeout_s), require_leader, token, self._scheme)
         body = with_prefix(request.SerializeToString())
         connection = self._take(until_s)
         try:
@@ -153,7 +155,7 @@ class LeanChannel(Channel):
         failure: str | None = None
         try:
             until_s = time.monotonic() + self._connect_timeout_s
-            connection = Connection(open_wire(self._endpoint, self._connect_timeout_s, self._tls), until_s)
+            connection = self._connection(open_wire(self._endpoint, self._connect_timeout_s, self._tls), until_s)
         except OutOfTimeError:
             failure = f"{self._endpoint} took the connection and said nothing"
         except ProtocolError as error:

@@ -32,13 +32,13 @@ CODE_OF_HTTP_STATUS = {
 # Most calls of a run have one of few methods and one time limit.
 @lru_cache(maxsize=256)
 def request_block(
-    authority: str, method: str, limit_ms: int, require_leader: bool, token: str = "", scheme: str = "http"
+    authority: str, method: str, limit_ms: int | None, require_leader: bool, token: str = "", scheme: str = "http"
 ) -> bytes:
     """Return the header fields of a request, encoded so that they leave the other side's table as it is.
 
     :param authority: "host:port"
     :param method: the path, as "/etcdserverpb.KV/Put"
-    :param limit_ms: when the server need not answer any more
+    :param limit_ms: when the server need not answer any more; None of a stream, which has no end
     :param token: of the account that asks; empty where that is nobody
     """
     fields = [
@@ -49,9 +49,10 @@ def request_block(
         ("te", "trailers"),
         ("content-type", "application/grpc"),
         ("user-agent", "failover-lab"),
-        # At most 8 digits; a day has 86,400,000 ms.
-        ("grpc-timeout", f"{min(limit_ms, 99_999_999)}m"),
     ]
+    if limit_ms is not None:
+        # At most 8 digits; a day has 86,400,000 ms.
+        fields.append(("grpc-timeout", f"{min(limit_ms, 99_999_999)}m"))
     if require_leader:
         fields.append(REQUIRE_LEADER)
     if token:
@@ -82,7 +83,7 @@ def answer_in(exchange: Exchange, response_type: Any, most_bytes: int) -> Any:
         raise CallError("RESOURCE_EXHAUSTED", f"Received message larger than max ({length} vs. {most_bytes})")
     trailers = exchange.trailers or {}
     if trailers.get(b"grpc-status") != b"0":
-        raise _failure(exchange.fields or {}, trailers)
+        raise failure_in(exchange.fields or {}, trailers)
     if len(body) < PREFIX_BYTES or len(body) != PREFIX_BYTES + length:
         raise CallError("INTERNAL", f"the answer is not one whole message: {len(body)} bytes came")
     if body[0]:
@@ -93,7 +94,7 @@ def answer_in(exchange: Exchange, response_type: Any, most_bytes: int) -> Any:
         raise CallError("INTERNAL", f"the answer is no {response_type.__name__}: {error}") from error
 
 
-def _failure(fields: dict[bytes, bytes], trailers: dict[bytes, bytes]) -> CallError:
+def failure_in(fields: dict[bytes, bytes], trailers: dict[bytes, bytes]) -> CallError:
     """Return what an answer says that does not say OK."""
     status = trailers.get(b"grpc-status")
     if status is None:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +25,16 @@ sys.path[:0] = [str(ROOT / "module_utils"), str(ROOT / "tests")]
 
 # Steps import what else they need: it is measured with them.
 from failover.results.history import HistoryWriter  # noqa: E402  (needs the line above; 2026-11)
-from failover.shapes import Event, HistoryRow  # noqa: E402  (needs the line above; 2026-11)
-from failover.workloads.base import CREATE, RETRIEVE  # noqa: E402  (needs the line above; 2026-11)
+from failover.shapes import LIST_SEPARATOR, Event, HistoryRow  # noqa: E402  (needs the line above; 2026-11)
+from failover.workloads.base import (  # noqa: E402  (needs the line above; 2026-11)
+    APPEND,
+    CAS,
+    DELETE,
+    RETRIEVE,
+    Sharing,
+    expected_of,
+    value_of,
+)
 from failover.workloads.packed import Stream  # noqa: E402  (needs the line above; 2026-11)
 from failover.workloads.registry import WORKLOADS, create_simulation  # noqa: E402  (needs the line above; 2026-11)
 from failover.workloads.stream import stream_digest  # noqa: E402  (needs the line above; 2026-11)
@@ -40,34 +48,50 @@ ROWS_AT_ONCE = 256
 
 
 class Store:
-    """What the members hold: of each key of the stream the operation that made it."""
+    """What the members hold: of each key of the stream the operation that made its value, or a list that grew."""
 
     def __init__(self, operations: Stream) -> None:
         self.operations = operations
         self.made = array("i", [-1]) * len(operations.keys)
         self.revision_of = array("i", [0]) * len(operations.keys)
+        self.lists: dict[int, str] = {}
         self.revision = 1
 
-    def do(self, index: int, kind: str) -> tuple[str | None, int | None]:
+    def held(self, key: int) -> str | None:
+        """Return what a key holds, by its number."""
+        made = self.made[key]
+        return self.lists.get(key) if made < 0 else self.operations[made][2]
+
+    def do(self, index: int, operation: Sequence[str]) -> tuple[str | None, int | None]:
         """Run one operation; return what it read and how many keys it changed."""
-        key = self.operations.key_numbers[index]
+        kind, key = operation[0], self.operations.key_numbers[index]
         if kind == RETRIEVE:
-            return (self.operations[self.made[key]][-1] if self.made[key] >= 0 else None), None
+            return self.held(key), None
+        if kind == CAS and (found := self.held(key)) != operation[3]:
+            return found, 0
+        if kind == DELETE and self.held(key) is None:
+            return None, 0
         self.revision += 1
-        self.made[key], self.revision_of[key] = (index if kind == CREATE else -1), self.revision
+        self.revision_of[key] = self.revision
+        if kind == APPEND:
+            former = self.lists.get(key)
+            self.lists[key] = operation[2] if former is None else f"{former}{LIST_SEPARATOR}{operation[2]}"
+        else:
+            self.made[key] = -1 if kind == DELETE else index
         return None, 1
 
     def lines(self) -> Iterator[list[object]]:
         """Yield the keys in order of their names, as a member's file has them."""
-        held = [number for number, index in enumerate(self.made) if index >= 0]
-        for number in sorted(held, key=self.operations.keys.__getitem__):
-            yield [*self.operations[self.made[number]][1:], 1, self.revision_of[number]]
+        keys = self.operations.keys
+        held = [number for number in range(len(self.made)) if self.held(number) is not None]
+        for number in sorted(held, key=keys.__getitem__):
+            yield [keys[number], self.held(number), 1, self.revision_of[number]]
 
 
-def record(folder: Path, iterations: int, clients: int) -> None:
+def record(folder: Path, iterations: int, clients: int, workload: str) -> None:
     """Make the stream and write each operation down, as the load generator does; the result of the run beside."""
-    operations = create_simulation(iterations, SEED)
-    WORKLOADS["name_service"].assign(operations, clients)
+    operations = create_simulation(iterations, SEED, {"name": workload})
+    WORKLOADS[workload].assign(operations, clients)
     experiment = folder / NAME
     meta = {
         "experiment": NAME, "system": SYSTEM, "iterations": iterations, "seed": SEED, "clients": clients, "rate": 0.0,
@@ -76,32 +100,35 @@ def record(folder: Path, iterations: int, clients: int) -> None:
     experiment.mkdir(parents=True)
     store, end_ns = Store(operations), 0
     with HistoryWriter(experiment / "history.jsonl", meta) as history:
-        for row in _rows(store, clients):
+        for row in _rows(store, clients, by_key=WORKLOADS[workload].sharing is Sharing.ONE_CLIENT):
             history.append(row)
             end_ns = max(end_ns, row.complete_ns)
     told_mb("recording", len(operations))
     os.rename(experiment / "history.jsonl", folder / "history.jsonl")
-    _describe(folder, store, iterations, clients, end_ns)
+    _describe(folder, store, iterations, clients, end_ns, workload)
     (experiment / "history.parquet").unlink()
     os.rename(folder / "history.jsonl", experiment / "history.jsonl")
 
 
-def _rows(store: Store, clients: int) -> Iterator[HistoryRow]:
-    """Yield the rows as they are complete: each takes effect in its own millisecond."""
+def _rows(store: Store, clients: int, *, by_key: bool) -> Iterator[HistoryRow]:
+    """Yield the rows as they are complete: each takes effect in its own millisecond.
+
+    :param by_key: a key is one client's; else operations are dealt out one by one
+    """
     operations, draw = store.operations, random.Random(SEED).random
+    places = operations.key_numbers if by_key else range(len(operations))
     some: list[HistoryRow] = []
     for index, operation in enumerate(operations):
-        client = operations.key_numbers[index] % clients
+        client = places[index] % clients
         begin_ns = index * MS + MS // 10
         effect_ns = begin_ns + MS // 2
         end_ns = effect_ns + int(draw() * 0.3 * MS)
-        if index + 1 < len(operations) and operations.key_numbers[index + 1] % clients != client:
+        if index + 1 < len(operations) and places[index + 1] % clients != client:
             end_ns += int(draw() * 0.3 * MS)  # another client's next one may be over sooner
-        read, affected = store.do(index, operation[0])
-        value = operation[2] if len(operation) > 2 else None
+        read, affected = store.do(index, operation)
         some.append(
-            HistoryRow(index, client, operation[0], operation[1], value, begin_ns, begin_ns,
-                       end_ns, "ok", 1, ENDPOINT, read, affected, None, store.revision)
+            HistoryRow(index, client, operation[0], operation[1], value_of(operation), begin_ns, begin_ns, end_ns,
+                       "ok", 1, ENDPOINT, read, affected, None, store.revision, expected=expected_of(operation))
         )  # fmt: skip
         if len(some) == ROWS_AT_ONCE:
             yield from sorted(some, key=lambda row: row.complete_ns)
@@ -109,7 +136,7 @@ def _rows(store: Store, clients: int) -> Iterator[HistoryRow]:
     yield from sorted(some, key=lambda row: row.complete_ns)
 
 
-def _describe(folder: Path, store: Store, iterations: int, clients: int, end_ns: int) -> None:
+def _describe(folder: Path, store: Store, iterations: int, clients: int, end_ns: int, workload: str) -> None:
     """Write what belongs to a run beside the history."""
     from planted.files import run_json, write_experiment, write_json
     from planted.heal import Heal
@@ -132,6 +159,8 @@ def _describe(folder: Path, store: Store, iterations: int, clients: int, end_ns:
         [{**repeat, "convergence": watched}], "safe", "linearizable",
     )  # fmt: skip
     write_experiment(folder / NAME, parts, iterations, SEED, clients)
+    path = folder / NAME / "experiment.json"
+    write_json(path, {**json.loads(path.read_text(encoding="utf-8")), "stream": {"name": workload}})
     first, *others = (folder / NAME / "nodes" / f"{member}.jsonl" for member in MEMBERS)
     with first.open("w", encoding="utf-8") as file:
         header = {"system": SYSTEM, "prefix": "", "wall_ns": events[-1].wall_ns + S, "revision": store.revision}
@@ -198,13 +227,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--workload", default="name_service", choices=[name for name in WORKLOADS if name != "ycsb_e"])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where there is room")
     arguments = parser.parse_args()
     count = arguments.operations
     print(f"{count:,} operations; the limit is {LIMIT_MB:,} MB")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name) / "run"
-        in_a_process(lambda: record(folder, count, arguments.clients))
+        in_a_process(lambda: record(folder, count, arguments.clients, arguments.workload))
         in_a_process(lambda: convert(folder, count))
         in_a_process(lambda: judge(folder, count))
         in_a_process(lambda: report(folder, count))

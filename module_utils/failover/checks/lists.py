@@ -69,14 +69,14 @@ class Lists(Checker):
         resent = {value_of(case.recorded.operations[index]) for index in case.sent_again}
         found: list[tuple[float, str, list[Wrong]]] = []
         lists = elements = reads = 0
-        for first, key, own in _lists(case):
+        for begun_at, key, own in _lists(case):
             lists += 1
             elements += len(own.appends)
             reads += sum(each.at is not None for each in own.seen)
             # First what no late effect of a first attempt explains.
             amiss = sorted(wrong_in(own, resent), key=lambda each: each.kind == LATE_DUPLICATE)
             if amiss:
-                found.append((first, key, amiss))
+                found.append((begun_at, key, amiss))
         wrong = {key: amiss for _, key, amiss in sorted(found, key=itemgetter(0))}
         evidence: dict[str, Any] = {"lists": lists, "elements": elements, "reads": reads}
         told = f"{lists:,} lists with {elements:,} elements appended and {reads:,} reads"

@@ -15,11 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..measured.percentiles import latency_summary
-from ..shapes import LIST_SEPARATOR, WRITE_KINDS, WRITE_SETTLED, Check, Kind, LabError, RetryPolicy, Settled, Verdict
+from ..results.rows import Ints, Rows
+from ..shapes import (
+    LIST_SEPARATOR,
+    WRITE_KINDS,
+    WRITE_SETTLED,
+    Check,
+    Kind,
+    LabError,
+    Outcome,
+    RetryPolicy,
+    Settled,
+    Verdict,
+)
 from ..workloads.base import Content, value_of
 from ..workloads.packed import CODE_OF
 from .base import Case, Checker
-from .columns import Ints, narrow
 from .model import FAIL
 from .words import classes_told, listed
 
@@ -28,8 +39,11 @@ MISSED, DOUBLED, OUT_OF_ORDER, WRONG_VALUE, UNEXPLAINED = (
 )  # fmt: skip
 # Writes that change their key whenever they take effect; the others may find nothing to change.
 _ALWAYS = (Kind.CREATE.value, Kind.WRITE.value, Kind.APPEND.value)
+_COUNTED = (Kind.DELETE.value, Kind.CAS.value)
 
 _MS = 1_000_000
+# Rows whose keys or values are compared at a time: bounds the memory.
+_AT_ONCE = 200_000
 
 
 class Watch(Checker):
@@ -111,11 +125,11 @@ class _Found:
 class _Comparison:
     """The changes that were told, and the writes of the history."""
 
-    def __init__(self, case: Case, told: pa.Table, about: Mapping[str, Any]) -> None:
+    def __init__(self, case: Case, told: Rows, about: Mapping[str, Any]) -> None:
         self._case = case
         self._recorded = case.recorded
         self._told = told
-        self._revision = narrow(told["revision"])
+        self._revision = told.numbers("revision")
         self._is_list = case.workload.content is Content.LIST
         gaps = about["gaps"]
         self._ranges = (about["from_revision"], about["to_revision"], [(first, last) for first, last in gaps])
@@ -133,8 +147,9 @@ class _Comparison:
         explained[at[at >= 0]] = True
         self._explain(explained, rows)
         found.wrong.sort(key=lambda wrong: wrong["revision"])
-        arrived, complete = narrow(self._told["arrived_ns"]), narrow(self._recorded.table["complete_ns"])
-        lag = arrived[at[at >= 0]].astype(np.int64) - complete[rows[at >= 0]]
+        arrived, complete = self._told.times("arrived_ns"), self._recorded.table.numbers("complete_ns")
+        lag = arrived[at[at >= 0]] - complete[rows[at >= 0]]
+        del arrived, complete
         found.evidence = {
             "events": self._told.num_rows,
             "acknowledged": len(rows),
@@ -152,8 +167,7 @@ class _Comparison:
         self._found.wrong.append({"class": what, "revision": revision, "key": key, "operation": operation, **more})
 
     def _event(self, number: int) -> dict[str, Any]:
-        row: dict[str, Any] = self._told.slice(number, 1).to_pylist()[0]
-        return row
+        return self._told.row(number)
 
     def _order(self) -> npt.NDArray[np.bool_]:
         """Find what was told twice, and what came late; return which of the events are told once more."""
@@ -175,7 +189,7 @@ class _Comparison:
     def _index_at(self, event: Mapping[str, Any]) -> int | None:
         """Return the acknowledged write that was answered with an event's revision, and is of its key."""
         table = self._recorded.table
-        for row in np.flatnonzero(narrow(table["revision"]) == event["revision"]).tolist():
+        for row in np.flatnonzero(table.numbers("revision") == event["revision"]).tolist():
             told = table.row(row)
             if told["key"] == event["key"] and told["kind"] in WRITE_KINDS:
                 return int(told["index"])
@@ -183,18 +197,23 @@ class _Comparison:
 
     def _rows_of_changes(self) -> Ints:
         """Return the rows of the history that are acknowledged writes which changed their key for certain."""
-        table = self._recorded.table
-        rows = self._recorded.numbered_rows()
-        kind = table["kind"].cast(pa.string())
-        always = pc.is_in(kind, pa.array(_ALWAYS)).to_numpy()
-        counted = pc.is_in(kind, pa.array([Kind.DELETE.value, Kind.CAS.value])).to_numpy()
-        changed = always | (counted & (narrow(table["affected"]) > 0))
-        own: Ints = rows[changed[rows]]
-        return own
+        # A row that is not of the stream, or repeated, is the history's own check's affair.
+        counts = np.zeros(self._recorded.table.num_rows, dtype=np.bool_)
+        counts[self._recorded.row_of[self._recorded.row_of >= 0]] = True
+        begin = 0
+        for part in self._recorded.table.parts(["kind", "outcome", "revision", "affected"]):
+            kind = part["kind"].cast(pa.string())
+            always = pc.is_in(kind, pa.array(_ALWAYS))
+            counted = pc.and_(pc.is_in(kind, pa.array(_COUNTED)), pc.greater(part["affected"], 0))
+            ok = pc.and_(pc.equal(part["outcome"].cast(pa.string()), Outcome.OK.value), part["revision"].is_valid())
+            changed = pc.and_(ok, pc.or_kleene(always, counted)).fill_null(False)
+            counts[begin : begin + part.num_rows] &= changed.to_numpy()
+            begin += part.num_rows
+        return np.flatnonzero(counts)
 
     def _event_of(self, rows: Ints, doubled: npt.NDArray[np.bool_]) -> Ints:
         """Return for each of these rows the event of its revision and key; -1 where there is none."""
-        wanted = narrow(self._recorded.table["revision"])[rows]
+        wanted = self._recorded.table.numbers("revision")[rows]
         once = np.flatnonzero(~doubled)
         order = once[np.argsort(self._revision[once], kind="stable")]
         ordered = self._revision[order]
@@ -203,15 +222,14 @@ class _Comparison:
         there = np.flatnonzero(place < len(ordered))
         there = there[ordered[place[there]] == wanted[there]]
         at[there] = order[place[there]]
-        other = _different(self._told["key"], at[there], self._recorded.table["key"], rows[there])
+        other = _different("key", self._told, at[there], self._recorded.table, rows[there])
         at[there[other]] = -1
         return at
 
     def _compare_values(self, rows: Ints, at: Ints) -> None:
         """Find the events whose value is not the one that was written."""
-        written = self._recorded.table["value"]
         # A DELETE has no value, as an event of a key that was removed.
-        for position in _different(self._told["value"], at, written, rows):
+        for position in _different("value", self._told, at, self._recorded.table, rows):
             event, row = self._event(int(at[position])), self._recorded.table.row(int(rows[position]))
             if not self._fits(row["kind"], row["value"], event["value"]):
                 more = {"expected": row["value"], "found": event["value"]}
@@ -271,7 +289,7 @@ class _Comparison:
         times = np.ones(len(recorded.operations), dtype=np.int64)
         if recorded.retry_policy != RetryPolicy.SAFE:
             times = np.maximum(np.asarray(answers.attempts, dtype=np.int64), 1)
-        times[narrow(recorded.table["index"])[rows]] -= 1
+        times[recorded.table.numbers("index")[rows]] -= 1
         kinds = np.frombuffer(recorded.operations.kinds, dtype=np.uint8)
         may = np.isin(kinds, [CODE_OF[kind.value] for kind in WRITE_KINDS])
         may &= answers.outcome.array() != answers.outcome.words.index(FAIL)
@@ -293,10 +311,24 @@ def _last(value: str) -> str:
     return value.rpartition(LIST_SEPARATOR)[2]
 
 
-def _different(one: pa.ChunkedArray, at: Ints, other: pa.ChunkedArray, rows: Ints) -> Ints:
-    """Return the positions at which two columns differ, a missing value being equal to a missing one."""
-    first, second = one.take(pa.array(at)), other.take(pa.array(rows))
-    equal = pc.fill_null(pc.equal(first, second), False)
-    both = pc.and_(pc.is_null(first), pc.is_null(second))
-    same = pc.or_(equal, both).to_numpy() if len(at) else np.ones(0, dtype=bool)
-    return np.flatnonzero(~same)
+def _different(name: str, one: Rows, at: Ints, other: Rows, rows: Ints) -> Ints:
+    """Return the positions at which a column of two tables differs, a missing value being equal to a missing one.
+
+    :param at: rows of the one table, :param rows: those of the other, which are compared to them, ascending
+    """
+    found = [np.zeros(0, dtype=np.int64)]
+    for begin in range(0, len(at), _AT_ONCE):
+        first = _taken(one, name, at[begin : begin + _AT_ONCE])
+        second = _taken(other, name, rows[begin : begin + _AT_ONCE])
+        equal = pc.fill_null(pc.equal(first, second), False)
+        both = pc.and_(pc.is_null(first), pc.is_null(second))
+        found.append(begin + np.flatnonzero(~pc.or_(equal, both).to_numpy()))
+    return np.concatenate(found)
+
+
+def _taken(table: Rows, name: str, rows: Ints) -> pa.ChunkedArray:
+    """Return a column of some rows in their order."""
+    order = np.argsort(rows, kind="stable")
+    place = np.empty(len(rows), dtype=np.int64)
+    place[order] = np.arange(len(rows))
+    return table.taken([name], rows[order]).column(0).take(pa.array(place))

@@ -31,8 +31,6 @@ from .files import (
 )
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from .rows import Rows
 
 # Of two files that are compared.
@@ -135,11 +133,11 @@ class Experiment:
 
         return open_history(self.path)
 
-    def watch(self) -> pa.Table:
+    def watch(self) -> Rows:
         """Return what its watch was told, WATCH_COLUMNS; LabError where that cannot be read."""
-        from .watched import read_watch
+        from .watched import open_watch
 
-        return read_watch(self.path)
+        return open_watch(self.path)
 
     def events(self) -> list[Event]:
         """Return the events in the order of their wall time."""

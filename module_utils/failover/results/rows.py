@@ -42,6 +42,11 @@ class Rows:
                 begin = self._ends[-1] if self._ends else 0
                 self._ends.append(begin + source.metadata.row_group(number).num_rows)
 
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all columns."""
+        return list(self._types.names)
+
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         return self.column(name)
 
@@ -109,7 +114,7 @@ class Rows:
     def row(self, number: int) -> dict[str, Any]:
         """Return one row."""
         if self._is_table:
-            table = self._filled(self._source.slice(number, 1), self._types.names)
+            table = self._filled(self._source.slice(number, 1), self.names)
         else:
             group = next(at for at, end in enumerate(self._ends) if number < end)
             begin = self._ends[group - 1] if group else 0

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ..shapes import WATCH_COLUMNS, LabError
 from .files import WATCH_FILE, WATCH_LINES_FILE
+from .rows import Rows
 from .write import replacing
 
 _TYPES = {
@@ -67,16 +68,21 @@ def _lines(path: Path, file: IO[bytes], origin_wall_ns: int) -> Iterator[list[An
         yield row
 
 
-def read_watch(folder: Path) -> pa.Table:
-    """Return what the watch of an experiment was told; LabError where the file is missing, damaged or foreign."""
+def open_watch(folder: Path) -> Rows:
+    """Return what the watch of an experiment was told; LabError where the file is missing, damaged or foreign.
+
+    Nothing is raised later, when it is asked for.
+    """
     path = folder / WATCH_FILE
     try:
-        table = pq.read_table(path, memory_map=False)
+        file = pq.ParquetFile(path)
+        for number in range(file.num_row_groups):
+            file.read_row_group(number, use_threads=False)  # damaged parts are found here
     except FileNotFoundError as error:
         raise LabError(f"{path} is missing; copy the results folder again") from error
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise LabError(f"{path} cannot be read ({reason}); copy the results folder again") from error
-    if table.schema.names != list(WATCH_COLUMNS):
+    if file.schema_arrow.names != list(WATCH_COLUMNS):
         raise LabError(f"{path} is Parquet, but not of a watch of this lab; copy the results folder again")
-    return table.cast(SCHEMA)
+    return Rows(file, SCHEMA)

@@ -8,7 +8,6 @@ A thread would take its time from the clients beside it. What it is told goes to
 from __future__ import annotations
 
 import json
-import os
 import select
 import signal
 import socket
@@ -21,7 +20,7 @@ from ..results.history import FLUSH_INTERVAL_NS
 from ..shapes import SCHEMA_VERSION, WATCH_COLUMNS, LabError, WatchRow
 from ..systems.base import Watcher
 from .channel import Channel, ChannelClosedError
-from .processes import fork_worker
+from .processes import end_worker, fork_worker
 
 # How long the watch may take to begin, in s: the system is whole then. Without one the run goes on.
 BEGIN_TIMEOUT_S = 10.0
@@ -80,7 +79,7 @@ class KeptWatch:
         """End the process; safe to call twice."""
         self._channel.close()
         if self._pid is not None:
-            os.waitpid(self._pid, 0)
+            end_worker(self._pid)
             self._pid = None
 
     def _ask(self, name: str, timeout_s: float) -> dict[str, Any]:
@@ -102,21 +101,23 @@ class _Keeper:
         self._path = path
         self._events = 0
 
-    def serve(self) -> None:
-        """Do what is said until nobody says anything any more."""
+    def serve(self) -> bool:
+        """Do what is said to the end, and tell whether it came."""
         try:
             begin = self._channel.receive()
             try:
                 self._watcher.begin(float(begin.fields["timeout_s"]))
             except LabError as error:
                 self._channel.send("begun", error=str(error))
-                return
+                return True
             from_revision = self._watcher.seen_to + 1
             self._channel.send("begun", error=None)
             told = self._keep()
             self._channel.send("finished", from_revision=from_revision, **told)
         except ChannelClosedError:
-            return
+            return False
+        else:
+            return True
         finally:
             self._watcher.close()
 

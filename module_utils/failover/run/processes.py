@@ -19,8 +19,9 @@ from .channel import Channel
 class Serving(Protocol):
     """What such a process does."""
 
-    def serve(self) -> None:
-        """Do what is said over its channel, until there is nothing left to do or nobody to do it for."""
+    def serve(self) -> bool:
+        """Do what is said over its channel, and tell whether the end was; otherwise who leads is gone."""
+
 
 
 # Exit status of a process whose leader was gone before the end.

@@ -25,6 +25,7 @@ from ..results.files import WATCH_FILE
 from ..results.parquet import SCHEMA
 from ..results.read import Dump, Experiment, load_experiment
 from ..results.rows import Rows
+from ..results.watched import SCHEMA as WATCH_SCHEMA
 from ..shapes import WRITE_KINDS, Event, HistoryRow, LabError, Outcome, Verdict, worst
 from ..shapes import Kind as OperationKind
 from ..workloads.base import Content, value_of
@@ -51,9 +52,9 @@ class Held(Experiment):
     dumps: Dumps
     watched: pa.Table | None  # None where no watch was kept
 
-    def watch(self) -> pa.Table:
+    def watch(self) -> Rows:
         """Return what its watch was told."""
-        return self.watched
+        return Rows(self.watched, WATCH_SCHEMA)
 
     def history(self) -> tuple[dict[str, Any], Rows]:
         """Return the history's meta object and its rows."""
@@ -87,7 +88,7 @@ class Site:
         for member in read.members:
             dumps[member] = read.dump(member, list(dumps.values()))
         self.folder = folder.absolute()
-        watched = read.watch() if (read.path / WATCH_FILE).is_file() else None
+        watched = read.watch().table() if (read.path / WATCH_FILE).is_file() else None
         self.experiment = Held(*_fields(read), meta, rows.table(), read.events_as_filed(), dumps, watched)
         self.operations = stream_of(read)
         self.case = _unexplained(case_of(self.experiment, self.operations))

@@ -15,7 +15,7 @@ import pytest
 from failover.checks.base import load_case
 from failover.checks.watch import Watch
 from failover.results.parquet import read_parquet, write_parquet
-from failover.results.watched import SCHEMA, read_watch
+from failover.results.watched import SCHEMA, open_watch
 from failover.shapes import Check, HistoryRow, Verdict
 from shared_run import make_shared_run
 
@@ -48,7 +48,7 @@ class Changed:
                 place.write_bytes(path.read_bytes())
 
     def told(self) -> list[Row]:
-        rows: list[Row] = read_watch(self.folder).to_pylist()
+        rows: list[Row] = open_watch(self.folder).table().to_pylist()
         return rows
 
     def tell(self, rows: list[Row]) -> None:

@@ -12,6 +12,7 @@ from failover.measured.columns import MS
 from failover.report.findings.blame import CLIENT, LAB, SERVER, SETTING, judge
 from failover.report.findings.timeline import NO_ANSWER, idle_spans, under_way
 from failover.results.read import Experiment
+from failover.results.rows import Rows
 
 
 def test_members_are_known_by_the_endpoint_that_clients_used() -> None:
@@ -30,7 +31,8 @@ def test_nobody_sends_anything_between_the_end_of_a_repeat_and_the_next() -> Non
 
 def test_operations_that_only_touch_the_span_were_not_under_way() -> None:
     table = pa.table({"invoke_ns": [0, 20 * MS, 30 * MS], "complete_ns": [10 * MS, 30 * MS, 40 * MS]})
-    assert under_way(table, 10.0, 30.0) == 1
+    rows = Rows(table, table.schema)
+    assert under_way(rows, 10.0, 30.0) == 1
 
 
 def key(ended: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from failover.results.watched import keep_watch, read_watch
+from failover.results.watched import keep_watch, open_watch
 from failover.shapes import WATCH_COLUMNS, LabError
 
 HEADER = {"schema_version": 1, "columns": list(WATCH_COLUMNS)}
@@ -24,7 +24,7 @@ def test_lines_become_columns_with_times_since_the_origin(tmp_path: Path, tail: 
     write(tmp_path, HEADER, *ROWS, tail=tail)
     keep_watch(tmp_path, 1_000)
     assert not (tmp_path / "watch.jsonl").exists()
-    rows = [list(row.values()) for row in read_watch(tmp_path).to_pylist()]
+    rows = [list(row.values()) for row in open_watch(tmp_path).table().to_pylist()]
     assert rows == [[5, "a", "1", 500, "h:1"], [6, "ö", None, 600, "h:2"]]
 
 
@@ -58,13 +58,13 @@ def test_half_a_line_in_the_middle_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_missing_cut_or_foreign_is_told(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"watch\.parquet is missing"):
-        read_watch(tmp_path)
+        open_watch(tmp_path)
     write(tmp_path, HEADER, *ROWS)
     keep_watch(tmp_path, 0)
     path = tmp_path / "watch.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(LabError, match="cannot be read"):
-        read_watch(tmp_path)
+        open_watch(tmp_path)
     pq.write_table(pa.table({"other": [1]}), path)
     with pytest.raises(LabError, match="not of a watch of this lab"):
-        read_watch(tmp_path)
+        open_watch(tmp_path)

@@ -45,7 +45,7 @@ def test_processes_that_cannot_be_started_are_told_and_the_others_end(
         return fork()
 
     monkeypatch.setattr(os, "fork", no_second)
-    expected = "a process for clients cannot be started: resource temporarily unavailable; try fewer"
+    expected = "a process beside this one cannot be started: resource temporarily unavailable; try fewer"
     with pytest.raises(LabError, match=expected):
         run_workload(config(tmp_path, clients=2, processes=2), make_client=FakeSystem().make_client)
 

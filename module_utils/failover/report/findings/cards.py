@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from ...actions.record import FaultRecord
 from ...actions.registry import ACTIONS
 from ...checks.model import LATE_DUPLICATE
@@ -60,12 +58,11 @@ def findings_of(
     wrong = _wrong_keys(checks)
     if not wrong:
         return []
-    table = history.table()
     dumps = _dumps(experiment)
     names = experiment.member_at
     around = {key: found["at"] for key, found in wrong.items()}
-    operations = operations_of(around, table, events, experiment.info["origin_wall_ns"], names)
-    revisions = Revisions(table, list(dumps.values()), experiment.info, wrong)
+    operations = operations_of(around, history, events, experiment.info["origin_wall_ns"], names)
+    revisions = Revisions(history, list(dumps.values()), experiment.info, wrong)
     whole = all(check["verdict"] == Verdict.VALID for check in checks if check["name"] == "history")
     faults = faults_of(experiment.info)
     cut = any(_took_unsynced(fault) for fault in experiment.info["faults"])
@@ -73,7 +70,7 @@ def findings_of(
     cards: list[dict[str, Any]] = []
     for kind in blame.ORDER:
         keys = [
-            _key_told(key, found, operations[key], dumps, experiment, revisions, table)
+            _key_told(key, found, operations[key], dumps, experiment, revisions, history)
             for key, found in wrong.items()
             if found["class"] == kind
         ]
@@ -160,7 +157,7 @@ def _key_told(
     dumps: Mapping[str, Dump],
     experiment: Experiment,
     revisions: Revisions,
-    table: pa.Table,
+    table: Rows,
 ) -> dict[str, Any]:
     """Tell one key: what each member holds of it, what was done with it, and where its stray revision belongs."""
     held = {member: dump.entries.get(key) for member, dump in dumps.items()}
@@ -186,7 +183,7 @@ def _stray(
     operations: Sequence[Mapping[str, Any]],
     info: Mapping[str, Any],
     revisions: Revisions,
-    table: pa.Table,
+    table: Rows,
 ) -> dict[str, Any] | None:
     """Place the revision of what stands there.
 

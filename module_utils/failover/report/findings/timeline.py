@@ -10,15 +10,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...actions.record import FaultRecord
 from ...measured.columns import MS
 from ...results.read import Dump
+from ...results.rows import Rows
 from ...shapes import Event, Kind, Outcome
 
 # Operations of one key that are told.
@@ -29,7 +31,7 @@ ACKNOWLEDGED, NO_ANSWER, REFUSED = "acknowledged", "no answer", "refused"
 
 def operations_of(
     around: Mapping[str, int | None],
-    table: pa.Table,
+    table: Rows,
     events: Sequence[Event],
     origin_wall_ns: int,
     names: Mapping[str, str],
@@ -42,8 +44,7 @@ def operations_of(
     An attempt has ``member``, ``start_ms`` (at the earliest: pauses between attempts are not recorded), ``end_ms``,
     ``ended`` (acknowledged, no answer, refused) and ``error``.
     """
-    wanted = np.isin(table["key"].to_numpy(zero_copy_only=False), list(around))
-    rows = _near(table.filter(pa.array(wanted)).sort_by("index").to_pylist(), around)
+    rows = _near(table, around)
     failed: dict[int, list[Event]] = defaultdict(list)
     indices = {row["index"] for row in rows}
     for event in events:
@@ -63,18 +64,25 @@ def operations_of(
     return found
 
 
-def _near(rows: Sequence[dict[str, Any]], around: Mapping[str, int | None]) -> list[dict[str, Any]]:
-    """Return the rows that are told, in their order: a key of all clients has thousands."""
-    by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_key[row["key"]].append(row)
-    told: list[dict[str, Any]] = []
-    for key, own in by_key.items():
-        at = around[key]
-        end = len(own) if at is None else bisect_left(own, at, key=lambda row: int(row["index"])) + MOST_TOLD // 4
-        end = min(max(end, MOST_TOLD), len(own))
-        told += own[max(0, end - MOST_TOLD) : end]
-    return told
+def _near(table: Rows, around: Mapping[str, int | None]) -> list[dict[str, Any]]:
+    """Return the rows that are told, by key in the order of the stream: a key of all clients has thousands."""
+    by_key: dict[str, list[tuple[int, int]]] = defaultdict(list)  # index and number of each row
+    keys = pa.array(list(around), pa.string())
+    begin = 0
+    for part in table.parts(["key", "index"]):
+        own = part.append_column("row", pa.array(np.arange(begin, begin + part.num_rows)))
+        for key, *place in zip(*own.filter(pc.is_in(own["key"], keys)).to_pydict().values(), strict=True):
+            by_key[key].append((place[0], place[1]))
+        begin += part.num_rows
+    told: list[int] = []
+    for key, places in by_key.items():
+        at, places = around[key], sorted(places)
+        end = len(places) if at is None else bisect_left(places, (at, 0)) + MOST_TOLD // 4
+        end = min(max(end, MOST_TOLD), len(places))
+        told += [row for _, row in places[max(0, end - MOST_TOLD) : end]]
+    ascending = np.sort(np.array(told, dtype=np.int64))
+    rows = dict(zip(ascending.tolist(), table.taken(table.names, ascending).to_pylist(), strict=True))
+    return [rows[row] for row in told]
 
 
 def _attempts(
@@ -133,15 +141,14 @@ class Revisions:
     :param strange: keys that do not count, since what stands there is not what their last operation wrote
     """
 
-    def __init__(
-        self, table: pa.Table, dumps: Sequence[Dump], info: Mapping[str, Any], strange: Collection[str]
-    ) -> None:
+    def __init__(self, table: Rows, dumps: Sequence[Dump], info: Mapping[str, Any], strange: Collection[str]) -> None:
         entries = dumps[0].entries if dumps else {}
         columns = ("key", "kind", "value", "outcome", "attempts", "invoke_ns", "complete_ns")
         known: dict[str, tuple[int, float, float]] = {}
-        for key, kind, value, outcome, attempts, invoke, complete in zip(
-            *(table[name].to_pylist() for name in columns), strict=True
-        ):
+        rows = chain.from_iterable(
+            zip(*(column.to_pylist() for column in part.columns), strict=True) for part in table.parts(columns)
+        )
+        for key, kind, value, outcome, attempts, invoke, complete in rows:
             entry = entries.get(key)
             if kind not in (Kind.CREATE, Kind.WRITE) or entry is None or entry.mod_revision is None or key in strange:
                 continue
@@ -149,10 +156,10 @@ class Revisions:
                 known[key] = (entry.mod_revision, invoke / MS, complete / MS)
             else:
                 known.pop(key, None)
-        rows = sorted(known.values())
-        self._revisions = [row[0] for row in rows]
-        self._not_before = list(accumulate((row[1] for row in rows), max))
-        self._not_after = list(accumulate((row[2] for row in reversed(rows)), min))[::-1]
+        ordered = sorted(known.values())
+        self._revisions = [row[0] for row in ordered]
+        self._not_before = list(accumulate((row[1] for row in ordered), max))
+        self._not_after = list(accumulate((row[2] for row in reversed(ordered)), min))[::-1]
         self._samples = list(_samples(info))
 
     def place(self, revision: int) -> tuple[float | None, float | None]:
@@ -191,7 +198,10 @@ def idle_spans(info: Mapping[str, Any]) -> list[tuple[int, float, float | None]]
     return [(each["repeat"], each["ended_ns"] / MS, end) for each, end in zip(repeats, [*ends, None], strict=True)]
 
 
-def under_way(table: pa.Table, after_ms: float, before_ms: float) -> int:
+def under_way(table: Rows, after_ms: float, before_ms: float) -> int:
     """Count the operations of all clients that were under way at some time between two moments."""
-    invoke, complete = (table[name].to_numpy() / MS for name in ("invoke_ns", "complete_ns"))
-    return int(np.count_nonzero((invoke < before_ms) & (complete > after_ms)))
+    count = 0
+    for part in table.parts(["invoke_ns", "complete_ns"]):
+        invoke, complete = (column.to_numpy() / MS for column in part.columns)
+        count += int(np.count_nonzero((invoke < before_ms) & (complete > after_ms)))
+    return count

@@ -14,7 +14,7 @@ from real_lab import ETCD, RealLab
 
 # Minutes, as emulated machines boot and answer slowly.
 pytestmark = pytest.mark.long
-EXPERIMENTS = ["E2-etcd", "E14-etcd", "E16-etcd"]
+EXPERIMENTS = ["E2-etcd", "E14-etcd", "E18-etcd"]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_a_stop_a_loss_of_power_and_a_wrong_clock(vms: RealLab) -> None:
     assert "were not on its disk" in record["effect"]
     assert record["process_gone_wall_ns"] >= record["signal_sent_wall_ns"]
 
-    [skewed] = read(run / "E16-etcd/experiment.json")["faults"]
+    [skewed] = read(run / "E18-etcd/experiment.json")["faults"]
     record = skewed["record"]
     assert record["effect"].startswith("its clock went from right to +5,0")
     assert abs(record["clock_gained_ns"] - 5_000_000_000) < 100_000_000

@@ -12,7 +12,6 @@ of the agent or of the host does not forget it.
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import threading
@@ -28,14 +27,14 @@ from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
 from ..host.power import Power
-from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState
+from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState, exists
 from ..host.volume import Volume
 from ..host.wall_clock import WallClock
 from ..shapes import SCHEMA_VERSION, LabError
 from ..systems.members import MEMBERS
 from ..systems.on_host import Home, Keeper
+from .asked import RequestError, mappings, text, texts
 from .config import AgentConfig
-from .requests import RequestError, mappings, text, texts
 from .store import Store
 from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 
@@ -54,15 +53,6 @@ class Agent:
         """Take up where an earlier agent left: faults that it held go on to be held."""
         self.config = config
         self._service = Service(config.unit, use_dbus=config.use_dbus)
-        self._host = Host(
-            self._service,
-            Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
-            Disk(config.data_dir, config.unit),
-            Network([*config.peers, *config.clients]),
-            Volume(config.data_dir),
-            Power(config.power_kept),
-            WallClock(),
-        )
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
         self._heal_lock = threading.Lock()  # one heal at a time
@@ -75,7 +65,25 @@ class Agent:
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
         on_host = MEMBERS[config.system]
-        home = Home(config.member, config.address, config.member_file, self._is_alive)
+        home = Home(
+            config.member,
+            config.address,
+            config.member_file,
+            self._is_alive,
+            journal=self._service.log_tail,
+            ca=config.ca,
+        )
+        self._host = Host(
+            self._service,
+            Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
+            Disk(config.data_dir, config.unit),
+            Network([*config.peers, *config.clients]),
+            Volume(config.data_dir),
+            Power(config.power_kept),
+            WallClock(),
+            lambda: on_host.force(home),
+            on_host.reach(home),
+        )
         self._keeper = on_host.keeper(home)
         # Two of them, so that a slow answer to a status does not delay a fault.
         self._probe, self._fire_probe = on_host.probe(home), on_host.probe(home)
@@ -106,8 +114,6 @@ class Agent:
             if verb is None:
                 raise RequestError(f"unknown verb {request.get('verb')!r}; known are {', '.join(self._verbs)}")
             return {"ok": True, **verb(request)}
-        except NotBackError as error:
-            return {"ok": False, "error": str(error), "not_back": True}
         except (RequestError, ServiceError) as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:  # one bad request must not end an agent that holds a fault
@@ -257,6 +263,7 @@ class Agent:
     def heal(self, request: dict[str, Any]) -> dict[str, Any]:
         """Heal what is held (only the ``faults`` or ``tokens`` given, where they are) and answer when it is done.
 
+        Where a member does not come back, ``ok`` is false and ``not_back`` true; ``records`` has what was found out.
         The answer's ``earlier`` has the records of those of ``records_of`` (tokens) that were healed before.
 
         With ``whole_within_s`` a member of a group is brought back into it as well, though it held nothing: one may be
@@ -275,9 +282,16 @@ class Agent:
                 and (tokens is None or record.token in tokens)
             ]
             earlier = [self._records[t].as_answer() for t in wanted if t in self._records and not self._records[t].held]
+        answer: dict[str, Any] = {"earlier": earlier}
         for record in chosen:
-            self._heal(record, "request")
-        answer: dict[str, Any] = {"records": [record.as_answer() for record in chosen], "earlier": earlier}
+            try:
+                self._heal(record, "request")
+            except NotBackError as error:
+                # What the heal found out is known all the same.
+                answer |= {"ok": False, "error": str(error), "not_back": True}
+        answer["records"] = [record.as_answer() for record in chosen]
+        if not answer.get("ok", True):
+            return answer
         if whole_within_s is not None and self._keeper is not None:
             answer |= self._make_whole(self._keeper, float(whole_within_s))
         return answer
@@ -394,7 +408,7 @@ class Agent:
                 action.ends_process
                 and record.process_gone_wall_ns is None
                 and record.pid is not None
-                and _exists(record.pid)
+                and exists(record.pid)
             ):
                 if time.monotonic() > end:
                     break
@@ -487,11 +501,3 @@ class Agent:
             self._save(durable=durable)
         except OSError as error:
             print(f"The records of faults cannot be written: {error}", file=sys.stderr, flush=True)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -117,6 +117,8 @@ class Follower:
             client.close()
         if not reply["ok"]:
             record.heal_error = reply["error"]
+            for done in reply.get("records", []):
+                record.take_findings(FaultRecord.from_dict(done))
             self._tell("fault.heal_failed", {"fault": record.fault, "member": link.member, "reason": reply["error"]})
             return
         for done in reply["records"][:1]:

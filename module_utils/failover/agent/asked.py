@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the fields of a request to the agent may hold."""
+"""Reading what a request to a fault agent asks for; RequestError where it is not what it has to be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RequestError(Exception):
 
 
 def text(request: dict[str, Any], field: str) -> str:
-    """Return a field that has to be a text with something in it."""
+    """Return a text."""
     value = request.get(field)
     if not isinstance(value, str) or not value:
         raise RequestError(f"{field} must be a non-empty string")
@@ -20,7 +20,7 @@ def text(request: dict[str, Any], field: str) -> str:
 
 
 def texts(request: dict[str, Any], field: str) -> list[str] | None:
-    """Return a field that has to be a list of texts; None where it is not there."""
+    """Return a list of texts, None where there is none."""
     value = request.get(field)
     if value is None:
         return None
@@ -30,7 +30,7 @@ def texts(request: dict[str, Any], field: str) -> list[str] | None:
 
 
 def mappings(request: dict[str, Any], field: str, key: str) -> list[dict[str, Any]]:
-    """Return a field that has to be a list of mappings with this key."""
+    """Return a list of mappings that have a key."""
     value = request.get(field)
     if not isinstance(value, list) or not all(isinstance(each, dict) and key in each for each in value):
         raise RequestError(f"{field} must be a list of mappings with {key}")

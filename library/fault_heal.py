@@ -112,6 +112,12 @@ earlier:
   type: list
   elements: dict
   sample: []
+not_healed:
+  description: Records of the faults of members that do not come back, with what the heal found out of them.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
 errors:
   description: Why a fault could not be healed, by member; its agent tries again by itself.
   returned: always
@@ -207,7 +213,7 @@ def main() -> None:
     try:
         key = load_key(wanted["key_file"])
         if module.check_mode:
-            module.exit_json(**list_held(target.agents, key, wanted["faults"]))
+            module.exit_json(**list_held(target.agents, key, wanted["faults"], ca=target.ca))
         healer = Healer(
             target,
             key,

@@ -368,8 +368,8 @@ def test_an_unknown_experiment_is_named_with_those_that_are_known() -> None:
 
 
 def test_what_was_most_likely_meant_is_asked() -> None:
-    assert chosen("e3_etcd")[0].endswith("E15-mysql_cluster. Did you mean E3-etcd?")
-    assert chosen("quux")[0].endswith("E15-mysql_cluster.")
+    assert chosen("e3_etcd")[0].endswith("E17-mysql_cluster. Did you mean E3-etcd?")
+    assert chosen("quux")[0].endswith("E17-mysql_cluster.")
 
 
 def test_a_choice_that_ones_own_catalog_does_not_have_is_named() -> None:
@@ -416,3 +416,9 @@ def test_limits_are_of_figures_and_of_what_there_is() -> None:
     assert only(limits={"outage": 2000}).startswith("limits has no figure outage: figures are outage_ms, ")
     assert only(limits={"outage_ms": "2000"}).startswith('limits: outage_ms is "2000", and has to be a number')
     assert "a limit for E99-etcd, which is no experiment" in only(limits={"outage_ms": {"E99-etcd": 1}})
+
+
+def test_the_doors_are_locked_or_open() -> None:
+    for tls in (True, False, "true", "no"):
+        assert wrong_settings(given(tls=tls)) == []
+    assert only(tls="maybe") == "tls is maybe: it must be true or false. Try -e tls=true."

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
+from ..clock import CLOCK
 from ..host.power import VIA
 from ..host.service import MainProcess, ServiceError
 from ..host.volume import Kept
 from ..shapes import LabError
+from ..systems.on_host import Reach
 from .base import Action, Host
 from .options import Number, Option, Share
 from .record import FaultRecord
@@ -51,7 +54,8 @@ class PowerLoss(Action):
         return host.power.kept and "keep" not in options
 
     def prepare(self, host: Host, record: FaultRecord) -> None:
-        """Note how the data is mounted, or which boot of the host ends."""
+        """Note how far the server says that its data reaches, and how it is mounted, or which boot of the host ends."""
+        record.disk = _told(host.reach) if host.reach is not None else None
         if self.takes_host(host, record.options):
             record.boot_id = host.power.boot_id()
             return
@@ -75,12 +79,20 @@ class PowerLoss(Action):
 
     def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
         """Mount the data, let the host speak again, and start it."""
-        if record.boot_id is not None:
-            if host.power.boot_id() == record.boot_id:
-                # Its keeper was gone: nothing was done.
-                record.effect = None
+        if record.boot_id is None:
+            self._restore(host, record, timeout_s)
+        elif host.power.boot_id() == record.boot_id:
+            # Its keeper was gone: nothing was done.
+            record.effect = None
+        try:
             super().heal(host, record, timeout_s)
-            return
+        finally:
+            # Before the others give it anything; also of one that does not come back.
+            if host.reach is not None and record.disk is not None and record.disk["had"] is None:
+                record.disk |= _found(host.reach, record.disk)
+
+    @staticmethod
+    def _restore(host: Host, record: FaultRecord, timeout_s: float) -> None:
         process = host.service.main_process()
         if process is not None:
             # The agent ended between the first step of the cut and the last.
@@ -92,7 +104,6 @@ class PowerLoss(Action):
         if record.effect and recovered:
             record.effect = f"{record.effect}; {recovered}"
         host.isolation.mend()
-        super().heal(host, record, timeout_s)
 
     def took_unsynced(self, record: FaultRecord) -> bool:
         """Whether it struck: that is what it does."""
@@ -101,3 +112,34 @@ class PowerLoss(Action):
     def told(self, who: str, record: FaultRecord) -> str:
         """Give the kernel's word for it."""
         return f"the power of {who} was cut ({record.effect})"
+
+
+def _told(reach: Reach) -> dict[str, Any]:
+    """Return what a record's ``disk`` has before the cut; a server that does not answer has told nothing."""
+    disk: dict[str, Any] = {
+        "told": None,
+        "told_wall_ns": CLOCK.now_ns(),
+        "had": None,
+        "had_wall_ns": None,
+        "missing": None,
+        "missing_of": reach.missing_of,
+        "which": None,
+        "unknown": None,
+    }
+    try:
+        return {**disk, "told": reach.told()}
+    except (LabError, OSError) as error:
+        return {**disk, "unknown": f"before the cut the server did not say how far its data reach: {_reason(error)}"}
+
+
+def _found(reach: Reach, disk: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what becomes known of it once the server was started again."""
+    try:
+        found = reach.found(disk["told"] or {}, disk["told_wall_ns"])
+    except (LabError, OSError) as error:
+        return {"unknown": "; ".join(filter(None, [disk["unknown"], f"what its disk had: {_reason(error)}"]))}
+    return {"had_wall_ns": CLOCK.now_ns(), **asdict(found)}
+
+
+def _reason(error: LabError | OSError) -> str:
+    return " ".join(str((isinstance(error, OSError) and error.strerror) or error).split())

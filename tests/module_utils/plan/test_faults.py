@@ -235,44 +235,13 @@ def test_a_fault_on_several_members_keeps_its_parts_in_each_repeat() -> None:
     assert {FaultId.parse(spec.id).in_data for spec in plan} == {"F1"}
 
 
-NO_QUORUM = "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
-
-
 @pytest.mark.parametrize("action", ["stop", "kill", "poweroff", "disk_full", "power_loss"])
 @pytest.mark.parametrize(("target", "count"), [("majority", 2), ("all", 3)])
-def test_what_leaves_no_quorum_is_not_repeated(action: str, target: str, count: int) -> None:
-    fault = {**STOP, "action": action, "target": target}
-    with pytest.raises(LabError) as raised:
-        resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 2)
-    assert str(raised.value) == f"Fault 1: {count} of 3 members taken away at once cannot be repeated, {NO_QUORUM}"
-    resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 1)
-
-
-@pytest.mark.parametrize(
-    ("second", "is_refused"),
-    [
-        ({"target": "follower"}, True),
-        ({"target": "etcd2", "at": "25%"}, True),
-        ({"target": "leader", "at": "25%"}, True),
-        ({"target": "leader", "at": "60%"}, False),
-        ({"target": "follower", "action": "restart"}, False),
-        ({"target": "follower", "action": "pause"}, False),
-        ({"target": "follower", "keep_majority": True}, False),
-    ],
-)
-def test_faults_that_leave_no_quorum_together_are_not_repeated(second: dict[str, Any], is_refused: bool) -> None:
-    first = {**STOP, "heal": "50%"}
-    faults = [first, {**STOP, **second}]
-    if is_refused:
-        with pytest.raises(LabError, match="Fault 1 and 2: 2 of 3 members taken away at once"):
-            resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
-    else:
-        resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
-
-
-def test_one_member_is_counted_once() -> None:
-    faults = [{**STOP, "target": "etcd2"}, {**STOP, "target": "etcd2", "at": "25%"}]
-    resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+def test_what_leaves_no_quorum_is_repeated_like_any_other(action: str, target: str, count: int) -> None:
+    plan = resolve_repeats(lambda _repeat: [{**STOP, "action": action, "target": target}], 1000, MEMBERS, 2)
+    assert [(spec.id, spec.at_index) for spec in plan] == [
+        (f"F1.{part}@{repeat}", 500 * (repeat - 1) + 60) for repeat in (1, 2) for part in range(1, count + 1)
+    ]
 
 
 def test_a_plan_comes_back_from_data() -> None:

@@ -73,6 +73,8 @@ class FaultDirector:
         source: str,
         lead: Lead | None = None,
         roles_timeout_s: float = ROLES_TIMEOUT_S,
+        *,
+        ca: str = "",
     ) -> None:
         """Say what is planned, and whom to ask.
 
@@ -80,11 +82,12 @@ class FaultDirector:
         :param source: who stamps what is seen from here
         :param lead: how clients are led, for choreographed faults
         :param roles_timeout_s: how long one attempt waits for the members' roles
+        :param ca: file with the certificate of the authority that signs the agents'; empty: without TLS
         """
         self._plan = sorted(plan, key=lambda spec: spec.at_index)
         self._emit = emit
         self._source = source
-        self._links = {member: Link(member, address, key) for member, address in agents.items()}
+        self._links = {member: Link(member, address, key, ca) for member, address in agents.items()}
         run = secrets.token_hex(8)
         self._lock = threading.Lock()
         # In the order of the plan as it was given.

@@ -82,8 +82,8 @@ def director_maker(config: RunnerConfig, key: bytes, steering: Steering | None =
     lead = Lead(steering or Steering(), endpoints)
     # Whose clients wait longer for an answer has slower members: half of that, as usual.
     patience_s = max(ROLES_TIMEOUT_S, config.settings.attempt_timeout_ms / 2_000)
-    agents, source = config.target.agents, config.source
-    return lambda faults, emit: FaultDirector(faults, agents, key, emit, source, lead, patience_s)
+    agents, source, ca = config.target.agents, config.source, config.target.ca
+    return lambda faults, emit: FaultDirector(faults, agents, key, emit, source, lead, patience_s, ca=ca)
 
 
 def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_interval_ms: float) -> MakeHealer:

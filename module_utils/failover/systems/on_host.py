@@ -74,6 +74,7 @@ class Home:
     member_file: str  # what the system's role wrote for it beside the agent's own configuration; empty for nothing
     is_alive: Callable[[], bool]  # whether its process lives
     journal: Callable[[int], list[str]] = lambda lines: []  # the newest lines that its server wrote there
+    ca: str = ""  # file with the certificate of the authority that signs the members'; empty: they speak no TLS
 
 
 class OnHost(Protocol):

@@ -189,3 +189,14 @@ def test_bugs_of_the_versions_that_ran_are_named(valid_content: Content) -> None
         found = threats(content["controller"], hosts, content["run"], content["experiments"], {})
         texts = [threat["text"] for threat in found if threat["title"] == "Known bugs of these versions"]
         assert ["etcd-io/etcd#20418" in text for text in texts] == [True] * known
+
+
+def test_it_is_told_whether_the_doors_were_locked(valid_content: Content) -> None:
+    content, _ = valid_content
+    for tls, title in ((True, "Locked doors"), (False, "Open doors")):
+        run = {**content["run"], "tls": tls}
+        found = threats(content["controller"], content["hosts"], run, content["experiments"], {})
+        assert f"tls was {str(tls).lower()}" in next(threat["text"] for threat in found if threat["title"] == title)
+    earlier = {name: value for name, value in content["run"].items() if name != "tls"}
+    titles = [threat["title"] for threat in threats(content["controller"], content["hosts"], earlier, [], {})]
+    assert not {"Locked doors", "Open doors"} & set(titles)

@@ -41,13 +41,16 @@ class GroupConfig:
     user: str  # account of the members among themselves
     password: str = field(repr=False)
     socket: str = SOCKET  # of the own server, where root comes in without a password
+    ca: str = ""  # file with the certificate of the authority that signs the servers'; empty: without TLS
 
     @classmethod
     def load(cls, path: str) -> GroupConfig:
         """Read the JSON object of a file; LabError names what is wrong."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(dict(content["members"]), content["user"], content["password"], content["socket"])
+            return cls(
+                dict(content["members"]), content["user"], content["password"], content["socket"], content.get("ca", "")
+            )
         except OSError as error:
             raise LabError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -61,7 +64,7 @@ class GroupKeeper:
         """Name the member of this host."""
         self._member = member
         self._config = config
-        self._addresses = addresses_of(config.members, config.user, config.password)
+        self._addresses = addresses_of(config.members, config.user, config.password, config.ca)
         # At home as root, without a password.
         self._addresses[member] = at_home(config.socket)
         self._lost_since: dict[str, float] = {}

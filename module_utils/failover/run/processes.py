@@ -23,7 +23,6 @@ class Serving(Protocol):
         """Do what is said over its channel, and tell whether the end was; otherwise who leads is gone."""
 
 
-
 # Exit status of a process whose leader was gone before the end.
 LEFT_ALONE = 3
 # How long a process may take to end once there is nothing left to do for it, in s.

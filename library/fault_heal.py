@@ -213,7 +213,7 @@ def main() -> None:
     try:
         key = load_key(wanted["key_file"])
         if module.check_mode:
-            module.exit_json(**list_held(target.agents, key, wanted["faults"]))
+            module.exit_json(**list_held(target.agents, key, wanted["faults"], ca=target.ca))
         healer = Healer(
             target,
             key,

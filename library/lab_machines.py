@@ -95,6 +95,7 @@ options:
     description:
       - What the keeper is told, C(listen), C(key_file), C(hold_ttl_s), and C(members) by name, each with the C(port) on
         which its fault agent is spoken for, and where that C(agent) is.
+      - With TLS also C(ca), C(certificate) and C(certificate_key), by which it verifies agents and is verified itself.
     type: dict
     default: {}
 """

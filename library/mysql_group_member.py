@@ -48,6 +48,11 @@ options:
     description: Socket of the server on this host.
     type: path
     default: /run/mysqld/mysqld.sock
+  ca:
+    description:
+      - File with the certificate of the authority that signs the servers', on this host. Empty where they need no TLS.
+    type: str
+    default: ""
   timeout_s:
     description: How long the member may take to become a full member of the group, in seconds; then the module fails.
     type: float
@@ -105,6 +110,7 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
             "socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
+            "ca": {"type": "str", "default": ""},
             "timeout_s": {"type": "float", "default": 120},
         },
         supports_check_mode=True,
@@ -114,7 +120,7 @@ def main() -> None:
         module.fail_json(msg=f"{wanted['member']} is not one of members: {', '.join(wanted['members'])}.")
     keeper = GroupKeeper(
         wanted["member"],
-        GroupConfig(wanted["members"], wanted["user"], wanted["password"], wanted["socket"]),
+        GroupConfig(wanted["members"], wanted["user"], wanted["password"], wanted["socket"], wanted["ca"]),
     )
     try:
         if module.check_mode:

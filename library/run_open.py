@@ -103,7 +103,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.failover.checkout import describe_checkout
 from ansible.module_utils.failover.module_options import read_settings, settings_option
 from ansible.module_utils.failover.plan.run_record import open_run
-from ansible.module_utils.failover.shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, PLAN_SETTINGS, LabError
+from ansible.module_utils.failover.shapes import (
+    EXPERIMENT_SETTINGS,
+    LAB_SETTINGS,
+    OWN_SETTINGS,
+    PLAN_SETTINGS,
+    LabError,
+)
 
 
 def main() -> None:
@@ -136,7 +142,9 @@ def main() -> None:
         )
     except LabError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=True, settings=settings.only((*EXPERIMENT_SETTINGS, *OWN_SETTINGS)), **opened)
+    module.exit_json(
+        changed=True, settings=settings.only((*EXPERIMENT_SETTINGS, *OWN_SETTINGS, *LAB_SETTINGS)), **opened
+    )
 
 
 if __name__ == "__main__":

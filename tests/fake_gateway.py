@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +26,15 @@ class Gateway:
         self.refuse: str | None = None  # answer everything with this error
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.endpoint = ""
+        self.scheme = "http"
 
     @property
     def url(self) -> str:
-        return f"http://{self.endpoint}"
+        return f"{self.scheme}://{self.endpoint}"
+
+    def answer_to(self, path: str, body: dict[str, Any], _token: str | None) -> tuple[int, dict[str, Any]]:
+        """Return HTTP status and answer to whoever asks."""
+        return self.answer(path, body)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Return HTTP status and answer; numbers are strings and empty fields are left out, as etcd does it."""
@@ -68,16 +74,16 @@ def _b64(text: str) -> str:
 
 
 @contextmanager
-def serve_gateway() -> Iterator[Gateway]:
+def serve_gateway(given: Gateway | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Gateway]:
     """Serve a member on a free port of the loopback interface."""
-    gateway = Gateway()
+    gateway = given or Gateway()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, answer = gateway.answer(self.path, body)
+            status, answer = gateway.answer_to(self.path, body, self.headers["Authorization"])
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -89,6 +95,10 @@ def serve_gateway() -> Iterator[Gateway]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        # The handshake on the connection's own thread, and not on the one that accepts.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        gateway.scheme = "https"
     gateway.endpoint = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

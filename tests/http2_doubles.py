@@ -10,15 +10,18 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import etcd3.etcdrpc as rpc
 import grpc
 import hpack
+from certificates import Signed
 from failover.systems.etcd.transport import frames
 from failover.systems.etcd.transport.base import CallError, Channel
 from failover.systems.etcd.transport.grpcio import GrpcioChannel
 from failover.systems.etcd.transport.lean import LeanChannel
+from failover.tls import server_context
 
 CHANNELS: dict[str, type[Channel]] = {"grpcio": GrpcioChannel, "lean": LeanChannel}
 ECHO = "/test.Echo/Echo"
@@ -51,6 +54,7 @@ class Peer:
         self.decoder = hpack.Decoder()
         self.seen: list[tuple[int, int, int, bytes]] = []  # all frames: type, flags, stream, payload
         self.input = sock.makefile("rb")
+        self.ended = threading.Event()  # its script is over, and the connection closed
 
     def read(self, size: int) -> bytes:
         """Read exactly so much; raises EOFError at the end of the connection."""
@@ -153,8 +157,11 @@ def waiting_for(channel: Channel, value: str) -> tuple[threading.Thread, list[Ca
 class Server:
     """Listens, and runs a script on each connection: the one of its number, or the last one."""
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, signed: Signed | None = None) -> None:
         self.scripts = scripts
+        self.tls = None if signed is None else server_context(signed.certificate, signed.key)
+        if self.tls is not None:
+            self.tls.set_alpn_protocols(["h2"])
         self.peers: list[Peer] = []
         self.problems: list[BaseException] = []  # of scripts
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -167,6 +174,11 @@ class Server:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            if self.tls is not None:
+                try:
+                    sock = self.tls.wrap_socket(sock, server_side=True)
+                except OSError:
+                    continue
             self.peers.append(Peer(sock))
             number = min(len(self.peers), len(self.scripts)) - 1
             threading.Thread(target=self._run, args=(self.peers[-1], self.scripts[number]), daemon=True).start()
@@ -182,6 +194,7 @@ class Server:
             with suppress(OSError):
                 peer.sock.shutdown(socket.SHUT_RDWR)
             peer.sock.close()
+            peer.ended.set()
 
     def close(self) -> None:
         with suppress(OSError):
@@ -194,8 +207,8 @@ class Server:
 
 
 @contextmanager
-def serving(*scripts: Script) -> Iterator[Server]:
-    server = Server(*scripts)
+def serving(*scripts: Script, signed: Signed | None = None) -> Iterator[Server]:
+    server = Server(*scripts, signed=signed)
     try:
         yield server
     finally:
@@ -220,10 +233,11 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 @contextmanager
-def grpc_server(behave: Callable[[bytes, Any], bytes], **options: int) -> Iterator[str]:
+def grpc_server(behave: Callable[[bytes, Any], bytes], signed: Signed | None = None, **options: int) -> Iterator[str]:
     """Serve all methods with grpcio; yields where.
 
     :param behave: from a request's bytes and its context, the answer's bytes
+    :param signed: serves with it over TLS
     :param options: grpcio's, with ``_`` for ``.``, without "grpc."
     """
     server = grpc.server(
@@ -231,7 +245,11 @@ def grpc_server(behave: Callable[[bytes, Any], bytes], **options: int) -> Iterat
         handlers=[_Handler(behave)],
         options=[(f"grpc.{name}", value) for name, value in options.items()],
     )
-    port = server.add_insecure_port("127.0.0.1:0")
+    if signed is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        pair = Path(signed.key).read_bytes(), Path(signed.certificate).read_bytes()
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     server.start()
     try:
         yield f"127.0.0.1:{port}"

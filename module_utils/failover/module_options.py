@@ -27,7 +27,7 @@ def settings_option() -> dict[str, Any]:
 
 
 def target_options() -> dict[str, Any]:
-    """Return the options ``target`` and ``password``: a system and how it is reached."""
+    """Return the options ``target`` and its passwords: a system and how it is reached."""
     suboptions = {
         "system": {"type": "str", "choices": list(SYSTEMS), "required": True},
         "members": {"type": "dict", "required": True},
@@ -36,15 +36,16 @@ def target_options() -> dict[str, Any]:
         "client": {"type": "dict", "default": {}},
         "user": {"type": "str"},
         "database": {"type": "str"},
+        "ca": {"type": "str", "default": ""},
     }
     return {
         "target": {
             "type": "dict",
             "required": True,
             "options": suboptions,
-            "required_together": [("user", "database")],
         },
         "password": {"type": "str", "no_log": True},
+        "root_password": {"type": "str", "no_log": True},
     }
 
 
@@ -55,4 +56,4 @@ def read_settings(params: Mapping[str, Any]) -> RunSettings:
 
 def read_target(params: Mapping[str, Any]) -> Target:
     """Return the target of a module's parameters."""
-    return Target(**params["target"], password=params["password"])
+    return Target(**params["target"], password=params["password"], root_password=params["root_password"])

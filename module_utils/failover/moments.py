@@ -79,6 +79,12 @@ def _error(event: Event) -> str:
     return str(event.data.get("error", ""))
 
 
+def _handshake(event: Event) -> str:
+    """Describe what TLS cost a connection."""
+    how = "session resumed" if event.data.get("resumed") else "full handshake"
+    return f"{event.data.get('endpoint')}, {how} in {event.data.get('handshake_ms') or 0:.1f} ms"
+
+
 def _by_cause(data: Mapping[str, Any]) -> str:
     """Say what was waited for until an election began."""
     return {
@@ -222,6 +228,14 @@ _ROWS = (
         "client.member_passed_over",
         _values("endpoint", "reason"),
         Wait(CLIENTS, ("failover_started",), "the client to ask the next member"),
+    ),
+    Moment(
+        "secured",
+        "client connected over TLS",
+        "client.secured",
+        _handshake,
+        # To open the connection, to shake hands, and to log in; how long the handshake took is told beside it.
+        Wait(CLIENTS, ("failover_started",), "the client to connect anew, TLS handshake included"),
     ),
     Moment(
         "heal_requested",

@@ -175,7 +175,7 @@ class Event:
 
     ``event`` is a dotted name. Those the report and the checkers rely on:
     ``experiment.started`` ``experiment.finished`` ``repeat.started`` ``repeat.finished``
-    ``client.members_discovered`` ``client.connected``
+    ``client.members_discovered`` ``client.connected`` ``client.secured``
     ``client.attempt_failed`` ``client.failover_started`` ``client.member_passed_over`` ``client.failover_completed``
     ``client.write_settled`` ``client.fence_astray``
     ``fault.armed`` ``fault.requested`` ``fault.role_checked`` ``fault.signal_sent`` ``fault.process_gone``
@@ -233,6 +233,7 @@ class RunSettings:
     retry_policy: str = RetryPolicy.SAFE.value
     read_consistency: str = ReadConsistency.LINEARIZABLE.value
     arrivals: str = Arrivals.FIXED.value
+    tls: bool = False  # whether all connections are encrypted, servers are verified, and etcd has accounts
     watch: bool = True  # whether a watch is kept on the keys, of a system that offers one
 
     @classmethod
@@ -259,14 +260,17 @@ class RunSettings:
 EXPERIMENT_SETTINGS = ("iterations", "seed", "clients", "rate")
 # those of them that are newer and that an experiment may have of its own,
 OWN_SETTINGS = ("retry_policy", "read_consistency", "arrivals")
+# those that the lab was brought up with, the same for all experiments, which stand beside them,
+LAB_SETTINGS = ("tls",)
 # and what plan.json has: with another value it would be another run.
-PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, *OWN_SETTINGS, "workload", "repeats", "sole_server_heal")
-# What they were in what versions wrote that did not have them yet: clients resent blindly.
+PLAN_SETTINGS = (*EXPERIMENT_SETTINGS, *OWN_SETTINGS, *LAB_SETTINGS, "workload", "repeats", "sole_server_heal")
+# What they were in what versions wrote that did not have them yet: clients resent blindly, over open connections.
 FORMER_SETTINGS = {
     "workload": {},
     "retry_policy": RetryPolicy.BLIND.value,
     "read_consistency": ReadConsistency.LINEARIZABLE.value,
     "arrivals": Arrivals.FIXED.value,
+    "tls": False,
 }
 
 
@@ -281,7 +285,10 @@ class Target:
     client: Mapping[str, Any] = field(default_factory=dict)  # options of the system's own for its clients
     user: str | None = None  # of a system that has accounts, like the two below
     database: str | None = None
+    ca: str = ""  # file with the certificate of the authority that signs the servers'; empty: nobody speaks TLS
     password: str | None = field(default=None, repr=False)
+    # Of the account that the lab itself needs beside that of the workload, where the system has one.
+    root_password: str | None = field(default=None, repr=False)
 
     @property
     def addresses(self) -> dict[str, str]:

@@ -84,6 +84,10 @@ options:
           - When the operations of C(rate) are due, at equal distances with V(fixed), at random ones with V(poisson).
         type: str
         default: fixed
+      tls:
+        description: Whether the lab was brought up with TLS and accounts. It is recorded; O(target) says how.
+        type: bool
+        default: false
       watch:
         description: Whether a watch is kept on the keys while the workload runs, of a system that offers one.
         type: bool

@@ -42,12 +42,22 @@ options:
         type: dict
         default: {}
       user:
-        description: Account of the workload, where the system has accounts. Needed there, like the two below.
+        description: Account of the workload, where the system has accounts.
         type: str
       database:
         description: Database of the workload.
         type: str
+      ca:
+        description:
+          - File with the certificate of the authority that signs those of the servers and fault agents, on the host
+            that runs the module. Connections are encrypted then, and who answers is verified.
+          - Empty where nobody speaks TLS.
+        type: str
+        default: ""
   password:
     description: Password of O(target.user).
+    type: str
+  root_password:
+    description: Password of the account C(root), of a system with accounts that the lab has to observe as root (etcd).
     type: str
 """

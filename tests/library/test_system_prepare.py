@@ -172,9 +172,3 @@ def test_wrong_options_fail(run_module: RunModule, changes: dict[str, Any], text
     result = run_module("system_prepare", of(MYSQL, **changes))
     assert result["failed"]
     assert text in result["msg"]
-
-
-def test_an_account_is_given_with_its_database(run_module: RunModule) -> None:
-    target = {name: value for name, value in MYSQL["target"].items() if name != "database"}
-    result = run_module("system_prepare", {**MYSQL, "target": target})
-    assert result["msg"] == "parameters are required together: user, database found in target"

@@ -21,11 +21,12 @@ def test_settings_are_read_from_parameters() -> None:
     assert by_system.repeats == {"etcd": 3}
 
 
-def test_the_password_is_apart_and_hidden() -> None:
+def test_the_passwords_are_apart_and_hidden() -> None:
     options = target_options()
-    assert options["password"]["no_log"] is True
-    assert "password" not in options["target"]["options"]
+    for name in ("password", "root_password"):
+        assert options[name]["no_log"] is True
+        assert name not in options["target"]["options"]
     given = {"system": "mysql", "members": {"mysql1": {"address": "h:3306"}}, "user": "lab", "database": "db"}
-    target = read_target({"target": given, "password": "secret"})
+    target = read_target({"target": given, "password": "secret", "root_password": "secret of root"})
     assert target.account == {"user": "lab", "password": "secret", "database": "db"}
     assert "secret" not in repr(target)

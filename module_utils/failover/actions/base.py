@@ -10,7 +10,7 @@ plan, the director, the checks and the report read its facts. So nothing here im
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -39,6 +39,7 @@ class Host:
     volume: Volume
     power: Power
     wall_clock: WallClock
+    force: Callable[[], None]  # has the member go on without a majority; LabError where it cannot
     reach: Reach | None = None  # how far the member's data reaches, where its system tells
 
 

@@ -68,14 +68,14 @@ class PowerLoss(Action):
         return host.power.kept and not {"keep", "drive_cache"} & options.keys()
 
     def prepare(self, host: Host, record: FaultRecord) -> None:
-        """Note how the data is mounted, or which boot of the host ends; and how far the server says that they reach."""
+        """Note how far the server says that its data reaches, and how it is mounted, or which boot of the host ends."""
+        record.disk = _told(host.reach) if host.reach is not None else None
         if self.takes_host(host, record.options):
             record.boot_id = host.power.boot_id()
-        else:
-            record.volume = host.volume.describe()
-            drive = host.volume.drive() if "drive_cache" in record.options else None
-            record.drive = drive.describe() if drive is not None else None
-        record.disk = _told(host.reach) if host.reach is not None else None
+            return
+        record.volume = host.volume.describe()
+        drive = host.volume.drive() if "drive_cache" in record.options else None
+        record.drive = drive.describe() if drive is not None else None
 
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
         """Silence the host, take the data away from its disk, and end what is left; or leave it to who keeps it."""
@@ -103,7 +103,7 @@ class PowerLoss(Action):
     def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
         """Mount the data, let the host speak again, and start it."""
         if record.boot_id is None:
-            self._undo(host, record, timeout_s)
+            self._restore(host, record, timeout_s)
         elif host.power.boot_id() == record.boot_id:
             # Its keeper was gone: nothing was done.
             record.effect = None
@@ -114,7 +114,8 @@ class PowerLoss(Action):
             if host.reach is not None and record.disk is not None and record.disk["had"] is None:
                 record.disk |= _found(host.reach, record.disk)
 
-    def _undo(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
+    @staticmethod
+    def _restore(host: Host, record: FaultRecord, timeout_s: float) -> None:
         process = host.service.main_process()
         if process is not None:
             # The agent ended between the first step of the cut and the last.

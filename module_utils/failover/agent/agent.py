@@ -65,7 +65,14 @@ class Agent:
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
         on_host = MEMBERS[config.system]
-        home = Home(config.member, config.address, config.member_file, self._is_alive, journal=self._service.log_tail)
+        home = Home(
+            config.member,
+            config.address,
+            config.member_file,
+            self._is_alive,
+            journal=self._service.log_tail,
+            ca=config.ca,
+        )
         self._host = Host(
             self._service,
             Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
@@ -74,6 +81,7 @@ class Agent:
             Volume(config.data_dir),
             Power(config.power_kept),
             WallClock(),
+            lambda: on_host.force(home),
             on_host.reach(home),
         )
         self._keeper = on_host.keeper(home)

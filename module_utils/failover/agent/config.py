@@ -21,6 +21,9 @@ OPTIONAL_SETTINGS = {
     "kept_ports",
     "data_dir",
     "power_kept",
+    "ca",
+    "certificate",
+    "certificate_key",
 }
 
 
@@ -44,6 +47,9 @@ class AgentConfig:
     client_port: int = 0  # where the member serves clients
     kept_ports: list[int] = field(default_factory=list)  # by which the lab reaches a host that is powered off: sshd's
     data_dir: str = ""  # where it keeps its data
+    ca: str = ""  # file with the certificate of the authority that signs the members'; empty: nobody speaks TLS
+    certificate: str = ""  # files with the host's certificate, and its private key
+    certificate_key: str = ""
     power_kept: bool = False  # the host is a machine of the lab's own, whose keeper cuts its power (machines/keeper.py)
 
     @classmethod

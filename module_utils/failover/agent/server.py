@@ -14,18 +14,22 @@ import secrets
 import signal
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..shapes import LabError
+from ..tls import server_context
 from .agent import Agent
 from .config import AgentConfig
 from .wire import DEFAULT_PORT, HELLO, MAX_LINE, PROTOCOL, FrameError, load_key, seal, unseal
 
 # A connection that says nothing for so long is closed, in s.
 IDLE_TIMEOUT_S = 300.0
+# So is one whose handshake takes longer, in s.
+HANDSHAKE_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 64
 
 
@@ -43,9 +47,12 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = MAX_CONNECTIONS
 
-    def __init__(self, address: tuple[str, int], agent: Answering, key: bytes) -> None:
+    def __init__(
+        self, address: tuple[str, int], agent: Answering, key: bytes, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.agent = agent
         self.key = key
+        self.tls = tls
         self.slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, _Connection)
 
@@ -59,17 +66,32 @@ class _Connection(socketserver.StreamRequestHandler):
     timeout = IDLE_TIMEOUT_S
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        """Shake hands first, where there is TLS; on this thread, so that nobody else waits for it."""
+        if not self.server.slots.acquire(blocking=False):
+            raise ConnectionError(f"more than {MAX_CONNECTIONS} connections")
+        try:
+            if self.server.tls is not None:
+                self.request.settimeout(HANDSHAKE_TIMEOUT_S)
+                self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+            super().setup()
+        except BaseException:
+            self.server.slots.release()
+            raise
+
+    def finish(self) -> None:
+        """Close what setup made."""
+        self.server.slots.release()
+        super().finish()
+        self.request.close()
+
     def handle(self) -> None:
         """Answer requests until the other end closes, goes silent, or says something that is not authentic."""
-        if not self.server.slots.acquire(blocking=False):
-            return
         try:
             self._converse()
         except OSError:
             # Closed, reset or silent: there is nobody to tell.
             return
-        finally:
-            self.server.slots.release()
 
     def _converse(self) -> None:
         session = secrets.token_hex(16)
@@ -86,6 +108,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 if request.get("session") != session or not isinstance(seq, int) or seq <= last_seq:
                     raise FrameError("replayed")
             except FrameError as error:
+                print(f"Refused {self.client_address[0]}: {error}", file=sys.stderr, flush=True)
                 self.wfile.write(json.dumps({"refused": str(error)}).encode() + b"\n")
                 return
             last_seq = seq
@@ -109,13 +132,14 @@ def serve(config: AgentConfig, ready: Callable[[int], None] = lambda port: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     key = load_key(config.key_file)
+    tls = server_context(config.certificate, config.certificate_key) if config.certificate else None
     try:
         os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
         agent = Agent(config)
     except OSError as error:
         raise LabError(f"{config.state_dir} cannot be used: {(error.strerror or str(error)).lower()}.") from None
     try:
-        server = Server((config.listen, config.port), agent, key)
+        server = Server((config.listen, config.port), agent, key, tls)
     except OSError as error:
         agent.close()
         reason = (error.strerror or str(error)).lower()

@@ -10,8 +10,8 @@ Over TCP, one line of JSON each way::
 
 ``mac`` is HMAC-SHA256 over the UTF-8 of ``body`` with the lab's key, which never travels. The session is drawn by the
 agent for each connection and ``seq`` must rise, so that a recorded request is worth nothing a second time; a reply
-names the request it answers, so that a request cannot be sent back as a reply. Nothing is encrypted: there is nothing
-secret in it.
+names the request it answers, so that a request cannot be sent back as a reply. Where the lab has certificates, TLS goes
+around all of it: who asks knows whom, and nobody reads along. Who may ask is decided by the key alone.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 
 from ..clock import CLOCK
 from ..shapes import LabError
+from ..tls import secured, why_not_secured
 
 PROTOCOL = 1
 DEFAULT_PORT = 7470
@@ -126,11 +127,15 @@ class ClockOffset:
 class AgentClient:
     """One connection to one agent, opened when it is first needed and again after an error. Safe for threads."""
 
-    def __init__(self, member: str, address: str, key: bytes, timeout_s: float = 5.0) -> None:
-        """``member`` names the agent in messages; ``timeout_s`` bounds the connect and each answer."""
+    def __init__(self, member: str, address: str, key: bytes, *, ca: str = "", timeout_s: float = 5.0) -> None:
+        """``member`` names the agent in messages; ``timeout_s`` bounds the connect and each answer.
+
+        ``ca`` is the file with the certificate of the authority that signs the agent's; empty: without TLS.
+        """
         self.member = member
         self.address = split_address(address)
         self._key = key
+        self._ca = ca
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -189,8 +194,9 @@ class AgentClient:
             self._drop()
 
     def _connect(self) -> None:
-        self._socket = socket.create_connection(self.address, timeout=self._timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain = socket.create_connection(self.address, timeout=self._timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = secured(plain, self.address[0], self._ca)
         self._buffer, self._seq = b"", 0
         try:
             hello = json.loads(self._read_line())
@@ -231,13 +237,13 @@ class AgentClient:
             self._socket.close()
             self._socket = None
 
-    def _explain(self, error: Exception) -> str:
+    def _explain(self, error: OSError | FrameError) -> str:
         if isinstance(error, FrameError):
             said = str(error)
         elif isinstance(error, TimeoutError):
             said = "no answer in time"
         else:
-            said = (getattr(error, "strerror", None) or str(error)).lower()
+            said = why_not_secured(error)
         return (
             f"The fault agent of {self.member} ({self.address[0]}:{self.address[1]}) cannot be used: {said}. "
             "See systemctl status failover-lab-agent there, or provision the hosts with playbooks/up.yml."

@@ -38,6 +38,7 @@ class Follower:
     held: Held
     emit: Emit
     source: str  # who stamps what is seen from here
+    roles_timeout_s: float = ROLES_TIMEOUT_S
     over: threading.Event = field(default_factory=threading.Event)  # the workload has ended
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -79,7 +80,7 @@ class Follower:
             if member == record.member:
                 continue
             try:
-                status = link.main.request("status", timeout_s=ROLES_TIMEOUT_S)
+                status = link.main.request("status", timeout_s=self.roles_timeout_s)
             except AgentError:
                 continue
             if status["ok"]:

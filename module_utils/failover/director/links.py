@@ -20,17 +20,18 @@ KEEPALIVE_BOUNDS_S = (0.2, 5.0)
 class Link:
     """One agent: a connection for faults, one for keepalives, and its clock."""
 
-    def __init__(self, member: str, address: str, key: bytes) -> None:
+    def __init__(self, member: str, address: str, key: bytes, ca: str = "") -> None:
         self.member = member
-        self.main = AgentClient(member, address, key)
-        self.keep = AgentClient(member, address, key)
+        self._given = (member, address, key)
+        self._ca = ca
+        self.main = self.another()
+        self.keep = self.another()
         self.clock = ClockOffset(0, 0)
         self.hold_ttl_s = 0.0
-        self._given = (member, address, key)
 
     def another(self) -> AgentClient:
         """Return a new connection, for what takes long."""
-        return AgentClient(*self._given)
+        return AgentClient(*self._given, ca=self._ca)
 
     def meet(self, plan: Sequence[FaultSpec]) -> dict[str, Any]:
         """Relate the agent's clock to ours, and ask whether it can do what is planned; LabError says why not.

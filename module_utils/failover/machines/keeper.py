@@ -30,6 +30,7 @@ from ..agent.wire import AgentClient, AgentError, ClockOffset, load_key
 from ..clock import CLOCK
 from ..host.power import VIA
 from ..shapes import LabError
+from ..tls import server_context
 from .machine import Machine
 
 # How long the machine's agent may take to answer, in s: what a heal may take by itself, and anything else.
@@ -55,15 +56,19 @@ class Off:
 class Keeper:
     """The machine of one member, its agent, and its power."""
 
-    def __init__(self, member: str, machine: Machine, address: str, key: bytes, hold_ttl_s: float) -> None:
+    def __init__(
+        self, member: str, machine: Machine, address: str, key: bytes, hold_ttl_s: float, *, ca: str = ""
+    ) -> None:
         """Take the machine as it is.
 
         :param address: "host:port" of the agent in it
+        :param ca: file with the certificate of the authority that signs the agent's; empty: without TLS
         :param hold_ttl_s: how long it stays off after the last sign of life of whoever fired
         """
         self.member = member
         self._machine = machine
         self._given = (member, address, key)
+        self._ca = ca
         self._hold_ttl_s = hold_ttl_s
         self._clients = threading.local()  # a connection for each of whoever asks
         self._power = threading.RLock()
@@ -124,7 +129,7 @@ class Keeper:
                 return
             self._machine.start()
             end = time.monotonic() + BOOT_TIMEOUT_S
-            client = AgentClient(*self._given)
+            client = AgentClient(*self._given, ca=self._ca)
             try:
                 while True:
                     try:
@@ -215,7 +220,7 @@ class Keeper:
         """Return this thread's connection: each of whoever asks has a thread."""
         client: AgentClient | None = getattr(self._clients, "own", None)
         if client is None:
-            client = self._clients.own = AgentClient(*self._given)
+            client = self._clients.own = AgentClient(*self._given, ca=self._ca)
         return client
 
 
@@ -228,18 +233,20 @@ def serve(config: Mapping[str, Any]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param config: ``listen`` (address), ``key_file``, ``hold_ttl_s``, ``folder`` of the machines, and ``members``: name
-        -> {``port`` on which its agent is spoken for, ``agent``: where it is}
+        -> {``port`` on which its agent is spoken for, ``agent``: where it is}. With TLS also ``ca``, ``certificate``
+        and ``certificate_key``, by which agents are verified and others verify this program
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     key = load_key(config["key_file"])
+    tls = server_context(config["certificate"], config["certificate_key"]) if config.get("certificate") else None
     keepers, servers = [], []
     for member, row in config["members"].items():
         machine = Machine(Path(config["folder"], member))
-        keeper = Keeper(member, machine, row["agent"], key, float(config["hold_ttl_s"]))
+        keeper = Keeper(member, machine, row["agent"], key, float(config["hold_ttl_s"]), ca=config.get("ca", ""))
         try:
-            server = Server((config["listen"], int(row["port"])), keeper, key)
+            server = Server((config["listen"], int(row["port"])), keeper, key, tls)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise LabError(f"Nobody can listen for {member} on {config['listen']}:{row['port']}: {reason}.") from None

@@ -75,7 +75,9 @@ class Healer:
 
         :param source: who stamps the samples
         """
-        self._agents = {member: AgentClient(member, address, key) for member, address in target.agents.items()}
+        self._agents = {
+            member: AgentClient(member, address, key, ca=target.ca) for member, address in target.agents.items()
+        }
         self._watch = Watch(target, timeout_s=timeout_s, sample_interval_ms=sample_interval_ms, source=source)
         self._timeout_s = timeout_s
         self._interval_s = sample_interval_ms / 1000
@@ -283,11 +285,11 @@ class Healer:
         }
 
 
-def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | None) -> dict[str, Any]:
+def list_held(agents: Mapping[str, str], key: bytes, faults: Sequence[str] | None, *, ca: str = "") -> dict[str, Any]:
     """Return what :meth:`Healer.run` would heal: the same fields, with ``held`` and without doing anything."""
     held, errors = [], {}
     for member, address in agents.items():
-        client = AgentClient(member, address, key)
+        client = AgentClient(member, address, key, ca=ca)
         try:
             reply = client.request("status", {"details": True}, timeout_s=DETAILS_TIMEOUT_S)
         except AgentError as error:

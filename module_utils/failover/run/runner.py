@@ -28,7 +28,7 @@ from ..clock import CLOCK
 from ..results.files import EVENTS_FILE, HISTORY_LINES_FILE, PROGRESS_FILE, SUMMARY_FILE, WATCH_LINES_FILE
 from ..results.history import HistoryWriter
 from ..results.write import write_json_atomic
-from ..shapes import EXPERIMENT_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, LabError, Outcome
+from ..shapes import EXPERIMENT_SETTINGS, LAB_SETTINGS, OWN_SETTINGS, SCHEMA_VERSION, Event, LabError, Outcome
 from ..stall import StallGuard
 from ..systems.base import Watcher
 from ..systems.steering import Steering
@@ -219,7 +219,7 @@ class _Run:
             meta = {
                 "experiment": config.experiment,
                 "system": config.target.system,
-                **config.settings.only((*EXPERIMENT_SETTINGS, *OWN_SETTINGS)),
+                **config.settings.only((*EXPERIMENT_SETTINGS, *OWN_SETTINGS, *LAB_SETTINGS)),
                 "key_prefix": config.key_prefix,
                 "digest": self._digest,
                 "origin_wall_ns": self._origin_wall_ns,

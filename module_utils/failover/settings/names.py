@@ -33,6 +33,9 @@ def names(given: Given) -> list[str]:
             lines.append(
                 f"{name} is {value}: it must be one of {', '.join(choices)}. Try -e {name}={next(iter(choices))}."
             )
+    tls = given.values.get("tls", False)
+    if str(tls).lower() not in ("true", "false", "yes", "no"):
+        lines.append(f"tls is {tls}: it must be true or false. Try -e tls=true.")
     watch = given.values.get("watch", True)
     if str(watch).lower() not in ("true", "false"):
         lines.append(f"watch is {watch}: it must be true or false. Try -e watch=false.")

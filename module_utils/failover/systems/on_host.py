@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..shapes import LabError
+
 # A member that does not tell its role within this time is of unknown role, in s.
 PROBE_TIMEOUT_S = 0.5
 
@@ -72,6 +74,7 @@ class Home:
     member_file: str  # what the system's role wrote for it beside the agent's own configuration; empty for nothing
     is_alive: Callable[[], bool]  # whether its process lives
     journal: Callable[[int], list[str]] = lambda lines: []  # the newest lines that its server wrote there
+    ca: str = ""  # file with the certificate of the authority that signs the members'; empty: they speak no TLS
 
 
 class OnHost(Protocol):
@@ -87,3 +90,7 @@ class OnHost(Protocol):
     def reach(self, home: Home) -> Reach | None:
         """Return what tells how far the member's data reaches; None for a system of which that is not known."""
         return None
+
+    def force(self, home: Home) -> None:
+        """Have the member go on alone, without the majority that it lost; LabError where it does not, or cannot."""
+        raise LabError(f"{home.member} cannot be forced: its system goes on with a majority only")

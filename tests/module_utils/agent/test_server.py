@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from failover.agent.wire import AgentClient, seal
+import pytest
+from certificates import Authority
+from failover.agent.wire import AgentClient, AgentError, seal
 from fault_doubles import KEY, ROOT, AgentProcess, FakeManager
 
 MakeAgent = Callable[..., AgentClient]
@@ -112,3 +115,40 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(
     assert done.returncode == 1
     port = agents[0].config["port"]
     assert done.stderr == f"The fault agent cannot listen on 127.0.0.1:{port}: address already in use.\n"
+
+
+def test_who_is_refused_is_logged(start: MakeAgent, agents: list[AgentProcess]) -> None:
+    start()
+    connection, session = connect(agents[0])
+    line = seal({"verb": "ping", "session": session, "seq": 1}, KEY)
+    for sent, said in ((line, "ok"), (line, "replayed")):
+        connection.sendall(sent)
+        assert said in answer(connection).decode()
+    another, session = connect(agents[0])
+    another.sendall(seal({"verb": "ping", "session": session, "seq": 1}, b"another key!!!!!"))
+    assert answer(another) == b'{"refused": "wrong authentication code"}\n'
+    told = (agents[0].folder / "stderr").read_text()
+    assert told == "Refused 127.0.0.1: replayed\nRefused 127.0.0.1: wrong authentication code\n"
+
+
+def test_with_a_certificate_it_is_talked_to_over_tls_and_otherwise_not(
+    start: MakeAgent, agents: list[AgentProcess], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    signed = authority.sign()
+    start(certificate=signed.certificate, certificate_key=signed.key)
+    address = agents[0].address
+    with closing(AgentClient("etcd2", address, KEY, ca=authority.ca, timeout_s=20)) as client:
+        assert client.request("ping")["member"] == "etcd2"
+    with closing(AgentClient("etcd2", address, KEY, timeout_s=20)) as plain, pytest.raises(AgentError):
+        plain.request("ping")
+    not_accepted = pytest.raises(AgentError, match="its certificate is not accepted")
+    with (
+        closing(AgentClient("etcd2", address, KEY, ca=Authority(tmp_path, "b").ca, timeout_s=20)) as other,
+        not_accepted,
+    ):
+        other.request("ping")
+    # A recorded request says nothing in another session, and a silent one keeps nobody from being answered.
+    silent = socket.create_connection(("127.0.0.1", int(str(agents[0].config["port"]))), timeout=20)
+    with silent, closing(AgentClient("etcd2", address, KEY, ca=authority.ca, timeout_s=20)) as client:
+        assert client.request("ping")["ok"]

@@ -111,6 +111,14 @@ def test_without_containers_clocks_are_not_called_shared(valid_content: Content)
     assert "not recorded" in texts["Times of events"]
 
 
+def test_virtual_machines_have_kernels_and_clocks_of_their_own(valid_content: Content) -> None:
+    content, _ = valid_content
+    told = {"cores": 2, "hypervisor": "qemu 7.2", "container_runtime": None}
+    found = threats(told, content["hosts"], content["run"], content["experiments"], {})
+    text = next(threat["text"] for threat in found if threat["title"] == "One machine")
+    assert f"All {len(content['hosts'])} hosts are virtual machines of qemu 7.2 on one machine (2 cores): each" in text
+
+
 def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Content) -> None:
     content, _ = valid_content
     struck = [
@@ -181,3 +189,14 @@ def test_bugs_of_the_versions_that_ran_are_named(valid_content: Content) -> None
         found = threats(content["controller"], hosts, content["run"], content["experiments"], {})
         texts = [threat["text"] for threat in found if threat["title"] == "Known bugs of these versions"]
         assert ["etcd-io/etcd#20418" in text for text in texts] == [True] * known
+
+
+def test_it_is_told_whether_the_doors_were_locked(valid_content: Content) -> None:
+    content, _ = valid_content
+    for tls, title in ((True, "Locked doors"), (False, "Open doors")):
+        run = {**content["run"], "tls": tls}
+        found = threats(content["controller"], content["hosts"], run, content["experiments"], {})
+        assert f"tls was {str(tls).lower()}" in next(threat["text"] for threat in found if threat["title"] == title)
+    earlier = {name: value for name, value in content["run"].items() if name != "tls"}
+    titles = [threat["title"] for threat in threats(content["controller"], content["hosts"], earlier, [], {})]
+    assert not {"Locked doors", "Open doors"} & set(titles)

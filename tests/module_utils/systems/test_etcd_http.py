@@ -105,7 +105,7 @@ def test_whoever_is_no_etcd_is_not_believed(content: bytes, reason: str) -> None
     assert reason in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["10.0.0.1:2379", "https://10.0.0.1:2379", "http://", "etcd1"])
+@pytest.mark.parametrize("url", ["10.0.0.1:2379", "ftp://10.0.0.1:2379", "http://", "etcd1"])
 def test_what_is_no_client_url_is_named(url: str) -> None:
     with pytest.raises(ValueError, match="is not an etcd client URL"):
         EtcdHttp(url)

@@ -418,3 +418,29 @@ def test_the_primary_is_named_for_the_progress(monkeypatch: pytest.MonkeyPatch) 
         server.state = "OFFLINE"
     assert leader.ask() is None
     leader.close()
+
+
+def test_a_member_that_lost_its_majority_is_forced_to_be_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    keeper("group3").force()
+    assert [server.name for server in group.inside] == ["group3"]
+    assert group.primary == "group3"
+    assert group.servers["group3"].forced == ""  # was set, and is not left behind
+
+
+def test_a_member_that_cannot_be_forced_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "FORCED_TIMEOUT_S", 0.0)
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    group.servers["group3"].refuses = ["Error resetting group_replication_force_members"]
+    with pytest.raises(
+        LabError, match=r"group3 could not be forced: .*Error resetting group_replication_force_members"
+    ):
+        keeper("group3").force()
+    group.servers["group3"].stuck = True
+    with pytest.raises(LabError, match="group3 was forced, and is offline all the same"):
+        keeper("group3").force()
+    group.servers["group3"].up = False
+    with pytest.raises(LabError, match=r"group3 could not be forced: .*connection refused"):
+        keeper("group3").force()

@@ -46,6 +46,9 @@ def commands(run: Run) -> dict[str, Any]:
     # Runs of versions without a choice do not have them.
     usual = RunSettings(0, 0).only(OWN_SETTINGS)
     options += [f"-e {name}={info[name]}" for name in OWN_SETTINGS if info.get(name, usual[name]) != usual[name]]
+    # Those of versions without a choice had no TLS, and are repeated with their version.
+    if info.get("tls") is False:
+        options.append("-e tls=false")
     repeats = info["repeats"]
     if len(set(repeats.values())) > 1:
         options.append(f"-e '{json.dumps({'repeats': repeats})}'")

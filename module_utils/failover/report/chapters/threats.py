@@ -67,6 +67,7 @@ def threats(
         _durability(experiments),
         _known_bugs(hosts, experiments),
         _fence(run, experiments),
+        _locks(run),
         _scope(experiments, stream),
     ]
     return [{"title": title, "text": text} for title, text in (threat for threat in found if threat is not None)]
@@ -303,6 +304,24 @@ def _fence(run: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -> 
         "Under the retry policy safe no attempt of a write takes effect once the operation is over. That has a price, "
         "which an application that retries blindly does not pay. In turns with such clients, on two cores "
         f"(benchmarks/clients.py), safe made these shares of their throughput with 1, 8 and 32 clients: {prices}.",
+    )
+
+
+def _locks(run: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Say whether the numbers have TLS in them; runs of versions without a choice had none and do not say so."""
+    if "tls" not in run:
+        return None
+    if run["tls"]:
+        return (
+            "Locked doors",
+            "All connections were encrypted, the servers on them verified, and etcd asked for an account with each "
+            "request (tls was true). Latencies have that in them, and so has an outage in which a client connects "
+            "anew. docs/locks.md has the price; a run with tls=false has numbers without it.",
+        )
+    return (
+        "Open doors",
+        "Nothing was encrypted, no server was verified, and etcd had no accounts (tls was false), as in the notebook. "
+        "Whoever secures a system pays for it; docs/locks.md has the price.",
     )
 
 

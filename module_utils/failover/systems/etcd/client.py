@@ -28,7 +28,8 @@ from ..loop import (
     changed,
     discard,
 )
-from .driver import EtcdMember, Membership, refused_to_connect
+from .access import OPEN, Access
+from .driver import EtcdMember, Login, Membership, refused_to_connect
 from .keys import FENCES
 from .transport.base import DEFAULT_TRANSPORT, Transport
 
@@ -130,6 +131,7 @@ class ClientWithFailover(FencedClient):
     :param emit: takes the events
     :param identity: whose fence it moves
     :param transport: what carries the requests to each member
+    :param access: how the members let it in
     :raises LabError: where no member answers, or none says how clients reach it
     """
 
@@ -143,20 +145,22 @@ class ClientWithFailover(FencedClient):
         emit: ClientEmit = discard,
         identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
         transport: Transport = DEFAULT_TRANSPORT,
+        access: Access = OPEN,
     ) -> None:
+        login = Login(access)
         self._connections: dict[str, EtcdMember] = {}
         self._identity = identity
         self._heard_s = -math.inf  # when a member last said whom it follows, by the monotonic clock
         self._serializable = policy.read_consistency is ReadConsistency.SERIALIZABLE
         given = dict.fromkeys([join_endpoint(host, port), *(join_endpoint(*split_endpoint(each)) for each in seeds)])
-        asked, membership = _discover(list(given), policy, transport)
+        asked, membership = _discover(list(given), policy, transport, login)
         emit("client.members_discovered", {"endpoint": asked, "members": membership.clients})
         self.members = membership.clients
         names = list(self.members)
         first = names.index(membership.answered_by) if membership.answered_by in names else 0
         endpoints = [self.members[name] for name in names[first:] + names[:first]]
         for endpoint in endpoints:
-            member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
+            member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport, login=login)
             member.on_next_request = partial(self._begin, member)
             # All at once and up front, so that a failover finds the other connections open.
             member.connect()
@@ -291,11 +295,13 @@ def _make(member: EtcdMember, change: Change, timeout_s: float, after_ambiguous:
     return Answer(revision=member.put(change.key, change.value, timeout_s))
 
 
-def _discover(endpoints: Sequence[str], policy: FailoverPolicy, transport: Transport) -> tuple[str, Membership]:
+def _discover(
+    endpoints: Sequence[str], policy: FailoverPolicy, transport: Transport, login: Login
+) -> tuple[str, Membership]:
     """Ask one member after the other who belongs to the cluster; return who answered, and what."""
     refusals: list[str] = []
     for endpoint in endpoints:
-        member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport)
+        member = EtcdMember(*split_endpoint(endpoint), policy, transport=transport, login=login)
         try:
             membership = member.members()
         except AttemptFailedError as failed:

@@ -19,6 +19,7 @@ from ..endpoints import join_endpoint, split_endpoint
 from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
 from ..refusals import NOT_SENT
+from .access import OPEN, RENEWED_AFTER, Access
 from .keys import range_end
 from .refusals import NO_SPACE, refusal_of
 from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
@@ -41,6 +42,7 @@ _DELETE_RANGE = "/etcdserverpb.KV/DeleteRange"
 _TXN = "/etcdserverpb.KV/Txn"
 _MEMBER_LIST = "/etcdserverpb.Cluster/MemberList"
 _STATUS = "/etcdserverpb.Maintenance/Status"
+_AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
 
 _REFUSED_CONNECTION = "Connection refused"
 
@@ -67,6 +69,45 @@ def failure_of(code: str, details: str) -> AttemptFailedError:
     )
 
 
+def channel_to(endpoint: str, connect_timeout_ms: int, transport: Transport, access: Access) -> Channel:
+    """Return a channel to a member, the one place where clients get theirs.
+
+    :param endpoint: "host:port", IPv6 in brackets
+    :param access: whom the member's certificate has to be of; who comes says each call's token (:class:`Login`)
+    :raises LabError: where a package of the transports, or the authority's certificate, cannot be read
+    """
+    if _import_problem is not None:
+        raise LabError(
+            f"a Python package of the client for etcd cannot be imported ({_import_problem}); "
+            "install etcd3==0.12.0 with protobuf==3.20.3, grpcio and hpack"
+        )
+    return _CHANNELS[transport](endpoint, connect_timeout_ms, ca=access.ca)
+
+
+class Login:
+    """The token of one account, good at every member; fetched when it is first needed, and again when it is over.
+
+    :param access: without a user there is no token, and none is needed
+    """
+
+    def __init__(self, access: Access = OPEN) -> None:
+        self.access = access
+        self.token = ""
+
+    def renew(self, channel: Channel, timeout_s: float) -> None:
+        """Fetch a token; CallError says that nothing else was sent yet."""
+        asked = rpc.AuthenticateRequest(name=self.access.user, password=self.access.password)
+        try:
+            answer = channel.call(_AUTHENTICATE, asked, rpc.AuthenticateResponse, timeout_s, require_leader=True)
+        except CallError as error:
+            raise CallError(error.code, f"{NOT_SENT}no token: {error.details}") from error
+        self.token = answer.token
+
+
+# Who needs no account.
+NOBODY = Login()
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -89,24 +130,27 @@ class EtcdMember:
 
     :param host: name or address, IPv6 without brackets
     :param transport: what carries the requests
+    :param login: as whom they come
     :raises LabError: where a package of the transports cannot be imported
     """
 
     def __init__(
-        self, host: str, port: int, policy: FailoverPolicy, *, transport: Transport = DEFAULT_TRANSPORT
+        self,
+        host: str,
+        port: int,
+        policy: FailoverPolicy,
+        *,
+        transport: Transport = DEFAULT_TRANSPORT,
+        login: Login = NOBODY,
     ) -> None:
-        if _import_problem is not None:
-            raise LabError(
-                f"a Python package of the client for etcd cannot be imported ({_import_problem}); "
-                "install etcd3==0.12.0 with protobuf==3.20.3, grpcio and hpack"
-            )
         self.endpoint = join_endpoint(host, port)
         # Raft's term in the last answer; 0 before the first one.
         self.term = 0
         # Told before each further request of one attempt, which may go to another leader than the one before.
         self.on_next_request: Callable[[], None] = lambda: None
         self._attempt_timeout_s = policy.attempt_timeout_ms / 1000
-        self._channel = _CHANNELS[transport](self.endpoint, policy.connect_timeout_ms)
+        self._login = login
+        self._channel = channel_to(self.endpoint, policy.connect_timeout_ms, transport, login.access)
 
     def put(self, key: str, value: str, timeout_s: float | None = None) -> int:
         """Set ``key``; return the store's revision. etcd reports no number of keys changed."""
@@ -233,7 +277,9 @@ class EtcdMember:
 
     def leader_id(self, timeout_s: float) -> int:
         """Ask whom this member follows, itself where it leads; 0 where it knows no leader."""
-        answer = self._call(_STATUS, rpc.StatusRequest(), rpc.StatusResponse, timeout_s, require_leader=False)
+        answer = self._call(
+            _STATUS, rpc.StatusRequest(), rpc.StatusResponse, timeout_s, require_leader=False, as_user=False
+        )
         return int(answer.leader)
 
     def give_up(self, reason: str) -> None:
@@ -249,11 +295,34 @@ class EtcdMember:
         self._channel.close()
 
     def _call(
-        self, method: str, request: Any, response_type: Any, timeout_s: float | None, *, require_leader: bool = True
+        self,
+        method: str,
+        request: Any,
+        response_type: Any,
+        timeout_s: float | None,
+        *,
+        require_leader: bool = True,
+        as_user: bool = True,
     ) -> Any:
         limit_s = self._attempt_timeout_s if timeout_s is None else timeout_s
+        until_s = time.monotonic() + limit_s
+        login = self._login if as_user else NOBODY
+
+        def call(limit_s: float) -> Any:
+            return self._channel.call(
+                method, request, response_type, limit_s, require_leader=require_leader, token=login.token
+            )
+
         try:
-            answer = self._channel.call(method, request, response_type, limit_s, require_leader=require_leader)
+            if login.access.user and not login.token:
+                login.renew(self._channel, limit_s)
+            try:
+                answer = call(max(0.0, until_s - time.monotonic()))
+            except CallError as error:
+                if not login.access.user or error.details not in RENEWED_AFTER:
+                    raise
+                login.renew(self._channel, max(0.0, until_s - time.monotonic()))
+                answer = call(max(0.0, until_s - time.monotonic()))
         except AbandonedError as error:
             raise AttemptFailedError(error.details, ambiguous=True) from error
         except CallError as error:
@@ -266,14 +335,14 @@ class EtcdMember:
         asked_from_outside = not _is_loopback(split_endpoint(self.endpoint)[0])
         for url in urls:
             parts = urlsplit(url)
-            if parts.scheme != "http":  # the lab's clients speak no TLS
+            if parts.scheme != ("https" if self._login.access.ca else "http"):
                 continue
             host, port = split_endpoint(parts.netloc)
             if not (asked_from_outside and _is_loopback(host)):
                 return join_endpoint(host, port)
         raise LabError(
             f"etcd member {name}, asked at {self.endpoint}, advertises only {' '.join(urls)}; set its "
-            "advertise-client-urls to a plain http address that this host reaches"
+            f"advertise-client-urls to an {'https' if self._login.access.ca else 'http'} address that this host reaches"
         )
 
 

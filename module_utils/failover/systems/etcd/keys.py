@@ -12,7 +12,7 @@ from typing import Any
 
 from ...shapes import LabError
 from ..dump_file import EMPTYING_TIMEOUT_S, PAGE_TIMEOUT_S, Row, header, unavailable, write_dump
-from ..endpoints import split_endpoint
+from .access import OPEN, Access, client_url
 from .http import EtcdHttp, EtcdUnreachableError
 
 RANGE_PATH = "/v3/kv/range"
@@ -28,8 +28,8 @@ PAGE_SIZE = 2000
 class EtcdKeys(EtcdHttp):
     """The keys under one prefix, as one member has them."""
 
-    def __init__(self, url: str, prefix: str, timeout_s: float = PAGE_TIMEOUT_S) -> None:
-        super().__init__(url, timeout_s)
+    def __init__(self, url: str, prefix: str, timeout_s: float = PAGE_TIMEOUT_S, access: Access = OPEN) -> None:
+        super().__init__(url, timeout_s, access)
         self._start = prefix.encode() or b"\0"
         self._end = range_end(prefix.encode())
 
@@ -38,7 +38,7 @@ class EtcdKeys(EtcdHttp):
 
         ``serializable``: as this member has them, even without a leader; else as the cluster has agreed on.
         """
-        answer = self._post(
+        answer = self.request(
             RANGE_PATH,
             {"key": _b64(self._start), "range_end": _b64(self._end), "count_only": True, "serializable": serializable},
         )
@@ -48,7 +48,7 @@ class EtcdKeys(EtcdHttp):
         """Yield ``(key with its prefix, value, version, mod_revision)`` of this member's data at one revision."""
         start, more = self._start, True
         while more:
-            answer = self._post(
+            answer = self.request(
                 RANGE_PATH,
                 {
                     "key": _b64(start),
@@ -73,7 +73,7 @@ class EtcdKeys(EtcdHttp):
 
     def delete_all(self) -> int:
         """Remove all keys under the prefix; return how many there were."""
-        answer = self._post(DELETE_RANGE_PATH, {"key": _b64(self._start), "range_end": _b64(self._end)})
+        answer = self.request(DELETE_RANGE_PATH, {"key": _b64(self._start), "range_end": _b64(self._end)})
         return int(answer.get("deleted", 0))
 
 
@@ -85,7 +85,9 @@ def range_end(prefix: bytes) -> bytes:
     return b"\0"
 
 
-def dump(member: str, client_url: str, key_prefix: str, dest: Path, *, write: bool = True) -> dict[str, Any]:
+def dump(
+    member: str, url: str, key_prefix: str, dest: Path, *, write: bool = True, access: Access = OPEN
+) -> dict[str, Any]:
     """Write the keys that one etcd member has under a prefix, asking no other member.
 
     All pages are of one revision, so that writes meanwhile cannot tear the picture.
@@ -95,7 +97,7 @@ def dump(member: str, client_url: str, key_prefix: str, dest: Path, *, write: bo
         ``dest``, ``changed`` (whether the file is written, or an old one removed)
     """
     try:
-        keys = EtcdKeys(client_url, key_prefix)
+        keys = EtcdKeys(url, key_prefix, access=access)
     except ValueError as error:
         raise LabError(f"client_url of {member}: {error}") from error
     with closing(keys):
@@ -108,7 +110,7 @@ def dump(member: str, client_url: str, key_prefix: str, dest: Path, *, write: bo
             return unavailable(member, dest, str(error), write=write)
 
 
-def empty(endpoints: Sequence[str], key_prefix: str, *, dry_run: bool = False) -> dict[str, Any]:
+def empty(endpoints: Sequence[str], key_prefix: str, *, dry_run: bool = False, access: Access = OPEN) -> dict[str, Any]:
     """Remove all keys under a prefix, through the first member that answers.
 
     :param endpoints: "host:port"
@@ -121,8 +123,7 @@ def empty(endpoints: Sequence[str], key_prefix: str, *, dry_run: bool = False) -
         raise LabError(f"key_prefix {key_prefix} covers the clients' fences ({FENCES}); give a prefix like EXP1-")
     reasons = []
     for endpoint in endpoints:
-        split_endpoint(endpoint)
-        with closing(EtcdKeys(f"http://{endpoint}", key_prefix, EMPTYING_TIMEOUT_S)) as keys:
+        with closing(EtcdKeys(client_url(endpoint, access), key_prefix, EMPTYING_TIMEOUT_S, access)) as keys:
             try:
                 removed = keys.count(serializable=False)[0] if dry_run else keys.delete_all()
             except EtcdUnreachableError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...shapes import LabError
 from ..on_host import PROBE_TIMEOUT_S, Found, Home, OnHost, Probe, Reach
+from .access import Access
 from .http import EtcdHttp, EtcdUnreachableError
 from .log import read_start
 
@@ -21,8 +22,9 @@ START_LINES = 1000
 class EtcdProbe:
     """Role of an etcd member, as it says itself."""
 
-    def __init__(self, client_url: str) -> None:
-        self._client = EtcdHttp(client_url, PROBE_TIMEOUT_S)
+    def __init__(self, client_url: str, ca: str) -> None:
+        # A member tells everybody whom it follows: no password stands on its host.
+        self._client = EtcdHttp(client_url, PROBE_TIMEOUT_S, Access(ca))
         self._lock = threading.Lock()
 
     def read(self) -> dict[str, Any]:
@@ -54,12 +56,12 @@ class EtcdReach(Reach):
     missing_of = "entries of its log"
 
     def __init__(self, home: Home) -> None:
-        self._url = home.address
+        self._url, self._access = home.address, Access(home.ca)
         self._journal = home.journal
 
     def told(self) -> dict[str, Any]:
         """Return its revision, and the newest entry that it knows to be committed."""
-        client = EtcdHttp(self._url, PROBE_TIMEOUT_S)
+        client = EtcdHttp(self._url, PROBE_TIMEOUT_S, self._access)
         try:
             status = client.status()
         except EtcdUnreachableError as error:
@@ -82,7 +84,7 @@ class EtcdOnHost(OnHost):
 
     def probe(self, home: Home) -> Probe:
         """Return a probe of the member's own client URL."""
-        return EtcdProbe(home.address)
+        return EtcdProbe(home.address, home.ca)
 
     def reach(self, home: Home) -> Reach:
         """Return what reads the member's log."""

@@ -9,10 +9,12 @@ import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from ..base import look_until_reached
 from ..comparison import why_different
+from .access import OPEN, Access
 from .http import EtcdHttp, EtcdUnreachableError, HashKV, hex_id
 
 # Between two looks at a cluster that is waited for, in s: a look takes a few ms of each member.
@@ -26,7 +28,9 @@ HASH_TIMEOUT_S = 30.0
 _ALARM = re.compile(r"memberID:(\d+) alarm:(\w+)")
 
 
-def observe_cluster(client_urls: Sequence[str], expected_members: Sequence[str] = ()) -> dict[str, Any]:
+def observe_cluster(
+    client_urls: Sequence[str], expected_members: Sequence[str] = (), access: Access = OPEN
+) -> dict[str, Any]:
     """Ask all members at once how they are.
 
     :param expected_members: names in the order of ``client_urls``; they name a member that no other one knows either.
@@ -38,7 +42,7 @@ def observe_cluster(client_urls: Sequence[str], expected_members: Sequence[str] 
     """
     wall_ns = time.time_ns()
     with ThreadPoolExecutor(max_workers=max(1, len(client_urls))) as pool:
-        answers = list(pool.map(_observe_member, client_urls))
+        answers = list(pool.map(partial(_observe_member, access), client_urls))
     names_by_url = {
         url: member["name"]
         for _, known in answers
@@ -66,9 +70,9 @@ def observe_cluster(client_urls: Sequence[str], expected_members: Sequence[str] 
     }
 
 
-def _observe_member(url: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _observe_member(access: Access, url: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return what one member says of itself and which members it knows."""
-    client = EtcdHttp(url, REQUEST_TIMEOUT_S)
+    client = EtcdHttp(url, REQUEST_TIMEOUT_S, access)
     started = time.monotonic()
     try:
         status = client.status()
@@ -157,7 +161,11 @@ def _disagreement(members: dict[str, dict[str, Any]], field: str, words: str) ->
 
 
 def await_cluster(
-    client_urls: Sequence[str], expected_members: Sequence[str], wait_for: str, timeout_s: float
+    client_urls: Sequence[str],
+    expected_members: Sequence[str],
+    wait_for: str,
+    timeout_s: float,
+    access: Access = OPEN,
 ) -> dict[str, Any]:
     """Observe the cluster until it is as wanted or the time is over.
 
@@ -167,11 +175,11 @@ def await_cluster(
     """
 
     def look() -> dict[str, Any]:
-        observation = observe_cluster(client_urls, expected_members)
+        observation = observe_cluster(client_urls, expected_members, access)
         healthy, reasons = assess(observation, expected_members)
         converged = None
         if wait_for == "converged":
-            reasons += _why_not_converged(observation) if healthy else []
+            reasons += _why_not_converged(observation, access) if healthy else []
             converged = not reasons
         return {
             "observation": observation,
@@ -184,13 +192,13 @@ def await_cluster(
     return look_until_reached(look, interval_s=AWAIT_INTERVAL_S, timeout_s=timeout_s)
 
 
-def _why_not_converged(observation: dict[str, Any]) -> list[str]:
+def _why_not_converged(observation: dict[str, Any], access: Access) -> list[str]:
     """Return what differs between the members' data; empty where nothing does."""
     members = observation["members"]
     different = _disagreement(members, "revision", "are at different revisions")
     if different:
         return different
-    clients = {name: EtcdHttp(member["url"], HASH_TIMEOUT_S) for name, member in members.items()}
+    clients = {name: EtcdHttp(member["url"], HASH_TIMEOUT_S, access) for name, member in members.items()}
     try:
         return why_different(compare_data(clients, next(iter(members.values()))["revision"]))
     finally:

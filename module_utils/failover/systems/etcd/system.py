@@ -16,6 +16,8 @@ from ..base import Client, ClientIdentity, LeaderFinder, Observation, System, Wa
 from ..endpoints import endpoint_of, split_endpoint
 from ..loop import FailoverPolicy
 from . import keys, log, refusals
+from .access import client_url, of_lab, of_workload
+from .accounts import GRANT_TIMEOUT_S, grant_only
 from .http import EtcdHttp
 from .known_bugs import KNOWN_BUGS
 from .observe import alarms_of, await_cluster, compare_data
@@ -47,7 +49,7 @@ class Etcd(System):
     def check(self, target: Target) -> None:
         """Refuse members without a client URL."""
         if not all("client_url" in member for member in target.members.values()):
-            raise LabError("members: each needs a client_url like http://10.0.0.11:2379")
+            raise LabError("members: each needs a client_url like https://10.0.0.11:2379")
         if transport_of(target) not in TRANSPORTS:
             raise LabError(f"etcd_transport is {transport_of(target)}; it has to be one of {', '.join(TRANSPORTS)}")
 
@@ -64,17 +66,19 @@ class Etcd(System):
             emit=emit,
             identity=identity,
             transport=transport_of(target),
+            access=of_workload(target),
         )
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
         """Ask the members who leads."""
-        return EtcdLeader(target.addresses, timeout_s)
+        return EtcdLeader(target.addresses, timeout_s, of_lab(target))
 
     def watch(self, target: Target, *, sample_timeout_s: float, compare_timeout_s: float) -> Watched:
         """Look at each member's status; compare their data by etcd's own hash."""
+        access = of_lab(target)
         try:
-            samplers = {member: EtcdSampler(url, sample_timeout_s) for member, url in target.addresses.items()}
-            hashers = {member: EtcdHttp(url, compare_timeout_s) for member, url in target.addresses.items()}
+            samplers = {member: EtcdSampler(url, sample_timeout_s, access) for member, url in target.addresses.items()}
+            hashers = {member: EtcdHttp(url, compare_timeout_s, access) for member, url in target.addresses.items()}
         except ValueError as error:
             raise LabError(str(error)) from None
 
@@ -89,24 +93,31 @@ class Etcd(System):
         from .watcher import EtcdWatcher
 
         def leader() -> str | None:
-            with closing(EtcdLeader(target.addresses, policy.attempt_timeout_ms / 1000)) as finder:
+            finding = EtcdLeader(target.addresses, policy.attempt_timeout_ms / 1000, of_lab(target))
+            with closing(finding) as finder:
                 name = finder.ask()
             return None if name is None else endpoint_of(target.addresses[name])
 
-        return EtcdWatcher(target.endpoints, key_prefix, policy, leader)
+        return EtcdWatcher(target.endpoints, key_prefix, policy, leader, of_workload(target))
 
     def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
-        """Remove all keys under the prefix."""
-        return keys.empty(target.endpoints, key_prefix, dry_run=dry_run)
+        """Remove all keys under the prefix; the workload's account may touch these from now on, and no others."""
+        access = of_lab(target)
+        emptied = keys.empty(target.endpoints, key_prefix, dry_run=dry_run, access=access)
+        if target.user and not dry_run:
+            with closing(EtcdHttp(client_url(emptied["endpoint"], access), GRANT_TIMEOUT_S, access)) as member:
+                grant_only(member, [key_prefix, keys.FENCES])
+        return emptied
 
     def dump(self, target: Target, member: str, key_prefix: str, dest: Path, *, write: bool) -> dict[str, Any]:
         """Write the keys under the prefix, as one member has them."""
-        return keys.dump(member, target.addresses[member], key_prefix, dest, write=write)
+        return keys.dump(member, target.addresses[member], key_prefix, dest, write=write, access=of_lab(target))
 
     def observe(self, target: Target, wait_for: str, timeout_s: float) -> Observation:
         """Ask all members for their views, and compare these."""
         try:
-            found = await_cluster(list(target.addresses.values()), list(target.members), wait_for, timeout_s)
+            urls, names = list(target.addresses.values()), list(target.members)
+            found = await_cluster(urls, names, wait_for, timeout_s, of_lab(target))
         except ValueError as error:
             raise LabError(str(error)) from None
         reached = found.pop("reached")

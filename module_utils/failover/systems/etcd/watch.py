@@ -7,14 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .access import OPEN, Access
 from .http import EtcdHttp, EtcdUnreachableError
 
 
 class EtcdSampler:
     """An etcd member, by its status."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self._client = EtcdHttp(url, timeout_s)
+    def __init__(self, url: str, timeout_s: float, access: Access = OPEN) -> None:
+        self._client = EtcdHttp(url, timeout_s, access)
 
     def sample(self) -> dict[str, Any]:
         """Return revision, indexes, term and leader."""
@@ -41,9 +42,9 @@ class EtcdSampler:
 class EtcdLeader:
     """Finds the leader with as few questions as possible, so that looking disturbs the measurement little."""
 
-    def __init__(self, urls: Mapping[str, str], timeout_s: float) -> None:
+    def __init__(self, urls: Mapping[str, str], timeout_s: float, access: Access = OPEN) -> None:
         """:param urls: name -> client URL."""
-        self._clients = {name: EtcdHttp(url, timeout_s) for name, url in urls.items()}
+        self._clients = {name: EtcdHttp(url, timeout_s, access) for name, url in urls.items()}
         self._last: str | None = None
 
     def ask(self) -> str | None:

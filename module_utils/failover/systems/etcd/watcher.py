@@ -20,6 +20,7 @@ from ...shapes import LabError, WatchRow
 from ..base import Resumption, Watcher
 from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
+from .access import OPEN, RENEWED_AFTER, Access
 from .keys import range_end
 from .protobuf import bytes_of, field, fields, number_field, number_of
 from .transport.base import CallError
@@ -28,6 +29,7 @@ from .transport.streaming import Stream, StreamingChannel
 _WATCH = "/etcdserverpb.Watch/Watch"
 _RANGE = "/etcdserverpb.KV/Range"
 _STATUS = "/etcdserverpb.Maintenance/Status"
+_AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
 
 # How long a member may be silent before it is asked whether it is there, in s.
 SILENCE_S = 1.0
@@ -109,20 +111,37 @@ class _Told(NamedTuple):
         return cls(_revision_in(bytes_of(dict(fields(message)).get(1, b""))))
 
 
+class _Token(NamedTuple):
+    """Of an AuthenticateResponse: header 1, token 2."""
+
+    token: str
+
+    @classmethod
+    def FromString(cls, message: bytes) -> Self:  # noqa: N802
+        return cls(bytes_of(dict(fields(message)).get(2, b"")).decode())
+
+
 class EtcdWatcher(Watcher):
     """A watch over one stream at a time."""
 
     def __init__(
-        self, endpoints: Sequence[str], prefix: str, policy: FailoverPolicy, find_leader: Callable[[], str | None]
+        self,
+        endpoints: Sequence[str],
+        prefix: str,
+        policy: FailoverPolicy,
+        find_leader: Callable[[], str | None],
+        access: Access = OPEN,
     ) -> None:
         """Say whom to ask, in turn; opens nothing yet.
 
         :param endpoints: "host:port" of each member
         :param find_leader: returns that of the leader: the watch begins there, where faults strike
+        :param access: how the members let it in
         """
         super().__init__()
         for endpoint in endpoints:
             split_endpoint(endpoint)
+        self._access, self._token = access, ""
         self._endpoints = list(endpoints)
         self._prefix = prefix
         self._cut = len(prefix.encode())
@@ -160,11 +179,15 @@ class EtcdWatcher(Watcher):
         question = _Question(field(1, self._prefix.encode()))
         while True:
             for endpoint in self._in_turn():
-                channel = StreamingChannel(endpoint, self._connect_ms)
+                channel = self._channel_to(endpoint)
                 try:
-                    told: _Told = channel.call(_RANGE, question, _Told, self._patience_s, require_leader=True)
+                    self._log_in(channel)
+                    told: _Told = channel.call(
+                        _RANGE, question, _Told, self._patience_s, require_leader=True, token=self._token
+                    )
                     return told.revision
                 except CallError as error:
+                    self._refused(error)
                     self.last_error = f"{endpoint}: {error}"
                 finally:
                     channel.close()
@@ -206,6 +229,23 @@ class EtcdWatcher(Watcher):
             self._channel.close()
         self._channel = self._stream = None
 
+    def _channel_to(self, endpoint: str) -> StreamingChannel:
+        return StreamingChannel(endpoint, self._connect_ms, ca=self._access.ca)
+
+    def _log_in(self, channel: StreamingChannel) -> None:
+        """Fetch a token where there are accounts, and none is there; CallError where that is refused."""
+        if self._access.user and not self._token:
+            # AuthenticateRequest: name 1, password 2.
+            asked = field(1, self._access.user.encode()) + field(2, self._access.password.encode())
+            told: _Token = channel.call(_AUTHENTICATE, _Question(asked), _Token, self._patience_s, require_leader=True)
+            self._token = told.token
+
+    def _refused(self, error: Exception) -> None:
+        """Forget a token that is over: the next try fetches another one."""
+        told = error.details if isinstance(error, CallError) else str(error)
+        if any(told.endswith(refusal) for refusal in RENEWED_AFTER):
+            self._token = ""
+
     def _in_turn(self) -> list[str]:
         """Return the members, the one whose turn it is first."""
         return [*self._endpoints[self._turn :], *self._endpoints[: self._turn]]
@@ -214,10 +254,11 @@ class EtcdWatcher(Watcher):
         """Watch a member, the next one first, from where the last one was left; say whether one could be."""
         for endpoint in self._in_turn():
             self._turn = (self._turn + 1) % len(self._endpoints)
-            channel = StreamingChannel(endpoint, self._connect_ms)
+            channel = self._channel_to(endpoint)
             try:
                 opened = self._open(channel, min(until_s, time.monotonic() + self._patience_s))
             except (CallError, ValueError) as error:
+                self._refused(error)
                 self.last_error = f"{endpoint}: {error}"
                 channel.close()
                 continue
@@ -229,7 +270,8 @@ class EtcdWatcher(Watcher):
 
     def _open(self, channel: StreamingChannel, until_s: float) -> Stream:
         """Open a stream from the next revision on, and wait until it is made; CallError where it is not."""
-        opened = channel.stream(_WATCH, until_s - time.monotonic(), require_leader=True)
+        self._log_in(channel)
+        opened = channel.stream(_WATCH, until_s - time.monotonic(), require_leader=True, token=self._token)
         opened.send(create_request(self._prefix, self._next), until_s)
         messages = opened.receive(until_s)
         if not messages:

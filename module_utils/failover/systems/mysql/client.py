@@ -27,7 +27,7 @@ from ..loop import (
     discard,
 )
 from ..refusals import NOT_SENT
-from .connect import MySQLAddress, connect
+from .connect import MySQLAddress, connect, handshake_of
 from .refusals import ANSWERS
 
 try:
@@ -87,10 +87,12 @@ class MySQLClient(FencedClient):
     the earlier attempt took effect.
 
     Events beside those of FailoverLoop and Fence: ``client.members_discovered`` {endpoint, members} once,
-    ``client.connected`` {endpoint} for each connection.
+    ``client.connected`` {endpoint} for each connection, and ``client.secured`` {endpoint, handshake_ms, resumed} for
+    each over TLS.
 
     :param emit: takes the events
     :param identity: whose fence it moves
+    :param ca: file with the certificate of the authority that signs the server's; empty: without TLS
     :raises LabError: where the server cannot be used as it is, now or in the middle of a run
     """
 
@@ -105,10 +107,12 @@ class MySQLClient(FencedClient):
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
         identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
+        ca: str = "",
     ) -> None:
         if _import_problem is not None:
             raise LabError(f"the Python package PyMySQL cannot be imported ({_import_problem}); install PyMySQL[rsa]")
         self._account = {"user": user, "password": password, "database": database}
+        self._ca = ca
         self._policy = policy
         self._emit = emit
         self._connections: dict[str, Any] = {}
@@ -303,10 +307,14 @@ class MySQLClient(FencedClient):
         if connection is not None:
             return connection
         try:
-            connection = log_in(endpoint, self._account, min(self._policy.connect_timeout_ms / 1000, left_s(until)))
+            connection = log_in(
+                endpoint, self._account, min(self._policy.connect_timeout_ms / 1000, left_s(until)), self._ca
+            )
         except err.MySQLError as error:
             raise self._not_connected(failure_of(error)) from error
         self._connections[endpoint] = connection
+        if self._ca:
+            self._emit("client.secured", {"endpoint": endpoint, **handshake_of(connection)})
         self._emit("client.connected", {"endpoint": endpoint})
         return connection
 
@@ -322,15 +330,18 @@ class MySQLClient(FencedClient):
                 connection.close()
 
 
-def log_in(endpoint: str, account: Mapping[str, str], timeout_s: float) -> Any:
+def log_in(endpoint: str, account: Mapping[str, str], timeout_s: float, ca: str = "") -> Any:
     """Open a connection to "host:port"; PyMySQL's errors come through.
 
     :param account: user, password, database
     :param timeout_s: for the connection, and for each answer of the login
+    :param ca: as of :class:`MySQLClient`
     """
     try:
-        # The etcd side of the comparison is plain, too; TLS on one side would be measured as the system's own.
-        return connect(replace(MySQLAddress.of(endpoint, account, timeout_s), plain=True, several_at_once=True))
+        # Without an authority the etcd side of the comparison is plain, too; TLS on one side would be measured as the
+        # system's own.
+        address = MySQLAddress.of(endpoint, account, timeout_s, ca=ca)
+        return connect(replace(address, plain=not ca, several_at_once=True))
     except RuntimeError as error:
         # PyMySQL without the package cryptography, at a server that wants the password encrypted.
         raise LabError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...shapes import LabError
+from ...tls import SecuredSocket, client_context
 from ..endpoints import split_endpoint
 
 if TYPE_CHECKING:
@@ -37,16 +38,17 @@ class MySQLAddress:
     timeout_s: float = 3.0  # for each answer, and for the connection where that has no time of its own
     connect_timeout_s: float | None = None
     plain: bool = False  # no TLS, even where the server offers it
+    ca: str = ""  # file with the certificate of the authority that signs the server's: TLS, and who it is is verified
     several_at_once: bool = False  # whether several statements may be sent together
 
     def __str__(self) -> str:
         return self.unix_socket or f"{self.host}:{self.port}"
 
     @classmethod
-    def of(cls, endpoint: str, account: Mapping[str, str], timeout_s: float) -> MySQLAddress:
+    def of(cls, endpoint: str, account: Mapping[str, str], timeout_s: float, *, ca: str = "") -> MySQLAddress:
         """Return the address of "host:port" for an account of user, password and database."""
         host, port = split_endpoint(endpoint)
-        return cls(host, port, account["user"], account["password"], account["database"], timeout_s=timeout_s)
+        return cls(host, port, account["user"], account["password"], account["database"], timeout_s=timeout_s, ca=ca)
 
 
 def at_home(socket: str) -> MySQLAddress:
@@ -85,10 +87,18 @@ def connect(address: MySQLAddress) -> Connection[Any]:
         connect_timeout=address.connect_timeout_s or address.timeout_s,
         read_timeout=address.timeout_s,
         write_timeout=address.timeout_s,
+        ssl=client_context(address.ca) if address.ca else None,
         ssl_disabled=address.plain,
         client_flag=CLIENT.MULTI_STATEMENTS if address.several_at_once else 0,
         program_name="failover-lab",
     )
+
+
+def handshake_of(connection: Connection[Any]) -> dict[str, Any]:
+    """Return what the TLS handshake of a connection cost, and whether it resumed an earlier session."""
+    sock = cast(Any, connection)._sock  # PyMySQL keeps it to itself
+    assert isinstance(sock, SecuredSocket)
+    return {"handshake_ms": sock.handshake_ms, "resumed": sock.session_reused}
 
 
 @contextmanager

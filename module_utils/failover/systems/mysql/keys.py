@@ -31,6 +31,7 @@ def dump(
     *,
     before: Sequence[str] = (),
     write: bool = True,
+    ca: str = "",
 ) -> dict[str, Any]:
     """Write the rows that one server has, in one consistent snapshot, asking no other.
 
@@ -42,7 +43,7 @@ def dump(
     :param write: False counts only
     :returns: as :func:`..dump_file.write_dump`; ``revision`` is null
     """
-    address = MySQLAddress.of(endpoint, account, PAGE_TIMEOUT_S)
+    address = MySQLAddress.of(endpoint, account, PAGE_TIMEOUT_S, ca=ca)
     try:
         with connected(address) as connection:
             with connection.cursor() as cursor:
@@ -64,7 +65,9 @@ def dump(
         ) from error
 
 
-def empty(endpoint: str, account: Mapping[str, str], longest_value: int, *, dry_run: bool = False) -> dict[str, Any]:
+def empty(
+    endpoint: str, account: Mapping[str, str], longest_value: int, *, dry_run: bool = False, ca: str = ""
+) -> dict[str, Any]:
     """Make the table where there is none for such values, and remove all its rows.
 
     :param endpoint: "host:port"
@@ -74,7 +77,7 @@ def empty(endpoint: str, account: Mapping[str, str], longest_value: int, *, dry_
     :returns: ``removed`` (rows), ``created`` (whether the table was missing, or for other values), ``endpoint``
     """
     value_type = NOTEBOOK_TYPE if longest_value <= NOTEBOOK_CHARS else LARGE_TYPE
-    address = MySQLAddress.of(endpoint, account, EMPTYING_TIMEOUT_S)
+    address = MySQLAddress.of(endpoint, account, EMPTYING_TIMEOUT_S, ca=ca)
     try:
         with connected(address) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW TABLES LIKE %s", (TABLE,))

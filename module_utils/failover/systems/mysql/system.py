@@ -58,7 +58,7 @@ class MySQL(System):
         from .client import MySQLClient
 
         host, port = split_endpoint(target.endpoints[0])
-        return MySQLClient(host, port, **target.account, policy=policy, emit=emit, identity=identity)
+        return MySQLClient(host, port, **target.account, policy=policy, emit=emit, identity=identity, ca=target.ca)
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
         """Name the only server."""
@@ -70,16 +70,18 @@ class MySQL(System):
 
     def empty(self, target: Target, key_prefix: str, *, longest_value: int, dry_run: bool) -> dict[str, Any]:
         """Make the table empty."""
-        return keys.empty(target.endpoints[0], target.account, longest_value, dry_run=dry_run)
+        return keys.empty(target.endpoints[0], target.account, longest_value, dry_run=dry_run, ca=target.ca)
 
     def dump(self, target: Target, member: str, key_prefix: str, dest: Path, *, write: bool) -> dict[str, Any]:
         """Write the rows of the server."""
-        return keys.dump(self.name, member, target.addresses[member], target.account, dest, write=write)
+        return keys.dump(self.name, member, target.addresses[member], target.account, dest, write=write, ca=target.ca)
 
     def observe(self, target: Target, wait_for: str, timeout_s: float) -> Observation:
         """Ask the server for its version and settings, and whether it takes writes."""
         need_account(target)
-        address = MySQLAddress.of(next(iter(target.addresses.values())), target.account, OBSERVE_TIMEOUT_S)
+        address = MySQLAddress.of(
+            next(iter(target.addresses.values())), target.account, OBSERVE_TIMEOUT_S, ca=target.ca
+        )
         # Equal data is no question of a single server.
         found = await_server(address, "none" if wait_for == "none" else "healthy", timeout_s)
         reached = found.pop("reached")

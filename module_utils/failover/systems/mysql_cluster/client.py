@@ -63,10 +63,11 @@ class GroupClient(MySQLClient):
         policy: FailoverPolicy = FailoverPolicy(),  # noqa: B008  frozen, so it is safe to share
         emit: ClientEmit = discard,
         identity: ClientIdentity = ClientIdentity("client"),  # noqa: B008  frozen, as the policy
+        ca: str = "",
     ) -> None:
         self._seeds = [join_endpoint(*split_endpoint(each)) for each in seeds]
         self._primary: str | None = None  # the member that was found to be it since the last failure
-        super().__init__(host, port, user, password, database, policy=policy, emit=emit, identity=identity)
+        super().__init__(host, port, user, password, database, policy=policy, emit=emit, identity=identity, ca=ca)
 
     def _discover(self, endpoint: str) -> list[str]:
         """Ask one member after the other for the group; return all members, those given too, the primary first."""

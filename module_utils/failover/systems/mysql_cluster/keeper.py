@@ -27,6 +27,8 @@ from .views import LOOK_INTERVAL_S, State, View, addresses_of, view_of
 # How long START or STOP GROUP_REPLICATION may take, in s: a member that finds no group gives up after 60 s.
 CHANGE_TIMEOUT_S = 90.0
 
+# How long a member that was forced may take until it is a full one, in s: it does not wait for anybody.
+FORCED_TIMEOUT_S = 5.0
 # Lock (GET_LOCK) that who bootstraps holds on the servers of all members, from before it looks until it is online.
 BOOTSTRAP_LOCK = "failover-lab.bootstrap"
 
@@ -39,13 +41,16 @@ class GroupConfig:
     user: str  # account of the members among themselves
     password: str = field(repr=False)
     socket: str = SOCKET  # of the own server, where root comes in without a password
+    ca: str = ""  # file with the certificate of the authority that signs the servers'; empty: without TLS
 
     @classmethod
     def load(cls, path: str) -> GroupConfig:
         """Read the JSON object of a file; LabError names what is wrong."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(dict(content["members"]), content["user"], content["password"], content["socket"])
+            return cls(
+                dict(content["members"]), content["user"], content["password"], content["socket"], content.get("ca", "")
+            )
         except OSError as error:
             raise LabError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -59,7 +64,7 @@ class GroupKeeper:
         """Name the member of this host."""
         self._member = member
         self._config = config
-        self._addresses = addresses_of(config.members, config.user, config.password)
+        self._addresses = addresses_of(config.members, config.user, config.password, config.ca)
         # At home as root, without a password.
         self._addresses[member] = at_home(config.socket)
         self._lost_since: dict[str, float] = {}
@@ -126,6 +131,27 @@ class GroupKeeper:
                 # What stands against it now may be gone at the next look.
                 failed = f" (the last try said: {error.strerror or error})"
                 time.sleep(LOOK_INTERVAL_S)
+
+    def force(self) -> None:
+        """Make the member a group of one, whatever the others have; LabError where it does not become that.
+
+        It is how an operator ends the loss of a majority (MySQL's manual, "Handling a Network Partition and Loss of
+        Quorum"). What the others acknowledged without this member is not in that group.
+        """
+        address = replace(self._addresses[self._member], timeout_s=CHANGE_TIMEOUT_S)
+        try:
+            with connected(address) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT @@group_replication_local_address")
+                cursor.execute("SET GLOBAL group_replication_force_members = %s", (cursor.fetchone()[0],))
+                # It may not stay: a member that has it set cannot start again.
+                cursor.execute("SET GLOBAL group_replication_force_members = ''")
+        except OSError as error:
+            raise LabError(f"{self._member} could not be forced: {error.strerror or error}") from None
+        until = time.monotonic() + FORCED_TIMEOUT_S
+        while not (view := view_of(self._addresses[self._member])).is_working:
+            if time.monotonic() >= until:
+                raise LabError(f"{self._member} was forced, and is {view.error or view.state.lower()} all the same")
+            time.sleep(LOOK_INTERVAL_S)
 
     def _check_data(self, refusal: str) -> None:
         """Raise LabError where a join was refused and the member has transactions that nobody in the group has.

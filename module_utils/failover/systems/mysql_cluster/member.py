@@ -54,6 +54,10 @@ class GroupOnHost(OnHost):
         """Return what asks it as root over its socket, while it is in no group: it joins none when it starts."""
         return TransactionReach(at_home(_config(home).socket))
 
+    def force(self, home: Home) -> None:
+        """Make the member a group of its own."""
+        GroupKeeper(home.member, _config(home)).force()
+
 
 def _config(home: Home) -> GroupConfig:
     if not home.member_file:

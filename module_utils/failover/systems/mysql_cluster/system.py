@@ -65,6 +65,7 @@ class MySQLCluster(MySQL):
             policy=policy,
             emit=emit,
             identity=identity,
+            ca=target.ca,
         )
 
     def leader(self, target: Target, timeout_s: float) -> LeaderFinder:
@@ -91,12 +92,12 @@ class MySQLCluster(MySQL):
         reasons = []
         for endpoint in target.endpoints:
             try:
-                with connected(MySQLAddress.of(endpoint, target.account, PAGE_TIMEOUT_S)) as connection:
+                with connected(MySQLAddress.of(endpoint, target.account, PAGE_TIMEOUT_S, ca=target.ca)) as connection:
                     reason = why_not_primary(read_members(connection))
             except OSError as error:
                 reason = error.strerror
             if reason is None:
-                return keys.empty(endpoint, target.account, longest_value, dry_run=dry_run)
+                return keys.empty(endpoint, target.account, longest_value, dry_run=dry_run, ca=target.ca)
             reasons.append(f"{endpoint}: {reason}")
         raise LabError(
             f"the replication group has no primary through which it could be emptied ({'; '.join(reasons)}); "
@@ -114,6 +115,7 @@ class MySQLCluster(MySQL):
             # By default a new primary has readers wait until it has applied all that it received.
             before=("SET SESSION group_replication_consistency = 'EVENTUAL'",),
             write=write,
+            ca=target.ca,
         )
 
     def observe(self, target: Target, wait_for: str, timeout_s: float) -> Observation:
@@ -151,4 +153,4 @@ class MySQLCluster(MySQL):
 
 def _addresses(target: Target) -> dict[str, MySQLAddress]:
     """Return where and as whom each member is asked; without a database, which one that is being made anew lacks."""
-    return addresses_of(target.addresses, target.account["user"], target.account["password"])
+    return addresses_of(target.addresses, target.account["user"], target.account["password"], target.ca)

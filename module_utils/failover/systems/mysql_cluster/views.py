@@ -196,9 +196,11 @@ def why_not_primary(view: View) -> str | None:
     return None
 
 
-def addresses_of(members: Mapping[str, str], user: str, password: str) -> dict[str, MySQLAddress]:
+def addresses_of(members: Mapping[str, str], user: str, password: str, ca: str = "") -> dict[str, MySQLAddress]:
     """Return where and as whom each member is asked, from "host:port" by name."""
-    return {name: _patient(MySQLAddress(*split_endpoint(each), user, password)) for name, each in members.items()}
+    return {
+        name: _patient(MySQLAddress(*split_endpoint(each), user, password, ca=ca)) for name, each in members.items()
+    }
 
 
 def _patient(address: MySQLAddress) -> MySQLAddress:

@@ -24,6 +24,8 @@ ANSWER_MOST_BYTES = 4 * 1024 * 1024
 # Makes a member without a leader refuse a request at once. It would hold it until its time is over, and whether a
 # leader elected meanwhile still gets it could not be known.
 REQUIRE_LEADER = ("hasleader", "true")
+# Field of a request that says as whom it comes.
+TOKEN = "token"
 
 # Codes of gRPC's statuses by their numbers (grpc/doc/statuscodes.md).
 CODES = (
@@ -60,21 +62,32 @@ class Channel(ABC):
 
     :param endpoint: "host:port", IPv6 in brackets
     :param connect_timeout_ms: what setting a connection up may take, until the member has answered on it
+    :param ca: file with the certificate of the authority that signs the members'; empty: without TLS
     :param answer_most_bytes: answers longer than that are refused
     """
 
     @abstractmethod
     def __init__(
-        self, endpoint: str, connect_timeout_ms: int, *, answer_most_bytes: int = ANSWER_MOST_BYTES
+        self, endpoint: str, connect_timeout_ms: int, *, ca: str = "", answer_most_bytes: int = ANSWER_MOST_BYTES
     ) -> None: ...
 
     @abstractmethod
-    def call(self, method: str, request: Any, response_type: Any, timeout_s: float, *, require_leader: bool) -> Any:
+    def call(
+        self,
+        method: str,
+        request: Any,
+        response_type: Any,
+        timeout_s: float,
+        *,
+        require_leader: bool,
+        token: str = "",
+    ) -> Any:
         """Send a request and wait for its answer.
 
         :param method: its path, as "/etcdserverpb.KV/Put"
         :param request: a protobuf message
         :param response_type: class of the protobuf message that is the answer
+        :param token: of the account that asks; empty where that is nobody
         :return: an instance of ``response_type``
         :raises CallError: for everything else that may come of it
         """

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import grpc
 
+from ....shapes import LabError
 from ...refusals import NOT_SENT
 from .base import (
     ANSWER_MOST_BYTES,
@@ -15,6 +17,7 @@ from .base import (
     RECONNECT_FIRST_MS,
     RECONNECT_MOST_MS,
     REQUIRE_LEADER,
+    TOKEN,
     AbandonedError,
     CallError,
     Channel,
@@ -30,8 +33,13 @@ _GREETING = "/etcdserverpb.Cluster/MemberList"
 class _Open:
     """One channel of grpcio's with the methods that were used on it: making one costs more than calling it."""
 
-    def __init__(self, endpoint: str, options: list[tuple[str, int]]) -> None:
-        self.channel = grpc.insecure_channel(endpoint, options=options)
+    def __init__(
+        self, endpoint: str, options: list[tuple[str, int]], credentials: grpc.ChannelCredentials | None
+    ) -> None:
+        if credentials is None:
+            self.channel = grpc.insecure_channel(endpoint, options=options)
+        else:
+            self.channel = grpc.secure_channel(endpoint, credentials, options=options)
         self._methods: dict[str, Any] = {}
 
     def method(self, path: str, response_type: Any) -> Any:
@@ -48,7 +56,9 @@ class _Open:
 class GrpcioChannel(Channel):
     """Calls over a channel of grpcio's."""
 
-    def __init__(self, endpoint: str, connect_timeout_ms: int, *, answer_most_bytes: int = ANSWER_MOST_BYTES) -> None:
+    def __init__(
+        self, endpoint: str, connect_timeout_ms: int, *, ca: str = "", answer_most_bytes: int = ANSWER_MOST_BYTES
+    ) -> None:
         self._endpoint = endpoint
         self._connect_timeout_s = connect_timeout_ms / 1000
         self._options = [
@@ -68,11 +78,21 @@ class GrpcioChannel(Channel):
             ("grpc.enable_http_proxy", 0),
         ]
         self._given_up: str | None = None  # why the calls under way were ended by another thread
-        self._open = _Open(endpoint, self._options)
+        self._credentials = _credentials(ca) if ca else None
+        self._open = _Open(endpoint, self._options, self._credentials)
 
-    def call(self, method: str, request: Any, response_type: Any, timeout_s: float, *, require_leader: bool) -> Any:
+    def call(
+        self,
+        method: str,
+        request: Any,
+        response_type: Any,
+        timeout_s: float,
+        *,
+        require_leader: bool,
+        token: str = "",
+    ) -> Any:
         """Send a request and wait for its answer."""
-        metadata = (REQUIRE_LEADER,) if require_leader else None
+        metadata = [*([REQUIRE_LEADER] if require_leader else []), *([(TOKEN, token)] if token else [])]
         try:
             answer = self._open.method(method, response_type)(request, timeout=timeout_s, metadata=metadata)
         except grpc.RpcError as error:
@@ -101,10 +121,21 @@ class GrpcioChannel(Channel):
         half as long again, because its answer comes by way of a further thread.
         """
         self._given_up = reason
-        former, self._open = self._open, _Open(self._endpoint, self._options)
+        former, self._open = self._open, _Open(self._endpoint, self._options, self._credentials)
         self.connect()
         former.channel.close()
 
     def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
         self._open.channel.close()
+
+
+def _credentials(ca: str) -> grpc.ChannelCredentials:
+    """Return what verifies the members by their authority's certificate; LabError where that cannot be read."""
+    try:
+        return grpc.ssl_channel_credentials(Path(ca).read_bytes())
+    except OSError as error:
+        raise LabError(
+            f"the certificate authority {ca} cannot be read: {(error.strerror or str(error)).lower()}; "
+            "provision the hosts with playbooks/up.yml"
+        ) from None

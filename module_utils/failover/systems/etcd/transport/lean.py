@@ -1,13 +1,15 @@
 # Copyright: (c) 2026, the failover lab's authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Calls over plain sockets: one send and one receive each, where grpcio hands every event to a thread of its own."""
+"""Calls over sockets: one send and one receive each, where grpcio hands every event to a thread of its own."""
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from typing import Any
 
+from ....tls import client_context, why_not_secured
 from ...refusals import NOT_SENT
 from .base import ANSWER_MOST_BYTES, RECONNECT_FIRST_MS, RECONNECT_MOST_MS, CallError, Channel
 from .frames import ProtocolError
@@ -37,10 +39,14 @@ class LeanChannel(Channel):
 
     _connection: type[Connection] = Connection
 
-    def __init__(self, endpoint: str, connect_timeout_ms: int, *, answer_most_bytes: int = ANSWER_MOST_BYTES) -> None:
+    def __init__(
+        self, endpoint: str, connect_timeout_ms: int, *, ca: str = "", answer_most_bytes: int = ANSWER_MOST_BYTES
+    ) -> None:
         self._endpoint = endpoint
         self._connect_timeout_s = connect_timeout_ms / 1000
         self._answer_most_bytes = answer_most_bytes
+        self._tls = client_context(ca, "h2") if ca else None
+        self._scheme = "http" if self._tls is None else "https"
         self._lock = threading.Lock()
         # Under the lock, all of it:
         self._closed = False
@@ -51,10 +57,19 @@ class LeanChannel(Channel):
         self._pause_s = RECONNECT_FIRST_MS / 1000
         self._again_at_s = 0.0  # by the monotonic clock
 
-    def call(self, method: str, request: Any, response_type: Any, timeout_s: float, *, require_leader: bool) -> Any:
+    def call(
+        self,
+        method: str,
+        request: Any,
+        response_type: Any,
+        timeout_s: float,
+        *,
+        require_leader: bool,
+        token: str = "",
+    ) -> Any:
         """Send a request and wait for its answer."""
         until_s = time.monotonic() + timeout_s
-        block = request_block(self._endpoint, method, limit_in_ms(timeout_s), require_leader)
+        block = request_block(self._endpoint, method, limit_in_ms(timeout_s), require_leader, token, self._scheme)
         body = with_prefix(request.SerializeToString())
         connection = self._take(until_s)
         try:
@@ -140,13 +155,13 @@ class LeanChannel(Channel):
         failure: str | None = None
         try:
             until_s = time.monotonic() + self._connect_timeout_s
-            connection = self._connection(open_wire(self._endpoint, self._connect_timeout_s), until_s)
+            connection = self._connection(open_wire(self._endpoint, self._connect_timeout_s, self._tls), until_s)
         except OutOfTimeError:
             failure = f"{self._endpoint} took the connection and said nothing"
         except ProtocolError as error:
             failure = f"{self._endpoint} does not speak HTTP/2: {error}"
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
-            failure = f"{self._endpoint}: {getattr(error, 'strerror', None) or error}"
+            failure = f"{self._endpoint}: {_why(error)}"
         with self._lock:
             self._opening = None
             if connection is not None and not self._closed:
@@ -160,3 +175,10 @@ class LeanChannel(Channel):
         if connection is not None:
             connection.close()
         opening.over.set()
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    """Say why there is no connection; an error of the kernel's as it is, as the table of refusals has it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return why_not_secured(error)
+    return str(getattr(error, "strerror", None) or error)

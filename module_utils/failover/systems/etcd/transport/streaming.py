@@ -127,16 +127,17 @@ class StreamingChannel(LeanChannel):
 
     _connection = _StreamingConnection
 
-    def stream(self, method: str, timeout_s: float, *, require_leader: bool) -> Stream:
+    def stream(self, method: str, timeout_s: float, *, require_leader: bool, token: str = "") -> Stream:
         """Open a stream.
 
         :param method: its path, as "/etcdserverpb.Watch/Watch"
         :param timeout_s: for opening it
+        :param token: as of :meth:`call`
         :param require_leader: the server ends it once it has known no leader for a while
         :raises CallError: where it cannot be opened
         """
         until_s = time.monotonic() + timeout_s
-        block = request_block(self._endpoint, method, None, require_leader)
+        block = request_block(self._endpoint, method, None, require_leader, token, self._scheme)
         return Stream(cast(_StreamingConnection, self._take(until_s)), block, until_s)
 
     def close(self) -> None:

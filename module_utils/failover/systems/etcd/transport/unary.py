@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import hpack
 
-from .base import CODES, REQUIRE_LEADER, CallError
+from .base import CODES, REQUIRE_LEADER, TOKEN, CallError
 from .http2 import Exchange
 
 # A message begins with a flag, whether it is compressed, and its length in four bytes.
@@ -31,16 +31,19 @@ CODE_OF_HTTP_STATUS = {
 
 # Most calls of a run have one of few methods and one time limit.
 @lru_cache(maxsize=256)
-def request_block(authority: str, method: str, limit_ms: int | None, require_leader: bool) -> bytes:
+def request_block(
+    authority: str, method: str, limit_ms: int | None, require_leader: bool, token: str = "", scheme: str = "http"
+) -> bytes:
     """Return the header fields of a request, encoded so that they leave the other side's table as it is.
 
     :param authority: "host:port"
     :param method: the path, as "/etcdserverpb.KV/Put"
     :param limit_ms: when the server need not answer any more; None of a stream, which has no end
+    :param token: of the account that asks; empty where that is nobody
     """
     fields = [
         (":method", "POST"),
-        (":scheme", "http"),
+        (":scheme", scheme),
         (":path", method),
         (":authority", authority),
         ("te", "trailers"),
@@ -52,6 +55,8 @@ def request_block(authority: str, method: str, limit_ms: int | None, require_lea
         fields.append(("grpc-timeout", f"{min(limit_ms, 99_999_999)}m"))
     if require_leader:
         fields.append(REQUIRE_LEADER)
+    if token:
+        fields.append((TOKEN, token))
     return hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(name, value) for name, value in fields])
 
 

@@ -72,10 +72,10 @@ class PowerLoss(Action):
         record.disk = _told(host.reach) if host.reach is not None else None
         if self.takes_host(host, record.options):
             record.boot_id = host.power.boot_id()
-        else:
-            record.volume = host.volume.describe()
-            drive = host.volume.drive() if "drive_cache" in record.options else None
-            record.drive = drive.describe() if drive is not None else None
+            return
+        record.volume = host.volume.describe()
+        drive = host.volume.drive() if "drive_cache" in record.options else None
+        record.drive = drive.describe() if drive is not None else None
 
     def inject(self, host: Host, process: MainProcess, record: FaultRecord) -> str:
         """Silence the host, take the data away from its disk, and end what is left; or leave it to who keeps it."""

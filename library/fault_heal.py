@@ -112,6 +112,12 @@ earlier:
   type: list
   elements: dict
   sample: []
+not_healed:
+  description: Records of the faults of members that do not come back, with what the heal found out of them.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
 errors:
   description: Why a fault could not be healed, by member; its agent tries again by itself.
   returned: always

@@ -123,6 +123,7 @@ def run_controls(
     :param try_once: makes one run and returns its folder and its verdict.json, or the exit status with which all ends
     """
     results: list[Result] = []
+    place: Path | None = None
     for control in controls:
         result = Result(control)
         results.append(result)
@@ -130,6 +131,9 @@ def run_controls(
             say(f"control {control.name}, try {result.tries + 1} of {control.tries}: {control.says}")
             came = try_once(control)
             if isinstance(came, int):
+                if place is not None:
+                    # What was found before stays, and the page is no older than it.
+                    write_controls(place)
                 return came
             folder, verdict = came
             note_try(result, verdict, folder.name)
@@ -137,6 +141,7 @@ def run_controls(
             place = folder.parent / CONTROLS_FILE
             write_json_atomic(place, {"schema_version": SCHEMA_VERSION, "controls": [each.row() for each in results]})
         say(told(result))
+    assert place is not None
     [pdf, _] = write_controls(place)
     say(f"{sum(result.shown for result in results)} of {len(results)} controls showed what is known of them: {pdf}")
     return 0 if all(result.shown for result in results) else 1

@@ -308,7 +308,7 @@ def try_control(control: Control, words: list[str]) -> tuple[Path, dict[str, Any
     """Make one run of a control; return its folder and its verdict.json, or the exit status with which all ends."""
     began = time.time() - 1
     # Last, so that what makes it this control cannot be overridden.
-    given = [*words, "-e", json.dumps(control.variables)]
+    given = [*words, "-e", json.dumps({**control.variables, "lab_controls": True})]
     playbook = Playbook()
     status = playbook.run(PLAYBOOKS["run"], given)
     folder = playbook.results_run()

@@ -29,6 +29,8 @@ class Server:
     refuses: list[str] = field(default_factory=list)  # what the next START says
     read_only: bool = False  # though it is primary
     offline_mode: bool = False
+    forced: str | None = None  # what group_replication_force_members was set to
+    stuck: bool = False  # it goes out when it is forced
 
 
 class FakeGroup:
@@ -113,6 +115,10 @@ class Connection:
             ]
         if "replication_group_member_stats" in statement:
             return [(f"1:{group.view}" if server.state == "ONLINE" else "",)]
+        if statement == "SELECT @@GLOBAL.gtid_executed":
+            return [(server.gtids,)]
+        if "@@GLOBAL.gtid_executed, GTID_SUBTRACT" in statement:
+            return [(server.gtids, "" if server.gtids.startswith(values[0]) else values[0])]
         if "GTID_SUBTRACT" in statement:
             part, whole = values
             return [("" if whole.startswith(part) else part,)]
@@ -125,6 +131,12 @@ class Connection:
             return [(statement.split()[2], server.checksum)]
         if statement.startswith("SET GLOBAL group_replication_bootstrap_group"):
             server.bootstraps = statement.endswith("ON")
+        elif statement == "SELECT @@group_replication_local_address":
+            return [(f"{MEMBERS[server.name].partition(':')[0]}:33061",)]
+        elif statement == "SET GLOBAL group_replication_force_members = %s":
+            self._force(values)
+        elif statement == "SET GLOBAL group_replication_force_members = ''":
+            server.forced = ""
         elif statement.startswith("START GROUP_REPLICATION"):
             self._start(values)
         elif statement == "STOP GROUP_REPLICATION":
@@ -135,6 +147,14 @@ class Connection:
         else:
             raise AssertionError(f"the fake knows no {statement}")
         return []
+
+    def _force(self, values: tuple[Any, ...]) -> None:
+        if self.server.refuses:
+            raise pymysql.err.OperationalError(3092, self.server.refuses.pop(0))
+        [self.server.forced] = values
+        for other in self.group.inside:
+            other.state = "ONLINE" if other is self.server and not self.server.stuck else "OFFLINE"
+        self.group.primary = self.server.name
 
     def _role(self, server: Server) -> str:
         return "PRIMARY" if server.name == self.group.primary else "SECONDARY"

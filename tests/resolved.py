@@ -17,26 +17,31 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = [f"roles/{role}/{part}/main.yml" for role in ("settings", "container_hosts") for part in ("defaults", "vars")]
+ROLES = ("settings", "container_hosts", "machine_hosts")
 filter_loader.add_directory(str(ROOT / "plugins" / "filter"))
 LOADER = DataLoader()
 
 
 @cache
-def of_localhost() -> dict[str, Any]:
-    """Return the variables that localhost has in the lab's own inventory, with those of the roles."""
-    inventory = InventoryManager(LOADER, [str(ROOT / "inventory/containers")])
+def of_localhost(name: str) -> dict[str, Any]:
+    """Return the variables that localhost has in an inventory of the lab's, with those of the roles."""
+    inventory = InventoryManager(LOADER, [str(ROOT / "inventory" / name)])
     manager = VariableManager(LOADER, inventory)
     HostVars(inventory, manager, LOADER)  # makes itself known to the manager
     variables = dict(manager.get_vars(host=inventory.get_host("localhost")))
-    for file in FILES:
-        variables |= LOADER.load_from_file(str(ROOT / file), trusted_as_template=True)
+    # What an inventory sets stands above a default, and below a role's own variables.
+    set_there = dict(variables)
+    for role in ROLES:
+        variables |= LOADER.load_from_file(str(ROOT / f"roles/{role}/defaults/main.yml"), trusted_as_template=True)
+    variables |= set_there
+    for role in ROLES:
+        variables |= LOADER.load_from_file(str(ROOT / f"roles/{role}/vars/main.yml"), trusted_as_template=True)
     return variables
 
 
-def value_of(name: str, **variables: Any) -> Any:
-    """Return a variable of the roles, as Ansible resolves it for the lab's own inventory."""
+def value_of(name: str, *, inventory: str = "containers", **variables: Any) -> Any:
+    """Return a variable of the roles, as Ansible resolves it for an inventory of the lab's own."""
     given = {"playbook_dir": str(ROOT / "playbooks"), "lab_name": "here", **variables}
     # As -e has them: there may be templates in them.
     trusted = LOADER.load(trust_as_template(json.dumps(given)))
-    return Templar(LOADER, variables=of_localhost() | trusted).evaluate_expression(trust_as_template(name))
+    return Templar(LOADER, variables=of_localhost(inventory) | trusted).evaluate_expression(trust_as_template(name))

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from real_lab import ROOT, RealLab
+import yaml
+from real_lab import ROOT, OfMachines, RealLab
 
 # The agents' dead man's switch, in s: shorter than the default, as a test waits for it; longer than what lies between
 # the end of a workload and its heal on a busy machine.
@@ -102,6 +103,20 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
         "test-ssh", tmp_path_factory.mktemp("machines"), {"lab_name": "test-ssh", "lab_subnet": "10.89.92.0/24"}
     )
     with brought_up(made, "hosts"):
+        yield made
+
+
+@pytest.fixture(scope="session")
+def vms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Bring up a lab of etcd on virtual machines, with timeouts for emulated ones."""
+    emulated = yaml.safe_load((ROOT / "inventory/emulated.yml").read_text(encoding="utf-8"))
+    made = OfMachines(
+        "test-vms",
+        tmp_path_factory.mktemp("vms"),
+        {**emulated, "lab_name": "test-vms", "lab_subnet": "10.89.95.0/24", "experiments": ["E2-etcd"]},
+        inventory=ROOT / "inventory/vms",
+    )
+    with brought_up(made):
         yield made
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from failover.machines.network import Bridge
+
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 FRONT = [sys.executable, str(ROOT / "scripts/_front.py")]
@@ -177,6 +179,20 @@ class RealLab:
         assert self.name not in podman("network", "ls", "--format", "{{.Name}}").split()
         assert not self.state_dir.exists()
         assert not Path("/var/lib/failover-lab", self.name).exists()
+
+
+class OfMachines(RealLab):
+    """A lab on virtual machines of its own."""
+
+    def take_down(self) -> None:
+        """Remove the lab and make sure that no process and no interface of it is left."""
+        bridge = Bridge(self.name, str(self.variables["lab_subnet"]))
+        ended = self.play("down")
+        assert ended.status == 0, ended.output
+        assert bridge.links() == {}
+        left = subprocess.run(["pgrep", "--full", str(self.state_dir)], capture_output=True, text=True, check=False)
+        assert left.stdout == ""
+        assert not self.state_dir.exists()
 
 
 # The last part of each container's address.

@@ -17,7 +17,11 @@ from failover.checks.registry import CHECKERS
 from failover.plan.experiments import resolve_experiments
 from failover.shapes import LabError, RunSettings, Verdict
 
-GROUPS = {"etcd": ["etcd1", "etcd2", "etcd3"], "mysql": ["mysql1"]}
+GROUPS = {
+    "etcd": ["etcd1", "etcd2", "etcd3"],
+    "mysql": ["mysql1"],
+    "mysql_cluster": ["group1", "group2", "group3"],
+}
 
 
 @pytest.mark.parametrize("control", read_controls(), ids=lambda control: control.name)
@@ -108,3 +112,5 @@ def test_a_failure_of_the_lab_ends_it_and_what_was_found_stays(tmp_path: Path) -
     status, _, kept = tried(tmp_path, GOOD, BAD, came=[verdict("valid"), verdict("valid"), 3])
     assert status == 3
     assert [(row["name"], row["tries"]) for row in kept["controls"]] == [("good", 2)]
+    # So does the page: it is as new as what it tells.
+    assert "1 of 1 controls showed what is known of them" in (tmp_path / "controls.html").read_text()

@@ -243,6 +243,9 @@ def test_bytecode_is_written_whatever_the_environment_says(ready: Tree) -> None:
     assert done.stdout == "False\n"
 
 
+VMS = "{lab_subnet: 10.89.76.0/24, lab_hosts_role: machine_hosts}"
+
+
 @pytest.mark.parametrize(
     ("verb", "options", "wanted", "unwanted"),
     [
@@ -252,6 +255,8 @@ def test_bytecode_is_written_whatever_the_environment_says(ready: Tree) -> None:
         ("up", ("-iinventory/ssh",), {"openssh-client"}, {"podman"}),
         ("up", ("--inventory=inventory/ssh",), {"openssh-client"}, {"podman"}),
         ("up", ("-i", "inventory/containers"), {"podman"}, set()),
+        ("up", ("-i", "inventory/vms"), {"qemu-system-x86", "mmdebstrap", "iproute2"}, {"podman"}),
+        ("run", ("-i", "inventory/ssh", "-i", "inventory/vms"), {"qemu-utils", "openssh-client"}, {"podman"}),
         ("report", (), {"libpango-1.0-0", "libharfbuzz-subset0"}, {"podman", "openssh-client"}),
         ("verify", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
         ("check", (), set(), {"podman", "openssh-client", "libpango-1.0-0"}),
@@ -262,7 +267,7 @@ def test_bytecode_is_written_whatever_the_environment_says(ready: Tree) -> None:
 def test_a_verb_installs_what_it_needs_and_no_more(
     ready: Tree, verb: str, options: tuple[str, ...], wanted: set[str], unwanted: set[str]
 ) -> None:
-    for name, text in (("ssh", "etcd: {}"), ("containers", "lab_subnet: 10.89.77.0/24")):
+    for name, text in (("ssh", "etcd: {}"), ("containers", "lab_subnet: 10.89.77.0/24"), ("vms", VMS)):
         (ready.root / "inventory" / name).mkdir(parents=True)
         (ready.root / "inventory" / name / "hosts.yml").write_text(text, encoding="utf-8")
     ready.program("dpkg-query", "true")

@@ -10,7 +10,7 @@ plan, the director, the checks and the report read its facts. So nothing here im
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -23,7 +23,8 @@ from ..host.service import MainProcess, Service
 from ..host.volume import Volume
 from ..host.wall_clock import WallClock
 from ..shapes import LabError
-from .options import Choice, Number, Option, Share
+from ..systems.on_host import Reach
+from .options import Choice, Number, Option, Share, Word
 from .record import FaultRecord
 
 
@@ -38,6 +39,8 @@ class Host:
     volume: Volume
     power: Power
     wall_clock: WallClock
+    force: Callable[[], None]  # has the member go on without a majority; LabError where it cannot
+    reach: Reach | None = None  # how far the member's data reaches, where its system tells
 
 
 class Action(ABC):
@@ -99,7 +102,7 @@ class Action(ABC):
         """
         chosen = {option.field: option.read(name, fault) for option in self.options if isinstance(option, Choice)}
         numbers = {
-            option.key: option.read(name, fault) for option in self.options if isinstance(option, Number | Share)
+            option.key: option.read(name, fault) for option in self.options if isinstance(option, Number | Share | Word)
         }
         return {**chosen, "options": {key: value for key, value in numbers.items() if value is not None}}
 

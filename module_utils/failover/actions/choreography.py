@@ -41,6 +41,8 @@ class Choreography(Action):
             host.service.resume(process)
         elif step["do"] in ("cut", "mend"):
             host.isolation.hold_up(cuts_after([*record.steps_done, step], host.isolation.peers))
+        elif step["do"] == "force":
+            host.force()
 
     def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
         """Let everything through, and every process go on."""

@@ -85,6 +85,10 @@ class FaultRecord:
     processes: int | None = _taken(Stage.FIRED)  # how many were paused, or killed together
     # What the kernel says of what was done to disk or network; measured while the fault is held.
     effect: str | None = _taken(Stage.FIRED, Stage.HEALED)
+    # Of what takes what was not on disk: how far the server said that its data reaches (``told``, facts by name), what
+    # its disk ``had`` when it came back, how many ``missing_of`` are ``missing`` (null: nobody knows), ``which``, and
+    # what is ``unknown``.
+    disk: dict[str, Any] | None = _taken(Stage.FIRED, Stage.HEALED)  # noqa: RUF009 - it is a field
     inject_error: str | None = _taken(Stage.FIRED)  # what went wrong once the signal was on its way
     # Of a clock that was made wrong: how far it was ahead of the kernel's raw one before, and what it had gained at its
     # heal.
@@ -94,6 +98,7 @@ class FaultRecord:
     boot_id: str | None = _agents()
     # How the file system of its data was mounted, where the fault unmounts it.
     volume: dict[str, str] | None = _agents()  # noqa: RUF009 - it is a field
+    drive: dict[str, str] | None = _agents()  # noqa: RUF009 - it is a field  # the same of what plays its drive
     process_gone_wall_ns: int | None = _taken(Stage.ENDED)
     gone_ms: float | None = _own()  # from the signal to the end of the process
     clock_offset_ns: int | None = _own()  # how far the member's clock is ahead of the load generator's
@@ -177,6 +182,19 @@ class FaultRecord:
         data = {"fault": self.fault, "member": done.struck, "pid": done.pid, "gone_ms": self.gone_ms}
         return [Event(done.process_gone_wall_ns, done.struck, "fault.process_gone", data)]
 
+    def take_findings(self, done: FaultRecord) -> None:
+        """Note what a heal found out of what was done, also one that did not bring the member back."""
+        self.effect = done.effect or self.effect
+        self.disk = done.disk or self.disk
+
+    def disk_events(self) -> list[Event]:
+        """Return the event that tells what the disk had: none where the heal did not look, or found nothing."""
+        if self.disk is None or self.disk["had_wall_ns"] is None:
+            return []
+        told = {name: self.disk[name] for name in ("told", "had", "missing", "missing_of", "which", "unknown")}
+        data = {"fault": self.fault, "member": self.struck, **told}
+        return [Event(self.disk["had_wall_ns"], self.struck, "fault.disk_read", data)]
+
     def heal_events(self, **more: Any) -> list[Event]:
         """Return the events of its heal, as the agent stamped them: none where it is still held.
 
@@ -186,7 +204,8 @@ class FaultRecord:
             return []
         data = {"fault": self.fault, "member": self.struck, **more, "by": self.healed_by}
         stamps = {"fault.heal_requested": self.heal_requested_wall_ns, "fault.healed": self.healed_wall_ns}
-        return [Event(wall_ns, self.struck, name, data) for name, wall_ns in stamps.items() if wall_ns is not None]
+        healed = [Event(wall_ns, self.struck, name, data) for name, wall_ns in stamps.items() if wall_ns is not None]
+        return [*self.disk_events(), *healed]
 
 
 _FIELDS = fields(FaultRecord)

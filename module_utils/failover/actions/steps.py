@@ -37,6 +37,7 @@ class Step:
     says: str  # what it does, for people
     options: tuple[Choice | Number, ...] = ()
     by_agent: bool = False
+    takes_s: float = 0.0  # how long it may take by itself, beyond what quick steps do
 
     def read(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return a step with all its options; LabError names what is wrong.
@@ -74,6 +75,8 @@ STEPS: dict[str, Step] = {
             by_agent=True,
         ),
         Step("mend", "lets them through again", (_FROM, _DIRECTION), by_agent=True),
+        # MySQL took 42 s for it, with peers that do not answer.
+        Step("force", "has the target go on alone, without the majority that it lost", by_agent=True, takes_s=100.0),
         Step("clients", "sends the clients to the other members", (Choice("to", "to", (OTHERS, ANYWHERE), OTHERS),)),
         Step(
             "await",

@@ -12,7 +12,6 @@ of the agent or of the host does not forget it.
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import threading
@@ -28,12 +27,13 @@ from ..host.disk import Disk
 from ..host.network import Network
 from ..host.packets import Isolation
 from ..host.power import Power
-from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState
+from ..host.service import MainProcess, NotBackError, Service, ServiceError, UnitState, exists
 from ..host.volume import Volume
 from ..host.wall_clock import WallClock
 from ..shapes import SCHEMA_VERSION, LabError
 from ..systems.members import MEMBERS
 from ..systems.on_host import Home, Keeper
+from .asked import RequestError, mappings, text, texts
 from .config import AgentConfig
 from .store import Store
 from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
@@ -46,10 +46,6 @@ RETRY_S = 10.0
 REMEMBERED = 100
 
 
-class RequestError(Exception):
-    """A request that cannot be granted; the text goes back to who asked."""
-
-
 class Agent:
     """Answers requests about the one member of its configuration."""
 
@@ -57,15 +53,6 @@ class Agent:
         """Take up where an earlier agent left: faults that it held go on to be held."""
         self.config = config
         self._service = Service(config.unit, use_dbus=config.use_dbus)
-        self._host = Host(
-            self._service,
-            Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
-            Disk(config.data_dir, config.unit),
-            Network([*config.peers, *config.clients]),
-            Volume(config.data_dir),
-            Power(config.power_kept),
-            WallClock(),
-        )
         self._store = Store(config.state_dir)
         self._lock = threading.RLock()  # the records and the process
         self._heal_lock = threading.Lock()  # one heal at a time
@@ -78,7 +65,25 @@ class Agent:
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
         on_host = MEMBERS[config.system]
-        home = Home(config.member, config.address, config.member_file, self._is_alive, config.ca)
+        home = Home(
+            config.member,
+            config.address,
+            config.member_file,
+            self._is_alive,
+            journal=self._service.log_tail,
+            ca=config.ca,
+        )
+        self._host = Host(
+            self._service,
+            Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
+            Disk(config.data_dir, config.unit),
+            Network([*config.peers, *config.clients]),
+            Volume(config.data_dir),
+            Power(config.power_kept),
+            WallClock(),
+            lambda: on_host.force(home),
+            on_host.reach(home),
+        )
         self._keeper = on_host.keeper(home)
         # Two of them, so that a slow answer to a status does not delay a fault.
         self._probe, self._fire_probe = on_host.probe(home), on_host.probe(home)
@@ -109,8 +114,6 @@ class Agent:
             if verb is None:
                 raise RequestError(f"unknown verb {request.get('verb')!r}; known are {', '.join(self._verbs)}")
             return {"ok": True, **verb(request)}
-        except NotBackError as error:
-            return {"ok": False, "error": str(error), "not_back": True}
         except (RequestError, ServiceError) as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:  # one bad request must not end an agent that holds a fault
@@ -160,7 +163,7 @@ class Agent:
         if "asked" in request:
             # Whoever asks will fire: what that waits for is opened now.
             self._fire_probe.read()
-            found = {fault["action"]: self._problem(fault) for fault in _mappings(request, "asked", "action")}
+            found = {fault["action"]: self._problem(fault) for fault in mappings(request, "asked", "action")}
             answer["cannot"] = {name: problem for name, problem in found.items() if problem}
         return answer
 
@@ -170,7 +173,7 @@ class Agent:
         Fields: ``token``, ``fault``, ``action`` and, where the role matters, ``role``. A refusal is no error: the
         answer has ``fired`` false, the ``reason`` and the role that the member has.
         """
-        token, fault, name = (_text(request, field) for field in ("token", "fault", "action"))
+        token, fault, name = (text(request, field) for field in ("token", "fault", "action"))
         action = ACTIONS.get(name)
         if action is None:
             raise RequestError(f"unknown action {name!r}; known are {', '.join(ACTIONS)}")
@@ -213,7 +216,7 @@ class Agent:
 
         A step that fails ends them: ``failed`` says why.
         """
-        token, steps = _text(request, "token"), _mappings(request, "steps", "do")
+        token, steps = text(request, "token"), mappings(request, "steps", "do")
         done: list[dict[str, Any]] = []
         failed = None
         with self._lock:
@@ -246,7 +249,7 @@ class Agent:
 
     def keepalive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Hold the faults of the given ``tokens`` for another ``hold_ttl_s``; say which are held."""
-        tokens = _texts(request, "tokens") or []
+        tokens = texts(request, "tokens") or []
         now = time.monotonic()
         with self._lock:
             held = [token for token in tokens if token in self._deadlines]
@@ -260,6 +263,7 @@ class Agent:
     def heal(self, request: dict[str, Any]) -> dict[str, Any]:
         """Heal what is held (only the ``faults`` or ``tokens`` given, where they are) and answer when it is done.
 
+        Where a member does not come back, ``ok`` is false and ``not_back`` true; ``records`` has what was found out.
         The answer's ``earlier`` has the records of those of ``records_of`` (tokens) that were healed before.
 
         With ``whole_within_s`` a member of a group is brought back into it as well, though it held nothing: one may be
@@ -267,8 +271,8 @@ class Agent:
         says why it is no full member after that time.
         """
         whole_within_s = request.get("whole_within_s")
-        faults, tokens = _texts(request, "faults"), _texts(request, "tokens")
-        wanted = _texts(request, "records_of") or []
+        faults, tokens = texts(request, "faults"), texts(request, "tokens")
+        wanted = texts(request, "records_of") or []
         with self._lock:
             chosen = [
                 record
@@ -278,9 +282,16 @@ class Agent:
                 and (tokens is None or record.token in tokens)
             ]
             earlier = [self._records[t].as_answer() for t in wanted if t in self._records and not self._records[t].held]
+        answer: dict[str, Any] = {"earlier": earlier}
         for record in chosen:
-            self._heal(record, "request")
-        answer: dict[str, Any] = {"records": [record.as_answer() for record in chosen], "earlier": earlier}
+            try:
+                self._heal(record, "request")
+            except NotBackError as error:
+                # What the heal found out is known all the same.
+                answer |= {"ok": False, "error": str(error), "not_back": True}
+        answer["records"] = [record.as_answer() for record in chosen]
+        if not answer.get("ok", True):
+            return answer
         if whole_within_s is not None and self._keeper is not None:
             answer |= self._make_whole(self._keeper, float(whole_within_s))
         return answer
@@ -292,7 +303,7 @@ class Agent:
         """
         if not self._host.power.kept:
             raise RequestError("nobody keeps the power of this host")
-        record = FaultRecord.from_dict(_mappings(request, "records", "token")[0])
+        record = FaultRecord.from_dict(mappings(request, "records", "token")[0])
         self._host.wall_clock.set_by(int(request["by_ns"]))
         CLOCK.set()
         with self._lock:
@@ -397,7 +408,7 @@ class Agent:
                 action.ends_process
                 and record.process_gone_wall_ns is None
                 and record.pid is not None
-                and _exists(record.pid)
+                and exists(record.pid)
             ):
                 if time.monotonic() > end:
                     break
@@ -490,34 +501,3 @@ class Agent:
             self._save(durable=durable)
         except OSError as error:
             print(f"The records of faults cannot be written: {error}", file=sys.stderr, flush=True)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _text(request: dict[str, Any], field: str) -> str:
-    value = request.get(field)
-    if not isinstance(value, str) or not value:
-        raise RequestError(f"{field} must be a non-empty string")
-    return value
-
-
-def _texts(request: dict[str, Any], field: str) -> list[str] | None:
-    value = request.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise RequestError(f"{field} must be a list of strings")
-    return value
-
-
-def _mappings(request: dict[str, Any], field: str, key: str) -> list[dict[str, Any]]:
-    value = request.get(field)
-    if not isinstance(value, list) or not all(isinstance(each, dict) and key in each for each in value):
-        raise RequestError(f"{field} must be a list of mappings with {key}")
-    return value

@@ -76,8 +76,9 @@ def _readings(figure: Figure, limit: float | Mapping[str, float], case: Case) ->
     if figure.of_experiment is not None:
         actions = [fault["action"] for fault in info["faults"]]
         own = limit_of(figure, limit, ([info["name"]], actions, [info["system"]]))
-        if own is not None:
-            yield _reading(None, figure, own, figure.of_experiment(case.measured))
+        value = None if own is None else figure.of_experiment(case.measured)
+        if own is not None and value is not None:
+            yield _reading(None, figure, own, value)
 
 
 def _reading(fault: str | None, figure: Figure, limit: float, value: Value) -> Reading:

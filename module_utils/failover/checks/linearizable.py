@@ -17,7 +17,8 @@ from ..shapes import Check, HistoryRow, Kind, Outcome, RetryPolicy, Verdict
 from ..workloads.base import Content
 from .base import Case, Checker
 from .calls import call_of, ends_of, last_moment
-from .counterexample import Counterexample, letter_of, sentences, shrink, staleness, told_of
+from .contradiction import described
+from .counterexample import Counterexample, shrink
 from .linearizability import check_key
 from .model import LATE_DUPLICATE, NO_ORDER, STALE
 from .operations import Answer, Call
@@ -122,39 +123,11 @@ class _Found:
 
 
 def _described(case: Case, found: Mapping[str, Counterexample]) -> dict[str, dict[str, Any]]:
-    """Tell by key the few operations that contradict each other.
-
-    :returns: ``minimal``, ``stale`` (a read of what had been replaced), ``sentences``, and ``operations``, each with
-        ``letter``, ``label``, ``begin_ms``, ``end_ms`` (None: not known), and of one of the stream ``index``,
-        ``client``, ``kind``, ``endpoint``, ``member`` and ``revision``
-    """
+    """Tell by key the few operations that contradict each other."""
     labels = {call.label for smallest in found.values() for call in smallest.calls}
     rows = chain.from_iterable(case.recorded.rows_of(key) for key in found)
     index_of = {call.label: row.index for row in rows if (call := call_of(row)) and call.label in labels}
-    return {
-        key: {
-            "minimal": smallest.is_minimal,
-            "stale": staleness(smallest.calls) is not None,
-            "sentences": sentences(smallest, in_ns=True),
-            "operations": [_operation(case, call, number, index_of) for number, call in enumerate(smallest.calls)],
-        }
-        for key, smallest in found.items()
-    }
-
-
-def _operation(case: Case, call: Call, number: int, index_of: Mapping[str, int]) -> dict[str, Any]:
-    """Tell one of them; what members held at the end is none of the stream."""
-    told: dict[str, Any] = {
-        "letter": letter_of(number),
-        "label": told_of(call),
-        "begin_ms": call.begin / 1e6,
-        "end_ms": None if call.end is None else call.end / 1e6,
-    }
-    if call.label in index_of:
-        row = case.recorded.table.row(int(case.recorded.row_of[index_of[call.label]]))
-        told |= {name: row[name] for name in ("index", "client", "kind", "endpoint", "revision")}
-        told["member"] = case.experiment.member_at.get(told["endpoint"], told["endpoint"])
-    return told
+    return {key: described(case, smallest, index_of) for key, smallest in found.items()}
 
 
 def check_with_doubts(own: list[Call], doubtful: list[Call], deadline: float) -> tuple[Answer, str | None]:

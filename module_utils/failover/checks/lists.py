@@ -20,7 +20,10 @@ from ..results.read import Dump
 from ..shapes import LIST_SEPARATOR, Check, HistoryRow, Kind, Outcome, Verdict
 from ..workloads.base import Content, value_of
 from .base import Case, Checker
+from .contradiction import described
+from .counterexample import Counterexample
 from .model import FORKED, LATE_DUPLICATE, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
+from .operations import Action, Call
 from .words import classes_told, listed, names, verdict_of
 
 
@@ -34,12 +37,21 @@ class Seen(NamedTuple):
     by: str
 
 
+class Part(NamedTuple):
+    """An operation that others contradict."""
+
+    source: HistoryRow | Seen
+    found: str = ""  # of a list that was seen: what of it matters
+
+
 class Wrong(NamedTuple):
     """Something that is wrong with a list."""
 
     kind: str  # a class of wrong observation
     found: str  # what shows it, for people
     at: int | None  # of the operation that shows it
+    # The fewest operations that show it: forgetting any one of them is enough, but for what else is wrong.
+    parts: tuple[Part, ...]
 
 
 @dataclass
@@ -96,8 +108,53 @@ class Lists(Checker):
 
 def _told(case: Case, key: str, found: Sequence[Wrong]) -> dict[str, Any]:
     first = found[0]
-    told = {"key": key, "class": first.kind, "expected": None, "found": first.found, "more": len(found) - 1}
+    told: dict[str, Any] = {
+        "key": key,
+        "class": first.kind,
+        "expected": None,
+        "found": first.found,
+        "more": len(found) - 1,
+    }
+    if case.explains:
+        told["contradiction"] = _contradiction(case, first)
     return told if first.at is None else {**told, "operation": case.recorded.describe(first.at)}
+
+
+def _contradiction(case: Case, wrong: Wrong) -> dict[str, Any]:
+    """Tell of the few operations that contradict each other."""
+    over_ns = case.recorded.ended_ns
+    called = [(call_of_part(part, over_ns), part.source) for part in wrong.parts]
+    called.sort(key=lambda each: each[0].begin)
+    index_of = {
+        call.label: index
+        for call, source in called
+        if (index := source.at if isinstance(source, Seen) else source.index) is not None
+    }
+    return described(case, Counterexample(tuple(call for call, _ in called), is_minimal=True), index_of)
+
+
+def call_of_part(part: Part, over_ns: int) -> Call:
+    """Return the operation with its times, and in words what of it matters.
+
+    :param over_ns: when the last operation was over: what members hold was read after it
+    """
+    source, found = part
+    if isinstance(source, HistoryRow):
+        end_ns = source.complete_ns if source.outcome == Outcome.OK else None
+        label = f"operation {source.index} ({source.kind})"
+        return Call(Action.APPEND, source.value, None, source.invoke_ns, end_ns, label)
+    if source.at is None:
+        return Call(Action.READ, None, None, over_ns + 1, over_ns + 2, f"{source.by}: {found}")
+    begin_ns = over_ns if math.isinf(source.begin_ns) else int(source.begin_ns)
+    label = f"operation {source.at} (RETRIEVE): {found}"
+    return Call(Action.READ, None, None, begin_ns, int(source.end_ns), label)
+
+
+def _found(seen: Seen, what: str = "") -> str:
+    """Say what was found in a list."""
+    count = len(seen.elements)
+    told = f"{count:,} elements" if count > 1 else f"the element {seen.elements[0]!r}" if count else "no element"
+    return f"it found {told}{what}"
 
 
 def _lists(case: Case) -> Iterator[tuple[float, str, SeenList]]:
@@ -153,23 +210,34 @@ def wrong_in(own: SeenList, resent: Collection[str | None]) -> Iterator[Wrong]:
     for seen in own.seen:
         if seen.elements != longest.elements[: len(seen.elements)]:
             found = f"{longest.by} shows a list of which that of {seen.by} is not the beginning."
-            yield Wrong(FORKED, _sentence(found), seen.at if seen.at is not None else longest.at)
+            apart = next(n for n, element in enumerate(seen.elements) if element != longest.elements[n])
+            parts = tuple(
+                Part(each, _found(each, f", of which number {apart + 1:,} is {each.elements[apart]!r}"))
+                for each in (seen, longest)
+            )
+            yield Wrong(FORKED, _sentence(found), seen.at if seen.at is not None else longest.at, parts)
             break
     counts = Counter(longest.elements)
     for element, count in counts.items():
         append = own.appends.get(element)
         if append is None or append.outcome == Outcome.FAIL:
             what = "nobody appended" if append is None else f"operation {append.index} certainly did not append"
-            yield Wrong(PHANTOM, _sentence(f"{longest.by} has the element {element}, which {what}."), longest.at)
+            parts = (Part(longest, _found(longest, f", one of them {element!r}, which {what}")),)
+            yield Wrong(PHANTOM, _sentence(f"{longest.by} has the element {element}, which {what}."), longest.at, parts)
         elif count > 1:
             kind = LATE_DUPLICATE if element in resent else TWICE_LISTED
-            yield Wrong(kind, _sentence(f"{longest.by} has the element {element} {count} times."), append.index)
-    yield from _out_of_time(own, longest.elements, {element for element, count in counts.items() if count > 1})
+            parts = (Part(longest, _found(longest, f", {count} of them {element!r}, which was added once")),)
+            found = f"{longest.by} has the element {element} {count} times."
+            yield Wrong(kind, _sentence(found), append.index, parts)
+    yield from _out_of_time(own, longest, {element for element, count in counts.items() if count > 1})
 
 
 def _lost(own: SeenList) -> Iterator[Wrong]:
     """Find elements that were acknowledged, or read, and that a member does not have at the end."""
-    read = {element for seen in own.seen if seen.at is not None for element in seen.elements}
+    read: dict[str, Seen] = {}
+    for seen in own.seen:
+        if seen.at is not None:
+            read |= {element: seen for element in seen.elements if element not in read}
     for seen in own.seen:
         if seen.at is None:
             there = set(seen.elements)
@@ -177,7 +245,11 @@ def _lost(own: SeenList) -> Iterator[Wrong]:
                 if element not in there and (append.outcome == Outcome.OK or element in read):
                     what = "acknowledged" if append.outcome == Outcome.OK else "read"
                     found = f"{seen.by} lacks the element {element}, which was {what}."
-                    yield Wrong(LOST, _sentence(found), append.index)
+                    by = Part(append)
+                    if append.outcome != Outcome.OK:
+                        by = Part(read[element], _found(read[element], f", one of them {element!r}"))
+                    parts = (by, Part(seen, _found(seen, f", and not {element!r}")))
+                    yield Wrong(LOST, _sentence(found), append.index, parts)
 
 
 class _Placed(NamedTuple):
@@ -187,17 +259,21 @@ class _Placed(NamedTuple):
     end_ns: float
     at: int | None
     is_read: bool
+    source: HistoryRow | Seen
 
 
-def _out_of_time(own: SeenList, order: Sequence[str], doubled: Collection[str]) -> Iterator[Wrong]:
+def _out_of_time(own: SeenList, longest: Seen, doubled: Collection[str]) -> Iterator[Wrong]:
     """Find an operation that was over before one began that stands in front of it: the first of each kind.
 
+    :param longest: the order
     :param doubled: elements that are there more than once, so that one of them may have come at any time
     """
+    order = longest.elements
     reads: defaultdict[int, list[_Placed]] = defaultdict(list)
     for seen in own.seen:
-        if seen.at is not None:
-            reads[len(seen.elements)].append(_Placed(seen.begin_ns, seen.end_ns, seen.at, True))
+        # One that is no beginning of the order has no place in it.
+        if seen.at is not None and seen.elements == order[: len(seen.elements)]:
+            reads[len(seen.elements)].append(_Placed(seen.begin_ns, seen.end_ns, seen.at, True, seen))
     told: set[str] = set()
     latest: _Placed | None = None  # of those in front, the one that began last
     for place in range(len(order) + 1):
@@ -207,7 +283,7 @@ def _out_of_time(own: SeenList, order: Sequence[str], doubled: Collection[str]) 
             if append is not None:
                 is_over = append.outcome == Outcome.OK and order[place - 1] not in doubled
                 end_ns = append.complete_ns if is_over else math.inf
-                stages.insert(0, [_Placed(append.invoke_ns, end_ns, append.index, False)])
+                stages.insert(0, [_Placed(append.invoke_ns, end_ns, append.index, False, append)])
         for stage in stages:
             for behind in stage:
                 if latest is None or behind.end_ns >= latest.begin_ns:
@@ -215,8 +291,23 @@ def _out_of_time(own: SeenList, order: Sequence[str], doubled: Collection[str]) 
                 kind = STALE if latest.is_read else PHANTOM if behind.is_read else REORDERED
                 if kind not in told:
                     told.add(kind)
-                    yield Wrong(kind, _ORDER_TOLD[kind].format(latest.at, behind.at), latest.at)
+                    found = _ORDER_TOLD[kind].format(latest.at, behind.at)
+                    yield Wrong(kind, found, latest.at, _parts(behind.source, latest.source, longest))
             latest = max([*([latest] if latest else []), *stage], key=lambda each: each.begin_ns, default=None)
+
+
+def _parts(sooner: HistoryRow | Seen, later: HistoryRow | Seen, longest: Seen) -> tuple[Part, ...]:
+    """Return what contradicts that one operation was over before another one began, which stands in front of it."""
+    if isinstance(sooner, HistoryRow):
+        if isinstance(later, Seen):
+            return Part(sooner), Part(later, _found(later, f", and not {sooner.value!r}"))
+        if longest.end_ns < later.invoke_ns:
+            return Part(longest, _found(longest, f", one of them {later.value!r}")), Part(later)
+        order = f", {later.value!r} before {sooner.value!r}"
+        return Part(sooner), Part(later), Part(longest, _found(longest, order))
+    if isinstance(later, Seen):
+        return Part(sooner, _found(sooner)), Part(later, _found(later))
+    return Part(sooner, _found(sooner, f", one of them {later.value!r}")), Part(later)
 
 
 _ORDER_TOLD = {

@@ -135,6 +135,7 @@ class _Answers:
             **{name: told[name] for name in ("index", "kind", "endpoint", "revision")},
             "began_ms": began_ns / 1e6,
             "newer_revision": first["revision"],
+            "revisions_behind": self.behind[row],
             "newer_operation": first["index"],
             "newer_endpoint": first["endpoint"],
             "later_ms": (began_ns - given_ns) / 1e6,

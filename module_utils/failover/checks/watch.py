@@ -80,8 +80,8 @@ class Watch(Checker):
         kept = f"resumed {resumed:,} {'time' if resumed == 1 else 'times'}" if resumed else "never resumed"
         counted = f"{told.num_rows:,} changes, by a watch that was {kept}"
         if found.wrong:
-            by_class = evidence["by_class"]
-            summary = f"Of {counted}: {classes_told(by_class)}; the first: {_first(evidence['wrong']['listed'][0])}."
+            first = _first(evidence["wrong_changes"]["listed"][0])
+            summary = f"Of {counted}: {classes_told(evidence['by_class'])}; the first: {first}."
             return [Check(self.name, Verdict.INVALID, summary, evidence)]
         if about["error"] is not None or found.untold or about["gaps"]:
             why = about["error"] or f"nobody could tell it {found.untold:,} acknowledged writes any more"
@@ -159,7 +159,7 @@ class _Comparison:
             "by_class": dict(Counter(wrong["class"] for wrong in found.wrong)),
         }
         if found.wrong:
-            found.evidence["wrong"] = listed(found.wrong)
+            found.evidence["wrong_changes"] = listed(found.wrong)
         return found
 
     def _wrong(self, what: str, revision: int, key: str, index: int | None = None, **more: Any) -> None:

@@ -15,7 +15,7 @@ from ..shapes import FaultSpec
 from .links import Link
 from .quorum import Statuses, is_settled, leader_of
 
-# How long one attempt waits for the members' roles; a member that hangs must not delay a fault longer, in s.
+# How long one attempt waits for the members' roles at least; a member that hangs must not delay a fault longer, in s.
 ROLES_TIMEOUT_S = 0.25
 
 
@@ -34,14 +34,16 @@ def choose_target(target: str, statuses: Statuses) -> str | None:
     return target
 
 
-def ask_roles(spec: FaultSpec, links: Mapping[str, Link], pool: Executor) -> dict[str, dict[str, Any]]:
+def ask_roles(
+    spec: FaultSpec, links: Mapping[str, Link], pool: Executor, timeout_s: float = ROLES_TIMEOUT_S
+) -> dict[str, dict[str, Any]]:
     """Ask all agents at once for their member's role; return as soon as the answers decide."""
     asked: dict[Future[dict[str, Any]], str] = {
-        pool.submit(link.main.request, "status", timeout_s=ROLES_TIMEOUT_S): member for member, link in links.items()
+        pool.submit(link.main.request, "status", timeout_s=timeout_s): member for member, link in links.items()
     }
     statuses: dict[str, dict[str, Any]] = {}
     try:
-        for answered in as_completed(asked, timeout=ROLES_TIMEOUT_S):
+        for answered in as_completed(asked, timeout=timeout_s):
             try:
                 status = answered.result()
             except AgentError:

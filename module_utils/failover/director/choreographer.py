@@ -75,7 +75,7 @@ class Choreographer:
         self, agent: AgentClient, record: FaultRecord, steps: list[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         """Have the agent do steps, as quickly one after the other as it can; return those done."""
-        waits_s = sum(step["ms"] for step in steps if step["do"] == "wait") / 1000
+        waits_s = sum(step.get("ms", 0) / 1000 + STEPS[step["do"]].takes_s for step in steps)
         fields = {"token": record.token, "steps": [self._addressed(record, step) for step in steps]}
         try:
             reply = agent.request("step", fields, timeout_s=waits_s + STEPS_TIMEOUT_S)

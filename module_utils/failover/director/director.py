@@ -24,14 +24,15 @@ from ..agent.wire import AgentError
 from ..clock import CLOCK
 from ..fault_names import struck_together
 from ..shapes import Emit, Event, FaultSpec
-from .aims import ask_roles, choose_target
+from .aims import ROLES_TIMEOUT_S, ask_roles, choose_target
 from .choreographer import Choreographer, Lead
 from .fires import Refused, fire, note_fired
 from .follows import ELECTION_TIMEOUT_S, HEAL_TIMEOUT_S, Follower
 from .links import Held, Link, keep_alive, record_of
 from .quorum import MajorityKept
 
-# How long the director tries to hit a target whose role moves before the fault counts as missed, in s.
+# How long the director tries to hit a target whose role moves before the fault counts as missed, in s; longer where the
+# members may take longer to answer.
 AIM_TIMEOUT_S = 2.0
 # Time between two attempts, in s; the members are asked anew in each.
 AIM_INTERVAL_S = 0.005
@@ -71,6 +72,7 @@ class FaultDirector:
         emit: Emit,
         source: str,
         lead: Lead | None = None,
+        roles_timeout_s: float = ROLES_TIMEOUT_S,
         *,
         ca: str = "",
     ) -> None:
@@ -79,6 +81,7 @@ class FaultDirector:
         :param agents: member -> "address:port" of the agents of the whole system
         :param source: who stamps what is seen from here
         :param lead: how clients are led, for choreographed faults
+        :param roles_timeout_s: how long one attempt waits for the members' roles
         :param ca: file with the certificate of the authority that signs the agents'; empty: without TLS
         """
         self._plan = sorted(plan, key=lambda spec: spec.at_index)
@@ -100,7 +103,8 @@ class FaultDirector:
         }
         self._keepalive: threading.Thread | None = None
         self._held = Held()
-        self._follower = Follower(self._links, self._held, emit, source)
+        self._roles_timeout_s = roles_timeout_s
+        self._follower = Follower(self._links, self._held, emit, source, roles_timeout_s)
         self._choreographer = Choreographer(self._follower, lead or Lead())
         self._audience: Audience = Here()
         self._one_at_a_time = threading.Lock()  # of the faults that keep a majority, from the look to the signal
@@ -210,7 +214,7 @@ class FaultDirector:
         """Find the target and fire, again where its role moved on, until the time for it is over."""
         told = {"fault": spec.id, "action": spec.action, "target": spec.target, "index": record.index_called}
         self._emit(Event(record.requested_wall_ns or 0, self._source, "fault.requested", told))
-        deadline = time.monotonic() + AIM_TIMEOUT_S
+        deadline = time.monotonic() + self._aim_timeout_s()
         kept = MajorityKept(list(self._links)) if spec.keep_majority else None
         record.reason = f"no member was the {spec.target}"
         while True:
@@ -235,7 +239,7 @@ class FaultDirector:
 
         Where the target means nobody, what an agent or the members said before is the better reason.
         """
-        statuses = ask_roles(spec, self._links, self._pool)
+        statuses = ask_roles(spec, self._links, self._pool, self._roles_timeout_s)
         member = choose_target(spec.target, statuses)
         if member is None:
             return record.reason
@@ -252,6 +256,9 @@ class FaultDirector:
         for event in note_fired(record, done, link.clock, statuses, list(self._trace)):
             self._emit(event)
         return None
+
+    def _aim_timeout_s(self) -> float:
+        return AIM_TIMEOUT_S * self._roles_timeout_s / ROLES_TIMEOUT_S
 
     def _is_away(self, member: str, status: Mapping[str, Any]) -> bool:
         """Whether a fault takes a member from its peers now, or is about to."""
@@ -297,7 +304,7 @@ class FaultDirector:
         if heal:
             self._follower.closing.set()
         for thread in self._threads:
-            thread.join(ELECTION_TIMEOUT_S + AIM_TIMEOUT_S)
+            thread.join(ELECTION_TIMEOUT_S + self._aim_timeout_s())
         for settled in self._settled.values():
             settled.set()
         for healing in self._healers:

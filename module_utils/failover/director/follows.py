@@ -38,6 +38,7 @@ class Follower:
     held: Held
     emit: Emit
     source: str  # who stamps what is seen from here
+    roles_timeout_s: float = ROLES_TIMEOUT_S
     over: threading.Event = field(default_factory=threading.Event)  # the workload has ended
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -79,7 +80,7 @@ class Follower:
             if member == record.member:
                 continue
             try:
-                status = link.main.request("status", timeout_s=ROLES_TIMEOUT_S)
+                status = link.main.request("status", timeout_s=self.roles_timeout_s)
             except AgentError:
                 continue
             if status["ok"]:
@@ -116,6 +117,8 @@ class Follower:
             client.close()
         if not reply["ok"]:
             record.heal_error = reply["error"]
+            for done in reply.get("records", []):
+                record.take_findings(FaultRecord.from_dict(done))
             self._tell("fault.heal_failed", {"fault": record.fault, "member": link.member, "reason": reply["error"]})
             return
         for done in reply["records"][:1]:

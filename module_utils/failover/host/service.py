@@ -481,3 +481,12 @@ def ask_manager(method: str, unit: str) -> None:
         library.sd_bus_error_free(ctypes.byref(error))
         library.sd_bus_message_unref(reply)
         library.sd_bus_flush_close_unref(bus)
+
+
+def exists(pid: int) -> bool:
+    """Whether there is a process of this number, be it one that only waits to be reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

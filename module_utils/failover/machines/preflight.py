@@ -120,5 +120,5 @@ def _too_little(free: dict[str, int], needed: dict[str, int], memory: int, wante
     ]
     if memory < wanted_mb:
         what = f"{memory} MB of memory available, {wanted_mb} MB are needed for the machines"
-        problems.append(Problem(what, "stop other programs, choose fewer systems, or lower machine_hosts_memory_mb"))
+        problems.append(Problem(what, "stop other programs, choose fewer systems, or lower machine_memory_mb"))
     return problems

@@ -16,6 +16,7 @@ from .gaps import Gap, longest_gap_of
 from .outages import Outage, Placed, place_faults
 from .percentiles import latency_summary
 from .repeats import Repeat, ops_per_s, repeats_of
+from .staleness import staleness_of
 from .timeline import Timeline, timeline_of
 
 
@@ -59,7 +60,7 @@ def measured(experiment: Experiment, columns: Columns, recorded: Sequence[Event]
 
 
 # Of an experiment as a whole, and of each of its faults.
-OfExperiment = Callable[[Measured], Value]
+OfExperiment = Callable[[Measured], Value | None]  # None: the experiment has no such figure
 OfFault = Callable[[Placed, Outage | None], Value]
 
 
@@ -112,6 +113,12 @@ def _percentile(summary: Mapping[str, Any]) -> Value:
     return _number(summary["p99_ms"])
 
 
+def _staleness(experiment: Experiment) -> Value | None:
+    """Measure reads that may be old."""
+    found = staleness_of(experiment)
+    return None if found is None else Value(rounded(found.most_ms))
+
+
 def _number(number: float | None) -> Value:
     return Value(None, why="no operation was recorded") if number is None else Value(rounded(number))
 
@@ -143,6 +150,11 @@ FIGURES: Mapping[str, Figure] = {
         "ops_per_s",
         least=True,
         of_experiment=lambda measured: _number(ops_per_s(measured.columns, measured.repeats)),
+    ),
+    "staleness_ms": Figure(
+        "by how much the oldest answer to a serializable read was old",
+        "staleness.most_ms",
+        of_experiment=lambda measured: _staleness(measured.experiment),
     ),
     "not_ok": Figure(
         "operations that were not acknowledged",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..actions.registry import ACTIONS
-from ..fault_names import ROLES, FaultId, rank, role_of
+from ..fault_names import ROLES, FaultId, rank
 from ..shapes import FaultSpec, LabError
 from ..workloads.stream import cut_stream
 
@@ -119,8 +119,6 @@ def resolve_repeats(
     plan = []
     for repeat, part in enumerate(cut_stream(operations, repeats), 1):
         specs = resolve_plan(faults_of(repeat), len(part), members)
-        if repeats > 1:
-            _check_repeatable(specs, len(members))
         for spec in specs:
             heal_index = None if spec.heal_index is None else part.start + spec.heal_index
             plan.append(
@@ -133,39 +131,6 @@ def resolve_repeats(
                 )
             )
     return plan
-
-
-def _check_repeatable(specs: Sequence[FaultSpec], members: int) -> None:
-    """Raise LabError where so many members are taken away at once that they have nothing to come back to.
-
-    A role may mean another member at each fault, so that two faults on the leader count as two members. How many
-    operations a delay lasts for nobody knows; it counts where the faults begin together.
-    """
-    ending = [
-        spec
-        for spec in specs
-        if (action := ACTIONS[spec.action]).ends_process or action.may_end_process
-        if not action.comes_back and not spec.keep_majority
-    ]
-    for last in ending:
-        away = [spec for spec in ending if spec.at_index <= last.at_index < _until(spec)]
-        named = {spec.target for spec in away if role_of(spec.target) is None}
-        count = len(named) + sum(1 for spec in away if role_of(spec.target) is not None)
-        if members > 1 and (members - count) * 2 <= members:
-            numbers = list(dict.fromkeys(str(FaultId.parse(spec.id).number) for spec in away))
-            raise LabError(
-                f"Fault {' and '.join(numbers)}: {count} of {members} members taken away at once cannot be repeated, "
-                "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
-            )
-
-
-def _until(spec: FaultSpec) -> float:
-    """Return the first operation of the slice at which a fault is over, as far as its data says."""
-    if spec.heal == "steps":
-        return spec.at_index + 1  # as of a delay, nobody knows
-    if spec.heal == "index" and spec.heal_index is not None:
-        return spec.heal_index
-    return spec.at_index + 1 if spec.heal == "delay" else float("inf")
 
 
 def resolve_plan(faults: Sequence[Mapping[str, Any]], operations: int, members: Sequence[str]) -> list[FaultSpec]:

@@ -16,6 +16,7 @@ import numpy as np
 from ..measured.columns import S
 from ..measured.figures import rounded
 from ..measured.repeats import ops_per_s
+from ..measured.staleness import staleness_of
 from ..results.files import EXPERIMENT_FILE, RUN_FILE
 from ..results.read import Run
 from ..shapes import SCHEMA_VERSION, LabError
@@ -73,6 +74,7 @@ ORDER_OF_EXPERIMENT = (
     "digest",
     "operations",
     "not_ok",
+    "staleness",
     "start_s",
     "end_s",
     "duration_s",
@@ -161,6 +163,7 @@ def _of_experiment(examined: Examined) -> dict[str, Any]:
         "digest": info["workload"].get("digest"),
         "operations": len(columns),
         "not_ok": columns.not_ok,
+        "staleness": None if (stale := staleness_of(examined.experiment)) is None else stale.as_dict(),
         "start_s": examined.start_ns / S,
         "end_s": examined.end_ns / S,
         "duration_s": duration_s,

@@ -136,7 +136,7 @@ def _complete(records: Mapping[str, FaultRecord], heals: Sequence[Mapping[str, A
     Returns the ends of processes that were not told before.
     """
     events: list[Event] = []
-    for told in ("healed", "earlier"):
+    for told in ("healed", "earlier", "not_healed"):
         for done in (FaultRecord.from_dict(given) for heal in heals for given in heal.get(told, [])):
             record = records.get(done.fault)
             if record is None:
@@ -145,7 +145,7 @@ def _complete(records: Mapping[str, FaultRecord], heals: Sequence[Mapping[str, A
                 record.take_over(done, Stage.HEALED)
             if record.fired:
                 # A heal may find out more of what was done, as what a disk still had.
-                record.effect = done.effect or record.effect
+                record.take_findings(done)
                 events += record.note_end(done)
     return events
 

@@ -42,6 +42,7 @@ class _Healed:
     earlier: list[FaultRecord] = field(default_factory=list)
     clock: ClockOffset = field(default_factory=lambda: ClockOffset(0, 0))
     error: str | None = None
+    not_healed: list[FaultRecord] = field(default_factory=list)  # what is known of faults of a member that is not back
     not_back: bool = False  # the error is that the member does not come back: its fault was undone
     steps: list[dict[str, Any]] = field(default_factory=list)  # what brought back a member that held no fault
     lacks: str | None = None  # why such a member is not back
@@ -93,7 +94,8 @@ class Healer:
         :param records_of: tokens of faults whose end or heal nobody has seen yet; what came back by itself meanwhile,
             as after a restart, is not healed here, and its record would be heard of by nobody
         :returns: ``healed`` (records of the agents, each with ``phases_ms``), ``earlier`` (those of ``records_of`` that
-            were healed before), ``errors`` (member -> text), ``converged`` (None where nobody waited for it),
+            were healed before), ``not_healed`` (what is known of the faults of members that do not come back),
+            ``errors`` (member -> text), ``converged`` (None where nobody waited for it),
             ``not_back`` (members of ``errors`` whose fault was undone, and whose server does not come back all the
             same), ``duration_ms``, ``reasons`` (why they are not equal), ``samples``, ``revision``, ``hashes``,
             ``started_wall_ns`` and ``rejoined`` (steps that brought members without a fault back into their group:
@@ -115,6 +117,8 @@ class Healer:
             self._watch.note_equal(started_wall_ns + (seen_ns - started_ns), duration_ms)
         healed, earlier, rejoined = self._note_answers(told, started_wall_ns, duration_ms)
         lasts = {member: given[-1] for member, given in told.items()}
+        not_healed = [record for last in lasts.values() for record in last.not_healed]
+        self.events += [event for record in not_healed for event in record.disk_events()]
         lacks = [last.lacks for last in lasts.values() if last.lacks is not None]
         self.events = sorted([*self._watch.events, *self.events], key=lambda event: event.wall_ns)
         return {
@@ -131,6 +135,7 @@ class Healer:
             "started_wall_ns": started_wall_ns,
             "clock_base_ns": CLOCK.base_ns,
             "rejoined": rejoined,
+            "not_healed": [record.as_answer() for record in not_healed],
         }
 
     def _until_equal(self, pool: ThreadPoolExecutor, wanted: _Wanted) -> tuple[list[str], int]:
@@ -207,13 +212,15 @@ class Healer:
                 reply = client.request("heal", fields, timeout_s=max(0.1, wanted.deadline - time.monotonic()))
                 if reply["ok"]:
                     answer.clock, _ = client.measure_clock()
-                    answer.error, answer.not_back = None, False
+                    answer.error, answer.not_back, answer.not_healed = None, False, []
                     answer.records = [FaultRecord.from_dict(record) for record in reply["records"]]
                     # An agent of before these were there has none.
                     answer.earlier = [FaultRecord.from_dict(record) for record in reply.get("earlier", [])]
                     answer.steps, answer.lacks = reply.get("steps", []), reply.get("lacks")
                 else:
                     answer.error, answer.not_back = reply["error"], bool(reply.get("not_back"))
+                    # Only of a member that does not come back there are any.
+                    answer.not_healed = [FaultRecord.from_dict(record) for record in reply.get("records", [])]
                 return answer
             except AgentError as error:
                 answer.error = str(error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..actions.record import FaultRecord
+from ..director.aims import ROLES_TIMEOUT_S
 from ..director.choreographer import Lead
 from ..director.director import Audience, FaultDirector
 from ..shapes import ClientEmit, Emit, Event, FaultSpec, LabError
@@ -79,8 +80,10 @@ def director_maker(config: RunnerConfig, key: bytes, steering: Steering | None =
         return None
     endpoints = {name: endpoint_of(address) for name, address in config.target.addresses.items()}
     lead = Lead(steering or Steering(), endpoints)
-    target = config.target
-    return lambda faults, emit: FaultDirector(faults, target.agents, key, emit, config.source, lead, ca=target.ca)
+    # Whose clients wait longer for an answer has slower members: half of that, as usual.
+    patience_s = max(ROLES_TIMEOUT_S, config.settings.attempt_timeout_ms / 2_000)
+    agents, source, ca = config.target.agents, config.source, config.target.ca
+    return lambda faults, emit: FaultDirector(faults, agents, key, emit, source, lead, patience_s, ca=ca)
 
 
 def healer_maker(config: RunnerConfig, key: bytes, *, timeout_s: float, sample_interval_ms: float) -> MakeHealer:

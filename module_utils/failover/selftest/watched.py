@@ -42,7 +42,7 @@ class _OfWatch(Kind):
 
 
 def _planted(site: Site, where: str, told: pa.Table, wrong: str, revision: int, key: str) -> InMemory:
-    named = names_one("wrong", kind=wrong, revision=revision, key=key)
+    named = names_one("wrong_changes", kind=wrong, revision=revision, key=key)
     return InMemory(where, lambda: site.with_watch(told), [Accusation("watch", named)])
 
 

@@ -37,7 +37,7 @@ def test_every_field_is_written_by_somebody() -> None:
 def test_what_the_agent_keeps_for_itself_is_not_in_the_folder() -> None:
     kept = DONE.as_answer().keys() - DONE.as_dict().keys()
     stamps = {"heal_requested_wall_ns", "process_started_wall_ns"}
-    assert kept == stamps | {"held", "leader_id", "term", "volume", "error", "boot_id", "clock_before_ns"}
+    assert kept == stamps | {"held", "leader_id", "term", "volume", "error", "boot_id", "clock_before_ns", "drive"}
 
 
 def test_a_record_of_another_version_is_read() -> None:
@@ -96,3 +96,18 @@ def test_a_step_into_the_group_is_told_by_its_member() -> None:
     (event,) = group_events("group2", [{"act": "join", "why": "it was offline", "wall_ns": 5}], None)
     data = {"member": "group2", "fault": None, "act": "join", "why": "it was offline"}
     assert event == Event(5, "group2", "group.step", data)
+
+
+def test_what_a_disk_had_is_an_event_once_somebody_looked() -> None:
+    disk = {"told": {"revision": 9}, "told_wall_ns": 5, "had": None, "had_wall_ns": None, "missing": None}
+    disk |= {"missing_of": "entries of its log", "which": None, "unknown": None}
+    record = FaultRecord("F1", member="etcd2", disk=disk, healed_wall_ns=9, healed_by="request")
+    assert [event.event for event in record.heal_events()] == ["fault.healed"]
+    record.take_findings(FaultRecord("F1", disk=disk | {"had": {"revision": 7}, "had_wall_ns": 8, "missing": 2}))
+    read, healed = record.heal_events()
+    assert (read.wall_ns, read.source, read.event, healed.event) == (8, "etcd2", "fault.disk_read", "fault.healed")
+    assert (read.data["told"], read.data["had"], read.data["missing"]) == ({"revision": 9}, {"revision": 7}, 2)
+    # A heal that says nothing of it does not take it back.
+    record.take_findings(FaultRecord("F1"))
+    assert record.disk is not None
+    assert record.disk["missing"] == 2

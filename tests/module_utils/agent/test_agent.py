@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -617,6 +618,46 @@ def test_who_keeps_a_part_of_what_is_lost_needs_a_file_system_of_its_own(
     asked = [{"action": "power_loss", "options": {"keep": 50.0, "keep_seed": 1}}]
     told = agent.handle({"verb": "status", "asked": asked})["cannot"]
     assert told == {"power_loss": "not so: {'keeps': True}"}
+
+
+def test_what_the_disk_had_is_found_out_before_the_others_give_it_anything(
+    inside: Callable[..., Agent], manager: FakeManager, cluster: FakeCluster
+) -> None:
+    program(manager, "nft", "cat >/dev/null")
+    cluster.members["etcd2"].revision, cluster.members["etcd2"].applied = 12, 30
+    agent = inside(FakeDisk(), FakeVolume(manager))
+    disk = strike(agent, "power_loss")["record"]["disk"]
+    assert (disk["told"], disk["had"], disk["missing"]) == ({"revision": 12, "raft_index": 30}, None, None)
+    assert disk["told_wall_ns"] <= kept(agent)["role_checked_wall_ns"]
+    message = "newRaft 6d44 [peers: [], term: 11, commit: 9, applied: 0, lastindex: 28, lastterm: 11]"
+    manager.set(UNIT, "log", json.dumps({"ts": "2999-01-01T00:00:00.000Z", "msg": message}))
+    wait_until(lambda: kept(agent)["process_gone_wall_ns"] is not None)
+    assert agent.handle({"verb": "heal"})["ok"]
+    disk = kept(agent)["disk"]
+    assert (disk["had"], disk["missing"], disk["missing_of"]) == ({"raft_index": 28}, 2, "entries of its log")
+    assert (disk["which"], disk["unknown"]) == (None, None)
+    assert disk["told_wall_ns"] < disk["had_wall_ns"] <= kept(agent)["healed_wall_ns"]
+
+
+def test_what_a_member_that_does_not_come_back_had_is_told_with_the_refusal(
+    inside: Callable[..., Agent], manager: FakeManager, cluster: FakeCluster
+) -> None:
+    program(manager, "nft", "cat >/dev/null")
+    agent = inside(FakeDisk(), FakeVolume(manager))
+    cluster.members["etcd2"].stop()
+    reply = agent.handle({"verb": "fire", "token": "t1", "fault": "F1", "action": "power_loss"})
+    assert reply["record"]["disk"]["told"] is None
+    wait_until(lambda: kept(agent)["process_gone_wall_ns"] is not None)
+    manager.set(UNIT, "fail", "yes")
+    reply = agent.handle({"verb": "heal"})
+    assert (reply["ok"], reply["not_back"]) == (False, True)
+    (record,) = reply["records"]
+    assert record["held"]
+    assert record["effect"].endswith("; its journal was replayed")
+    assert record["disk"]["unknown"] == (
+        "before the cut the server did not say how far its data reach: connection refused; "
+        "what its disk had: its log does not say what it found when it started"
+    )
 
 
 def test_a_power_loss_that_was_cut_short_is_healed(inside: Callable[..., Agent], manager: FakeManager) -> None:

@@ -62,6 +62,10 @@ def test_every_figure_is_the_one_of_the_report(tmp_path: Path) -> None:
     for experiment in told["experiments"]:
         checks = checks_of(run / experiment["name"], limits)
         for name, figure in FIGURES.items():
+            if name == "staleness_ms":  # their reads were linearizable
+                assert experiment["staleness"] is None
+                assert f"limit {name}" not in checks
+                continue
             wanted = at(experiment, figure.place)
             if figure.of_fault is None:
                 assert checks[f"limit {name}"].evidence["value"] == wanted[0] is not None

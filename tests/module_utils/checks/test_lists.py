@@ -5,17 +5,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from failover.checks.calls import call_of, history_of
 from failover.checks.linearizability import check
-from failover.checks.lists import Seen, SeenList, wrong_in
+from failover.checks.lists import Part, Seen, SeenList, Wrong, wrong_in
 from failover.checks.model import FORKED, LATE_DUPLICATE, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
 from failover.checks.operations import Answer, Call
-from failover.shapes import HistoryRow
+from failover.checks.verdict import verify, verify_experiment
+from failover.measured.figures import rounded
+from failover.report import content
+from failover.results.parquet import read_parquet, write_parquet
+from failover.results.read import load_run
+from failover.shapes import HistoryRow, Verdict
 from hypothesis import given
 from hypothesis import strategies as st
+from printed import Quiet
+from shared_run import make_shared_run
 
 
 def append(index: int, begin: int, end: int, outcome: str = "ok") -> HistoryRow:
@@ -107,3 +116,104 @@ def test_the_answer_is_that_of_the_search(
     calls: list[Call] = [call for row in [*rows, last] if (call := call_of(row)) is not None]
     answer = check(history_of({"l": calls})).answer
     assert (kinds([*rows, last], tuple(order)) == []) == (answer is Answer.LINEARIZABLE)
+
+
+def wrong_of(rows: list[HistoryRow], *ends: tuple[int, ...]) -> list[Wrong]:
+    own = SeenList({str(row.value): row for row in rows if row.kind == "APPEND"})
+    own.seen = [seen_of(row) for row in rows if row.kind == "RETRIEVE"]
+    for number, end in enumerate(ends, 1):
+        own.seen.append(Seen(tuple(map(str, end)), math.inf, math.inf, None, f"m{number} at the end"))
+    return list(wrong_in(own, ()))
+
+
+def is_orderable(rows: list[HistoryRow], parts: Sequence[Part]) -> bool:
+    """Say whether an order explains these operations, whatever is forgotten of the others: the search's own answer."""
+    known: dict[str, HistoryRow] = {}
+    seen: list[HistoryRow] = []
+    for number, (source, _) in enumerate(parts):
+        if isinstance(source, HistoryRow):
+            known[str(source.value)] = source
+        else:
+            at = (1000, 1001) if source.at is None else (int(source.begin_ns), int(source.end_ns))
+            seen.append(read(500 + number, *at, *map(int, source.elements)))
+    appends = [row for row in rows if row.kind == "APPEND" and row.outcome != "fail"]
+    forgotten = [row._replace(outcome="unknown", invoke_ns=-1) for row in appends if str(row.value) not in known]
+    calls: list[Call] = [call for row in [*known.values(), *forgotten, *seen] if (call := call_of(row)) is not None]
+    return check(history_of({"l": calls})).answer is Answer.LINEARIZABLE
+
+
+def assert_smallest(rows: list[HistoryRow], wrong: Wrong) -> None:
+    assert wrong.parts
+    assert not is_orderable(rows, wrong.parts), wrong
+    for left_out in range(len(wrong.parts)):
+        rest = [part for number, part in enumerate(wrong.parts) if number != left_out]
+        assert is_orderable(rows, rest), (wrong, left_out)
+
+
+@pytest.mark.parametrize(
+    ("rows", "ends", "count"),
+    [
+        ([append(0, 0, 1), append(1, 2, 3)], [(0, 1), (0,)], 2),
+        ([append(0, 0, 1, "unknown"), read(1, 2, 3, 0)], [()], 2),
+        ([append(0, 0, 9), append(1, 0, 9), read(2, 1, 2, 0), read(3, 1, 2, 1)], [(0, 1)], 2),
+        ([append(0, 0, 1), append(1, 2, 3)], [(1, 0)], 3),
+        ([append(0, 0, 1), read(1, 2, 3)], [(0,)], 2),
+        ([append(0, 0, 9), read(1, 1, 2, 0), read(2, 3, 4)], [(0,)], 2),
+        ([append(0, 3, 4), read(1, 0, 1, 0)], [(0,)], 2),
+        ([append(0, 0, 1, "fail")], [(0,)], 1),
+        ([append(0, 0, 1)], [(0, 7)], 1),
+        ([append(0, 0, 1), append(1, 2, 3)], [(0, 1, 0)], 1),
+    ],
+)
+def test_the_fewest_operations_that_contradict_each_other(
+    rows: list[HistoryRow], ends: list[tuple[int, ...]], count: int
+) -> None:
+    [wrong] = wrong_of(rows, *ends)
+    assert len(wrong.parts) == count
+    assert_smallest(rows, wrong)
+
+
+@given(
+    st.permutations(range(4)),
+    st.lists(TIMES, min_size=4, max_size=4),
+    st.lists(st.tuples(TIMES, st.permutations(range(4)), st.integers(0, 4)), max_size=4),
+)
+def test_whatever_is_found_no_operation_of_it_can_be_left_out(
+    order: list[int], spans: list[tuple[int, int]], reads: list[tuple[tuple[int, int], list[int], int]]
+) -> None:
+    rows = [append(index, *spans[index]) for index in range(4)]
+    rows += [read(number, *span, *elements[:length]) for number, (span, elements, length) in enumerate(reads, 4)]
+    for wrong in wrong_of([*rows, read(99, 100, 101, *order)], tuple(order)):
+        assert_smallest(rows, wrong)
+
+
+def report_of(run: Path) -> dict[str, Any]:
+    verify(run, "E1-etcd")
+    told, _ = content.build(load_run(run), Quiet())
+    return told
+
+
+def test_a_finding_is_told_in_words_and_can_be_drawn(tmp_path: Path) -> None:
+    folder = make_shared_run(tmp_path, {"name": "append", "lists": 2, "elements": 30}, iterations=200) / "E1-etcd"
+    meta, table = read_parquet(folder / "history.parquet")
+    rows = [HistoryRow(**row) for row in table.to_pylist()]
+    stale = next(row for row in rows if row.kind == "RETRIEVE" and row.index > 100 and row.read and "," in row.read)
+    shorter = str(stale.read).rpartition(",")[0].rpartition(",")[0] or None
+    write_parquet(
+        folder / "history.parquet",
+        meta,
+        [row._replace(read=shorter) if row.index == stale.index else row for row in rows],
+    )
+    [found] = [each for each in verify_experiment(folder) if each.name == "lists"]
+    assert found.verdict is Verdict.INVALID
+    told = found.evidence["wrong"]["listed"][0]["contradiction"]
+    assert told["minimal"]
+    first, last = told["operations"]
+    assert (first["letter"], last["letter"], last["index"], last["kind"]) == ("A", "B", stale.index, "RETRIEVE")
+    assert first["kind"] in ("APPEND", "RETRIEVE")
+    assert first["begin_ms"] < first["end_ms"] < last["begin_ms"]
+    assert told["sentences"][0].startswith(f"A, operation {first['index']} ({first['kind']})")
+    assert f"B, operation {stale.index} (RETRIEVE): it found " in told["sentences"][1]
+    assert "after A had ended" in told["sentences"][1]
+    [card] = [card for card in report_of(folder.parent)["findings"] if card["class"] == "stale"]
+    assert card["keys"][0]["contradiction"] == rounded(told)

@@ -84,7 +84,7 @@ def changed(made: dict[str, Path], tmp_path: Path) -> Callable[[str], Changed]:
 
 def only(check: Check) -> dict[str, Any]:
     assert check.verdict is Verdict.INVALID, check.summary
-    wrong = check.evidence["wrong"]
+    wrong = check.evidence["wrong_changes"]
     assert wrong["count"] == 1, wrong
     found: dict[str, Any] = wrong["listed"][0]
     return found

@@ -172,3 +172,13 @@ def test_a_workload_that_ends_ends_the_steps(lab: Lab) -> None:
     (record,) = played.director.close(heal=True)
     assert record.steps_ended == "step 2 (await) was not come to: the workload ended before"
     assert record.healed_by == "request"
+
+
+def test_a_system_that_cannot_be_forced_ends_the_steps(lab: Lab) -> None:
+    played = Played(lab, [{"do": "pause"}, {"do": "resume"}, {"do": "force"}, {"do": "wait", "ms": 1}])
+    record = played.run()
+    assert [done["do"] for done in record.steps_done] == ["pause", "resume"]
+    assert record.steps_ended == (
+        f"step 3 (force) was not come to: {OLD} cannot be forced: its system goes on with a majority only"
+    )
+    assert record.healed_by == "request"

@@ -28,7 +28,8 @@ def test_the_catalog_is_what_it_was_when_it_was_written_out() -> None:
 
 def test_the_rows_are_called_as_the_systems_and_the_actions_are() -> None:
     assert list(SYSTEMS) == list(registry.SYSTEMS)
-    assert set(FAULTS) == {"none", RANDOM, "ghost_safe", "ghost_blind", *ACTIONS}
+    variants = {"ghost_safe", "ghost_blind", "power_loss_all", "power_loss_majority"}
+    assert set(FAULTS) == {"none", RANDOM, *variants, *ACTIONS}
 
 
 def test_a_fault_is_one_row() -> None:

@@ -90,6 +90,8 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         ),
         ({"action": "power_loss", "keep": "101%"}, "Fault 1: keep is '101%', and has to be a share like 50%"),
         ({"action": "power_loss", "keep": "0%"}, "Fault 1: keep is '0%', and has to be a share like 50%"),
+        ({"action": "power_loss", "drive_cache": True}, "Fault 1: drive_cache is True, and has to be honest or lying."),
+        ({"action": "power_loss", "drive_cache": "lying", "keep": "5%"}, "Fault 1 has a keep and a drive_cache: what"),
         ({"action": "power_loss", "keep_seed": 3}, "Fault 1 has a keep_seed, and keeps nothing. Give keep as well"),
         ({"keep": "50%"}, "Fault 1: keep belongs to the action power_loss, and this is a stop."),
         (
@@ -111,8 +113,8 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         (
             {"when": 3},
             "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
-            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, keep, keep_seed, steps, jump_ms, "
-            "drift_ppm.",
+            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, keep, keep_seed, drive_cache, "
+            "steps, jump_ms, drift_ppm.",
         ),
         (
             {"at": 1000},
@@ -176,6 +178,8 @@ def test_options_of_disk_and_network_have_their_defaults() -> None:
     assert options(action="clock_skew", drift_ppm=-200) == {"drift_ppm": -200}
     assert options(action="power_loss", keep="50%") == {"keep": 50.0, "keep_seed": 1}
     assert options(action="power_loss", keep="12.5%", keep_seed=9) == {"keep": 12.5, "keep_seed": 9}
+    assert options(action="power_loss", drive_cache="honest") == {"drive_cache": 1}
+    assert options(action="power_loss", drive_cache="lying") == {"drive_cache": 2}
     assert options(action="kill") == options(action="disk_full") == options(action="power_loss") == {}
 
 
@@ -235,44 +239,13 @@ def test_a_fault_on_several_members_keeps_its_parts_in_each_repeat() -> None:
     assert {FaultId.parse(spec.id).in_data for spec in plan} == {"F1"}
 
 
-NO_QUORUM = "as no quorum is left that they could come back to. Leave repeats out, or try target: leader alone."
-
-
 @pytest.mark.parametrize("action", ["stop", "kill", "poweroff", "disk_full", "power_loss"])
 @pytest.mark.parametrize(("target", "count"), [("majority", 2), ("all", 3)])
-def test_what_leaves_no_quorum_is_not_repeated(action: str, target: str, count: int) -> None:
-    fault = {**STOP, "action": action, "target": target}
-    with pytest.raises(LabError) as raised:
-        resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 2)
-    assert str(raised.value) == f"Fault 1: {count} of 3 members taken away at once cannot be repeated, {NO_QUORUM}"
-    resolve_repeats(lambda _repeat: [fault], 1000, MEMBERS, 1)
-
-
-@pytest.mark.parametrize(
-    ("second", "is_refused"),
-    [
-        ({"target": "follower"}, True),
-        ({"target": "etcd2", "at": "25%"}, True),
-        ({"target": "leader", "at": "25%"}, True),
-        ({"target": "leader", "at": "60%"}, False),
-        ({"target": "follower", "action": "restart"}, False),
-        ({"target": "follower", "action": "pause"}, False),
-        ({"target": "follower", "keep_majority": True}, False),
-    ],
-)
-def test_faults_that_leave_no_quorum_together_are_not_repeated(second: dict[str, Any], is_refused: bool) -> None:
-    first = {**STOP, "heal": "50%"}
-    faults = [first, {**STOP, **second}]
-    if is_refused:
-        with pytest.raises(LabError, match="Fault 1 and 2: 2 of 3 members taken away at once"):
-            resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
-    else:
-        resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
-
-
-def test_one_member_is_counted_once() -> None:
-    faults = [{**STOP, "target": "etcd2"}, {**STOP, "target": "etcd2", "at": "25%"}]
-    resolve_repeats(lambda _repeat: faults, 1000, MEMBERS, 2)
+def test_what_leaves_no_quorum_is_repeated_like_any_other(action: str, target: str, count: int) -> None:
+    plan = resolve_repeats(lambda _repeat: [{**STOP, "action": action, "target": target}], 1000, MEMBERS, 2)
+    assert [(spec.id, spec.at_index) for spec in plan] == [
+        (f"F1.{part}@{repeat}", 500 * (repeat - 1) + 60) for repeat in (1, 2) for part in range(1, count + 1)
+    ]
 
 
 def test_a_plan_comes_back_from_data() -> None:

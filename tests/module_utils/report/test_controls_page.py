@@ -64,6 +64,28 @@ def test_the_same_controls_give_the_same_page(tmp_path: Path) -> None:
     assert [(tmp_path / name).read_bytes() for name in ("controls.html", "controls.pdf")] == before
 
 
+def test_the_reports_of_the_runs_that_are_there_are_linked(tmp_path: Path) -> None:
+    (tmp_path / "run2").mkdir()
+    (tmp_path / "run2" / "report.html").write_text("a report")
+    path = tmp_path / "controls.json"
+    path.write_text(json.dumps({"schema_version": 1, "controls": [row("bad")]}))
+    _, html = write_controls(path)
+    assert 'Runs: run1, <a href="run2/report.html">run2</a>.' in html.read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lacks"),
+    [({"name": "bad"}, "control 2 lacks expected, says, "), ("bad", "control 2 lacks name, ")],
+)
+def test_a_row_that_is_none_is_one_line(tmp_path: Path, wrong: Any, lacks: str) -> None:
+    path = tmp_path / "controls.json"
+    path.write_text(json.dumps({"schema_version": 1, "controls": [row("bad"), wrong]}))
+    with pytest.raises(LabError) as caught:
+        write_controls(path)
+    assert str(caught.value).startswith(f"{path}: {lacks}")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"controls": 7}'])
 def test_a_file_of_something_else_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "controls.json"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from failover.report.caveats import caveats as told
+from failover.report.caveats import emulated
 
 PODMAN = {"container_runtime": "podman 4.3.1"}
 
@@ -26,6 +27,16 @@ def caveats(
     controller: dict[str, Any], experiments: list[dict[str, Any]], left_out: dict[str, str] | None = None
 ) -> list[str]:
     return told(controller, experiments, left_out or {})
+
+
+def test_what_is_emulated_is_said_aloud() -> None:
+    assert emulated({"accelerator": "tcg"}).startswith("The hosts are emulated: ")
+    assert emulated({"accelerator": "kvm"}) == emulated(PODMAN) == ""
+
+
+def test_virtual_machines_share_one_disk_too() -> None:
+    (text,) = caveats({"hypervisor": "qemu 7.2"}, [experiment("mysql", 1), experiment("etcd", 3)])
+    assert ", all on one disk: " in text
 
 
 def test_what_was_left_out_is_said_first() -> None:

@@ -111,6 +111,14 @@ def test_without_containers_clocks_are_not_called_shared(valid_content: Content)
     assert "not recorded" in texts["Times of events"]
 
 
+def test_virtual_machines_have_kernels_and_clocks_of_their_own(valid_content: Content) -> None:
+    content, _ = valid_content
+    told = {"cores": 2, "hypervisor": "qemu 7.2", "container_runtime": None}
+    found = threats(told, content["hosts"], content["run"], content["experiments"], {})
+    text = next(threat["text"] for threat in found if threat["title"] == "One machine")
+    assert f"All {len(content['hosts'])} hosts are virtual machines of qemu 7.2 on one machine (2 cores): each" in text
+
+
 def test_a_poweroff_does_not_pass_for_a_cut_of_the_current(valid_content: Content) -> None:
     content, _ = valid_content
     struck = [

@@ -214,6 +214,16 @@ def test_what_the_heal_finds_out_of_the_effect_is_taken_over(folder: Path) -> No
     assert assemble(folder, **given)["faults"][0]["record"]["effect"] == "lost"
 
 
+@pytest.mark.parametrize("told", ["healed", "not_healed"])
+def test_what_the_disk_had_is_taken_over_also_of_a_member_that_did_not_come_back(folder: Path, told: str) -> None:
+    given = arguments()
+    given["workload"]["faults"] = [{"fault": "F1", "fired": True, "process_gone_wall_ns": 5, "effect": "lost"}]
+    disk = {"told": {"revision": 9}, "had": {"revision": 7}, "missing": 2}
+    given["heal"] |= {"healed": [], told: [{"fault": "F1", "effect": "lost; replayed", "disk": disk}]}
+    record = assemble(folder, **given)["faults"][0]["record"]
+    assert (record["effect"], record["disk"]) == ("lost; replayed", disk)
+
+
 def test_a_restart_that_came_back_before_the_heal_is_completed_by_it(folder: Path) -> None:
     done = {
         "fault": "F1",

@@ -215,6 +215,8 @@ def test_a_member_that_does_not_come_back_is_not_waited_for(lab: Lab) -> None:
     lab.manager.set("etcd2.service", "fail", "yes")
     result = healer(lab, timeout_s=60).run(None)
     assert result["not_back"] == ["etcd2"]
+    # What is known of its fault is told all the same.
+    assert [(record["fault"], record["held"]) for record in result["not_healed"]] == [("F1", True)]
     assert result["reasons"] == ["etcd2 did not come back"]
     assert result["converged"] is False
 

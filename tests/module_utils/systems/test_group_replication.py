@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from failover.shapes import LabError
 from failover.systems.mysql.connect import MySQLAddress
+from failover.systems.mysql.gtids import count_transactions
 from failover.systems.mysql_cluster import deciding
 from failover.systems.mysql_cluster import keeper as keeping
 from failover.systems.mysql_cluster import views as seeing
@@ -25,7 +26,6 @@ from failover.systems.mysql_cluster.views import (
     State,
     View,
     addresses_of,
-    count_transactions,
     describe,
 )
 from failover.systems.mysql_cluster.watch import GroupLeader
@@ -91,6 +91,9 @@ def test_of_new_members_the_first_makes_the_group() -> None:
 def test_after_all_were_down_the_one_with_all_transactions_makes_the_group() -> None:
     views = {"group1": out("group1", "g:1-7"), "group2": out("group2", "g:1-9"), "group3": out("group3", "g:1-8")}
     assert acts(views) == {"group1": Act.WAIT, "group2": Act.BOOTSTRAP, "group3": Act.WAIT}
+    assert decide("group2", views, contains, {}).why == (
+        "no member is in a group, and this one has every transaction (group2 9, group1 7, group3 8)"
+    )
 
 
 def test_no_group_is_made_while_a_member_does_not_answer() -> None:
@@ -415,3 +418,29 @@ def test_the_primary_is_named_for_the_progress(monkeypatch: pytest.MonkeyPatch) 
         server.state = "OFFLINE"
     assert leader.ask() is None
     leader.close()
+
+
+def test_a_member_that_lost_its_majority_is_forced_to_be_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    keeper("group3").force()
+    assert [server.name for server in group.inside] == ["group3"]
+    assert group.primary == "group3"
+    assert group.servers["group3"].forced == ""  # was set, and is not left behind
+
+
+def test_a_member_that_cannot_be_forced_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "FORCED_TIMEOUT_S", 0.0)
+    group = FakeGroup(monkeypatch, home="group3")
+    group.form()
+    group.servers["group3"].refuses = ["Error resetting group_replication_force_members"]
+    with pytest.raises(
+        LabError, match=r"group3 could not be forced: .*Error resetting group_replication_force_members"
+    ):
+        keeper("group3").force()
+    group.servers["group3"].stuck = True
+    with pytest.raises(LabError, match="group3 was forced, and is offline all the same"):
+        keeper("group3").force()
+    group.servers["group3"].up = False
+    with pytest.raises(LabError, match=r"group3 could not be forced: .*connection refused"):
+        keeper("group3").force()

@@ -23,6 +23,7 @@ from ...checks.faults import outside_bound
 from ...measured.columns import Ints
 from ...moments import MOMENTS, OUTAGE_END, OUTAGE_END_LABEL
 from .anatomy import UNEXPLAINED
+from .disks import disks
 from .heals import heals
 from .healthy import background_of_repeats
 
@@ -193,6 +194,7 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "background": background_of_repeats(struck),
         "phases": _phases(struck),
         "sums": _sums(faults),
+        **disks(struck, shown),
     }
 
 

@@ -35,6 +35,10 @@ LOST = re.compile(r"raft\.node: (\w+) lost leader (\w+) at term (\d+)")
 
 MAIN_PROCESS_EXITED = re.compile(r"\S+: Main process exited, code=(\w+), status=(\S+)")
 
+# What it found when it started: its database first (not said in 3.4), then its log.
+RESTORED = "kvstore restored"
+BEGAN = re.compile(r"newRaft \w+ \[.*\blastindex: (\d+),")
+
 # Beginnings of the messages by which etcd says that clients are served, one for each address on which it listens: since
 # 3.5 before the first of them opens, in 3.4 only the second (server/embed/serve.go).
 SERVING = ("ready to serve client requests", "serving client traffic ")
@@ -73,6 +77,28 @@ def parse_log(lines: Iterable[str], member: str, names: Mapping[str, str]) -> It
     reader = _Reader(member, names)
     for line in lines:
         yield from reader.read(line.rstrip("\n"))
+
+
+def read_start(lines: Iterable[str], since_wall_ns: int) -> dict[str, int]:
+    """Return what a member found on its disk at its latest start, as far as its log says so.
+
+    :param since_wall_ns: earlier lines are of earlier starts
+    :returns: ``raft_index``, the newest entry of its log, and ``revision`` of its database file
+    """
+    found: dict[str, int] = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            wall_ns, message = _wall_ns(entry["ts"]), str(entry["msg"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if wall_ns < since_wall_ns:
+            continue
+        if message == RESTORED and isinstance(entry.get("current-rev"), int):
+            found["revision"] = entry["current-rev"]
+        elif (began := BEGAN.match(message)) is not None:
+            found["raft_index"] = int(began[1])
+    return found
 
 
 class _Reader:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # "offline mode", in which it lets nobody in (a member that left its group may be set to it).
 UNREACHABLE = frozenset({1053, 2002, 2003, 2006, 2013, 3032})
 
+# Where the own server lets root in without a password (Debian's), and how long it may take to answer there, in s.
+SOCKET = "/run/mysqld/mysqld.sock"
+HOME_TIMEOUT_S = 1.0
+
 
 @dataclass(frozen=True)
 class MySQLAddress:
@@ -45,6 +49,19 @@ class MySQLAddress:
         """Return the address of "host:port" for an account of user, password and database."""
         host, port = split_endpoint(endpoint)
         return cls(host, port, account["user"], account["password"], account["database"], timeout_s=timeout_s, ca=ca)
+
+
+def at_home(socket: str) -> MySQLAddress:
+    """Return how root asks the own server, without a password."""
+    return MySQLAddress(
+        "localhost",
+        0,
+        "root",
+        "",
+        unix_socket=socket,
+        timeout_s=HOME_TIMEOUT_S,
+        connect_timeout_s=HOME_TIMEOUT_S,
+    )
 
 
 def connect(address: MySQLAddress) -> Connection[Any]:

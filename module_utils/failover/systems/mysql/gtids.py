@@ -64,3 +64,14 @@ def _parse(text: str) -> dict[str, list[tuple[int, int]]]:
             else:
                 raise ValueError(word)
     return {source: sorted(found) for source, found in intervals.items()}
+
+
+def count_transactions(gtid_set: str) -> int:
+    """Return how many transactions a GTID set has, like "uuid:1-5:7, uuid2:1-3"."""
+    count = 0
+    for part in gtid_set.replace("\n", "").split(","):
+        for interval in part.strip().split(":")[1:]:
+            first, _, last = interval.partition("-")
+            if first.isdecimal():  # and not a tag
+                count += int(last or first) - int(first) + 1
+    return count

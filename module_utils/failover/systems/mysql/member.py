@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..on_host import Home, OnHost, Probe
+from ..on_host import Found, Home, OnHost, Probe, Reach
+from .connect import SOCKET, MySQLAddress, at_home, connected
+from .gtids import count_transactions
 
 
 class SoleProbe:
@@ -28,9 +30,43 @@ class SoleProbe:
         }
 
 
+class TransactionReach(Reach):
+    """How far a server's transactions reach, as it counts them itself.
+
+    Whether their rows are there as well it does not know.
+    """
+
+    missing_of = "transactions"
+
+    def __init__(self, address: MySQLAddress) -> None:
+        self._address = address
+
+    def told(self) -> dict[str, Any]:
+        """Return what it has executed."""
+        return {"gtid_executed": self._ask("SELECT @@GLOBAL.gtid_executed")[0]}
+
+    def found(self, told: Mapping[str, Any], since_wall_ns: int) -> Found:
+        """Return what it has executed by its own binary log and tables: it has talked to nobody yet."""
+        before = told.get("gtid_executed")
+        executed, lost = self._ask(
+            "SELECT @@GLOBAL.gtid_executed, GTID_SUBTRACT(%s, @@GLOBAL.gtid_executed)", before or ""
+        )
+        had = {"gtid_executed": executed}
+        return Found(had) if before is None else Found(had, count_transactions(lost), lost or None)
+
+    def _ask(self, question: str, *values: str) -> list[str]:
+        with connected(self._address) as connection, connection.cursor() as cursor:
+            cursor.execute(question, values)
+            return [str(value).replace("\n", "") for value in cursor.fetchone()]
+
+
 class MySQLOnHost(OnHost):
     """A server without replicas."""
 
     def probe(self, home: Home) -> Probe:
         """Return a probe of its process."""
         return SoleProbe(home.is_alive)
+
+    def reach(self, home: Home) -> Reach:
+        """Return what asks it as root over its socket."""
+        return TransactionReach(at_home(SOCKET))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..mysql.gtids import count_transactions
 from .views import State, View
 
 # How long a member may be without a majority, or in error, before it is taken out of the group to come in again, in s:
@@ -120,5 +121,9 @@ def _begin(
         sets = "; ".join(f"{name} has {view.gtid_executed or 'none'}" for name, view in sorted(views.items()))
         return Step(Act.WAIT, f"data have diverged, and no member has every transaction: {sets}")
     if me == complete[0]:
-        return Step(Act.BOOTSTRAP, "no member is in a group, and this one has every transaction")
+        have = ", ".join(
+            f"{name} {count_transactions(view.gtid_executed):,}"
+            for name, view in sorted(views.items(), key=lambda each: (each[0] != me, each[0]))
+        )
+        return Step(Act.BOOTSTRAP, f"no member is in a group, and this one has every transaction ({have})")
     return Step(Act.WAIT, f"{complete[0]} makes the group")

@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from ...shapes import LabError
-from ..mysql.connect import connected
+from ..mysql.connect import SOCKET, at_home, connected
 from .deciding import PATIENCE_S, Act, Step, decide
-from .views import LOOK_INTERVAL_S, State, View, addresses_of, at_home, view_of
+from .views import LOOK_INTERVAL_S, State, View, addresses_of, view_of
 
 # How long START or STOP GROUP_REPLICATION may take, in s: a member that finds no group gives up after 60 s.
 CHANGE_TIMEOUT_S = 90.0
 
+# How long a member that was forced may take until it is a full one, in s: it does not wait for anybody.
+FORCED_TIMEOUT_S = 5.0
 # Lock (GET_LOCK) that who bootstraps holds on the servers of all members, from before it looks until it is online.
 BOOTSTRAP_LOCK = "failover-lab.bootstrap"
 
@@ -38,7 +40,7 @@ class GroupConfig:
     members: Mapping[str, str]  # name -> "host:port" where it serves clients
     user: str  # account of the members among themselves
     password: str = field(repr=False)
-    socket: str = "/run/mysqld/mysqld.sock"  # of the own server, where root comes in without a password
+    socket: str = SOCKET  # of the own server, where root comes in without a password
     ca: str = ""  # file with the certificate of the authority that signs the servers'; empty: without TLS
 
     @classmethod
@@ -129,6 +131,27 @@ class GroupKeeper:
                 # What stands against it now may be gone at the next look.
                 failed = f" (the last try said: {error.strerror or error})"
                 time.sleep(LOOK_INTERVAL_S)
+
+    def force(self) -> None:
+        """Make the member a group of one, whatever the others have; LabError where it does not become that.
+
+        It is how an operator ends the loss of a majority (MySQL's manual, "Handling a Network Partition and Loss of
+        Quorum"). What the others acknowledged without this member is not in that group.
+        """
+        address = replace(self._addresses[self._member], timeout_s=CHANGE_TIMEOUT_S)
+        try:
+            with connected(address) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT @@group_replication_local_address")
+                cursor.execute("SET GLOBAL group_replication_force_members = %s", (cursor.fetchone()[0],))
+                # It may not stay: a member that has it set cannot start again.
+                cursor.execute("SET GLOBAL group_replication_force_members = ''")
+        except OSError as error:
+            raise LabError(f"{self._member} could not be forced: {error.strerror or error}") from None
+        until = time.monotonic() + FORCED_TIMEOUT_S
+        while not (view := view_of(self._addresses[self._member])).is_working:
+            if time.monotonic() >= until:
+                raise LabError(f"{self._member} was forced, and is {view.error or view.state.lower()} all the same")
+            time.sleep(LOOK_INTERVAL_S)
 
     def _check_data(self, refusal: str) -> None:
         """Raise LabError where a join was refused and the member has transactions that nobody in the group has.

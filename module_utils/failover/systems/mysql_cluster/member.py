@@ -8,10 +8,11 @@ import threading
 from typing import Any
 
 from ...shapes import LabError
-from ..mysql.connect import MySQLAddress
-from ..on_host import Home, Keeper, OnHost, Probe
+from ..mysql.connect import MySQLAddress, at_home
+from ..mysql.member import TransactionReach
+from ..on_host import Home, Keeper, OnHost, Probe, Reach
 from .keeper import GroupConfig, GroupKeeper
-from .views import GroupMember, at_home
+from .views import GroupMember
 
 
 class GroupProbe:
@@ -48,6 +49,14 @@ class GroupOnHost(OnHost):
     def keeper(self, home: Home) -> Keeper:
         """Return what brings the member back into its group."""
         return GroupKeeper(home.member, _config(home))
+
+    def reach(self, home: Home) -> Reach:
+        """Return what asks it as root over its socket, while it is in no group: it joins none when it starts."""
+        return TransactionReach(at_home(_config(home).socket))
+
+    def force(self, home: Home) -> None:
+        """Make the member a group of its own."""
+        GroupKeeper(home.member, _config(home)).force()
 
 
 def _config(home: Home) -> GroupConfig:

@@ -13,6 +13,7 @@ from typing import Any
 from ...shapes import LabError
 from ..endpoints import join_endpoint, split_endpoint
 from ..mysql.connect import MySQLAddress, connected, translated
+from ..mysql.gtids import count_transactions
 
 # A member that does not tell its view within this time has none, in s.
 VIEW_TIMEOUT_S = 1.0
@@ -195,27 +196,11 @@ def why_not_primary(view: View) -> str | None:
     return None
 
 
-def count_transactions(gtid_set: str) -> int:
-    """Return how many transactions a GTID set has, like "uuid:1-5:7, uuid2:1-3"."""
-    count = 0
-    for part in gtid_set.replace("\n", "").split(","):
-        for interval in part.strip().split(":")[1:]:
-            first, _, last = interval.partition("-")
-            if first.isdecimal():  # and not a tag
-                count += int(last or first) - int(first) + 1
-    return count
-
-
 def addresses_of(members: Mapping[str, str], user: str, password: str, ca: str = "") -> dict[str, MySQLAddress]:
     """Return where and as whom each member is asked, from "host:port" by name."""
     return {
         name: _patient(MySQLAddress(*split_endpoint(each), user, password, ca=ca)) for name, each in members.items()
     }
-
-
-def at_home(socket: str) -> MySQLAddress:
-    """Return how root asks the own server, without a password."""
-    return _patient(MySQLAddress("localhost", 0, "root", "", unix_socket=socket))
 
 
 def _patient(address: MySQLAddress) -> MySQLAddress:

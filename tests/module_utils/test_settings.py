@@ -251,11 +251,11 @@ def test_an_attempt_fits_into_its_operation() -> None:
 def test_as_many_iterations_as_there_is_memory_and_space() -> None:
     roomy = Controller(4000, (Folder("results_dir", "/results", None, 4000),))
     assert wrong_controller(given(), roomy) == []
-    narrow = Controller(900, roomy.folders)
-    (memory,) = wrong_controller(given(iterations=1_950_000), narrow)
-    assert "929 MB of memory, and 900 MB are available here. Try -e iterations=500000, or" in memory
+    narrow = Controller(900, (Folder("results_dir", "/results", None, 40_000),))
+    (memory,) = wrong_controller(given(iterations=7_000_000), narrow)
+    assert "1,001 MB of memory, and 900 MB are available here. Try -e iterations=3000000, or" in memory
     # Where all clients share the keys the checks need more.
-    assert "takes about 929 MB" in wrong_controller(given(iterations=390_000, workload="register"), narrow)[0]
+    assert "takes about 1,129 MB" in wrong_controller(given(iterations=390_000, workload="register"), narrow)[0]
     (space,) = wrong_controller(given(), Controller(4000, (Folder("results_dir", "/results", None, 100),)))
     assert "leave about 190 MB in /results, and 100 MB are free there" in space
     assert "-e iterations=25000." in space

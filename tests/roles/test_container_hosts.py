@@ -38,3 +38,25 @@ def test_only_members_of_these_systems_get_them() -> None:
     assert {host for host, own in volumes.items() if f"/data/{host}.img:/data/{host}.img:rw" in own} == set(with_data)
     assert all(own[0] == "/keys:/etc/failover-lab-ssh:ro" for own in volumes.values())
     assert volumes["client1"] == ["/keys:/etc/failover-lab-ssh:ro"]
+
+
+@pytest.mark.parametrize(("cache", "options"), [("honest", "rw"), ("lying", "barrier=0")])
+def test_a_drive_is_made_below_the_data_where_a_fault_loses_its_cache(cache: str, options: str) -> None:
+    fault = {"action": "power_loss", "target": "all", "at": "80%", "heal": "3s", "drive_cache": cache}
+    mine = {"title": "x", "system": "mysql", "key_prefix": "", "faults": [fault]}
+    given = {"experiments": ["mine"], "experiment_catalog": {"mine": mine}, "container_hosts_data_dir": "/data"}
+    assert value_of("container_hosts_drive_caches", **given) == {"mysql": cache}
+    if Path("/dev/loop-control").exists():
+        drive = "/var/lib/failover-lab-drive"
+        assert value_of("container_hosts_mount_words", **given) == {
+            "mysql1": ["/data/mysql1.img", drive, "rw", f"{drive}/data.img", "/var/lib/mysql", options]
+        }
+
+
+def test_no_drive_is_made_otherwise() -> None:
+    given = {"experiments": ["E14-mysql"], "container_hosts_data_dir": "/data"}
+    assert value_of("container_hosts_drive_caches", **given) == {}
+    if Path("/dev/loop-control").exists():
+        words = {"mysql1": ["/data/mysql1.img", "/var/lib/mysql", "rw"]}
+        assert value_of("container_hosts_mount_words", **given) == words
+    assert value_of("container_hosts_drive_caches", experiments=["E11-etcd", "E1-etcd"]) == {}

@@ -24,7 +24,7 @@ from ..host.volume import Volume
 from ..host.wall_clock import WallClock
 from ..shapes import LabError
 from ..systems.on_host import Reach
-from .options import Choice, Number, Option, Share
+from .options import Choice, Number, Option, Share, Word
 from .record import FaultRecord
 
 
@@ -102,7 +102,7 @@ class Action(ABC):
         """
         chosen = {option.field: option.read(name, fault) for option in self.options if isinstance(option, Choice)}
         numbers = {
-            option.key: option.read(name, fault) for option in self.options if isinstance(option, Number | Share)
+            option.key: option.read(name, fault) for option in self.options if isinstance(option, Number | Share | Word)
         }
         return {**chosen, "options": {key: value for key, value in numbers.items() if value is not None}}
 

@@ -76,6 +76,29 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A key of a fault's data that takes one of a few words.
+
+    Among the ``options`` of FaultSpec it is the word's number, from 1.
+    """
+
+    key: str
+    values: tuple[str, ...]
+
+    def read(self, name: str, fault: Mapping[str, Any]) -> int | None:
+        """Return the word's number, None where none is given; LabError where it is none of them.
+
+        :param name: of the fault, as messages begin
+        """
+        value = fault.get(self.key)
+        if value is None:
+            return None
+        if value not in self.values:
+            raise LabError(f"{name}: {self.key} is {value!r}, and has to be {' or '.join(self.values)}.")
+        return self.values.index(value) + 1
+
+
+@dataclass(frozen=True)
 class Listed:
     """A key of a fault's data that its action reads by itself."""
 
@@ -84,4 +107,4 @@ class Listed:
 
 
 # What an action may have.
-Option = Choice | Number | Share | Listed
+Option = Choice | Number | Share | Word | Listed

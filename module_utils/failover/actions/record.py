@@ -98,6 +98,7 @@ class FaultRecord:
     boot_id: str | None = _agents()
     # How the file system of its data was mounted, where the fault unmounts it.
     volume: dict[str, str] | None = _agents()  # noqa: RUF009 - it is a field
+    drive: dict[str, str] | None = _agents()  # noqa: RUF009 - it is a field  # the same of what plays its drive
     process_gone_wall_ns: int | None = _taken(Stage.ENDED)
     gone_ms: float | None = _own()  # from the signal to the end of the process
     clock_offset_ns: int | None = _own()  # how far the member's clock is ahead of the load generator's

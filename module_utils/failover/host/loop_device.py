@@ -3,9 +3,9 @@
 """Mounts a file as a file system, through a loop device that the kernel gives back with the last mount of it.
 
 Also the first program of a container whose data has a file system of its own, as
-``python3 loop_device.py FILE FOLDER PROGRAM ...``: it mounts the file and becomes the program. A file system that the
-container's host had mounted for it would be mounted twice, and could not be taken away from below its server. So this
-file stands alone: nothing of the core is imported.
+``python3 loop_device.py FILE FOLDER OPTIONS [FILE FOLDER OPTIONS ...] -- PROGRAM ...``: it mounts the files one after
+the other and becomes the program. A file system that the container's host had mounted for it would be mounted twice,
+and could not be taken away from below its server. So this file stands alone: nothing of the core is imported.
 """
 
 from __future__ import annotations
@@ -110,23 +110,31 @@ def _call(function: str, path: str, *arguments: object) -> None:
         raise OSError(number, os.strerror(number), path)
 
 
-def main(image: str, point: str, program: list[str]) -> None:
-    """Mount a file as ext4 where it belongs, then become a program."""
+def main(words: list[str]) -> None:
+    """Mount files as ext4 where they belong, then become a program."""
+    end = words.index("--")
+    for first in range(0, end, 3):
+        image, point, options = words[first : first + 3]
+        try:
+            _mount_file(image, point, options)
+        except OSError as failure:
+            sys.exit(
+                f"{image} cannot be mounted on {point}: {failure}. "
+                "Has this machine free loop devices, and may its containers mount?"
+            )
+    os.execv(words[end + 1], words[end + 1 :])
+
+
+def _mount_file(image: str, point: str, options: str) -> None:
+    os.makedirs(point, exist_ok=True)
     before = os.stat(point)
     with attached(image) as device:
-        mount(device, point, "ext4")
+        mount(device, point, "ext4", options)
     if os.stat(point).st_uid != before.st_uid:
         # It is new: its root belongs to whom the folder belonged to that it hides.
         os.chown(point, before.st_uid, before.st_gid)
         os.chmod(point, stat.S_IMODE(before.st_mode))
-    os.execv(program[0], program)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1], sys.argv[2], sys.argv[3:])
-    except OSError as failure:
-        sys.exit(
-            f"{sys.argv[1]} cannot be mounted on {sys.argv[2]}: {failure}. "
-            "Has this machine free loop devices, and may its containers mount?"
-        )
+    main(sys.argv[1:])

@@ -46,6 +46,9 @@ MARK_OFFSET, MARK, FEATURES_OFFSET, NEEDS_RECOVERY = 0x38, 0xEF53, 0x60, 4
 # What is said of the loss where the kernel has no cachestat.
 UNCOUNTED = "what was not on disk is lost (this kernel does not count it)"
 
+# Among the options of a mount: flushes are not passed on to the drive (ext4's barrier=0, as the kernel shows it).
+NO_FLUSH = "nobarrier"
+
 Mounted = dict[str, str]
 
 
@@ -109,6 +112,40 @@ class Volume:
                     if mount.device == own.device and not mount.tags:
                         yield f"for process {folder.name} alone"
 
+    def drive(self) -> Volume | None:
+        """Return the file system that plays its drive: the one on which the file of its loop device is.
+
+        What the loop device wrote there and nobody flushed is in that file system's memory, as it is in the volatile
+        cache of a drive. None where there is none.
+        """
+        own = own_mount(self.data_dir, self._proc)
+        image = self._image(own.source) if own is not None else ""
+        below = own_mount(os.path.dirname(image), self._proc) if image else None
+        return self.at(below.point) if below is not None else None
+
+    def at(self, point: str) -> Volume:
+        """Return the file system that is, or was, mounted at another point of this host."""
+        return Volume(point, str(self._proc), str(self._sys))
+
+    def drive_problem(self, *, lies: bool) -> str | None:
+        """Return why there is no drive here whose cache could be lost, or None where there is.
+
+        :param lies: it takes a flush for done, and does none
+        """
+        drive = self.drive()
+        if drive is None:
+            return (
+                f"{self.data_dir} is not on a loop device of a file on a file system of its own, which would be the "
+                "drive; bring the lab up with this experiment named"
+            )
+        own = own_mount(self.data_dir, self._proc)
+        if (own is not None and NO_FLUSH in own.super_options) != lies:
+            is_so = "takes flushes for done" if not lies else "does what it is told to flush"
+            return (
+                f"the drive of {self.data_dir} {is_so}; bring the lab up with this experiment named, and no other kind"
+            )
+        return drive.problem()
+
     def describe(self) -> Mounted:
         """Return how it is mounted: all that :meth:`restore` has to know."""
         own = own_mount(self.data_dir, self._proc)
@@ -116,6 +153,7 @@ class Volume:
             raise VolumeError(self.problem() or f"{self.data_dir} was mounted just now")
         options = dict.fromkeys([*own.options, *own.super_options])
         return {
+            "point": own.point,
             "source": own.source,
             "image": self._image(own.source),
             "kind": own.kind,
@@ -149,7 +187,7 @@ class Volume:
                 os.close(descriptor)
         except OSError as error:
             raise VolumeError(f"{self.data_dir} cannot be cut off: {error}") from None
-        if not self._is_dead():
+        if not self.is_dead():
             raise VolumeError(f"{self.data_dir} was cut off from its disk, and can be written to all the same")
         if dirty is None:
             return UNCOUNTED
@@ -202,7 +240,7 @@ class Volume:
             files += own > 0
         return pages, files
 
-    def _is_dead(self) -> bool:
+    def is_dead(self) -> bool:
         """Whether the file system answers EIO to all that would change it."""
         try:
             os.close(os.open(self.data_dir, os.O_TMPFILE | os.O_RDWR, 0o600))
@@ -241,7 +279,7 @@ class Volume:
         :param was: what :meth:`describe` said, to this agent or to an earlier one
         """
         if own_mount(self.data_dir, self._proc) is not None:
-            if not self._is_dead():
+            if not self.is_dead():
                 return None
             self.release(was)
         try:

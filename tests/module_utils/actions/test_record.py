@@ -37,7 +37,7 @@ def test_every_field_is_written_by_somebody() -> None:
 def test_what_the_agent_keeps_for_itself_is_not_in_the_folder() -> None:
     kept = DONE.as_answer().keys() - DONE.as_dict().keys()
     stamps = {"heal_requested_wall_ns", "process_started_wall_ns"}
-    assert kept == stamps | {"held", "leader_id", "term", "volume", "error", "boot_id", "clock_before_ns"}
+    assert kept == stamps | {"held", "leader_id", "term", "volume", "error", "boot_id", "clock_before_ns", "drive"}
 
 
 def test_a_record_of_another_version_is_read() -> None:

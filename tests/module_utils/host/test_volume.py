@@ -178,6 +178,8 @@ def test_a_container_mounts_its_data_before_it_boots(image: Path, tmp_path: Path
         alone,
         str(image),
         str(folder),
+        "",
+        "--",
         shutil.which("sh") or "",
         *program[1:],
     ]
@@ -189,11 +191,69 @@ def test_a_container_mounts_its_data_before_it_boots(image: Path, tmp_path: Path
 
 
 def test_a_container_whose_data_cannot_be_mounted_does_not_boot(tmp_path: Path) -> None:
-    command = [sys.executable, "-I", loop_device.__file__, str(tmp_path / "none.img"), str(tmp_path), "/bin/true"]
+    command = [
+        sys.executable,
+        "-I",
+        loop_device.__file__,
+        str(tmp_path / "none.img"),
+        str(tmp_path),
+        "",
+        "--",
+        "/bin/true",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{tmp_path}/none.img cannot be mounted on {tmp_path}: [Errno 2]")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def driven(tmp_path: Path, data: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder whose file system is on a loop device of a file of another one, which plays its drive."""
+    folder, inner = tmp_path / "driven", data / "inner.img"
+    folder.mkdir()
+    inner.touch()
+    os.truncate(inner, 16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", inner], check=True)
+    with loop_device.attached(str(inner)) as device:
+        loop_device.mount(device, str(folder), "ext4", request.param)
+    write(folder / "old", SYNCED, sync=True)
+    os.sync()
+    yield folder
+    for point in (folder, data):
+        with suppress(OSError):
+            while True:
+                loop_device.unmount(str(point))
+
+
+@REAL
+@pytest.mark.parametrize(("driven", "lies"), [("", False), ("barrier=0", True)], indirect=["driven"])
+def test_a_drive_keeps_what_it_flushed_and_one_that_lies_loses_it(data: Path, driven: Path, lies: bool) -> None:
+    ours = Volume(str(driven))
+    drive = ours.drive()
+    assert drive is not None
+    assert drive.data_dir == str(data)
+    assert ours.drive_problem(lies=lies) is None
+    assert "bring the lab up" in str(ours.drive_problem(lies=not lies))
+    was, drive_was = ours.describe(), drive.describe()
+    write(driven / "synced", SYNCED, sync=True)
+    told = drive.cut()
+    assert told == volume.UNCOUNTED or told.endswith("of 1 file were not on disk and are lost") or not lies
+    assert ours.cut() == "0 bytes were not on disk"
+    assert drive.is_dead()
+    ours.release(was)
+    drive.release(drive_was)
+    ours.at(drive_was["point"]).restore(drive_was)
+    ours.restore(was)
+    assert (driven / "old").read_bytes() == SYNCED
+    # It was synced: the file system's word for it was the drive's.
+    kept = (driven / "synced").read_bytes() if (driven / "synced").exists() else b""
+    assert (kept == SYNCED) is not lies
+    assert ours.drive_problem(lies=lies) is None
+
+
+def test_data_without_a_drive_say_so(tmp_path: Path) -> None:
+    assert "which would be the drive" in str(volume_of(tmp_path, OWN).drive_problem(lies=True))
 
 
 # ---------------------------------------------------------------- as told
@@ -246,6 +306,7 @@ def test_the_file_of_a_loop_device_is_what_has_to_be_mounted_again(
         (tmp_path / "sys/block/nothing/loop/backing_file").write_text(image)
     line = "30 26 7:0 / /data rw,noatime - ext4 /dev/nothing rw,noatime,discard"
     assert volume_of(tmp_path, line).describe() == {
+        "point": "/data",
         "source": "/dev/nothing",
         "image": told,
         "kind": "ext4",

@@ -90,6 +90,8 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         ),
         ({"action": "power_loss", "keep": "101%"}, "Fault 1: keep is '101%', and has to be a share like 50%"),
         ({"action": "power_loss", "keep": "0%"}, "Fault 1: keep is '0%', and has to be a share like 50%"),
+        ({"action": "power_loss", "drive_cache": True}, "Fault 1: drive_cache is True, and has to be honest or lying."),
+        ({"action": "power_loss", "drive_cache": "lying", "keep": "5%"}, "Fault 1 has a keep and a drive_cache: what"),
         ({"action": "power_loss", "keep_seed": 3}, "Fault 1 has a keep_seed, and keeps nothing. Give keep as well"),
         ({"keep": "50%"}, "Fault 1: keep belongs to the action power_loss, and this is a stop."),
         (
@@ -111,8 +113,8 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         (
             {"when": 3},
             "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
-            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, keep, keep_seed, steps, jump_ms, "
-            "drift_ppm.",
+            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, keep, keep_seed, drive_cache, "
+            "steps, jump_ms, drift_ppm.",
         ),
         (
             {"at": 1000},
@@ -176,6 +178,8 @@ def test_options_of_disk_and_network_have_their_defaults() -> None:
     assert options(action="clock_skew", drift_ppm=-200) == {"drift_ppm": -200}
     assert options(action="power_loss", keep="50%") == {"keep": 50.0, "keep_seed": 1}
     assert options(action="power_loss", keep="12.5%", keep_seed=9) == {"keep": 12.5, "keep_seed": 9}
+    assert options(action="power_loss", drive_cache="honest") == {"drive_cache": 1}
+    assert options(action="power_loss", drive_cache="lying") == {"drive_cache": 2}
     assert options(action="kill") == options(action="disk_full") == options(action="power_loss") == {}
 
 

@@ -345,12 +345,7 @@ class Agent:
         record.signal_call_ms = (time.monotonic_ns() - started) / 1e6
 
     def _role_of(self, record: FaultRecord) -> dict[str, Any]:
-        return {
-            "role": record.role,
-            "member_id": record.member_id,
-            "leader_id": record.leader_id,
-            "term": record.term,
-        }
+        return {name: getattr(record, name) for name in ("role", "member_id", "leader_id", "term")}
 
     def _forget(self, token: str) -> None:
         del self._records[token], self._deadlines[token]

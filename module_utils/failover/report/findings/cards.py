@@ -118,7 +118,8 @@ def _wrong_keys(checks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
                 told["contradiction"] = item.get("contradiction")
                 known = found.setdefault(item["key"], told)
                 known["checks"].append(check["name"])
-                if "operation" in item:
+                # A change that a watch missed has an operation, and nothing that was read.
+                if "operation" in item and "found" in item:
                     known["read"].append(item["found"])
                 for name in ("expected", "at", "contradiction"):
                     known[name] = told[name] if known[name] is None else known[name]

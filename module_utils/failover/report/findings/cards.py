@@ -113,13 +113,14 @@ def _wrong_keys(checks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
             for item in listing["listed"] if isinstance(listing, Mapping) else []:
                 if "key" not in item:
                     continue  # an operation that is wrong, of whatever keys: its check's evidence tells it
+                if item.get("class", default) not in (*blame.ORDER, blame.DIFFER, blame.TWICE, None):
+                    continue  # what a watch missed is no state of a key: that check's evidence tells it
                 told = {"class": item.get("class", default), "expected": item.get("expected"), "checks": [], "read": []}
                 told["at"] = item.get("operation", {}).get("index")
                 told["contradiction"] = item.get("contradiction")
                 known = found.setdefault(item["key"], told)
                 known["checks"].append(check["name"])
-                # A change that a watch missed has an operation, and nothing that was read.
-                if "operation" in item and "found" in item:
+                if "operation" in item:
                     known["read"].append(item["found"])
                 for name in ("expected", "at", "contradiction"):
                     known[name] = told[name] if known[name] is None else known[name]

@@ -95,6 +95,7 @@ def serve_gateway(given: Gateway | None = None, tls: ssl.SSLContext | None = Non
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # of who did not shake hands
     if tls is not None:
         # The handshake on the connection's own thread, and not on the one that accepts.
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

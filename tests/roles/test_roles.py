@@ -109,7 +109,7 @@ def test_secrets_are_not_logged(role: str) -> None:
         values = " ".join(
             str(written[key].get(name, "")) for key in written for name in ("content", "plugin_auth_string")
         )
-        if secret.search(values):
+        if secret.search(values) or "fault_agent_files" in task:
             assert task.get("no_log") is True, f"{task['name']} of roles/{role} would show a secret"
 
 

@@ -103,7 +103,7 @@ class PowerLoss(Action):
     def heal(self, host: Host, record: FaultRecord, timeout_s: float) -> None:
         """Mount the data, let the host speak again, and start it."""
         if record.boot_id is None:
-            self._restore(host, record, timeout_s)
+            self._undo(host, record, timeout_s)
         elif host.power.boot_id() == record.boot_id:
             # Its keeper was gone: nothing was done.
             record.effect = None
@@ -115,7 +115,7 @@ class PowerLoss(Action):
                 record.disk |= _found(host.reach, record.disk)
 
     @staticmethod
-    def _restore(host: Host, record: FaultRecord, timeout_s: float) -> None:
+    def _undo(host: Host, record: FaultRecord, timeout_s: float) -> None:
         process = host.service.main_process()
         if process is not None:
             # The agent ended between the first step of the cut and the last.

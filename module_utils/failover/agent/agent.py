@@ -65,14 +65,8 @@ class Agent:
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
         on_host = MEMBERS[config.system]
-        home = Home(
-            config.member,
-            config.address,
-            config.member_file,
-            self._is_alive,
-            journal=self._service.log_tail,
-            ca=config.ca,
-        )
+        here = (config.member, config.address, config.member_file)
+        home = Home(*here, self._is_alive, journal=self._service.log_tail, ca=config.ca)
         self._host = Host(
             self._service,
             Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
@@ -351,12 +345,7 @@ class Agent:
         record.signal_call_ms = (time.monotonic_ns() - started) / 1e6
 
     def _role_of(self, record: FaultRecord) -> dict[str, Any]:
-        return {
-            "role": record.role,
-            "member_id": record.member_id,
-            "leader_id": record.leader_id,
-            "term": record.term,
-        }
+        return {name: getattr(record, name) for name in ("role", "member_id", "leader_id", "term")}
 
     def _forget(self, token: str) -> None:
         del self._records[token], self._deadlines[token]

@@ -143,9 +143,10 @@ def _missing(recorded: Recorded, experiment: Experiment) -> tuple[Sequence[int],
         indexes = np.asarray(share, dtype=np.int64)
         indexes = indexes[expected[indexes]]
         there = recorded.row_of[indexes] >= 0
-        reached = int(np.flatnonzero(there).max(initial=-1))
-        holes.append(indexes[:reached][~there[:reached]])
-        tail.append(indexes[reached + 1 :])
+        # Behind its last row; the beginning for a client that did not come to its first operation.
+        end = int(np.flatnonzero(there).max(initial=-1)) + 1
+        holes.append(indexes[:end][~there[:end]])
+        tail.append(indexes[end:])
     return _listable(np.sort(np.concatenate(holes))), _listable(np.sort(np.concatenate(tail)))
 
 

@@ -128,7 +128,8 @@ class Keeper:
             if off is None:
                 return
             self._machine.start()
-            end = time.monotonic() + BOOT_TIMEOUT_S
+            # Nobody need hold the fault any more: it is on its way back.
+            end = off.deadline = time.monotonic() + BOOT_TIMEOUT_S
             client = AgentClient(*self._given, ca=self._ca)
             try:
                 while True:

@@ -41,8 +41,8 @@ TRANSLATED_MB = 128
 # A kernel that panics starts anew after so long, in s.
 PANIC_S = 5
 # For an emulated kernel: an emulator that gets little of the processor fails the kernel's check of its timer, which
-# then panics; and nothing has to be kept apart within an emulated processor.
-EMULATED = ("no_timer_check", "mitigations=off")
+# then panics; nothing has to be kept apart within an emulated processor; and what systemd starts takes its time.
+EMULATED = ("no_timer_check", "mitigations=off", "systemd.default_timeout_start_sec=600")
 # Of an image's folder.
 DISK, KERNEL, INITRD = "root.img", "vmlinuz", "initrd.img"
 # What the host keys are called within the machine (roles/machine_hosts/files/customize-machine).

@@ -76,6 +76,18 @@ def test_a_hole_before_the_end_of_a_stalled_repeat_is_still_a_hole(plant: PlantI
     assert (history.verdict, history.evidence["missing"]["listed"]) == (Verdict.INVALID, [hole])
 
 
+def test_a_client_that_did_not_come_to_its_first_operation_was_interrupted(plant: PlantIt, tmp_path: Path) -> None:
+    plant(None, "E1-mysql", clients=4)
+    folder = tmp_path / "run" / "E1-mysql"
+    to_jsonl(folder)
+    meta, *rows = (folder / "history.jsonl").read_text().splitlines(keepends=True)
+    done = [row for row in rows if json.loads(row)[1] != 3]
+    (folder / "history.jsonl").write_text("".join([meta, *done]))
+    history = next(check for check in verify_experiment(folder) if check.name == "history")
+    assert (history.verdict, "missing" in history.evidence) == (Verdict.UNKNOWN, False)
+    assert history.evidence["not_reached"]["count"] == len(rows) - len(done) > 0
+
+
 def test_a_cut_line_makes_the_history_unknown(plant: PlantIt, tmp_path: Path) -> None:
     plant(None, "E1-mysql")
     folder = tmp_path / "run" / "E1-mysql"

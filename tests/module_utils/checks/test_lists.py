@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failover.checks.base import load_case
 from failover.checks.calls import call_of, history_of
+from failover.checks.contradiction import described
+from failover.checks.counterexample import Counterexample
 from failover.checks.linearizability import check
-from failover.checks.lists import Part, Seen, SeenList, Wrong, wrong_in
+from failover.checks.lists import Part, Seen, SeenList, Wrong, call_of_part, wrong_in
 from failover.checks.model import FORKED, LATE_DUPLICATE, LOST, PHANTOM, REORDERED, STALE, TWICE_LISTED
 from failover.checks.operations import Answer, Call
 from failover.checks.verdict import verify, verify_experiment
@@ -171,6 +174,22 @@ def test_the_fewest_operations_that_contradict_each_other(
     [wrong] = wrong_of(rows, *ends)
     assert len(wrong.parts) == count
     assert_smallest(rows, wrong)
+
+
+def test_what_members_held_at_the_end_is_no_operation_of_the_stream(tmp_path: Path) -> None:
+    case = load_case(
+        make_shared_run(tmp_path, {"name": "append", "lists": 2, "elements": 9}, iterations=40) / "E1-etcd"
+    )
+    row = next(row for row in case.recorded.rows() if row.kind == "APPEND" and row.outcome == "ok")
+    over_ns = case.recorded.ended_ns
+    at_end = Part(Seen((), math.inf, math.inf, None, "etcd1 at the end"), "it found no element")
+    calls = tuple(call_of_part(part, over_ns) for part in (Part(row), at_end))
+    told = described(case, Counterexample(calls, is_minimal=True), {calls[0].label: row.index})
+    first, last = told["operations"]
+    assert (first["index"], first["label"]) == (row.index, f"operation {row.index} (APPEND): it added {row.value!r}")
+    assert "index" not in last
+    assert last["label"] == "etcd1 at the end: it found no element"
+    assert last["begin_ms"] > first["end_ms"]
 
 
 @given(

@@ -113,6 +113,8 @@ def _wrong_keys(checks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
             for item in listing["listed"] if isinstance(listing, Mapping) else []:
                 if "key" not in item:
                     continue  # an operation that is wrong, of whatever keys: its check's evidence tells it
+                if item.get("class", default) not in (*blame.ORDER, blame.DIFFER, blame.TWICE, None):
+                    continue  # what a watch missed is no state of a key: that check's evidence tells it
                 told = {"class": item.get("class", default), "expected": item.get("expected"), "checks": [], "read": []}
                 told["at"] = item.get("operation", {}).get("index")
                 told["contradiction"] = item.get("contradiction")

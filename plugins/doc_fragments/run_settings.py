@@ -85,7 +85,7 @@ options:
         type: str
         default: fixed
       tls:
-        description: Whether the lab was brought up with TLS and accounts. It is recorded; O(target) says how.
+        description: Whether the lab was brought up with TLS and accounts. It is recorded; the target says how.
         type: bool
         default: false
       watch:

@@ -26,7 +26,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
 def test_a_run_is_opened_and_gone_on_with(run_module: RunModule, params: dict[str, Any], tmp_path: Path) -> None:
     opened = run_module("run_open", params)
     assert (opened["rc"], opened["changed"], opened["pending"], opened["resumed_at"]) == (0, True, ["E3-etcd"], [])
-    usual = {"retry_policy": "safe", "read_consistency": "linearizable", "arrivals": "fixed"}
+    usual = {"retry_policy": "safe", "read_consistency": "linearizable", "arrivals": "fixed", "tls": False}
     assert opened["settings"] == {"iterations": 2000, "seed": 7, "clients": 1, "rate": 0.0, **usual}
     assert opened["checkout"] is None  # this folder is no checkout
     # Text, as -e gives it, is the same number.

@@ -168,7 +168,9 @@ def test_containers_have_addresses_of_their_network() -> None:
     assert wrong_settings(given(lab_subnet="10.89.78.0/24", addresses=inside)) == []
     for number in (0, 1, 255):
         outside = inside | {"etcd1": f"10.89.78.{number}"}
-        assert "Choose a container_number from 2 to 254." in only(lab_subnet="10.89.78.0/24", addresses=outside)
+        assert "Choose a container_number, or machine_number, from 2 to 254." in only(
+            lab_subnet="10.89.78.0/24", addresses=outside
+        )
 
 
 @pytest.mark.parametrize(
@@ -266,10 +268,10 @@ def test_long_values_need_more_room() -> None:
     for workload in ("ycsb_a", {"name": "ycsb_a", "value_size": 20}, {"name": "other"}, 5):
         assert wrong_controller(given(workload=workload), roomy) == []
     memory, space = wrong_controller(given(workload={"name": "ycsb_a", "value_size": 20_000}), roomy)
-    assert "iterations is 100000: checking so many operations takes about 9,863 MB of memory" in memory
+    assert "iterations is 100000: checking so many operations takes about 10,063 MB of memory" in memory
     assert "leave about 15,588 MB in /results" in space
     memory, space = wrong_controller(given(iterations=1000, workload={"name": "ycsb_a", "records": 10_000_000}), roomy)
-    assert "takes about 27,659 MB" in memory
+    assert "takes about 27,859 MB" in memory
     assert "Try fewer iterations, or smaller options of the workload, or a machine" in memory
 
 
@@ -368,8 +370,8 @@ def test_an_unknown_experiment_is_named_with_those_that_are_known() -> None:
 
 
 def test_what_was_most_likely_meant_is_asked() -> None:
-    assert chosen("e3_etcd")[0].endswith("E17-mysql_cluster. Did you mean E3-etcd?")
-    assert chosen("quux")[0].endswith("E17-mysql_cluster.")
+    assert chosen("e3_etcd")[0].endswith("E18-mysql_cluster. Did you mean E3-etcd?")
+    assert chosen("quux")[0].endswith("E18-mysql_cluster.")
 
 
 def test_a_choice_that_ones_own_catalog_does_not_have_is_named() -> None:

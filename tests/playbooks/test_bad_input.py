@@ -102,7 +102,7 @@ def test_the_experiments_are_listed_with_those_that_would_run(tmp_path: Path) ->
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(machines()))
     inventory = ("-i", f"{tmp_path}/hosts.yml", "-e", f"lab_state_dir={tmp_path}/state")
     names, marked = listed(tmp_path, *inventory, "-e", "faults=kill,none")
-    assert len(names) == 44
+    assert len(names) == 51
     assert marked == ["E1-etcd", "E3-etcd"]
     assert not (tmp_path / "state").exists()
 
@@ -171,7 +171,7 @@ def test_everything_that_is_wrong_with_the_variables_is_told_at_once(tmp_path: P
 
 def test_more_iterations_than_there_is_memory_for_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, "run", {"iterations": 10**12}).startswith(
-        "iterations is 1000000000000: checking so many operations takes about 476,837,158 MB of memory, and "
+        "iterations is 1000000000000: checking so many operations takes about 114,441,117 MB of memory, and "
     )
 
 

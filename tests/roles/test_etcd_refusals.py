@@ -20,7 +20,7 @@ from once import made_once
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("etcd1", "etcd2", "etcd3")
 TOKEN = "here-0123abcd"
-CLUSTER = ",".join(f"{name}=http://192.0.2.{number}:2380" for number, name in enumerate(MEMBERS, 11))
+CLUSTER = ",".join(f"{name}=https://192.0.2.{number}:2380" for number, name in enumerate(MEMBERS, 11))
 # What each host was told, by case; nothing where it was not refused.
 Said = dict[str, dict[str, str]]
 

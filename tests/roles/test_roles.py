@@ -30,7 +30,7 @@ def options_of(role: str) -> dict[str, Any]:
 
 
 # Validation would generate them where there is no lab yet.
-SECRETS = ("mysql_password", "mysql_group_password", "fault_agent_key")
+SECRETS = ("etcd_password", "etcd_root_password", "mysql_password", "mysql_group_password", "fault_agent_key")
 
 
 def tasks_of(role: str) -> list[dict[str, Any]]:

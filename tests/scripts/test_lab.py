@@ -306,7 +306,8 @@ def test_without_root_containers_are_refused(ready: Tree) -> None:
         done = ready.lab(verb)
         assert done.returncode == 3
         assert re.match(
-            rf"lab: containers .* need root: sudo .*scripts/lab {verb}, or -i inventory/ssh", one_line(done)
+            rf"lab: hosts with addresses of their own need root: sudo .*scripts/lab {verb}, or -i inventory/ssh",
+            one_line(done),
         )
     assert ready.calls == []
 

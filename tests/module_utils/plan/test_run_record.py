@@ -20,6 +20,7 @@ PLAN: dict[str, Any] = {
     "retry_policy": "safe",
     "read_consistency": "linearizable",
     "arrivals": "fixed",
+    "tls": True,
     "workload": {},
     "repeats": 10,
     "sole_server_heal": "3s",

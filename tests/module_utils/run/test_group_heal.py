@@ -14,7 +14,7 @@ import pytest
 from failover.agent import agent as agent_module
 from failover.agent.agent import Agent
 from failover.agent.config import AgentConfig
-from failover.agent.server import _Server
+from failover.agent.server import Server
 from failover.run import healing
 from failover.run.healing import Healer
 from failover.shapes import Target
@@ -115,7 +115,7 @@ def test_a_member_tells_its_role_and_whom_it_sees(agent: Agent) -> None:
 @pytest.fixture
 def address(agent: Agent) -> Iterator[str]:
     """Serve the agent on loopback."""
-    with _Server(("127.0.0.1", 0), agent, KEY) as server:
+    with Server(("127.0.0.1", 0), agent, KEY, None) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield f"127.0.0.1:{server.server_address[1]}"
         server.shutdown()

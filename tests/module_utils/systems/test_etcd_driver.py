@@ -26,7 +26,9 @@ class Channel:
         self.methods: list[str] = []
         self.requests: list[Any] = []
 
-    def call(self, method: str, request: Any, _type: Any, _timeout_s: float, *, require_leader: bool) -> Any:
+    def call(
+        self, method: str, request: Any, _type: Any, _timeout_s: float, *, require_leader: bool, token: str
+    ) -> Any:
         self.methods.append(method.rpartition("/")[2])
         self.requests.append(rpc.TxnRequest.FromString(request.SerializeToString()) if method.endswith("Txn") else None)
         answer = self.answers.pop(0)

@@ -286,7 +286,7 @@ def test_closing_ends_a_call_that_waits_for_its_connection() -> None:
 def test_a_member_that_is_down_is_tried_again_soon_but_not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[str] = []
 
-    def refuse(endpoint: str, _timeout_s: float) -> Wire:
+    def refuse(endpoint: str, *_: Any) -> Wire:
         tries.append(endpoint)
         raise ConnectionRefusedError(111, "Connection refused")
 

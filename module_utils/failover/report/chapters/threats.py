@@ -314,14 +314,14 @@ def _locks(run: Mapping[str, Any]) -> tuple[str, str] | None:
     if run["tls"]:
         return (
             "Locked doors",
-            "All connections were encrypted, the servers on them verified, and etcd asked for an account with each "
-            "request (tls was true). Latencies have that in them, and so has an outage in which a client connects "
+            "All connections were encrypted, the servers on them verified, and every request came with an account "
+            "(tls was true). Latencies have that in them, and so has an outage in which a client connects "
             "anew. docs/locks.md has the price; a run with tls=false has numbers without it.",
         )
     return (
         "Open doors",
-        "Nothing was encrypted, no server was verified, and etcd had no accounts (tls was false), as in the notebook. "
-        "Whoever secures a system pays for it; docs/locks.md has the price.",
+        "Nothing was encrypted, no server was verified, and no accounts were made where a system needs none (tls was "
+        "false), as in the notebook. Whoever secures a system pays for it; docs/locks.md has the price.",
     )
 
 

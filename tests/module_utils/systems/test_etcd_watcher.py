@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -103,7 +105,8 @@ def watching(*members: Member, leader: int = 0) -> Iterator[EtcdWatcher]:
 def told(watcher: EtcdWatcher, count: int) -> list[tuple[int, str, str | None]]:
     """Return so many changes, or those that there are up to the end of a member."""
     found: list[tuple[int, str, str | None]] = []
-    while len(found) < count:
+    until_s = time.monotonic() + 60
+    while len(found) < count and time.monotonic() < until_s:
         found += [(row.revision, row.key, row.value) for row in watcher.receive(20.0)]
     return found
 
@@ -169,8 +172,10 @@ def resets(peer: Peer, stream: int) -> None:
     stay(peer)
 
 
-def breaks_off(_peer: Peer, _stream: int) -> None:
-    return
+def breaks_off(peer: Peer, _stream: int) -> None:
+    # Closed with something unread, the kernel there would throw away what was sent.
+    peer.sock.shutdown(socket.SHUT_WR)
+    stay(peer)
 
 
 def is_wrong(peer: Peer, _: int) -> None:
@@ -198,6 +203,19 @@ def test_a_watch_that_ends_is_resumed_on_the_next_member_after_what_was_seen(how
         assert why in watcher.resumptions[1].why
         assert watcher.resumptions[0].why == ""
     assert (first.asked_from, second.asked_from) == ([5], [7])
+
+
+def test_what_came_with_a_broken_frame_and_before_it_is_told() -> None:
+    def watch(peer: Peer, stream: int, _: int) -> None:
+        told_before = framed(stream, answer(created=True), answer((5, "a", "1"), (6, "a", "2")))
+        peer.send(told_before, frames.frame(frames.DATA, 0, 99, b"x"))
+        stay(peer)
+
+    first, second = Member(4, watch), Member(4, ends((7, "a", "3"), how=lambda peer, _: stay(peer)))
+    with watching(second, first, leader=1) as watcher:
+        watcher.begin(20.0)
+        assert [at for at, _, _ in told(watcher, 3)] == [5, 6, 7]
+        assert "INTERNAL: what came breaks HTTP/2" in watcher.resumptions[1].why
 
 
 def test_what_is_compacted_is_a_gap() -> None:

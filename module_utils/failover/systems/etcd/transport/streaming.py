@@ -58,6 +58,7 @@ class Stream:
         """Open it; raises as :meth:`receive`."""
         self._connection = connection
         self._rest = b""
+        self._failure: CallError | None = None  # that is told after what came before it
         try:
             self._exchange = connection.begin(block, until_s)
         except (OSError, OutOfTimeError, ProtocolError) as error:
@@ -76,6 +77,8 @@ class Stream:
         :raises CallError: where the stream has ended, after all that came before
         """
         while not (messages := self._whole()):
+            if self._failure is not None:
+                raise self._failure
             if self._exchange.ended:
                 raise self._why_ended()
             try:
@@ -83,7 +86,7 @@ class Stream:
             except OutOfTimeError:
                 return []
             except (OSError, ProtocolError) as error:
-                raise self._failed(error) from error
+                self._failure = self._failed(error)
         return messages
 
     def _whole(self) -> list[bytes]:

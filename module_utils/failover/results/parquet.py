@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from ..shapes import FORMER_COLUMNS, HISTORY_COLUMNS, SCHEMA_VERSION, HistoryRow, LabError, Outcome
 from .files import HISTORY_FILE, HISTORY_LINES_FILE
 from .history import check_meta, read_jsonl
-from .rows import Rows
+from .rows import Rows, whole_file
 
 # Key of the Parquet file's own metadata that holds the history's meta object as JSON.
 META_KEY = b"failover_lab_history"
@@ -139,10 +139,8 @@ def open_history(folder: Path) -> tuple[dict[str, Any], Rows]:
         return meta, Rows(table, SCHEMA)
     path = folder / HISTORY_FILE
     with _readable(path):
-        file = pq.ParquetFile(path)
+        file = whole_file(path)
         meta = _meta_of(path, file.schema_arrow)
-        for number in range(file.num_row_groups):
-            file.read_row_group(number, use_threads=False)  # damaged parts are found here
     return meta, Rows(file, SCHEMA)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,14 @@ Ints = npt.NDArray[Any]  # whole numbers in as few bytes each as they need
 
 # Parts of the file that stay in memory after a row of them was asked for.
 _GROUPS_KEPT = 4
+
+
+def whole_file(path: Path) -> pq.ParquetFile:
+    """Open a file and read all of it once, so that what is damaged is found here; raises OSError, pa.ArrowException."""
+    file = pq.ParquetFile(path)
+    for number in range(file.num_row_groups):
+        file.read_row_group(number, use_threads=False)
+    return file
 
 
 class Rows:

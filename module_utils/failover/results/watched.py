@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..shapes import WATCH_COLUMNS, LabError
 from .files import WATCH_FILE, WATCH_LINES_FILE
-from .rows import Rows
+from .rows import Rows, whole_file
 from .write import replacing
 
 _TYPES = {
@@ -75,9 +75,7 @@ def open_watch(folder: Path) -> Rows:
     """
     path = folder / WATCH_FILE
     try:
-        file = pq.ParquetFile(path)
-        for number in range(file.num_row_groups):
-            file.read_row_group(number, use_threads=False)  # damaged parts are found here
+        file = whole_file(path)
     except FileNotFoundError as error:
         raise LabError(f"{path} is missing; copy the results folder again") from error
     except (OSError, pa.ArrowException) as error:

@@ -12,7 +12,8 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -123,20 +124,10 @@ class _Keeper:
 
     def _keep(self) -> dict[str, Any]:
         """Write down what is told until the end; return what there is to say of it."""
-        error: str | None = None
-        try:
-            with self._path.open("w", encoding="utf-8") as file:
-                file.write(_encode({"schema_version": SCHEMA_VERSION, "columns": WATCH_COLUMNS}) + "\n")
-                self._follow(file)
-        except OSError as problem:
-            error = f"{self._path}: {problem.strerror or problem} after {self._events} events"
+        error = self._write_to("w", self._follow)
         timeout_s = float(self._channel.receive().fields["timeout_s"])
         if error is None:
-            try:
-                with self._path.open("a", encoding="utf-8") as file:
-                    error = self._catch_up(file, timeout_s)
-            except OSError as problem:
-                error = f"{self._path}: {problem.strerror or problem} after {self._events} events"
+            error = self._write_to("a", partial(self._catch_up, timeout_s=timeout_s))
         watcher = self._watcher
         return {
             "error": error,
@@ -147,8 +138,17 @@ class _Keeper:
             "cpu_s": time.process_time(),
         }
 
+    def _write_to(self, mode: str, write: Callable[[IO[str]], str | None]) -> str | None:
+        """Open the file and write to it; say why that was not done, or not to the end."""
+        try:
+            with self._path.open(mode, encoding="utf-8") as file:
+                return write(file)
+        except OSError as problem:
+            return f"{self._path}: {problem.strerror or problem} after {self._events} events"
+
     def _follow(self, file: IO[str]) -> None:
         """Write down what is told until this process is spoken to."""
+        file.write(_encode({"schema_version": SCHEMA_VERSION, "columns": WATCH_COLUMNS}) + "\n")
         flushed_ns = time.monotonic_ns()
         while not select.select([self._channel.connection], [], [], 0)[0]:
             self._write(file, self._watcher.receive(_LISTEN_INTERVAL_S))

@@ -22,7 +22,7 @@ from ..core_files import needed_files, write_files
 from ..host.service import MainProcess
 from ..shapes import LabError
 from . import keeper
-from .machine import HOST_KEY, Machine, MachineError, MachineSpec, networks
+from .machine import HOST_KEY, Machine, MachineError, MachineSpec, networks, process_of
 from .network import Bridge
 
 # How long the keeper may take until it listens, and to end, in s.
@@ -150,18 +150,7 @@ class MachineLab:
 
     def _keeper(self) -> MainProcess | None:
         """Take hold of the keeper; None where none runs."""
-        try:
-            process = MainProcess(int((self.folder / "keeper.pid").read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            return None
-        try:
-            words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            words = []
-        if os.fsencode(self.folder / "keeper.json") in words and process.is_alive():
-            return process
-        process.close()
-        return None
+        return process_of(self.folder / "keeper.pid", self.folder / "keeper.json")
 
     def _have_keeper(self, told: Mapping[str, Any]) -> bool:
         """Have a keeper of this configuration and of this code; return whether it had to be started."""

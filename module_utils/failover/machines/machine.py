@@ -117,6 +117,25 @@ def _content(spec: MachineSpec, folder: Path) -> dict[str, Any]:
     return {"definition": asdict(spec), "argv": command(spec, folder)}
 
 
+def process_of(pid_file: Path, argument: Path) -> MainProcess | None:
+    """Take hold of a process by the file with its id, which may be another's by now; None where it does not run.
+
+    :param argument: a path that only that process was started with
+    """
+    try:
+        process = MainProcess(int(pid_file.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        return None
+    try:
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        words = []
+    if os.fsencode(argument) in words and process.is_alive():
+        return process
+    process.close()
+    return None
+
+
 class Machine:
     """A machine by its folder."""
 
@@ -140,20 +159,9 @@ class Machine:
         return bool(told) and told == _content(spec, self.folder)
 
     def process(self) -> MainProcess | None:
-        """Take hold of its qemu; None where it does not run. Its process id may be another's by now."""
+        """Take hold of its qemu; None where it does not run."""
         pid_file = self.folder / "qemu.pid"
-        try:
-            process = MainProcess(int(pid_file.read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            return None
-        try:
-            words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            words = []
-        if os.fsencode(pid_file) in words and process.is_alive():
-            return process
-        process.close()
-        return None
+        return process_of(pid_file, pid_file)
 
     def runs(self) -> bool:
         """Whether its qemu lives."""

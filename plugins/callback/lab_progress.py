@@ -124,13 +124,16 @@ def reason(found: Any, exception: Any = None) -> str:
         message = message.removeprefix(wrapping)
     if message.startswith("Traceback "):
         message = message.splitlines()[-1]
+    heard = str(found.get("stderr") or "").strip()
     if message in ("", *SAYING_NOTHING) or message.startswith("MODULE FAILURE\n"):
-        said = [str(found.get(name) or "").strip() for name in ("stderr", "stdout", "module_stderr", "module_stdout")]
+        said = [heard, *(str(found.get(name) or "").strip() for name in ("stdout", "module_stderr", "module_stdout"))]
         last = next((text.splitlines()[-1] for text in said if text), "")
         status = f"exit status {found['rc']}" if "rc" in found else "no reason given"
         message = f"{last} ({status})" if last else status
     elif (cause := root_cause(exception)) not in message:
         message = f"{message} {cause}"
+    elif heard and (last := heard.splitlines()[-1]) not in message:
+        message = f"{message}: {last}"  # a module names the program that failed, and leaves the reason to it
     return message[:LONGEST_MESSAGE]
 
 

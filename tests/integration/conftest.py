@@ -19,12 +19,21 @@ from real_lab import ROOT, OfMachines, RealLab
 HOLD_TTL_S = 25
 
 
+# The fixtures that are labs. The last one by its name stands for another in some files.
+LABS = ("faults_lab", "group", "machines", "vms", "somebodys", "lab")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder; skip them where there cannot be containers."""
+    """Mark every test of this folder; skip them where there cannot be containers.
+
+    Tests of one lab share a process, whatever their files: two would make the same containers at the same time.
+    """
     impossible = "needs root" if os.geteuid() != 0 else "needs podman" if shutil.which("podman") is None else None
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.integration)
+            used = getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group(next((lab for lab in LABS if lab in used), item.path.stem)))
             if impossible:
                 item.add_marker(pytest.mark.skip(reason=impossible))
 

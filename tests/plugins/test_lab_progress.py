@@ -251,6 +251,9 @@ def test_phases_that_cannot_be_recorded_are_a_warning(play: PlaybookRunner) -> N
         ({"msg": "non-zero return code", "rc": 1, "stderr": "", "stdout": ""}, "exit status 1"),
         ({"msg": "MODULE FAILURE", "module_stderr": "sh: 1: python3: not found\n", "rc": 127},
          "sh: 1: python3: not found (exit status 127)"),
+        ({"msg": "Container a exited with code 125", "stdout": "", "stderr": "first\nError: a is in use\n"},
+         "Container a exited with code 125: Error: a is in use"),
+        ({"msg": "apt failed: E: locked", "stderr": "E: locked\n"}, "apt failed: E: locked"),
         ({}, "no reason given"),
         ({"msg": "Traceback (most recent call last):\n  File x\nValueError: bad"}, "ValueError: bad"),
         (

@@ -23,6 +23,7 @@ HOLD_TTL_S = 25
 LABS = ("faults_lab", "group", "machines", "vms", "somebodys", "lab")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder; skip them where there cannot be containers.
 

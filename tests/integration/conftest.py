@@ -19,24 +19,27 @@ from real_lab import ROOT, OfMachines, RealLab
 HOLD_TTL_S = 25
 
 
-# The fixtures that are labs. The last one by its name stands for another in some files.
-LABS = ("faults_lab", "group", "machines", "vms", "somebodys", "lab")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist's, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder; skip them where there cannot be containers.
-
-    Tests of one lab share a process, whatever their files: two would make the same containers at the same time.
-    """
+    """Mark every test of this folder; skip them where there cannot be containers."""
+    refuse_shared_labs([item for item in items if item.path.is_relative_to(Path(__file__).parent)])
     impossible = "needs root" if os.geteuid() != 0 else "needs podman" if shutil.which("podman") is None else None
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.integration)
-            used = getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group(next((lab for lab in LABS if lab in used), item.path.stem)))
             if impossible:
                 item.add_marker(pytest.mark.skip(reason=impossible))
+
+
+def refuse_shared_labs(items: list[pytest.Item]) -> None:
+    """Refuse two files with one lab: scripts/test gives each a process, and both would make the same containers."""
+    files: dict[str, Path] = {}
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        for definitions in item._fixtureinfo.name2fixturedefs.values():
+            if definitions[-1].scope == "session" and definitions[-1].baseid == "tests/integration":
+                made = files.setdefault(definitions[-1].argname, item.path)
+                if made != item.path:
+                    raise pytest.UsageError(f"{made.name} and {item.path.name} share {definitions[-1].argname}.")
 
 
 @contextmanager
@@ -57,6 +60,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
         "test-lab",
         tmp_path_factory.mktemp("results"),
         {"lab_name": "test-lab", "lab_subnet": "10.89.91.0/24", "fault_agent_hold_ttl_s": HOLD_TTL_S},
+    )
+    with brought_up(made):
+        yield made
+
+
+@pytest.fixture(scope="session")
+def doors_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Bring up a lab whose doors a stranger knocks at."""
+    made = RealLab(
+        "test-doors", tmp_path_factory.mktemp("doors"), {"lab_name": "test-doors", "lab_subnet": "10.89.96.0/24"}
     )
     with brought_up(made):
         yield made

@@ -19,7 +19,7 @@ from real_lab import ANSIBLE_PLAYBOOK, ETCD, MACHINES, MEMBERS, ROOT, RealLab, p
 from stranger import key
 
 STRANGER = Path(__file__).with_name("stranger.py")
-NETWORK = "10.89.91"
+NETWORK = "10.89.96"
 SSH, ETCD_CLIENTS, ETCD_PEERS, MYSQL, AGENT = 22, 2379, 2380, 3306, 7470
 # What may listen, by host; the load generator's port for others is open while a workload begins only.
 EXPECTED = {
@@ -42,11 +42,11 @@ def credential(lab: RealLab, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def locked(lab: RealLab) -> RealLab:
+def locked(doors_lab: RealLab) -> RealLab:
     """The lab, where its last experiment was one of etcd: the workload's account may touch that one's keys."""
-    ended = lab.front("run", iterations=300, seed=1, experiments=["E1-etcd"])
+    ended = doors_lab.front("run", iterations=300, seed=1, experiments=["E1-etcd"])
     assert ended.status == 0, ended.output
-    return lab
+    return doors_lab
 
 
 def test_nothing_listens_that_is_not_expected(locked: RealLab) -> None:

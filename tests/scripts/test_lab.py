@@ -184,7 +184,7 @@ quick-python() {{ mkdir -p "$VENV/bin" && ln -s {sys.executable} "$VENV/bin/pyth
 
 
 def test_no_verb_is_help_and_installs_nothing(tree: Tree) -> None:
-    for arguments in ((), ("help",), ("--help",)):
+    for arguments in ((), ("help",), ("--help",), ("down", "-v", "--help")):
         done = tree.lab(*arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert [verb for verb in VERBS if f"\n  {verb} " in done.stdout] == list(VERBS)

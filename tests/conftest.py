@@ -16,12 +16,17 @@ from typing import Any
 import ansible.module_utils
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 for folder in ("benchmarks", "scripts", "tests", "library", "module_utils"):
     sys.path.insert(0, str(ROOT / folder))
 # Modules find the core where Ansible would have put it.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+# A busy machine makes no test fail.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 ModuleRunner = Callable[..., dict[str, Any]]
 

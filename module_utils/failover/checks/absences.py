@@ -212,7 +212,7 @@ def _search(timeline: _Timeline, deadline: float | None) -> Any:
     skipped = steps = 0
     while state.event < len(codes):
         steps += 1
-        if deadline is not None and steps % _STEPS_PER_LOOK == 0 and time.monotonic() > deadline:
+        if deadline is not None and steps % _STEPS_PER_LOOK == 0 and time.thread_time() > deadline:
             raise OutOfTimeError
         following = next(islice(_OPTIONS[codes[state.event]](state), skipped, None), None)
         if following is not None:

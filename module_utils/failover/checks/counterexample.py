@@ -41,7 +41,7 @@ def shrink(calls: Sequence[Call], initial: Any, timeout_s: float) -> Counterexam
     :param initial: what the key holds at first
     :param timeout_s: for all; a set that is found, and could be smaller, is returned, and says so
     """
-    return _Shrinking(calls, initial, time.monotonic() + timeout_s).run()
+    return _Shrinking(calls, initial, time.thread_time() + timeout_s).run()
 
 
 def sentences(found: Counterexample, *, in_ns: bool = False) -> list[str]:
@@ -206,7 +206,7 @@ class _Shrinking:
     def _enough_of(self, order: list[int]) -> list[int] | None:
         """Return as many of the first as it takes; a contradiction is as a rule one of neighbours in time."""
         size = FIRST_TRIED
-        while time.monotonic() < self.deadline:
+        while time.thread_time() < self.deadline:
             if self._is_enough(order[:size]):
                 return order[:size]
             if size >= len(order):
@@ -238,7 +238,7 @@ class _Shrinking:
         return self._contradicts(known + _of_use(forgotten, known), SEARCH_LIMIT_S)
 
     def _contradicts(self, calls: list[Call], timeout_s: float = inf) -> bool:
-        answer, _ = check_key(calls, self.initial, min(self.deadline, time.monotonic() + timeout_s))
+        answer, _ = check_key(calls, self.initial, min(self.deadline, time.thread_time() + timeout_s))
         if answer is Answer.UNKNOWN:
             self.given_up = True
         return answer is Answer.NOT_LINEARIZABLE

@@ -44,7 +44,7 @@ def by_unique_values(ordered: Sequence[Call], initial: Any, deadline: float | No
     finds fault with one.
 
     :param ordered: by their begins
-    :param deadline: on the monotonic clock; None for none
+    :param deadline: on the clock of time.thread_time; None for none
     """
     key = _Key(ordered, initial)
     if not key.is_unique:
@@ -93,7 +93,7 @@ def _first_shown(ordered: Sequence[Call], initial: Any, deadline: float | None) 
     """Look for it by halves; where the time is over, return what is left of the latest half."""
     ending = sorted((call for call in ordered if call.end is not None), key=_ended)
     low, high = 0, len(ending) - 1
-    while low < high and (deadline is None or time.monotonic() < deadline):
+    while low < high and (deadline is None or time.thread_time() < deadline):
         middle = (low + high) // 2
         try:
             in_order(_Key(as_of(ordered, ending[middle].end or 0), initial).items(), deadline)

@@ -127,7 +127,7 @@ def test_another_seed_does_not_explain_the_history(plant: PlantIt, tmp_path: Pat
 ROW = st.tuples(st.integers(-2, 9), st.integers(0, 2), st.integers(0, 3), st.integers(0, 20), st.integers(0, 4))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ROW, max_size=14), st.sampled_from([1, 2, 3, 100]), st.booleans())
 def test_operations_out_of_order_are_found_a_part_at_a_time(
     monkeypatch: pytest.MonkeyPatch, rows: list[tuple[int, ...]], at_once: int, shared: bool

@@ -167,7 +167,7 @@ class Store:
     applied: set[int] = field(default_factory=set)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_what_a_correct_store_does_is_always_allowed(data: st.DataObject) -> None:
     operations: list[Operation] = []

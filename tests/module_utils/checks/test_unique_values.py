@@ -125,7 +125,7 @@ def drawn(draw: st.DrawFn) -> list[Call]:
     return sorted(calls, key=lambda call: call.begin)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(calls=drawn(), initial=st.sampled_from([None, "first"]))
 def test_agrees_with_trying_every_order_on_drawn_histories(calls: list[Call], initial: Any) -> None:
     first = [call._replace(result=initial) if call.result == 0 else call for call in calls]

@@ -100,7 +100,7 @@ FRAMES = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(FRAMES | st.binary(max_size=60), max_size=12), CUTS, TAKES, st.booleans())
 def test_whatever_comes_a_call_ends(
     sent: list[bytes], cuts: list[int], takes: Iterator[int] | None, ends: bool
@@ -116,7 +116,7 @@ def test_whatever_comes_a_call_ends(
             return
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), CUTS, st.booleans())
 def test_whatever_is_greeted_with_opens_or_does_not(greeting: bytes, cuts: list[int], ends: bool) -> None:
     wire = PlayedWire(ends=ends)
@@ -147,7 +147,7 @@ def mutated(data: bytes, mutations: list[tuple[str, int, int]]) -> bytes:
     return bytes(changed)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MUTATIONS, CUTS, TAKES, st.booleans())
 def test_answers_with_errors_end_a_call(
     mutations: list[tuple[str, int, int]], cuts: list[int], takes: Iterator[int] | None, ends: bool
@@ -166,7 +166,7 @@ def test_answers_with_errors_end_a_call(
             return
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=6, max_size=6), CUTS)
 def test_no_answer_is_taken_for_that_of_another_call(plan: list[tuple[int, bool]], cuts: list[int]) -> None:
     """Of each answer so many frames come in time, and the rest with those of a later call, or never."""
@@ -187,7 +187,7 @@ def test_no_answer_is_taken_for_that_of_another_call(plan: list[tuple[int, bool]
         assert connection.usable
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(FRAMES | st.binary(min_size=1, max_size=60), max_size=8), st.booleans())
 def test_over_a_socket_a_call_ends_in_time(sent: list[bytes], greets: bool) -> None:
     def script(peer: Peer) -> None:

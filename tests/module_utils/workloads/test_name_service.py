@@ -70,7 +70,7 @@ def test_many_live_pairs_stand_in_many_blocks(monkeypatch: pytest.MonkeyPatch, b
     assert list(create_simulation(4_000, 9)) == draw_naively(4_000, random.Random(9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 400), st.integers())
 def test_every_stream_is_one_of_a_name_service(iterations: int, seed: int) -> None:
     live: dict[str, str] = {}

@@ -10,14 +10,32 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from .shapes import LabError
 
+# For forget_errors alone.
+_SCRATCH = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def forget_errors() -> None:
+    """Empty this thread's list of OpenSSL's errors.
+
+    CPython leaves an error of the kernel's there (python/cpython#148594; seen with Python 3.13 and OpenSSL 3.5): after
+    a BrokenPipeError on one connection, waiting on any other one of this thread's is a BrokenPipeError, too, for ever.
+    Of what the module ssl offers, a refused list of ciphers empties it.
+    """
+    with suppress(ssl.SSLError):
+        _SCRATCH.set_ciphers("")
+
 
 class SecuredSocket(ssl.SSLSocket):
-    """A connection to a server, which knows how long its handshake took, and leaves its session to the next one."""
+    """A connection to a server, which knows how long its handshake took, and leaves its session to the next one.
+
+    Its errors are its own: they do not reach the thread's other connections.
+    """
 
     handshake_ms: float | None = None
     peer: Any = None  # address of the server
@@ -27,8 +45,32 @@ class SecuredSocket(ssl.SSLSocket):
         """Shake hands, and time it."""
         self.peer = self.getpeername()
         began = time.monotonic()
-        super().do_handshake(block)
+        try:
+            super().do_handshake(block)
+        except OSError:
+            forget_errors()
+            raise
         self.handshake_ms = (time.monotonic() - began) * 1000
+
+    def read(self, *wanted: Any) -> Any:
+        """Receive, as all ways to do so come to it."""
+        try:
+            return super().read(*wanted)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            forget_errors()
+            raise
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send, as all ways to do so come to it."""
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            forget_errors()
+            raise
 
     def close(self) -> None:
         """Keep the session: its ticket came after the handshake."""

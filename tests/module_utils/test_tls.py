@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority, Signed
+from failover import tls
 from failover.shapes import LabError
 from failover.tls import SecuredSocket, client_context, secured, server_context, why_not_secured
 
@@ -53,6 +54,37 @@ def test_the_second_connection_resumes_the_session_of_the_first(tmp_path: Path) 
                 assert connection.version() == "TLSv1.3"
                 assert connection.handshake_ms is not None
                 assert connection.handshake_ms > 0
+
+
+def test_a_connection_that_broke_does_not_break_the_thread_s_others(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with greeting(authority.sign()) as address:
+        with connect(address, "127.0.0.1", authority.ca) as broken:
+            socket.socket.shutdown(broken, socket.SHUT_RDWR)
+            with pytest.raises(OSError, match=r"Broken pipe|EOF occurred"):
+                broken.send(b"x")
+        with connect(address, "127.0.0.1", authority.ca) as good:
+            assert good.recv(5) == b"hello"
+            good.setblocking(False)
+            with pytest.raises(ssl.SSLWantReadError):
+                good.recv(1)
+
+
+def test_errors_of_a_thread_s_connections_are_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Whether an error would stay is a matter of the versions of Python and OpenSSL; that it is seen to is not.
+    forgotten: list[str] = []
+    monkeypatch.setattr(tls, "forget_errors", lambda: forgotten.append("errors"))
+    authority = Authority(tmp_path)
+    with greeting(authority.sign()) as address, connect(address, "127.0.0.1", authority.ca) as connection:
+        assert connection.recv(5) == b"hello"
+        connection.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            connection.recv(1)
+        assert not forgotten
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        with pytest.raises(OSError, match=r"Broken pipe|EOF occurred"):
+            connection.sendall(b"x")
+        assert forgotten == ["errors"]
 
 
 @pytest.mark.parametrize(

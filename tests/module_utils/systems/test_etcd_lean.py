@@ -306,6 +306,38 @@ def test_a_member_that_is_down_is_tried_again_soon_but_not_at_once(monkeypatch: 
     channel.close()
 
 
+def test_a_member_that_closes_each_connection_at_once_is_not_connected_to_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[str] = []
+
+    class ClosedAtOnce:
+        usable, unused = False, True
+
+        def __init__(self, *_: Any) -> None:
+            tries.append("connection")
+
+        def still_good(self, _: float) -> bool:
+            return False
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("failover.systems.etcd.transport.lean.open_wire", lambda *_: None)
+    monkeypatch.setattr(LeanChannel, "_connection", ClosedAtOnce)
+    channel = LeanChannel("192.0.2.1:2379", 1000)
+    now = [1000.0]
+    monkeypatch.setattr("failover.systems.etcd.transport.lean.time.monotonic", lambda: now[0])
+    for passed_s, tried in ((0, 1), (0.05, 1), (0.06, 2)):
+        now[0] += passed_s
+        with pytest.raises(CallError) as raised:
+            echo(channel, "v")
+        assert raised.value.details.endswith("192.0.2.1:2379 closed the connection at once")
+        assert is_definite(raised.value)
+        assert len(tries) == tried, now
+    channel.close()
+
+
 def test_a_name_that_no_host_has() -> None:
     with opened("lean", f"{'a' * 64}.invalid:2379") as channel, pytest.raises(CallError) as raised:
         echo(channel, "v")

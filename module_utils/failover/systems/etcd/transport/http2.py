@@ -145,6 +145,11 @@ class Connection:
             wire.close()
             raise
 
+    @property
+    def unused(self) -> bool:
+        """Whether no call was made over it."""
+        return self._next_number == 1
+
     def still_good(self, until_s: float) -> bool:
         """Read what came while nobody waited for it, and say whether a request can be sent."""
         try:

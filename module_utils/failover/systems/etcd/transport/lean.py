@@ -55,7 +55,7 @@ class LeanChannel(Channel):
         self._opening: _Opening | None = None
         self._failure = ""  # of the last attempt to connect
         self._pause_s = RECONNECT_FIRST_MS / 1000
-        self._again_at_s = 0.0  # by the monotonic clock
+        self._again_at_s = self._opened_at_s = 0.0  # by the monotonic clock
 
     def call(
         self,
@@ -119,7 +119,21 @@ class LeanChannel(Channel):
             elif connection.still_good(until_s):
                 return connection
             else:
+                if connection.unused:
+                    self._note_whether_closed_at_once()
                 self._give_back(connection)
+
+    def _note_whether_closed_at_once(self) -> None:
+        """Take a connection that was good for no call at all for a failed attempt, so that the next one waits."""
+        with self._lock:
+            if time.monotonic() < self._opened_at_s + RECONNECT_FIRST_MS / 1000:
+                self._note_failure(f"{self._endpoint} closed the connection at once")
+
+    def _note_failure(self, failure: str) -> None:
+        """With the lock held."""
+        self._failure = f"{_NO_CONNECTION}{failure}"
+        self._again_at_s = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, RECONNECT_MOST_MS / 1000)
 
     def _give_back(self, connection: Connection) -> None:
         with self._lock:
@@ -168,10 +182,10 @@ class LeanChannel(Channel):
                 self._idle.append(connection)
                 connection = None
                 self._pause_s = RECONNECT_FIRST_MS / 1000
+                self._opened_at_s = time.monotonic()
             elif failure is not None:
-                self._failure = opening.failure = f"{_NO_CONNECTION}{failure}"
-                self._again_at_s = time.monotonic() + self._pause_s
-                self._pause_s = min(2 * self._pause_s, RECONNECT_MOST_MS / 1000)
+                self._note_failure(failure)
+                opening.failure = self._failure
         if connection is not None:
             connection.close()
         opening.over.set()

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .sentences import listing
 from .shapes import LabError
 
 # What a target may ask for in place of a name.
 ROLES = ("leader", "follower")
+# What a fault may be about in place of members' names, where it is about what its target sends to some only.
+OTHERS = {"peers": "its peers", "clients": "the clients"}
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,8 @@ def role_of(target: str) -> str | None:
     """Return the role that a target asks for, None where it is a member's name."""
     word = target.partition(" ")[0]
     return word if word in ROLES else None
+
+
+def towards(to: Sequence[str]) -> str:
+    """Return to whom, as it is told after the target of a fault: `` to etcd2``; nothing where it is to everybody."""
+    return f" to {listing([OTHERS.get(each, each) for each in to])}" if to else ""

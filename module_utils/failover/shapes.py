@@ -322,6 +322,7 @@ class FaultSpec:
     direction: str | None = None  # of a partition: one of host.packets.DIRECTIONS
     # Numbers that belong to the action alone: write_iops of slow_disk, delay_ms or rate_kbit of slow_network.
     options: dict[str, float] = field(default_factory=dict)
+    to: list[str] = field(default_factory=list)  # of a slow_network: peers, clients or members; none for everybody
     steps: list[dict[str, Any]] = field(default_factory=list)  # of a choreography, as actions.steps reads them
     keep_majority: bool = False  # strikes only while a majority of the members is up without its target
     repeat: int = 1  # the repeat that it belongs to, from 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from failover.fault_names import FaultId, rank, rank_of, role_of
+from failover.fault_names import FaultId, rank, rank_of, role_of, towards
 from failover.shapes import LabError
 
 
@@ -33,6 +33,13 @@ def test_what_strikes_together_is_one_fault_of_one_repeat() -> None:
     assert first.strikes_with(FaultId.parse("F1.2@1"))
     assert not first.strikes_with(FaultId.parse("F1.2@2"))
     assert not first.strikes_with(FaultId.parse("F2.2@1"))
+
+
+def test_to_whom_is_told_after_whom() -> None:
+    assert towards([]) == ""
+    assert towards(["etcd2"]) == " to etcd2"
+    assert towards(["peers", "clients"]) == " to its peers and the clients"
+    assert towards(["clients", "etcd1", "etcd2"]) == " to the clients, etcd1 and etcd2"
 
 
 def test_a_target_is_a_role_or_a_name() -> None:

@@ -10,7 +10,7 @@ plan, the director, the checks and the report read its facts. So nothing here im
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -63,8 +63,8 @@ class Action(ABC):
 
     # ------------------------------------------------------------ on the member's host
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
-        """Return why this host cannot do it with such options, None where it can."""
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
+        """Return why this host cannot do what a record asks for, None where it can."""
         return None
 
     def prepare(self, host: Host, record: FaultRecord) -> None:  # noqa: B027 - most have nothing to note
@@ -94,11 +94,11 @@ class Action(ABC):
 
     # ------------------------------------------------------------ in a fault's data
 
-    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+    def resolve(self, name: str, fault: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
         """Return the fields of FaultSpec with the options of a fault; LabError names what is wrong with them.
 
         :param name: of the fault, as messages begin
-        :param members: how many the system has
+        :param members: names of those that the system has
         """
         chosen = {option.field: option.read(name, fault) for option in self.options if isinstance(option, Choice)}
         numbers = {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..host.service import MainProcess
@@ -22,7 +22,7 @@ class Choreography(Action):
     options = (Listed("steps", "steps"),)
     ends_process = False
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Return why packets cannot be held up."""
         return host.isolation.problem()
 
@@ -50,11 +50,11 @@ class Choreography(Action):
         host.service.resume()
         super().heal(host, record, timeout_s)
 
-    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+    def resolve(self, name: str, fault: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
         """Read the steps; they end with a heal of their own."""
         if "heal" in fault:
             raise LabError(f"{name}: a choreography heals after its last step. Leave heal out.")
-        if members < 2:
+        if len(members) < 2:
             raise LabError(f"{name}: a choreography is about a member and its peers, and a system of one has none.")
         return {"steps": read_steps(name, fault.get("steps")), "heal": "steps"}
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import CLOCK, wall_less_raw_ns
@@ -41,11 +41,11 @@ class ClockSkew(Action):
     stays_with_peers = True
     has_measured_effect = True
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Return why the clock is not this host's own, or may not be set."""
         return host.wall_clock.problem()
 
-    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+    def resolve(self, name: str, fault: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
         """Return the jump or the drift, whichever is given, else the usual jump."""
         fields = super().resolve(name, fault, members)
         options = fields["options"] or {"jump_ms": JUMP_MS}

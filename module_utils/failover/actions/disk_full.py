@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..host.service import MainProcess
 from .base import Action, Host
 from .record import FaultRecord
@@ -20,7 +18,7 @@ class DiskFull(Action):
     ended_from_outside = True
     has_measured_effect = True
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Return why that file system cannot be filled, as one with anybody else's data."""
         return host.disk.full_problem()
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -24,7 +24,7 @@ class Partition(Action):
     ends_process = False
     drawable = True
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Return why packets cannot be dropped."""
         return host.isolation.problem()
 
@@ -38,10 +38,10 @@ class Partition(Action):
         host.isolation.mend()
         super().heal(host, record, timeout_s)
 
-    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+    def resolve(self, name: str, fault: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
         """Refuse to separate a single server from peers that it does not have."""
         fields = super().resolve(name, fault, members)
-        if fields["isolate"] == "peers" and members < 2:
+        if fields["isolate"] == "peers" and len(members) < 2:
             raise LabError(f"{name} separates from peers, and a system of one member has none. Try from: clients.")
         return fields
 

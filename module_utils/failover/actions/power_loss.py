@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -43,8 +43,9 @@ class PowerLoss(Action):
     ended_from_outside = True
     has_measured_effect = True
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Return why packets cannot be dropped, or the data not be taken away from its disk."""
+        options = record.options
         if self.takes_host(host, options):
             return None
         found = host.isolation.problem() or host.volume.problem(keeps="keep" in options)
@@ -52,7 +53,7 @@ class PowerLoss(Action):
             found = host.volume.drive_problem(lies=options["drive_cache"] == LYING)
         return found
 
-    def resolve(self, name: str, fault: Mapping[str, Any], members: int) -> dict[str, Any]:
+    def resolve(self, name: str, fault: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
         """Return what is kept and by which seed: 1 where none is given."""
         fields = super().resolve(name, fault, members)
         options = fields["options"]

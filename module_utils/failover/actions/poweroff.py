@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..host.power import VIA
 from ..host.service import MainProcess
 from .base import Host
@@ -29,7 +27,7 @@ class PowerOff(PowerLoss):
     )
     has_measured_effect = False
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Return why packets cannot be dropped."""
         return host.isolation.problem()
 

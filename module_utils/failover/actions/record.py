@@ -56,6 +56,9 @@ class FaultRecord:
     isolate: str | None = _both()
     direction: str | None = _both()
     options: dict[str, float] = field(default_factory=dict, metadata={"agent": True, "folder": True})
+    # Of a slow network that is one to some only: peers, clients or members. Of these last the agent has the addresses.
+    to: list[str] = field(default_factory=list, metadata={"agent": True, "folder": True, "stages": (Stage.FIRED,)})
+    addresses: dict[str, str] = field(default_factory=dict, metadata={"agent": True})
     steps: list[dict[str, Any]] = field(default_factory=list, metadata={"folder": True})
     held: bool = _agents(False)  # not healed yet
     fired: bool = _own(False)
@@ -136,7 +139,8 @@ class FaultRecord:
             spec.isolate,
             spec.direction,
             spec.options,
-            spec.steps,
+            spec.to,
+            steps=spec.steps,
             reason="the workload ended before this operation",
             index_asked=spec.at_index,
         )

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..host.service import MainProcess
 from .base import Action, Host
 from .options import Number
@@ -21,7 +19,7 @@ class SlowDisk(Action):
     stays_with_peers = True
     has_measured_effect = True
 
-    def problem(self, host: Host, options: Mapping[str, float]) -> str | None:
+    def problem(self, host: Host, record: FaultRecord) -> str | None:
         """Try whether the member's process would feel a limit."""
         pid = host.service.state().main_pid
         return host.disk.slow_problem(pid) if pid else f"{host.service.unit} is not running, and cannot be tried"

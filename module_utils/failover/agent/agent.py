@@ -42,6 +42,8 @@ from .wire import GONE_TIMEOUT_S, JOIN_TIMEOUT_S, START_TIMEOUT_S
 WATCH_INTERVAL_S = 0.5
 # After a heal that failed the dead man's switch tries again, in s.
 RETRY_S = 10.0
+# What of a fault's data a request to fire it has, where the fault has it.
+GIVEN = ("isolate", "direction", "options", "to", "addresses")
 # Healed faults that are remembered.
 REMEMBERED = 100
 
@@ -65,13 +67,14 @@ class Agent:
         self._closing = threading.Event()
         # Brings a member of a group back into it, once its server runs again.
         on_host = MEMBERS[config.system]
+        kept_ports = [config.port, *config.kept_ports]
         here = (config.member, config.address, config.member_file)
         home = Home(*here, self._is_alive, journal=self._service.log_tail, ca=config.ca)
         self._host = Host(
             self._service,
-            Isolation(config.peers, config.clients, config.client_port, [config.port, *config.kept_ports]),
+            Isolation(config.peers, config.clients, config.client_port, kept_ports),
             Disk(config.data_dir, config.unit),
-            Network([*config.peers, *config.clients]),
+            Network(config.peers, config.clients, kept_ports),
             Volume(config.data_dir),
             Power(config.power_kept),
             WallClock(),
@@ -140,8 +143,8 @@ class Agent:
     def status(self, request: dict[str, Any]) -> dict[str, Any]:
         """Tell the member's role and what is held; with ``details`` also the records and the unit's state.
 
-        ``asked``, a list of faults with ``action`` and ``options``, has the answer say in ``cannot`` which of the
-        actions this host cannot do, and why.
+        ``asked``, a list of faults as they would be fired, has the answer say in ``cannot`` which of them this host
+        cannot do, and why.
         """
         answer: dict[str, Any] = {"member": self.config.member, **self._probe.read(), "wall_ns": CLOCK.now_ns()}
         with self._lock:
@@ -157,7 +160,7 @@ class Agent:
         if "asked" in request:
             # Whoever asks will fire: what that waits for is opened now.
             self._fire_probe.read()
-            found = {fault["action"]: self._problem(fault) for fault in mappings(request, "asked", "action")}
+            found = {fault["fault"]: self._problem(fault) for fault in mappings(request, "asked", "fault")}
             answer["cannot"] = {name: problem for name, problem in found.items() if problem}
         return answer
 
@@ -181,7 +184,7 @@ class Agent:
             process = self._main_process()
             if process is None:
                 return {"fired": False, "reason": f"{self.config.unit} is not running"}
-            given = {key: request[key] for key in ("isolate", "direction", "options") if request.get(key)}
+            given = {key: request[key] for key in GIVEN if request.get(key)}
             record = FaultRecord(fault, token, name, member=self.config.member, held=True, **given)
             self._records[token] = record
             self._deadlines[token] = time.monotonic() + self.config.hold_ttl_s
@@ -310,10 +313,10 @@ class Agent:
 
     def _problem(self, fault: dict[str, Any]) -> str | None:
         """Return why a fault cannot be done here; a word of a newer version than this agent is such a reason."""
-        action = ACTIONS.get(fault["action"])
+        action = ACTIONS.get(str(fault.get("action")))
         if action is None:
             return "its agent is of another version; provision the hosts with playbooks/up.yml"
-        return action.problem(self._host, fault.get("options") or {})
+        return action.problem(self._host, FaultRecord.from_dict(fault))
 
     def _is_alive(self) -> bool:
         with self._lock:

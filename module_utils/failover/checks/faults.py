@@ -9,7 +9,7 @@ from typing import Any
 
 from ..actions.record import FaultRecord
 from ..actions.registry import ACTIONS
-from ..fault_names import role_of, struck_together
+from ..fault_names import role_of, struck_together, towards
 from ..shapes import Check, Verdict
 from .base import Case, Checker
 from .words import MAX_LISTED
@@ -56,7 +56,8 @@ class Faults(Checker):
 
 def _judge(name: str, fault: dict[str, Any], case: Case) -> Check:
     record = FaultRecord.of(fault)
-    told = f"{fault['action']} of the {fault['target']} at operation {fault['at_index']:,}"
+    to = towards(fault.get("to") or [])
+    told = f"{fault['action']} of the {fault['target']}{to} at operation {fault['at_index']:,}"
     if record is None:
         return Check(name, Verdict.UNKNOWN, f"Nothing was recorded of the {told}.")
     evidence: dict[str, Any] = {fact: getattr(record, fact) for fact in _FAULT_FACTS}

@@ -14,6 +14,7 @@ from ..actions.steps import LEADER, LOSERS, OTHERS, STEPS, WINNER
 from ..agent.wire import AgentClient, AgentError
 from ..clock import CLOCK
 from ..shapes import Event, FaultSpec
+from ..systems.endpoints import split_endpoint
 from ..systems.steering import Steering
 from .follows import Follower
 
@@ -30,6 +31,11 @@ class Lead:
 
     steering: Steering = field(default_factory=Steering)
     endpoints: Mapping[str, str] = field(default_factory=dict)  # member -> "host:port" that it serves clients on
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Return where the members are for each other; an agent may be asked elsewhere (machines/keeper.py)."""
+        return {member: split_endpoint(endpoint)[0] for member, endpoint in self.endpoints.items()}
 
 
 class StepMissedError(Exception):
@@ -94,7 +100,7 @@ class Choreographer:
         about = {WINNER: winner, LOSERS: others}.get(step.get("from", ""))
         if about is None:
             return step
-        return {**step, "peers": [self._follower.links[member].main.address[0] for member in about]}
+        return {**step, "peers": [address for member, address in self._lead.addresses.items() if member in about]}
 
     # ------------------------------------------------------------ here
 

@@ -80,7 +80,7 @@ class FaultDirector:
 
         :param agents: member -> "address:port" of the agents of the whole system
         :param source: who stamps what is seen from here
-        :param lead: how clients are led, for choreographed faults
+        :param lead: how clients are led, for choreographed faults, and where the members are
         :param roles_timeout_s: how long one attempt waits for the members' roles
         :param ca: file with the certificate of the authority that signs the agents'; empty: without TLS
         """
@@ -88,6 +88,8 @@ class FaultDirector:
         self._emit = emit
         self._source = source
         self._links = {member: Link(member, address, key, ca) for member, address in agents.items()}
+        lead = lead or Lead()
+        self._addresses = lead.addresses
         run = secrets.token_hex(8)
         self._lock = threading.Lock()
         # In the order of the plan as it was given.
@@ -105,7 +107,7 @@ class FaultDirector:
         self._held = Held()
         self._roles_timeout_s = roles_timeout_s
         self._follower = Follower(self._links, self._held, emit, source, roles_timeout_s)
-        self._choreographer = Choreographer(self._follower, lead or Lead())
+        self._choreographer = Choreographer(self._follower, lead)
         self._audience: Audience = Here()
         self._one_at_a_time = threading.Lock()  # of the faults that keep a majority, from the look to the signal
         # What on_index reads and writes; each is one reference, so no lock is needed.
@@ -126,7 +128,7 @@ class FaultDirector:
             self._audience = audience
         if not self._plan:
             return
-        met = self._pool.map(lambda link: link.meet(self._plan), self._links.values())
+        met = self._pool.map(lambda link: link.meet(self._plan, self._addresses), self._links.values())
         agents = dict(zip(self._links, met, strict=True))
         for spec in self._plan:
             told = {"fault": spec.id, "action": spec.action, "target": spec.target, "at_index": spec.at_index}
@@ -249,7 +251,7 @@ class FaultDirector:
             if refused is not None:
                 return refused
         link = self._links[member]
-        done = fire(spec, record.token, link, self._held)
+        done = fire(spec, record.token, link, self._held, self._addresses)
         if isinstance(done, Refused):
             return done.reason
         self._audience.catch_up()

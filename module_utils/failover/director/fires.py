@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..actions.record import FaultRecord, Stage
 from ..agent.wire import AgentError, ClockOffset
 from ..fault_names import role_of
 from ..shapes import Event, FaultSpec
-from .links import Held, Link
+from .links import Held, Link, given
 from .quorum import Statuses, leader_of
 
 
@@ -23,19 +23,20 @@ class Refused:
     reason: str
 
 
-def fire(spec: FaultSpec, token: str, link: Link, held: Held) -> FaultRecord | Refused:
+def fire(spec: FaultSpec, token: str, link: Link, held: Held, addresses: Mapping[str, str]) -> FaultRecord | Refused:
     """Have one agent fire; return its record of what it did.
 
     AgentError where the agent does not say what it did, though asked twice: it fires a token only once.
+
+    :param addresses: of the members, by name
     """
     fields: dict[str, Any] = {"token": token, "fault": spec.id, "action": spec.action}
+    fields |= given(spec, link.member, addresses)
+    if spec.to and "to" not in fields:
+        return Refused(f"it is slow from {link.member} to itself alone, where no packet goes")
     role = role_of(spec.target)
     if role is not None:
         fields["role"] = role
-    if spec.isolate is not None and spec.direction is not None:
-        fields |= {"isolate": spec.isolate, "direction": spec.direction}
-    if spec.options:
-        fields["options"] = spec.options
     held.add(token, link.member)
     try:
         reply = link.main.request("fire", fields)

@@ -33,9 +33,10 @@ class Link:
         """Return a new connection, for what takes long."""
         return AgentClient(*self._given, ca=self._ca)
 
-    def meet(self, plan: Sequence[FaultSpec]) -> dict[str, Any]:
+    def meet(self, plan: Sequence[FaultSpec], addresses: Mapping[str, str]) -> dict[str, Any]:
         """Relate the agent's clock to ours, and ask whether it can do what is planned; LabError says why not.
 
+        :param addresses: of the members, by name
         :returns: what fault.armed says of it
         """
         self.clock, identity = self.main.measure_clock()
@@ -45,7 +46,7 @@ class Link:
                 f"not to {self.member}. Check the inventory and provision the hosts with playbooks/up.yml."
             )
         self.hold_ttl_s = float(identity["hold_ttl_s"])
-        asked = [{"action": spec.action, "options": spec.options} for spec in plan]
+        asked = _asked(plan, self.member, addresses)
         status = self.main.request("status", {"details": True, "asked": asked}, timeout_s=DETAILS_TIMEOUT_S)
         if not status["ok"]:
             raise LabError(f"The fault agent of {self.member} cannot report its state: {status['error']}")
@@ -70,7 +71,7 @@ class Link:
                 "Heal it first with ./scripts/lab heal."
             )
         for spec in plan:
-            problem = status["cannot"].get(spec.action)
+            problem = status["cannot"].get(spec.id)
             if problem:
                 raise LabError(
                     f"Fault {spec.id} ({spec.action}): not on this machine, because {problem} ({self.member})."
@@ -86,6 +87,35 @@ class Link:
         """Close the connections."""
         self.main.close()
         self.keep.close()
+
+
+def given(spec: FaultSpec, member: str, addresses: Mapping[str, str]) -> dict[str, Any]:
+    """Return what of a fault's data the agent of a member needs, as it fires it.
+
+    There is no ``to`` in it where only the member itself was in that of the fault.
+
+    :param addresses: of the members, by name
+    """
+    fields: dict[str, Any] = {}
+    if spec.isolate is not None and spec.direction is not None:
+        fields |= {"isolate": spec.isolate, "direction": spec.direction}
+    if spec.options:
+        fields["options"] = spec.options
+    to = [other for other in spec.to if other != member]
+    if to:
+        fields |= {"to": to, "addresses": {other: addresses[other] for other in to if other in addresses}}
+    return fields
+
+
+def _asked(plan: Sequence[FaultSpec], member: str, addresses: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the faults of a plan that a member's agent has to be able to do, those of repeats that are alike once."""
+    asked: dict[str, dict[str, Any]] = {}
+    for spec in plan:
+        fault = {"action": spec.action, **given(spec, member, addresses)}
+        # One that is to this member alone never strikes it.
+        if "to" in fault or not spec.to:
+            asked.setdefault(repr(fault), {"fault": spec.id, **fault})
+    return list(asked.values())
 
 
 def record_of(client: AgentClient, token: str) -> FaultRecord | None:

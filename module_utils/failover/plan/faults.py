@@ -67,7 +67,7 @@ def resolve(fault: Mapping[str, Any], operations: int, members: Sequence[str], i
         foreign = [option.key for option in other.options if option.key in fault and other.name != action]
         if foreign:
             raise LabError(f"{name}: {', '.join(foreign)} belongs to the action {other.name}, and this is a {action}.")
-    return replace(placed, **ACTIONS[action].resolve(name, fault, len(members)))
+    return replace(placed, **ACTIONS[action].resolve(name, fault, members))
 
 
 def _resolve_heal(name: str, heal: Any, operations: int) -> dict[str, Any]:

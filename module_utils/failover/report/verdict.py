@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..fault_names import towards
 from ..results.judged import is_limit
 from ..results.read import Run
 from ..sentences import at_least, milliseconds, plural
@@ -169,8 +170,9 @@ def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str,
                 text = f"; the length of the outage of {experiment['name']} is unknown"
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})
             elif not fault["fired"]:
+                to = towards(fault["plan"].get("to") or [])
                 text = (
-                    f"; the {fault['action'].replace('_', ' ')} of the {fault['target']} planned for "
+                    f"; the {fault['action'].replace('_', ' ')} of the {fault['target']}{to} planned for "
                     f"{experiment['name']} did not strike"
                 )
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})

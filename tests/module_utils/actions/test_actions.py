@@ -39,6 +39,12 @@ def test_what_it_did_can_be_told(action: Action) -> None:
     assert action.caveat == "" or action.caveat.endswith(".")
 
 
+def test_a_network_that_is_slow_to_some_is_told_so() -> None:
+    record = FaultRecord("F1", effect="eth7: netem", to=["peers", "clients"])
+    told = ACTIONS["slow_network"].told("etcd2", record)
+    assert told == "the network of etcd2 to its peers and the clients was slowed down (eth7: netem)"
+
+
 def test_a_key_belongs_to_one_action() -> None:
     counts = Counter(option.key for action in ACTIONS.values() for option in action.options)
     assert set(counts.values()) == {1}
@@ -46,13 +52,13 @@ def test_a_key_belongs_to_one_action() -> None:
 
 @EVERY
 def test_its_choices_stand_in_the_plan_and_in_the_record(action: Action) -> None:
-    chosen = {option.field for option in action.options if isinstance(option, Choice)}
+    chosen = {option.field for option in action.options if isinstance(option, Choice | Listed)}
     assert chosen <= {field.name for field in fields(FaultSpec)} & {field.name for field in fields(FaultRecord)}
 
 
 @pytest.mark.parametrize(
     "action",
-    [action for action in ACTIONS.values() if not any(isinstance(option, Listed) for option in action.options)],
+    [action for action in ACTIONS.values() if not any(option.key == "steps" for option in action.options)],
     ids=lambda action: action.name,
 )
 def test_what_is_drawn_is_its_own(action: Action) -> None:
@@ -60,7 +66,7 @@ def test_what_is_drawn_is_its_own(action: Action) -> None:
     for seed in range(20):
         drawn = action.draw(Random(seed), 3)
         assert set(drawn) <= own
-        assert action.resolve("Fault 1", drawn, 3)
+        assert action.resolve("Fault 1", drawn, ["etcd1", "etcd2", "etcd3"])
         assert action.blocks_clients(drawn) in (True, False)
 
 

@@ -37,7 +37,8 @@ def test_every_field_is_written_by_somebody() -> None:
 def test_what_the_agent_keeps_for_itself_is_not_in_the_folder() -> None:
     kept = DONE.as_answer().keys() - DONE.as_dict().keys()
     stamps = {"heal_requested_wall_ns", "process_started_wall_ns"}
-    assert kept == stamps | {"held", "leader_id", "term", "volume", "error", "boot_id", "clock_before_ns", "drive"}
+    of_state = {"held", "leader_id", "term", "volume", "error", "boot_id", "clock_before_ns", "drive"}
+    assert kept == stamps | of_state | {"addresses"}
 
 
 def test_a_record_of_another_version_is_read() -> None:
@@ -63,6 +64,15 @@ def test_each_stage_takes_over_what_is_known_then() -> None:
     )
     record.take_over(healed, Stage.HEALED)
     assert (record.healed_wall_ns, record.healed_by, record.process_gone_wall_ns) == (9, "request", None)
+
+
+def test_to_whom_it_was_in_the_end_is_what_the_agent_has() -> None:
+    planned = FaultSpec("F1", "slow_network", "leader", 5, "end", to=["etcd1", "etcd2"])
+    record = FaultRecord.asked_for(planned, "t1")
+    assert (record.to, record.steps) == (["etcd1", "etcd2"], [])
+    record.take_over(FaultRecord("F1", to=["etcd1"], addresses={"etcd1": "10.0.0.1"}), Stage.FIRED)
+    assert record.as_dict()["to"] == ["etcd1"]
+    assert planned.to == ["etcd1", "etcd2"]
 
 
 def test_the_end_of_a_process_is_told_once() -> None:

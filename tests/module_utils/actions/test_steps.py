@@ -12,6 +12,7 @@ from failover.host.packets import Cut
 from failover.shapes import LabError
 
 PEERS = ["10.0.0.2", "10.0.0.3"]
+MEMBERS = ["etcd1", "etcd2", "etcd3"]
 LEADER = {"do": "await", "moment": "leader"}
 
 
@@ -69,7 +70,7 @@ def test_each_step_says_what_it_does() -> None:
 
 def test_the_catalogs_choreography_can_be_read() -> None:
     fault = CATALOG["E15-etcd"]["faults"][0]
-    steps = ACTIONS["choreography"].resolve("Fault 1", fault, 3)["steps"]
+    steps = ACTIONS["choreography"].resolve("Fault 1", fault, MEMBERS)["steps"]
     assert len(steps) == len(fault["steps"])
     assert "E15-mysql" not in CATALOG
 
@@ -77,11 +78,11 @@ def test_the_catalogs_choreography_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("fault", "members", "message"),
     [
-        ({"heal": "3s"}, 3, "Fault 1: a choreography heals after its last step. Leave heal out."),
-        ({}, 1, "Fault 1: a choreography is about a member and its peers, and a system of one has none."),
+        ({"heal": "3s"}, MEMBERS, "Fault 1: a choreography heals after its last step. Leave heal out."),
+        ({}, MEMBERS[:1], "Fault 1: a choreography is about a member and its peers, and a system of one has none."),
     ],
 )
-def test_what_a_choreography_cannot_be(fault: dict[str, Any], members: int, message: str) -> None:
+def test_what_a_choreography_cannot_be(fault: dict[str, Any], members: list[str], message: str) -> None:
     with pytest.raises(LabError, match=message):
         ACTIONS["choreography"].resolve("Fault 1", {"steps": [{"do": "pause"}], **fault}, members)
 

@@ -24,6 +24,7 @@ from failover.host.power import Power
 from failover.host.service import MainProcess, process_state
 from failover.host.volume import Kept, VolumeError
 from failover.host.wall_clock import WallClock
+from fake_tc import calls, fake_tc, slowed
 from fault_doubles import KEY, AgentProcess, FakeCluster, FakeManager, wait_until
 
 UNIT = "etcd2.service"
@@ -295,7 +296,7 @@ def test_a_partition_is_set_and_taken_away(start: MakeAgent, manager: FakeManage
     nft.write_text('#!/bin/sh\ncat >>"$0.scripts"\n')
     nft.chmod(0o755)
     client, pid = start(peers=["10.0.0.2"], clients=["10.0.0.9"], client_port=2379), manager.pid(UNIT)
-    assert client.request("status", {"asked": [{"action": "partition"}]})["cannot"] == {}
+    assert client.request("status", {"asked": [{"fault": "F1", "action": "partition"}]})["cannot"] == {}
     reply = fire(client, "partition", role="leader", isolate="peers", direction="in")
     assert (reply["fired"], reply["record"]["via"], reply["record"]["signal"]) == (True, "nft", None)
     set_rules = Path(f"{nft}.scripts").read_text()
@@ -337,22 +338,56 @@ def test_a_host_that_is_powered_off_falls_silent_before_its_process_ends(
 
 
 def test_a_slow_network_is_set_shown_and_taken_away(start: MakeAgent, manager: FakeManager) -> None:
-    program(manager, "ip", "echo '10.0.0.2 dev eth7 src 10.0.0.1'")
-    tc = program(
-        manager,
-        "tc",
-        'echo "$*" >>"$0.calls"; case "$2" in show) cat "$0.$4" 2>/dev/null || true ;;'
-        ' del) rm -f "$0.$4" ;; *) echo "qdisc tbf 7470: root rate 256Kbit" >"$0.$4" ;; esac',
-    )
+    tc = fake_tc(manager.bin, ["10.0.0.2"])
     client, pid = start(peers=["10.0.0.2"]), manager.pid(UNIT)
-    options = {"rate_kbit": 256}
-    assert client.request("status", {"asked": [{"action": "slow_network", "options": options}]})["cannot"] == {}
-    reply = fire(client, "slow_network", role="leader", options=options)
-    assert (reply["fired"], reply["record"]["effect"]) == (True, "eth7: qdisc tbf 7470: root rate 256Kbit")
+    asked = {"fault": "F1", "action": "slow_network", "options": {"rate_kbit": 256}}
+    assert client.request("status", {"asked": [asked]})["cannot"] == {}
+    reply = fire(client, "slow_network", role="leader", options=asked["options"])
+    effect = "eth7: qdisc tbf 7470: root refcnt 2 rate 256kbit burst 16384 latency 1000ms"
+    assert (reply["fired"], reply["record"]["effect"]) == (True, effect)
     assert manager.pid(UNIT) == pid
     assert client.request("heal")["ok"]
-    assert "qdisc del dev eth7 root" in Path(f"{tc}.calls").read_text()
+    assert slowed(tc) == {}
     assert (record_of(client)["healed_by"], manager.pid(UNIT)) == ("request", pid)
+
+
+def test_a_network_that_is_slow_to_some_is_so_to_them_alone_and_healed_by_another_agent(
+    start: MakeAgent, manager: FakeManager, agents: list[AgentProcess]
+) -> None:
+    tc = fake_tc(manager.bin, ["10.0.0.2", "10.0.0.3", "10.0.0.9"])
+    client = start(peers=["10.0.0.2", "10.0.0.3"], clients=["10.0.0.9"], kept_ports=[2222])
+    given = {"options": {"delay_ms": 50}, "to": ["clients", "etcd3"], "addresses": {"etcd3": "10.0.0.3"}}
+    reply = fire(client, "slow_network", role="leader", **given)
+    effect = "eth7: qdisc netem 8001: parent 7470:1 delay 50ms, to 10.0.0.9, 10.0.0.3"
+    record = reply["record"]
+    assert (reply["fired"], record["via"], record["effect"]) == (True, "tc", effect)
+    assert (record["to"], record["inject_error"]) == (["clients", "etcd3"], None)
+    # Nobody waits for the agent, nor for ssh.
+    assert [call.partition(" sport ")[2].split()[0] for call in calls(tc, "sport")] == ["0", "2222"]
+    agents[0].stop(signal.SIGKILL)
+    agents[0].start()
+    again = AgentClient("etcd2", agents[0].address, KEY, timeout_s=20)
+    assert record_of(again)["to"] == ["clients", "etcd3"]
+    assert again.request("heal")["ok"]
+    assert slowed(tc) == {}
+
+
+def test_what_cannot_be_slowed_to_some_is_told_of_its_fault(start: MakeAgent, manager: FakeManager) -> None:
+    tc = fake_tc(manager.bin, ["10.0.0.2"])
+    (tc / "fail").write_text("u32\nError: TC classifier not found.")
+    client = start(peers=["10.0.0.2"])
+    slow = {"action": "slow_network", "options": {"rate_kbit": 256}}
+    asked = [
+        {"fault": "F1", **slow},
+        {"fault": "F2", **slow, "to": ["peers"]},
+        {"fault": "F3", **slow, "to": ["clients"]},
+        {"fault": "F4", **slow, "to": ["etcd3"], "addresses": {}},
+    ]
+    assert client.request("status", {"asked": asked})["cannot"] == {
+        "F2": "the kernel has no cls_u32",
+        "F3": "no address of clients is known",
+        "F4": "no address of etcd3 is known",
+    }
 
 
 class FakeDisk:
@@ -574,7 +609,7 @@ def test_the_power_of_a_machine_is_left_to_who_keeps_it(
     monkeypatch.setattr(Power, "boot_id", lambda self: boots.pop(0))
     monkeypatch.setattr(Power, "unwritten", lambda self: "12 kB were not on its disk")
     agent = inside(FakeDisk(), data, power_kept=True, peers=["10.0.0.2"], client_port=2379)
-    assert agent.handle({"verb": "status", "asked": [{"action": action}]})["cannot"] == {}
+    assert agent.handle({"verb": "status", "asked": [{"fault": "F1", "action": action}]})["cannot"] == {}
     record = strike(agent, action)["record"]
     assert (record["via"], record["effect"], record["boot_id"]) == ("qemu", "12 kB were not on its disk", "before")
     assert ACTIONS[action].took_unsynced(FaultRecord.from_dict(record))
@@ -615,9 +650,9 @@ def test_who_keeps_a_part_of_what_is_lost_needs_a_file_system_of_its_own(
     data = FakeVolume(manager)
     data.problem = lambda **given: f"not so: {given}"  # type: ignore[method-assign]
     agent = inside(FakeDisk(), data, power_kept=True)
-    asked = [{"action": "power_loss", "options": {"keep": 50.0, "keep_seed": 1}}]
+    asked = [{"fault": "F1", "action": "power_loss", "options": {"keep": 50.0, "keep_seed": 1}}]
     told = agent.handle({"verb": "status", "asked": asked})["cannot"]
-    assert told == {"power_loss": "not so: {'keeps': True}"}
+    assert told == {"F1": "not so: {'keeps': True}"}
 
 
 def test_what_the_disk_had_is_found_out_before_the_others_give_it_anything(
@@ -770,14 +805,14 @@ def test_the_next_agent_heals_by_the_record_of_the_one_that_struck(
 
 def test_what_a_host_cannot_do_is_said_when_it_is_asked(start: MakeAgent, tmp_path: Path) -> None:
     client = start(data_dir=str(tmp_path))
-    asked = [{"action": name} for name in ("kill", "disk_full", "melt")]
+    asked = [{"fault": name.upper(), "action": name} for name in ("kill", "disk_full", "melt")]
     cannot = client.request("status", {"asked": asked})["cannot"]
-    assert "kill" not in cannot
-    assert "is not a file system of its own" in cannot["disk_full"]
-    assert "its agent is of another version" in cannot["melt"]
+    assert "KILL" not in cannot
+    assert "is not a file system of its own" in cannot["DISK_FULL"]
+    assert "its agent is of another version" in cannot["MELT"]
     assert "cannot" not in client.request("status")
     refused = client.request("status", {"asked": "disk_full"})
-    assert (refused["ok"], refused["error"]) == (False, "asked must be a list of mappings with action")
+    assert (refused["ok"], refused["error"]) == (False, "asked must be a list of mappings with fault")
     # A disk that cannot be filled is not held as if it were.
     reply = client.request("fire", {"token": "t9", "fault": "F9", "action": "disk_full"})
     assert not reply["ok"] or not reply["fired"] or reply["record"]["inject_error"]

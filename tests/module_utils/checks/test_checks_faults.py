@@ -55,6 +55,16 @@ def test_a_fault_that_came_late_says_so(plant: PlantIt, tmp_path: Path) -> None:
     assert "21 operations and 20.5 ms late" in summaries[2]
 
 
+def test_a_fault_that_was_to_some_says_to_whom(plant: PlantIt, tmp_path: Path) -> None:
+    plant("missed_fault")
+    path = tmp_path / "run" / "E2-etcd" / "experiment.json"
+    info = json.loads(path.read_text())
+    info["faults"][0] |= {"action": "slow_network", "to": ["etcd3", "clients"]}
+    path.write_text(json.dumps(info))
+    check = next(check for check in verify_experiment(path.parent) if check.name == "fault F1")
+    assert check.summary.startswith("The slow_network of the leader to etcd3 and the clients at operation 240 missed: ")
+
+
 def drop_events(path: Path) -> None:
     kept = [line for line in path.read_text().splitlines(keepends=True) if "fault.signal_sent" not in line]
     path.write_text("".join(kept))

@@ -20,12 +20,14 @@ from failover.agent.wire import AgentClient, AgentError
 from failover.director import director as director_module
 from failover.director import follows
 from failover.director.aims import choose_target
+from failover.director.choreographer import Lead
 from failover.director.director import FaultDirector
 from failover.director.quorum import is_settled, leader_of
 from failover.fault_names import role_of
 from failover.host.service import process_state
 from failover.plan.faults import resolve_plan
 from failover.shapes import Event, FaultSpec, LabError
+from fake_tc import calls, fake_tc
 from fault_doubles import KEY, ROOT, Lab, lab_in, wait_until
 
 MEMBERS = ["etcd1", "etcd2", "etcd3"]
@@ -579,6 +581,47 @@ def test_what_a_host_cannot_do_is_said_before_the_workload(lab: Lab, monkeypatch
     with pytest.raises(LabError, match=r"Fault F1 \(partition\): not on this machine, because nft says: Error: Op"):
         director.arm()
     director.close()
+
+
+def slow(fault: str, *to: str, at: int = 50) -> FaultSpec:
+    return FaultSpec(fault, "slow_network", "leader", at, "end", options={"rate_kbit": 256}, to=list(to))
+
+
+# Where the members are for each other, which is not where their agents are asked.
+LEAD = Lead(endpoints={member: f"10.0.0.{number}:2379" for number, member in enumerate(MEMBERS, 1)})
+
+
+def test_a_leader_is_slow_to_those_of_its_peers_that_are_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(director_module, "AIM_TIMEOUT_S", 0.2)
+    fake_tc(lab.manager.bin, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+    # etcd2 leads: to itself no packet goes, and of the first fault nobody is left.
+    specs = [slow("F1", "etcd2"), slow("F2", "etcd1", "etcd2", at=100)]
+    emitted = Emitted()
+    director = FaultDirector(specs, lab.add_agents(peers=["10.0.0.1"]), KEY, emitted, "client1", LEAD)
+    director.arm()
+    drive(director, 90)
+    wait_until(lambda: bool(emitted.named("fault.missed")))
+    drive(director, 150)
+    wait_until(lambda: bool(emitted.named("fault.signal_sent")))
+    first, second = director.close(heal=True)
+    assert not first.fired
+    assert first.reason == "it is slow from etcd2 to itself alone, where no packet goes"
+    assert (second.fired, second.member, second.to) == (True, "etcd2", ["etcd1"])
+    assert second.effect.endswith(", to 10.0.0.1")
+    assert specs[1].to == ["etcd1", "etcd2"]
+
+
+def test_what_a_host_cannot_do_is_said_of_the_fault_that_needs_it(lab: Lab) -> None:
+    tc = fake_tc(lab.manager.bin, ["10.0.0.1", "10.0.0.3"])
+    (tc / "fail").write_text("htb\nError: Specified qdisc kind is unknown.")
+    specs = [slow("F1@1"), slow("F2@1", "etcd3"), slow("F1@2", at=150), slow("F2@2", "etcd3", at=150)]
+    director = FaultDirector(specs, lab.add_agents(peers=["10.0.0.1"]), KEY, Emitted(), "client1", LEAD)
+    with pytest.raises(LabError, match=r"^Fault F2@1 \(slow_network\): not on this machine, because .* no sch_htb"):
+        director.arm()
+    director.close()
+    # Once for all repeats. etcd3 may never be slow to itself alone, and does not try it.
+    tried = [call for call in calls(tc, "lo") if call.startswith("qdisc add dev lo root")]
+    assert len(tried) == 3 + 2
 
 
 def test_all_members_are_struck_at_once(lab: Lab) -> None:

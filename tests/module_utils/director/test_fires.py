@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from failover.actions.record import FaultRecord
@@ -60,7 +61,7 @@ def link(reply: dict[str, Any]) -> Any:
 
 def test_what_is_fired_is_held_until_it_is_healed() -> None:
     held, agent = Held(), link({"ok": True, "fired": True, "record": DONE.as_answer()})
-    assert fire(SPEC, "t1", agent, held) == DONE
+    assert fire(SPEC, "t1", agent, held, {}) == DONE
     assert held.all() == {"t1": "etcd3"}
     asked = {"token": "t1", "fault": "F1", "action": "partition", "role": "follower"}
     assert agent.main.asked == [asked | {"isolate": "peers", "direction": "in"}]
@@ -68,6 +69,18 @@ def test_what_is_fired_is_held_until_it_is_healed() -> None:
 
 def test_what_is_refused_is_not_held_and_has_a_reason() -> None:
     held = Held()
-    assert fire(SPEC, "t1", link({"ok": True, "fired": False, "reason": "it leads"}), held) == Refused("it leads")
-    assert fire(SPEC, "t1", link({"ok": False, "error": "no such action"}), held) == Refused("no such action")
+    assert fire(SPEC, "t1", link({"ok": True, "fired": False, "reason": "it leads"}), held, {}) == Refused("it leads")
+    assert fire(SPEC, "t1", link({"ok": False, "error": "no such action"}), held, {}) == Refused("no such action")
     assert held.all() == {}
+
+
+def test_the_agent_is_told_to_whom_it_is_and_where_they_are_but_never_to_its_own_member() -> None:
+    spec = FaultSpec("F1", "slow_network", "leader", 50, "end", to=["clients", "etcd1", "etcd3"])
+    agent = link({"ok": True, "fired": True, "record": DONE.as_answer()})
+    fire(spec, "t1", agent, Held(), {f"etcd{number}": f"10.0.0.{number}" for number in (1, 2, 3)})
+    (asked,) = agent.main.asked
+    assert (asked["to"], asked["addresses"]) == (["clients", "etcd1"], {"etcd1": "10.0.0.1"})
+    held = Held()
+    alone = fire(replace(spec, to=["etcd3"]), "t2", agent, held, {"etcd3": "10.0.0.3"})
+    assert alone == Refused("it is slow from etcd3 to itself alone, where no packet goes")
+    assert (len(agent.main.asked), held.all()) == (1, {})

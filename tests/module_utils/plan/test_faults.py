@@ -113,7 +113,7 @@ def test_a_plan_keeps_the_order_of_the_data() -> None:
         (
             {"when": 3},
             "Fault 1 has the unknown key when. Known are action, target, at, heal, keep_majority, from, direction, "
-            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, keep, keep_seed, drive_cache, "
+            "write_iops, delay_ms, rate_kbit, jitter_ms, loss, duplicate, reorder, to, keep, keep_seed, drive_cache, "
             "steps, jump_ms, drift_ppm.",
         ),
         (
@@ -181,6 +181,60 @@ def test_options_of_disk_and_network_have_their_defaults() -> None:
     assert options(action="power_loss", drive_cache="honest") == {"drive_cache": 1}
     assert options(action="power_loss", drive_cache="lying") == {"drive_cache": 2}
     assert options(action="kill") == options(action="disk_full") == options(action="power_loss") == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "to", "left"),
+    [
+        ("leader", "peers", ["peers"]),
+        ("leader", "clients", ["clients"]),
+        ("leader", "etcd2", ["etcd2"]),
+        # As the system has them, each once.
+        ("follower", ["etcd3", "clients", "etcd1", "etcd3"], ["clients", "etcd1", "etcd3"]),
+        # Who is struck is known here, and has no way to itself.
+        ("etcd1", ["etcd1", "etcd3"], ["etcd3"]),
+        ("all", ["etcd1", "etcd3"], ["etcd1", "etcd3"]),
+        ("leader", None, []),
+    ],
+)
+def test_a_slow_network_may_be_slow_to_some(target: str, to: Any, left: list[str]) -> None:
+    specs = resolve_plan([{"action": "slow_network", "target": target, "at": 12, "to": to}], 1000, MEMBERS)
+    assert [spec.to for spec in specs] == [left] * len(specs)
+    assert [spec.options for spec in specs] == [{"delay_ms": 100}] * len(specs)
+
+
+@pytest.mark.parametrize(
+    ("fault", "members", "message"),
+    [
+        ({"to": []}, MEMBERS, "Fault 1: to is [], and has to be peers, clients, or names of members."),
+        ({"to": 5}, MEMBERS, "Fault 1: to is 5, and has to be"),
+        ({"to": [["etcd1"]]}, MEMBERS, "Fault 1: to is [['etcd1']], and has to be"),
+        (
+            {"to": ["etcd1", "etcd9"]},
+            MEMBERS,
+            "Fault 1 has the unknown to 'etcd9'. Known are peers, clients, etcd1, etcd2, etcd3.",
+        ),
+        ({"to": "everybody"}, MEMBERS, "Fault 1 has the unknown to 'everybody'."),
+        (
+            {"target": "etcd2", "to": ["etcd2", "etcd2"]},
+            MEMBERS,
+            "Fault 1 is slow from etcd2 to itself, where no packet goes. Name others in to.",
+        ),
+        ({"target": "all", "to": "etcd3"}, MEMBERS, "Fault 1 is slow from etcd3 to itself, where no packet goes."),
+        ({"to": "mysql1"}, ["mysql1"], "Fault 1 is slow from mysql1 to itself, where no packet goes."),
+        (
+            {"to": ["clients", "peers"]},
+            ["mysql1"],
+            "Fault 1 is slow to peers, and a system of one member has none. Try to: clients.",
+        ),
+        ({"action": "partition", "to": "peers"}, MEMBERS, "Fault 1: to belongs to the action slow_network, and this"),
+    ],
+)
+def test_to_whom_no_packet_goes_is_refused(fault: dict[str, Any], members: list[str], message: str) -> None:
+    with pytest.raises(LabError) as refused:
+        resolve({"action": "slow_network", "target": "leader", "at": 12, **fault}, 1000, members)
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_partition_says_from_whom_and_which_way() -> None:

@@ -90,3 +90,6 @@ def test_what_is_not_the_same_fault_on_another_system_is_not_compared() -> None:
     assert compared([one, experiment("mysql", "E2-mysql", action="kill")]) == []
     assert compared([one, experiment("mysql", "E2-mysql", isolate="peers")]) == []
     assert compared([one, experiment("mysql", "E2-mysql", fired=False)]) == []
+    assert compared([one, experiment("mysql", "E2-mysql", to=["peers"])]) == []
+    (alike,) = compared([experiment(system, f"E2-{system}", to=["peers"]) for system in ("etcd", "mysql_cluster")])
+    assert alike["title"] == "stop of the leader to its peers"

@@ -441,3 +441,26 @@ def test_the_heal_of_another_repeat_is_not_that_of_this_one() -> None:
     first, second = describe_faults(definition, columns(rows), events)[0]
     assert "caught_up" not in {mark["name"] for mark in first["marks"]}
     assert next(mark for mark in second["marks"] if mark["name"] == "caught_up")["since_fault_ms"] == 3740
+
+
+@pytest.mark.parametrize(
+    ("fault", "past", "headline"),
+    [
+        ({}, "given a slow network", "slow network leader (leader) at operation 50"),
+        (
+            {"to": ["etcd1", "etcd2"]},
+            "given a slow network to etcd1 and etcd2",
+            "slow network leader (leader) to etcd1 and etcd2 at operation 50",
+        ),
+        # What it was in the end: without the member that it struck.
+        (
+            {"to": ["etcd1", "etcd2"], "record": {"fired": True, "member": "etcd2", "to": ["etcd1"]}},
+            "given a slow network to etcd1",
+            "slow network etcd2 (leader) to etcd1 at operation 50",
+        ),
+    ],
+)
+def test_to_whom_a_network_was_slow_is_told(fault: dict[str, Any], past: str, headline: str) -> None:
+    definition = {**DEFINITION, "faults": [{**FAULT, "action": "slow_network", **fault}]}
+    (content,), _ = describe_faults(definition, columns(outage_rows()), [])
+    assert (content["past"], content["headline"]) == (past, headline)

@@ -227,6 +227,18 @@ def test_other_faults_that_were_drawn_for_other_repeats_are_not_put_together() -
     ]
 
 
+def test_a_fault_that_is_to_others_is_another_one_and_told_so() -> None:
+    plans: list[dict[str, Any]] = [{"to": ["etcd2"]}, {"to": ["peers"]}, {"to": ["etcd2"]}, {"to": []}, {}]
+    groups = repeated([fault(number, plan=plan) for number, plan in enumerate(plans, 1)])
+    assert [(group["what"], group["repeats"]) for group in groups] == [
+        ("stop of the leader to etcd2", 2),
+        ("stop of the leader to its peers", 1),
+        # A run of before does not say to whom, and it was to everybody.
+        ("stop of the leader", 2),
+    ]
+    assert [group["plan"].get("to") for group in groups] == [["etcd2"], ["peers"], []]
+
+
 def test_a_member_is_named_without_an_article() -> None:
     assert repeated([fault(1, plan={"target": "etcd2"})])[0]["what"] == "stop of etcd2"
     assert repeated([fault(1, plan={"target": "follower 2"})])[0]["what"] == "stop of the follower 2"

@@ -154,6 +154,14 @@ def test_a_service_that_did_not_come_back_is_told_in_the_sentence() -> None:
     assert outside in valid_sentence(told(gap=endless, faults=[outage_of(45.2)]))
 
 
+def test_a_fault_that_did_not_strike_is_told_with_whom_it_was_to() -> None:
+    plain = outage_of(0, fired=False, gap=None, action="slow_network", plan={})
+    words = "; the slow network of the leader planned for E1-etcd did not strike"
+    assert words in valid_sentence(told(faults=[plain]))
+    words = "; the slow network of the leader to etcd3 planned for E1-etcd did not strike"
+    assert words in valid_sentence(told(faults=[plain | {"plan": {"to": ["etcd3"]}}]))
+
+
 def test_many_outages_are_told_as_a_range() -> None:
     def group(what: str, gap_ms: float, struck: int = 1) -> dict[str, Any]:
         measures = [{"name": "gap", "n": struck, "median_ms": gap_ms}]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...checks.model import LOST, RESURRECTED, STALE
 from ...shapes import Verdict
-from .repetition import MEASURES, SAME_FAULT
+from .repetition import MEASURES, sameness
 
 # A key in one of these states has lost an acknowledged write: it is not there, it is there again, or it is older.
 LOST_WRITES = (LOST, RESURRECTED, STALE)
@@ -77,7 +77,7 @@ def compared(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for experiment in experiments:
         for group in experiment["repetition"]:
             if group["struck"]:
-                groups.setdefault(tuple(group["plan"].get(name) for name in SAME_FAULT), []).append((experiment, group))
+                groups.setdefault(sameness(group["plan"]), []).append((experiment, group))
     return [
         _comparison(pairs) for pairs in groups.values() if len({experiment["system"] for experiment, _ in pairs}) > 1
     ]

@@ -14,7 +14,7 @@ import numpy as np
 from ...actions.record import FaultRecord
 from ...actions.registry import ACTIONS
 from ...actions.steps import told
-from ...fault_names import FaultId
+from ...fault_names import FaultId, towards
 from ...measured.clocks import Clock
 from ...measured.columns import MS, OUTCOMES, Columns, S, operations_overlapping, rate_between
 from ...measured.gaps import Gap
@@ -96,13 +96,14 @@ def _planned(placed: Placed, events: Sequence[Event]) -> dict[str, Any]:
     """Return what is known of a fault without any operation; what only an outage has is None, empty or 0."""
     fault, record, member = placed.fault, placed.record, placed.member
     role = " (leader)" if fault["target"] == "leader" else ""
+    to = towards(record.to or fault.get("to") or [])
     return {
         "id": fault["id"],
         "base": _id(fault).in_each_repeat,
         "repeat": fault["repeat"],
         "action": fault["action"],
         "several": _id(fault).part is not None,
-        "past": ACTIONS[fault["action"]].past,
+        "past": f"{ACTIONS[fault['action']].past}{to}",
         "target": fault["target"],
         "member": member,
         "at_index": fault["at_index"],
@@ -131,7 +132,7 @@ def _planned(placed: Placed, events: Sequence[Event]) -> dict[str, Any]:
         "drawn": 0,
         "recovery": None,
         "client_failovers": None,
-        "headline": f"{fault['action'].replace('_', ' ')} {member or fault['target']}{role} at operation "
+        "headline": f"{fault['action'].replace('_', ' ')} {member or fault['target']}{role}{to} at operation "
         f"{fault['at_index']:,}",
     }
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...actions.record import FaultRecord
 from ...checks.faults import outside_bound
+from ...fault_names import towards
 from ...measured.columns import Ints
 from ...moments import MOMENTS, OUTAGE_END, OUTAGE_END_LABEL
 from .anatomy import UNEXPLAINED
@@ -154,7 +155,14 @@ MEASURES = (
 
 
 # What makes two faults the same. Their heals may differ: when a member returns does not change how it was lost.
-SAME_FAULT = ("action", "target", "isolate", "direction")
+SAME_FAULT = ("action", "target", "isolate", "direction", "to")
+
+
+def sameness(plan: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what two faults have to have in common to be the same, of a fault as it was planned."""
+    values = (plan.get(name) for name in SAME_FAULT)
+    # A run of before lacks what is an empty list since.
+    return tuple(tuple(value) or None if isinstance(value, list) else value for value in values)
 
 
 def repeated(faults: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -167,7 +175,7 @@ def repeated(faults: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for fault in faults:
-        key = (fault["base"], *(fault["plan"].get(name) for name in SAME_FAULT))
+        key = (fault["base"], *sameness(fault["plan"]))
         groups.setdefault(key, []).append(fault)
     return [_group(members) for members in groups.values()]
 
@@ -182,8 +190,10 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "fault": first["base"],
         "faults": [fault["id"] for fault in faults],
-        "plan": {name: first["plan"].get(name) for name in SAME_FAULT},
-        "what": f"{first['action'].replace('_', ' ')} of {'' if named else 'the '}{first['target']}",
+        # A run of before has no "to", and its report stays as it was.
+        "plan": {name: first["plan"].get(name) for name in SAME_FAULT if name != "to" or name in first["plan"]},
+        "what": f"{first['action'].replace('_', ' ')} of {'' if named else 'the '}{first['target']}"
+        f"{towards(first['plan'].get('to') or [])}",
         "heal": heals(first["plan"], struck, len(faults)),
         "repeats": len(faults),
         "struck": len(struck),

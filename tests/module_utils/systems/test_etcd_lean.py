@@ -338,6 +338,18 @@ def test_a_member_that_closes_each_connection_at_once_is_not_connected_to_withou
     channel.close()
 
 
+def test_an_error_that_nobody_thought_of_ends_an_attempt_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: Any) -> Wire:
+        raise ValueError("a session of another context")
+
+    monkeypatch.setattr("failover.systems.etcd.transport.lean.open_wire", break_down)
+    channel = LeanChannel("192.0.2.1:2379", 1000)
+    with pytest.raises(CallError, match="a session of another context") as raised:
+        echo(channel, "v")
+    assert is_definite(raised.value)
+    channel.close()
+
+
 def test_a_name_that_no_host_has() -> None:
     with opened("lean", f"{'a' * 64}.invalid:2379") as channel, pytest.raises(CallError) as raised:
         echo(channel, "v")

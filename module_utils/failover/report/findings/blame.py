@@ -38,7 +38,7 @@ TITLES = {
     LOST: ("acknowledged write is lost", "acknowledged writes are lost"),
     PHANTOM: ("key exists that nothing wrote", "keys exist that nothing wrote"),
     WRONG_VALUE: ("key has a value that nothing wrote", "keys have values that nothing wrote"),
-    STALE: ("key shows an older value", "keys show older values"),
+    STALE: ("key was read as it had been before", "keys were read as they had been before"),
     FORKED: ("list was seen in two forms", "lists were seen in two forms"),
     TWICE_LISTED: ("list has an element twice", "lists have an element twice"),
     REORDERED: ("list is in another order than its appends", "lists are in another order than their appends"),
@@ -89,7 +89,7 @@ _WHOSE = {
     PHANTOM: "The server's: the only writes that could have put it there were refused, by answers that come before "
     "anything is done.",
     WRONG_VALUE: "The server's: no request of the stream carried this value for this key.",
-    STALE: "The server's: the value had been replaced, and the write that replaced it was acknowledged.",
+    STALE: "The server's: a later write to the key had been acknowledged before the read began, and it is not in it.",
     FORKED: "The server's: two readers saw lists of which neither is the beginning of the other.",
     TWICE_LISTED: "The server's: the element was sent once, or behind a fence that lets one attempt take effect.",
     REORDERED: "The server's: an append that was over before another began stands behind it.",

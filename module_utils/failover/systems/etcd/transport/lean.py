@@ -176,6 +176,8 @@ class LeanChannel(Channel):
             failure = f"{self._endpoint} does not speak HTTP/2: {error}"
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
             failure = f"{self._endpoint}: {_why(error)}"
+        except Exception as error:  # whatever it is: calls wait for this thread
+            failure = f"{self._endpoint}: {error!r}"
         with self._lock:
             self._opening = None
             if connection is not None and not self._closed:

@@ -244,7 +244,9 @@ class RunSettings:
             repeats = {system: int(number) for system, number in repeats.items()}
         else:
             repeats = int(repeats)
-        workload = given.get("workload") or {}
+        workload = given.get("workload")
+        if workload in (None, ""):
+            workload = {}
         if isinstance(workload, str):
             workload = {"name": workload}
         if not isinstance(workload, Mapping):

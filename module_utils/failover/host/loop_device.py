@@ -22,11 +22,13 @@ from contextlib import contextmanager
 
 CONTROL = "/dev/loop-control"
 # The requests of linux/loop.h.
-LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_GET_STATUS64 = 0x4C82, 0x4C0A, 0x4C05
 # The device lets go of its file once nobody has it open or mounted any more.
 LO_FLAGS_AUTOCLEAR = 4
 # struct loop_config: the file, the size of a block, struct loop_info64 with the flags in it, and a reserve.
 CONFIG_SIZE, FLAGS_OFFSET = 304, 60
+# struct loop_info64, which begins with the file: the device of its file system, and its inode.
+INFO_SIZE, INFO_FILE = 232, struct.Struct("=QQ")
 LOOP_MAJOR = 7
 # How often another free device is asked for, as others on this machine may take the one that was free.
 ATTEMPTS = 50
@@ -85,6 +87,25 @@ def _attach(file: int) -> tuple[str, int]:
     finally:
         os.close(control)
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), CONTROL)
+
+
+def file_of(device: str) -> str:
+    """Return which file a loop device is of, as ``DEVICE:INODE``; empty where it is of none, or no loop device.
+
+    Not its name: each of several containers may have a file of that name, and all see the same loop devices.
+    """
+    info = bytearray(INFO_SIZE)
+    try:
+        descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.ioctl(descriptor, LOOP_GET_STATUS64, info)
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+    return "{}:{}".format(*INFO_FILE.unpack_from(info))
 
 
 def mount(source: str, point: str, kind: str, options: str = "") -> None:

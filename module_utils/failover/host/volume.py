@@ -156,6 +156,7 @@ class Volume:
             "point": own.point,
             "source": own.source,
             "image": self._image(own.source),
+            "file": loop_device.file_of(own.source),
             "kind": own.kind,
             "options": ",".join(option for option in options if option != "rw"),
         }
@@ -264,8 +265,9 @@ class Volume:
         try:
             while own_mount(self.data_dir, self._proc) is not None:
                 loop_device.unmount(self.data_dir)
-            # A loop device that was let go may be another program's by now.
-            if not was["image"] or self._image(was["source"]) == was["image"]:
+            # A loop device that was let go may be another host's by now. Its file is told as it was then: on a drive
+            # that is dead it cannot be looked up any more.
+            if not was["image"] or loop_device.file_of(was["source"]) == was["file"]:
                 os.close(os.open(was["source"], os.O_RDWR | os.O_EXCL))
         except OSError as error:
             return str(error)
@@ -283,7 +285,8 @@ class Volume:
                 return None
             self.release(was)
         try:
-            if not was["image"] or self._image(was["source"]) == was["image"]:
+            # The file is looked up anew: it may be on a drive that was mounted again, from another device.
+            if not was["image"] or loop_device.file_of(was["source"]) == _identity(was["image"]):
                 return self._mount(was["source"], was)
             with loop_device.attached(was["image"]) as device:
                 return self._mount(device, was)
@@ -294,6 +297,12 @@ class Volume:
         replayed = needs_recovery(device)
         loop_device.mount(device, self.data_dir, was["kind"], was["options"])
         return "its journal was replayed" if replayed else None
+
+
+def _identity(path: str) -> str:
+    """Return a file as :func:`loop_device.file_of` does."""
+    found = os.stat(path)
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def needs_recovery(device: str) -> bool:

@@ -40,6 +40,8 @@ class Definition(msgspec.Struct, forbid_unknown_fields=True):
     settings: OwnSettings | None = None  # in place of the run's
 
 
+# Nobody waits longer for a run, in s: a week.
+LONGEST_RUN_S = 7 * 86_400
 # A repeat that is shorter has nothing to measure: the fault strikes, and it is over before anything is as before.
 SHORTEST_REPEAT = 100
 
@@ -69,6 +71,11 @@ def resolve_experiments(
             "Name it once, or copy it under another name in experiment_catalog."
         )
     operations = create_simulation(settings.iterations, settings.seed, settings.workload)
+    if settings.rate and len(operations) > settings.rate * LONGEST_RUN_S:
+        raise LabError(
+            f"rate is {settings.rate:g} per second, at which {len(operations):,} operations take more than "
+            f"{LONGEST_RUN_S // 86_400} days. Try a higher rate, or fewer iterations."
+        )
     plan = [_resolve(name, _defined(name, catalog), len(operations), settings, groups) for name in names]
     return {"experiments": plan, "stream": summarize(operations), "operations": len(operations)}
 

@@ -152,7 +152,10 @@ class ProgressReporter:
         while not self._stop.wait(INTERVAL_S):
             if time.monotonic_ns() >= self._leader_due_ns:
                 self._leader_due_ns = time.monotonic_ns() + int(LEADER_INTERVAL_S * 1e9)
-                self._leader = self._ask_leader()
+                try:
+                    self._leader = self._ask_leader()
+                except Exception:  # what is shown must not end with one question
+                    self._leader = None
             try:
                 self._write(RUNNING, None)
             except LabError as error:

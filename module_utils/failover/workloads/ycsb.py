@@ -26,6 +26,9 @@ RECORDS = 1000
 VALUE_CHARS = 100
 # Keys that a SCAN asks for at most; how many is drawn from 1 on, all alike (YCSB's maxscanlength, uniform).
 SCAN_LENGTH = 100
+# What clients take in one answer (4 MiB, gRPC's own limit), and what a key costs in it beside its value.
+SCAN_MOST_BYTES = 4_000_000
+SCAN_KEY_BYTES = 100
 # Kinds beside RETRIEVE and WRITE (an update): a WRITE of a new key, and a read of a key with its update behind it.
 INSERT = "INSERT"
 MODIFY = "MODIFY"
@@ -119,6 +122,11 @@ class Ycsb(Workload):
         longest = whole_number(options, "scan_length", SCAN_LENGTH, least=1, most=10_000)
         shares = mix(options, self._shares)
         kinds, bounds = list(shares), list(accumulate(shares.values()))
+        if shares[SCAN] and longest * (size + SCAN_KEY_BYTES) > SCAN_MOST_BYTES:
+            raise LabError(
+                f"scan_length {longest:,} with value_size {size:,} makes answers of {longest * size / 1e6:,.0f} MB, "
+                f"and a client takes {SCAN_MOST_BYTES / 1e6:.0f} MB at most: make one of the two smaller"
+            )
         source = Random(seed)
         draw = self._draw(options, source, records)
         index = 0

@@ -256,6 +256,50 @@ def test_data_without_a_drive_say_so(tmp_path: Path) -> None:
     assert "which would be the drive" in str(volume_of(tmp_path, OWN).drive_problem(lies=True))
 
 
+def drive_with_a_file_at(point: Path, image: Path, marker: str, folder: Path) -> Path:
+    """Mount a new drive at a point, with a file on it that has a file system with one file; return that file."""
+    inner = point / "inner.img"
+    for path, size in ((image, 48 << 20), (inner, 16 << 20)):
+        path.touch()
+        os.truncate(path, size)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", path], check=True)
+        with loop_device.attached(str(path)) as device:
+            if path is image:
+                loop_device.mount(device, str(point), "ext4", "")
+            else:
+                loop_device.mount(device, str(folder), "ext4", "")
+                (folder / marker).touch()
+                loop_device.unmount(str(folder))
+    return inner
+
+
+@REAL
+def test_what_has_the_same_name_on_another_host_is_not_mounted(tmp_path: Path) -> None:
+    point, folder = tmp_path / "drive", tmp_path / "folder"
+    point.mkdir()
+    folder.mkdir()
+    try:
+        # The other host's drive lies below ours, so that both files have one name.
+        theirs = drive_with_a_file_at(point, tmp_path / "other.img", "theirs", folder)
+        with loop_device.attached(str(theirs)) as device:
+            inner = drive_with_a_file_at(point, tmp_path / "own.img", "ours", folder)
+            assert str(inner) == str(theirs)
+            was = {
+                "point": str(folder),
+                "source": device,
+                "image": str(inner),
+                "file": "",
+                "kind": "ext4",
+                "options": "",
+            }
+            Volume(str(folder)).restore(was)
+            assert (folder / "ours").exists()
+    finally:
+        for path in (folder, point, point):
+            with suppress(OSError):
+                loop_device.unmount(str(path))
+
+
 # ---------------------------------------------------------------- as told
 
 
@@ -309,6 +353,7 @@ def test_the_file_of_a_loop_device_is_what_has_to_be_mounted_again(
         "point": "/data",
         "source": "/dev/nothing",
         "image": told,
+        "file": "",
         "kind": "ext4",
         "options": "noatime,discard",
     }

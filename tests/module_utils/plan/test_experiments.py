@@ -166,3 +166,12 @@ def test_what_is_wrong_is_said_in_one_line(arguments: dict[str, Any], message: s
 def test_a_definition_of_another_shape_is_named(definition: Any) -> None:
     with pytest.raises(LabError, match=r"^Experiment E2-etcd[: ]"):
         resolve_experiments(["E2-etcd"], {"E2-etcd": definition}, RunSettings(2000, 7), GROUPS)
+
+
+def test_a_rate_that_takes_weeks_is_refused() -> None:
+    with pytest.raises(LabError) as failed:
+        resolve_experiments(["E1-etcd"], CATALOG, RunSettings(2000, 7, rate=0.000001), GROUPS)
+    assert str(failed.value) == (
+        "rate is 1e-06 per second, at which 2,000 operations take more than 7 days. Try a higher rate, or fewer "
+        "iterations."
+    )

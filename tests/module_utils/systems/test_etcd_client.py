@@ -508,6 +508,29 @@ def test_all_clients_that_wait_for_the_former_leader_go_on(cluster: FakeCluster,
     assert cluster["etcd2"].requests == 3
 
 
+def test_a_question_that_cannot_be_asked_does_not_end_the_watch(
+    cluster: FakeCluster, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = connect(policy=ENDLESS)
+    client.put_with_retry("before", "v")
+    ask, asked = EtcdMember.leader_id, []
+
+    def break_once(member: EtcdMember, timeout_s: float) -> int:
+        asked.append(member)
+        if len(asked) == 1:
+            raise RuntimeError("can't start new thread")
+        return ask(member, timeout_s)
+
+    monkeypatch.setattr(EtcdMember, "leader_id", break_once)
+    cluster["etcd1"].behave = cluster["etcd1"].hang
+    writer = threading.Thread(target=client.put_with_retry, args=("k", "v"))
+    writer.start()
+    wait_until(lambda: len(asked) >= 2)
+    cluster.term, cluster.leader = 6, 2
+    writer.join(20)
+    assert not writer.is_alive()
+
+
 def test_nobody_is_watched_when_all_clients_are_closed(cluster: FakeCluster, connect: Connect) -> None:
     client, _ = connect()
     threads = [thread for thread in threading.enumerate() if thread.name == "etcd-silence"]

@@ -93,3 +93,9 @@ def test_an_answer_that_lacks_something_is_ambiguous(change: Change) -> None:
     with pytest.raises(AttemptFailedError, match="its answer makes no sense") as failed:
         member_of(Channel(TxnAnswer.FromString(b"\x10\x01"))).move("f", "at", "to", change)
     assert failed.value.ambiguous is True
+
+
+def test_a_value_that_is_no_text_is_read_as_what_it_is() -> None:
+    answer = rpc.RangeResponse()
+    answer.kvs.add(key=b"k", value=b"1.2.3.4\xff\xfe")
+    assert member_of(Channel(answer)).get("k")[0] == "1.2.3.4\\xff\\xfe"

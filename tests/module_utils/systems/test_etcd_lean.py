@@ -350,6 +350,27 @@ def test_an_error_that_nobody_thought_of_ends_an_attempt_to_connect(monkeypatch:
     channel.close()
 
 
+def test_without_a_thread_to_connect_a_call_fails_and_the_next_one_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "etcd-connect":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with serving(echoing) as server:
+        channel = LeanChannel(server.endpoint, 60_000)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            channel.connect()
+            with pytest.raises(CallError, match="can't start new thread") as raised:
+                echo(channel, "v")
+        assert is_definite(raised.value)
+        time.sleep(max(0.0, channel._again_at_s - time.monotonic()))
+        assert echo(channel, "v") == "v"
+        channel.close()
+
+
 def test_a_name_that_no_host_has() -> None:
     with opened("lean", f"{'a' * 64}.invalid:2379") as channel, pytest.raises(CallError) as raised:
         echo(channel, "v")

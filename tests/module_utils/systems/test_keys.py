@@ -11,7 +11,7 @@ from failover.results.entries import Entry
 from failover.results.read import read_dump
 from failover.shapes import LabError
 from failover.systems.etcd import keys as etcd_keys
-from failover.systems.etcd.keys import range_end
+from failover.systems.etcd.keys import range_end, text_of
 from failover.systems.mysql import keys as mysql_keys
 from fake_gateway import Gateway, closed_endpoint, serve_gateway
 from fake_mysql import FakeMySQL, install
@@ -24,6 +24,11 @@ def test_range_end_is_the_first_key_after_the_prefix() -> None:
     assert range_end(b"a\xff\xff") == b"b"
     assert range_end(b"\xff") == b"\0"
     assert range_end(b"") == b"\0"
+
+
+def test_what_is_no_text_stays_readable() -> None:
+    assert text_of("Zoë".encode()) == "Zoë"
+    assert text_of(b"1.2.3.4\xff") == "1.2.3.4\\xff"
 
 
 def fill(gateway: Gateway, count: int) -> None:

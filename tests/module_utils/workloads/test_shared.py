@@ -81,6 +81,18 @@ def test_ycsb_has_its_mix(letter: str, expected: dict[str, float]) -> None:
     assert shares(f"ycsb_{letter}", preload=False) == pytest.approx(expected, abs=0.02)
 
 
+def test_scans_that_no_client_takes_are_refused() -> None:
+    options = {"value_size": 100_000, "preload": False}
+    with pytest.raises(LabError) as failed:
+        create_simulation(10, 5, {"name": "ycsb_e", **options})
+    assert str(failed.value) == (
+        "scan_length 100 with value_size 100,000 makes answers of 10 MB, and a client takes 4 MB at most: "
+        "make one of the two smaller"
+    )
+    assert len(create_simulation(10, 5, {"name": "ycsb_e", **options, "scan_length": 10})) == 10
+    assert len(create_simulation(10, 5, {"name": "ycsb_a", **options})) == 10
+
+
 def touched(letter: str, **options: Any) -> list[int]:
     """Return how often each record is touched, the most popular first."""
     operations = create_simulation(20_000, 5, {"name": f"ycsb_{letter}", "preload": False, **options})

@@ -68,7 +68,7 @@ class SilenceWatch:
         """Watch the attempts of a client, too."""
         with self._lock:
             self._clients.add(client)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="etcd-silence", daemon=True)
                 self._thread.start()
 
@@ -92,7 +92,10 @@ class SilenceWatch:
                 if request is not None and request.since_s < silent_since_s:
                     silent.setdefault(request.member.endpoint, []).append((client, request))
             for those in silent.values():
-                self._end_the_lost(those)
+                # One question that cannot be asked ends none of the others: nobody would hear of it, and all requests
+                # of this process would wait for their time limits from then on.
+                with suppress(Exception):
+                    self._end_the_lost(those)
 
     def _end_the_lost(self, silent: Sequence[tuple[ClientWithFailover, _UnderWay]]) -> None:
         """End those of the silent requests to one member that it sent to the leader of an earlier term."""

@@ -20,7 +20,7 @@ from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
 from ..refusals import NOT_SENT
 from .access import OPEN, RENEWED_AFTER, Access
-from .keys import range_end
+from .keys import range_end, text_of
 from .refusals import NO_SPACE, refusal_of
 from .transport.base import DEFAULT_TRANSPORT, AbandonedError, CallError, Channel, Transport
 from .txn import TxnAnswer, TxnRequest, delete, get, holds, nested, put
@@ -164,7 +164,7 @@ class EtcdMember:
         """
         request = rpc.RangeRequest(key=key.encode(), serializable=serializable)
         answer = self._call(_RANGE, request, rpc.RangeResponse, timeout_s)
-        return answer.kvs[0].value.decode() if answer.kvs else None, int(answer.header.revision)
+        return text_of(answer.kvs[0].value) if answer.kvs else None, int(answer.header.revision)
 
     def scan(
         self, prefix: str, key: str, count: int, timeout_s: float | None = None, *, serializable: bool = False
@@ -177,7 +177,7 @@ class EtcdMember:
             key=key.encode(), range_end=range_end(prefix.encode()), limit=count, serializable=serializable
         )
         answer = self._call(_RANGE, request, rpc.RangeResponse, timeout_s)
-        return [pair.key.decode() for pair in answer.kvs], int(answer.header.revision)
+        return [text_of(pair.key) for pair in answer.kvs], int(answer.header.revision)
 
     def delete(self, key: str, timeout_s: float | None = None) -> tuple[int, int]:
         """Remove ``key``; return how many keys that removed, 0 or 1, and the store's revision."""
@@ -369,13 +369,13 @@ def _compared(answer: TxnAnswer, revision: int) -> Moved:
     if answer.succeeded:
         return Moved(True, affected=1, revision=revision)
     found = answer.found(0)
-    return Moved(True, affected=0, revision=revision, read=None if found is None else found.value.decode())
+    return Moved(True, affected=0, revision=revision, read=None if found is None else text_of(found.value))
 
 
 def _elsewhere(answer: TxnAnswer) -> Moved:
     """Return where the fence stands, as the first ``get`` of a transaction found it."""
     found = answer.found(0)
-    return Moved(False) if found is None else Moved(False, found.value.decode(), revision=found.revision)
+    return Moved(False) if found is None else Moved(False, text_of(found.value), revision=found.revision)
 
 
 def refused_to_connect(failed: AttemptFailedError) -> bool:

@@ -62,8 +62,8 @@ class EtcdKeys(EtcdHttp):
             for entry in found:
                 # Fields that are zero or empty are left out of the answer.
                 yield (
-                    base64.b64decode(entry["key"]).decode(),
-                    base64.b64decode(entry.get("value", "")).decode(),
+                    text_of(base64.b64decode(entry["key"])),
+                    text_of(base64.b64decode(entry.get("value", ""))),
                     int(entry.get("version", 0)),
                     int(entry.get("mod_revision", 0)),
                 )
@@ -75,6 +75,11 @@ class EtcdKeys(EtcdHttp):
         """Remove all keys under the prefix; return how many there were."""
         answer = self.request(DELETE_RANGE_PATH, {"key": _b64(self._start), "range_end": _b64(self._end)})
         return int(answer.get("deleted", 0))
+
+
+def text_of(raw: bytes) -> str:
+    """Return what a key or a value says; what is no UTF-8 stays readable, and is found to be wrong by the checks."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def range_end(prefix: bytes) -> bytes:

@@ -21,7 +21,7 @@ from ..base import Resumption, Watcher
 from ..endpoints import split_endpoint
 from ..loop import FailoverPolicy
 from .access import OPEN, RENEWED_AFTER, Access
-from .keys import range_end
+from .keys import range_end, text_of
 from .protobuf import bytes_of, field, fields, number_field, number_of
 from .transport.base import CallError
 from .transport.streaming import Stream, StreamingChannel
@@ -290,8 +290,8 @@ class EtcdWatcher(Watcher):
         rows = [
             WatchRow(
                 revision,
-                key[self._cut :].decode("utf-8", "replace"),
-                None if value is None else value.decode("utf-8", "replace"),
+                text_of(key[self._cut :]),
+                None if value is None else text_of(value),
                 arrived_ns,
                 self._endpoint,
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from ....tls import client_context, why_not_secured
@@ -82,7 +83,8 @@ class LeanChannel(Channel):
         """Start opening a connection, where there is none; does not wait for it."""
         with self._lock:
             if not (self._closed or self._idle or self._opening):
-                self._start_opening()
+                with suppress(CallError):  # the next call says so
+                    self._start_opening()
 
     def abandon(self, reason: str) -> None:
         """End the calls that were sent and are waited for; one that waits for its connection goes on."""
@@ -151,9 +153,15 @@ class LeanChannel(Channel):
         return self._start_opening()
 
     def _start_opening(self) -> _Opening:
-        """With the lock held."""
-        opening = self._opening = _Opening()
-        threading.Thread(target=self._open, args=(opening,), name="etcd-connect", daemon=True).start()
+        """With the lock held; raises CallError where there can be no thread."""
+        opening = _Opening()
+        try:
+            threading.Thread(target=self._open, args=(opening,), name="etcd-connect", daemon=True).start()
+        except RuntimeError as error:
+            self._note_failure(f"{self._endpoint}: {error}")
+            raise CallError("UNAVAILABLE", self._failure) from error
+        # The thread sets it back, and needs the lock for that.
+        self._opening = opening
         return opening
 
     def _wait_for(self, opening: _Opening, until_s: float) -> None:

@@ -8,9 +8,9 @@ An operation is a row of attempts. Each attempt is acknowledged, or fails in one
 - *ambiguous*: it was, or may have been, sent, and nothing settles whether it took effect.
 
 After a failed attempt the next member is tried at once, or the same one where two clients' requests only crossed each
-other there; only after a round through all members without an answer does the loop pause, so that a cluster without a
-leader is not flooded. While it fails over, a client may pass over a member where a request would only be lost; that is
-no attempt. A failure that says that the request itself is
+other there, or where to get ready took the attempt's time; only after a round through all members without an answer
+does the loop pause, so that a cluster without a leader is not flooded. While it fails over, a client may pass over a
+member where a request would only be lost; that is no attempt. A failure that says that the request itself is
 wrong is *final*: no member will answer otherwise. In the end an operation is ``ok`` if an attempt was acknowledged; a
 write of which any attempt was ambiguous is ``unknown``; everything else is ``fail``.
 
@@ -113,7 +113,8 @@ class AttemptFailedError(Exception):
 
     :param ambiguous: the request may have had, or may still get, an effect
     :param final: no retry on any member will be answered otherwise
-    :param crossed: it met with another client's and gave way, as in a deadlock; the member is well
+    :param crossed: it met with another client's and gave way, as in a deadlock, or getting ready for it took its time;
+        the member is well, and is tried again at once
     """
 
     def __init__(self, reason: str, *, ambiguous: bool, final: bool = False, crossed: bool = False) -> None:

@@ -5,11 +5,7 @@
 from __future__ import annotations
 
 import re
-import socket
-import struct
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,80 +13,7 @@ import pytest
 from certificates import Authority, Signed
 from failover.systems.mysql.client import MySQLClient
 from failover.systems.mysql.connect import MySQLAddress, connected, handshake_of
-from failover.tls import server_context
-
-# Reference manual, "Protocol::HandshakeV10": what the server can do.
-PROTOCOL_41, SSL, SECURE, PLUGIN_AUTH = 0x200, 0x800, 0x8000, 0x80000
-
-
-def packet(number: int, payload: bytes) -> bytes:
-    return struct.pack("<I", len(payload))[:3] + bytes([number]) + payload
-
-
-def greeting(can: int) -> bytes:
-    salt = b"s" * 8
-    lower, upper = can & 0xFFFF, can >> 16
-    head = b"\x0a9.7.4\0" + struct.pack("<I", 1) + salt + b"\0" + struct.pack("<HBHHB", lower, 255, 2, upper, 21)
-    return packet(0, head + bytes(10) + b"s" * 12 + b"\0caching_sha2_password\0")
-
-
-OK = b"\0\0\0\x02\0\0\0"
-
-
-class Server:
-    """Takes every login and every statement, over TLS where it has a certificate; keeps what was said without."""
-
-    def __init__(self, signed: Signed | None) -> None:
-        self.tls = None if signed is None else server_context(signed.certificate, signed.key)
-        self.open: list[bytes] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError, EOFError):
-            connection.sendall(greeting(PROTOCOL_41 | SECURE | PLUGIN_AUTH | (SSL if self.tls else 0)))
-            self.open.append(self._read(connection))
-            if self.tls is not None:
-                connection = self.tls.wrap_socket(connection, server_side=True)
-                self._read(connection)
-            number = 3 if self.tls is not None else 2
-            while True:
-                connection.sendall(packet(number, OK))
-                self._read(connection)
-                number = 1
-
-    @staticmethod
-    def _read(connection: socket.socket) -> bytes:
-        def exactly(length: int) -> bytes:
-            data = b""
-            while len(data) < length:
-                part = connection.recv(length - len(data))
-                if not part:
-                    raise EOFError
-                data += part
-            return data
-
-        return exactly(int.from_bytes(exactly(4)[:3], "little"))
-
-
-@contextmanager
-def serving(signed: Signed | None) -> Iterator[Server]:
-    server = Server(signed)
-    try:
-        yield server
-    finally:
-        with suppress(OSError):
-            server.listener.shutdown(socket.SHUT_RDWR)
-        server.listener.close()
+from mysql_wire import Server, serving
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from ..loop import (
 )
 from ..refusals import NOT_SENT
 from .connect import MySQLAddress, connect, handshake_of
+from .deadline import leave_time, left_s, limit
 from .refusals import ANSWERS
 
 try:
@@ -60,9 +61,6 @@ FIND_VOIDED = "SELECT gtid FROM voided WHERE gtid = %s"
 # In front of a fence's ids, so that they become UUIDs: the letters "failover".
 UUID_OF_IDS = "6661696c-6f76-6572-8000-"
 
-# Time limits are given to the socket in steps of 1/100 s, and at least one: 0 would mean no limit at all.
-LIMIT_STEPS_PER_S = 100
-
 DUPLICATE_KEY = 1062
 # The server has rolled back the whole transaction, and its connection is as good as before.
 DEADLOCK = 1213
@@ -79,7 +77,8 @@ class MySQLClient(FencedClient):
     """A client of a MySQL server that reconnects. One thread at a time.
 
     Connections are made here and nowhere else, so that each new one is counted, timed and emitted. An attempt ends with
-    its time limit, reconnecting and looking at a row included.
+    its time limit, looking at a row included; to log in has one for each answer, so that it succeeds at a slow server,
+    too. Where it took so long that too little is left for a statement, that is left to the next attempt.
 
     Under the retry policy ``safe`` all attempts of a write are transactions of one GTID, of which the server executes
     one at most; a write that is settled as not applied has its GTID used up by another transaction. Otherwise an INSERT
@@ -245,10 +244,14 @@ class MySQLClient(FencedClient):
 
         :param in_transaction: an error may leave one open; the connection goes with it, and the server rolls it back
         """
+        began_s = time.monotonic()
         try:
             connection = self._usable(endpoint, until)
+            leave_time(began_s, until)
         except AttemptFailedError as why:
-            raise AttemptFailedError(f"{NOT_SENT}{why.reason}", ambiguous=False, final=why.final) from why
+            raise AttemptFailedError(
+                f"{NOT_SENT}{why.reason}", ambiguous=False, final=why.final, crossed=why.crossed
+            ) from why
         try:
             yield connection
         except err.MySQLError as error:
@@ -367,19 +370,6 @@ def _settle_duplicate(key: str, value: str, row: tuple[Any, ...] | None) -> Answ
     if row is None:
         raise AttemptFailedError(f"{key} was a duplicate, and is gone again", ambiguous=True)
     raise AttemptFailedError(f"{key} is already there with another value: {row[0]}", ambiguous=False, final=True)
-
-
-def left_s(until: float) -> float:
-    """Return the time left, rounded up to whole steps: the socket is told only where the limit is another one."""
-    return max(1, math.ceil((until - time.monotonic()) * LIMIT_STEPS_PER_S)) / LIMIT_STEPS_PER_S
-
-
-def limit(connection: Any, until: float) -> None:
-    """Have the next answer of ``connection`` come by ``until`` (monotonic clock), or end in error 2013.
-
-    PyMySQL takes its time limits for a whole connection only. It reads these two before each use of the socket.
-    """
-    connection._read_timeout = connection._write_timeout = left_s(until)
 
 
 def execute(connection: Any, statement: str, values: tuple[str, ...], until: float) -> Result:

@@ -15,7 +15,8 @@ from ...shapes import ClientEmit, LabError
 from ..base import ClientIdentity
 from ..endpoints import join_endpoint, split_endpoint
 from ..loop import AttemptFailedError, FailoverPolicy, PassOver, discard
-from ..mysql.client import MySQLClient, execute, failure_of, limit
+from ..mysql.client import MySQLClient, execute, failure_of
+from ..mysql.deadline import limit
 from .views import View, read_members, why_not_primary
 
 # A read that the group must let pass: with BEFORE it waits until a message of its own has come back from the group. A

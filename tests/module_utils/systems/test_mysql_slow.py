@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the failover lab's authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""MySQL clients at servers that answer slowly, over real sockets: slow is not dead, and a time limit is one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from failover.systems.loop import FailoverPolicy
+from failover.systems.mysql.client import MySQLClient
+from failover.systems.mysql.deadline import TookTimeError, leave_time
+from fake_mysql import Events
+from mysql_wire import SlowServer
+
+# An answer's time is far below what it may take, and several together are above it.
+POLICY = FailoverPolicy(attempt_timeout_ms=1000, connect_timeout_ms=700)
+ACCOUNT = ("lab", "secret", "db")
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[list[SlowServer]], list[SlowServer]]]:
+    """Return what has servers ended after the test."""
+    all_: list[SlowServer] = []
+
+    def keep(servers: list[SlowServer]) -> list[SlowServer]:
+        all_.extend(servers)
+        return servers
+
+    yield keep
+    for server in all_:
+        server.close()
+
+
+Started = Callable[[list[SlowServer]], list[SlowServer]]
+
+
+def test_a_slow_server_is_returned_to_after_a_lost_answer(started: Started) -> None:
+    (server,) = started([SlowServer()])
+    client = MySQLClient("127.0.0.1", server.port, *ACCOUNT, policy=POLICY)
+    # To log in, three answers, takes more than an attempt's time.
+    server.delay_s, server.loses = 0.4, 1
+    logins = server.logins
+    result = client.put_with_retry("k", "v")
+    # The second attempt logged in, and sent nothing.
+    assert (result.outcome, result.attempts, server.logins - logins) == ("ok", 3, 1)
+    assert client.get_with_retry("k")[:2] == ("ok", 1)
+
+
+def test_an_attempt_that_only_logged_in_sent_nothing(started: Started) -> None:
+    (server,) = started([SlowServer()])
+    events: Events = []
+    client = MySQLClient(
+        "127.0.0.1", server.port, *ACCOUNT, policy=POLICY, emit=lambda event, data: events.append((event, data))
+    )
+    server.delay_s, server.loses = 0.4, 1
+    assert client.delete_with_retry("k").outcome == "ok"
+    failed = [data for name, data in events if name == "client.attempt_failed"]
+    assert [data["ambiguous"] for data in failed] == [True, False]
+    assert failed[1]["error"] == "not sent: to get ready took most of the attempt's time"
+
+
+def test_a_request_gets_as_much_time_as_what_came_before_took() -> None:
+    now_s = time.monotonic()
+    leave_time(now_s - 1, now_s + 60)
+    with pytest.raises(TookTimeError):
+        leave_time(now_s - 60, now_s + 1)

@@ -31,6 +31,8 @@ CORE = Path(__file__).resolve().parents[3] / "module_utils"
 blind = partial(FailoverPolicy, retry_policy=RetryPolicy.BLIND)
 POLICY = blind(operation_budget_ms=400)
 
+PASSING = "; ".join((group_client.PASS_BEGIN, group_client.PASS, group_client.PASS_END))
+
 LOST = err.OperationalError(2013, "Lost connection to MySQL server during query")
 REFUSED = err.OperationalError(2003, "Can't connect to MySQL server on 'mysql1' ([Errno 111] Connection refused)")
 
@@ -97,6 +99,7 @@ class FakeConnection:
         self.closed = False
         self.found: list[tuple[Any, ...]] = []
         self._read_timeout = self._write_timeout = 0.0
+        self.rowcount = 0
         self.limits_s: list[float] = []
 
     def cursor(self) -> FakeConnection:
@@ -118,6 +121,9 @@ class FakeConnection:
             return len(self.found)
         affected, self.found = self.server.execute(statement, values)
         return affected
+
+    def nextset(self) -> None:
+        self.found = []
 
     def fetchone(self) -> tuple[Any, ...] | None:
         return self.found[0] if self.found else None
@@ -385,8 +391,8 @@ class FakeMember(FakeServer):
                 for endpoint, (state, role) in seen.items()
             ]
             return rows or [(f"uuid-{self.endpoint}", "", "", 0, "OFFLINE", "")]
-        assert statement in (group_client.PASS_BEGIN, group_client.PASS, group_client.PASS_END)
-        if statement == group_client.PASS and not self.passes:
+        assert statement == PASSING
+        if not self.passes:
             raise LOST
         return []
 
@@ -573,12 +579,7 @@ def test_a_primary_that_was_only_slow_is_used_again(group: FakeGroup) -> None:
     group[1].faults = [(LOST,)]
     assert client.put_with_retry("k", "v")[:3] == ("ok", 2, "10.0.0.1:3306")
     assert group[1].statements == ["INSERT", "INSERT", "SELECT"]
-    assert group[1].asked[-4:] == [
-        MEMBERS,
-        group_client.PASS_BEGIN,
-        group_client.PASS,
-        group_client.PASS_END,
-    ]
+    assert group[1].asked[-2:] == [MEMBERS, PASSING]
 
 
 def test_a_primary_that_became_a_secondary_says_so_definitely(group: FakeGroup) -> None:
@@ -604,6 +605,17 @@ def test_a_silent_member_and_one_without_accounts_are_passed_over(group: FakeGro
     result = client.put_with_retry("k2", "v")
     assert (result.outcome, result.attempts) == ("unknown", 1)
     assert group[2].statements == []
+
+
+def test_a_member_that_was_quick_so_far_is_asked_for_a_moment_only(group: FakeGroup) -> None:
+    client, _ = connect_to_group(policy=blind(attempt_timeout_ms=60_000, operation_budget_ms=120_000))
+    group[1].down = True
+    group[1].faults = [LOST]
+    group[2].silent = True
+    group.elect(3, without=[1])
+    assert client.put_with_retry("k", "v")[:3] == ("ok", 2, "10.0.0.3:3306")
+    (asked_s,) = group[2].connections[0].limits_s
+    assert asked_s <= group_client.ASK_TIMEOUT_S + 0.01
 
 
 def test_a_group_without_a_primary_is_one_line(group: FakeGroup) -> None:

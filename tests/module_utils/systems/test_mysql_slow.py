@@ -11,8 +11,10 @@ import pytest
 from failover.systems.loop import FailoverPolicy
 from failover.systems.mysql.client import MySQLClient
 from failover.systems.mysql.deadline import TookTimeError, leave_time
+from failover.systems.mysql_cluster import client as group_client
+from failover.systems.mysql_cluster.client import GroupClient
 from fake_mysql import Events
-from mysql_wire import SlowServer
+from mysql_wire import SlowServer, slow_group
 
 # An answer's time is far below what it may take, and several together are above it.
 POLICY = FailoverPolicy(attempt_timeout_ms=1000, connect_timeout_ms=700)
@@ -66,3 +68,33 @@ def test_a_request_gets_as_much_time_as_what_came_before_took() -> None:
     leave_time(now_s - 1, now_s + 60)
     with pytest.raises(TookTimeError):
         leave_time(now_s - 60, now_s + 1)
+
+
+@pytest.mark.parametrize("delay_s", [0.15, 0.3])
+def test_a_slow_primary_is_returned_to_after_a_lost_answer(started: Started, delay_s: float) -> None:
+    servers = started(slow_group(3))
+    client = GroupClient("127.0.0.1", servers[0].port, *ACCOUNT, policy=POLICY)
+    for server in servers:
+        server.delay_s = delay_s
+    assert client.put_with_retry("k", "v")[:2] == ("ok", 1)
+    servers[0].loses = 1
+    result = client.put_with_retry("k", "v")
+    assert (result.outcome, result.endpoint) == ("ok", servers[0].endpoint)
+    assert servers[0].logins == 2
+    assert client.get_with_retry("k")[:2] == ("ok", 1)
+
+
+def test_a_client_of_a_slow_group_finds_the_primary(started: Started) -> None:
+    servers = started(slow_group(3))
+    for server in servers:
+        server.delay_s = 0.3
+    client = GroupClient("127.0.0.1", servers[1].port, *ACCOUNT, policy=POLICY)
+    assert client.endpoint == servers[0].endpoint
+    assert client.get_with_retry("k")[:2] == ("ok", 1)
+
+
+def test_the_group_is_asked_to_let_a_read_pass_in_one_packet(started: Started) -> None:
+    servers = started(slow_group(3))
+    GroupClient("127.0.0.1", servers[0].port, *ACCOUNT, policy=POLICY)
+    assert group_client.PASS_END in servers[0].said
+    assert group_client.PASS_BEGIN not in servers[0].said

@@ -121,7 +121,7 @@ class MySQLClient(FencedClient):
             emit,
             identity.jitter_seed,
             why_pass_over=self._why_pass_over,
-            # What servers say of themselves is no guess, and holds for as long as they say it.
+            # No guess that may be wrong: who is passed over would get nothing in an attempt either.
             pass_over_s=math.inf,
             steering=identity.steering,
         )

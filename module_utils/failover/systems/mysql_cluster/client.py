@@ -15,8 +15,8 @@ from ...shapes import ClientEmit, LabError
 from ..base import ClientIdentity
 from ..endpoints import join_endpoint, split_endpoint
 from ..loop import AttemptFailedError, FailoverPolicy, PassOver, discard
-from ..mysql.client import MySQLClient, execute, failure_of
-from ..mysql.deadline import limit
+from ..mysql.client import MySQLClient, execute_together, failure_of
+from ..mysql.deadline import TookTimeError, leave_time, limit
 from .views import View, read_members, why_not_primary
 
 # A read that the group must let pass: with BEFORE it waits until a message of its own has come back from the group. A
@@ -26,8 +26,11 @@ PASS_BEGIN = "SET SESSION group_replication_consistency = 'BEFORE', wait_timeout
 PASS = "SELECT 1 FROM ips LIMIT 1"
 PASS_END = "SET SESSION group_replication_consistency = DEFAULT, wait_timeout = DEFAULT"
 
-# How long a member may take to tell its view of the group, in s. It needs no other member for that.
+# How long a member may take to tell its view of the group, in s, where nothing shows that it, or the way to it, is
+# slow. It needs no other member for that.
 ASK_TIMEOUT_S = 0.1
+# How much longer than its last view a member may take for the next one.
+SLOWER = 3
 
 
 class NotPrimaryError(AttemptFailedError):
@@ -49,6 +52,11 @@ class GroupClient(MySQLClient):
     members, and the group must let a read of it pass (:data:`PASS`). Other members are passed over for as long as it
     takes; where they know the primary, the client goes there next.
 
+    A member that says nothing is left after :data:`ASK_TIMEOUT_S`, and its connection with it. Made anew, that shows
+    how slow the member is, if it is no more than that: it gets as much time for its view as it took to log in, which
+    are several answers. Where that took an attempt's time, the next one goes on over the same connection. Two answers,
+    the view and the read, have to fit into an attempt.
+
     :param seeds: further members as "host:port", asked in this order where the first one does not answer
     """
 
@@ -68,6 +76,7 @@ class GroupClient(MySQLClient):
     ) -> None:
         self._seeds = [join_endpoint(*split_endpoint(each)) for each in seeds]
         self._primary: str | None = None  # the member that was found to be it since the last failure
+        self._slow_s: dict[str, float] = {}  # how long a member may take for its view, by its last answers
         super().__init__(host, port, user, password, database, policy=policy, emit=emit, identity=identity, ca=ca)
 
     def _discover(self, endpoint: str) -> list[str]:
@@ -76,12 +85,14 @@ class GroupClient(MySQLClient):
         refusals: list[str] = []
         for asked in given:
             try:
+                self._connect(asked, self._one_attempt_from_now())
                 view = self._view(asked, self._one_attempt_from_now())
                 if not view.is_working or view.primary is None:
                     raise NotPrimaryError(why_not_primary(view) or "it knows no primary")
                 # A member that is away now is not in the view, and may come back.
                 endpoints = list(dict.fromkeys([*given, *(member.address for member in view.members)]))
                 primary = view.primary.address
+                self._connect(primary, self._one_attempt_from_now())
                 self._usable(primary, self._one_attempt_from_now())
             except AttemptFailedError as failed:
                 refusals.append(f"{asked} ({failed.reason})")
@@ -93,6 +104,8 @@ class GroupClient(MySQLClient):
                 # All up front, so that a failover finds the other connections open.
                 with contextlib.suppress(AttemptFailedError):
                     self._connect(endpoint, self._one_attempt_from_now())
+            # A thousand clients that log in at once are slow, and tell nothing of later.
+            self._slow_s.clear()
             return endpoints[first:] + endpoints[:first]
         raise LabError(
             f"no primary of the replication group lets user {self._account['user']} into database "
@@ -105,37 +118,51 @@ class GroupClient(MySQLClient):
         began_s = time.monotonic()
         try:
             self._usable(endpoint, self._one_attempt_from_now())
+        except TookTimeError:
+            return None  # it answers: the attempt goes on from here
         except AttemptFailedError as failed:
             primary = failed.primary if isinstance(failed, NotPrimaryError) else None
             return PassOver(failed.reason, primary, silent=time.monotonic() - began_s >= ASK_TIMEOUT_S)
         return None
 
     def _usable(self, endpoint: str, until: float) -> Any:
+        began_s = time.monotonic()
         connection = self._connect(endpoint, until)
         if endpoint == self._primary:
             return connection
+        leave_time(began_s, until)
         view = self._view(endpoint, until)
         reason = why_not_primary(view)
         if reason is not None:
             raise NotPrimaryError(reason, view.primary.address if view.is_working and view.primary else None)
+        leave_time(began_s, until)
         try:
-            for statement in (PASS_BEGIN, PASS, PASS_END):
-                execute(connection, statement, (), until)
+            execute_together(connection, [(PASS_BEGIN, ()), (PASS, ()), (PASS_END, ())], until)
         except err.MySQLError as error:
             self._drop(endpoint)
             raise NotPrimaryError(f"its group does not let its read pass: {failure_of(error).reason}") from error
         self._primary = endpoint
         return connection
 
+    def _connect(self, endpoint: str, until: float) -> Any:
+        is_open, began_s = endpoint in self._connections, time.monotonic()
+        connection = super()._connect(endpoint, until)
+        if not is_open:
+            self._slow_s[endpoint] = time.monotonic() - began_s
+        return connection
+
     def _view(self, endpoint: str, until: float) -> View:
         """Ask a member for its view of the group."""
         connection = self._connect(endpoint, until)
+        began_s = time.monotonic()
         try:
-            limit(connection, min(until, time.monotonic() + ASK_TIMEOUT_S))
-            return read_members(connection)
+            limit(connection, min(until, began_s + max(ASK_TIMEOUT_S, self._slow_s.get(endpoint, 0.0))))
+            view = read_members(connection)
         except err.MySQLError as error:
             self._drop(endpoint)
             raise NotPrimaryError(f"it does not report its view of the group: {failure_of(error).reason}") from error
+        self._slow_s[endpoint] = SLOWER * (time.monotonic() - began_s)
+        return view
 
     def _not_connected(self, failed: AttemptFailedError) -> AttemptFailedError:
         # Also what would be final at a single server: a member that is just being made anew has no accounts.

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from certificates import Authority
 from failover.systems.loop import FailoverPolicy
 from failover.systems.mysql.client import MySQLClient
 from failover.systems.mysql.deadline import TookTimeError, leave_time
@@ -98,3 +100,18 @@ def test_the_group_is_asked_to_let_a_read_pass_in_one_packet(started: Started) -
     GroupClient("127.0.0.1", servers[0].port, *ACCOUNT, policy=POLICY)
     assert group_client.PASS_END in servers[0].said
     assert group_client.PASS_BEGIN not in servers[0].said
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_an_answer_that_comes_in_parts_gets_no_more_time(started: Started, tmp_path: Path, secured: bool) -> None:
+    authority = Authority(tmp_path)
+    (server,) = started([SlowServer(authority.sign() if secured else None)])
+    policy = FailoverPolicy(attempt_timeout_ms=400, operation_budget_ms=1000)
+    client = MySQLClient("127.0.0.1", server.port, *ACCOUNT, policy=policy, ca=authority.ca if secured else "")
+    server.found = [(f"key{number}", "v" * 20) for number in range(100)]
+    assert client.scan_with_retry("", "key0", 100)[:2] == ("ok", 1)
+    # 100 parts and more, each of which comes soon.
+    server.part_s = 0.05
+    result = client.scan_with_retry("", "key0", 100)
+    assert result.outcome == "fail"
+    assert "timed out" in str(result.error)

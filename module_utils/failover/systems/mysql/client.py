@@ -28,7 +28,7 @@ from ..loop import (
 )
 from ..refusals import NOT_SENT
 from .connect import MySQLAddress, connect, handshake_of
-from .deadline import leave_time, left_s, limit
+from .deadline import keep_limits, leave_time, left_s, limit
 from .refusals import ANSWERS
 
 try:
@@ -344,10 +344,12 @@ def log_in(endpoint: str, account: Mapping[str, str], timeout_s: float, ca: str 
         # Without an authority the etcd side of the comparison is plain, too; TLS on one side would be measured as the
         # system's own.
         address = MySQLAddress.of(endpoint, account, timeout_s, ca=ca)
-        return connect(replace(address, plain=not ca, several_at_once=True))
+        connection = connect(replace(address, plain=not ca, several_at_once=True))
     except RuntimeError as error:
         # PyMySQL without the package cryptography, at a server that wants the password encrypted.
         raise LabError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error
+    keep_limits(connection)
+    return connection
 
 
 def failure_of(error: Exception) -> AttemptFailedError:

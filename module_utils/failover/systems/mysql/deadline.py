@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from typing import Any
@@ -40,6 +41,41 @@ def left_s(until: float) -> float:
 def limit(connection: Any, until: float) -> None:
     """Have the next answer of ``connection`` come by ``until`` (monotonic clock), or end in error 2013.
 
-    PyMySQL takes its time limits for a whole connection only. It reads these two before each use of the socket.
+    PyMySQL takes its time limits for a whole connection only. It reads these two before each use of the socket, for
+    which they hold anew; :class:`_Received` keeps the end of all of them.
     """
-    connection._read_timeout = connection._write_timeout = left_s(until)
+    seconds = left_s(until)
+    connection._read_timeout = connection._write_timeout = seconds
+    connection.until = time.monotonic() + seconds
+
+
+def keep_limits(connection: Any) -> None:
+    """Have what :func:`limit` says hold for the whole of an answer, however many parts it comes in.
+
+    Of a connection over which nothing is awaited.
+    """
+    connection._rfile = io.BufferedReader(_Received(connection))
+
+
+class _Received(io.RawIOBase):
+    """What comes over a connection, as the module socket's own file, but for the limit."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Wait for the next part, for as long as is left."""
+        connection = self._connection
+        left = connection.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        # Telling the socket is a call to the system; of most answers the first part is all.
+        if left < connection._read_timeout - 1 / LIMIT_STEPS_PER_S:
+            connection._sock.settimeout(left)
+            connection._read_timeout = connection._write_timeout = left
+        received: int = connection._sock.recv_into(buffer)
+        return received

@@ -201,7 +201,8 @@ class Event:
         return asdict(self)
 
 
-# A client has settled a write in doubt: {"write": its index, "applied", "revision"}; "index" is what it does then.
+# A client has settled a write in doubt: {"write": its index, "applied", "revision"}; "index" is what it does then, null
+# of one that does nothing else, between two repeats.
 WRITE_SETTLED = "client.write_settled"
 
 # How what happened is told, stamped by who acted.

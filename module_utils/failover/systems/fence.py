@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
 
 from ..shapes import WRITE_SETTLED, ClientEmit, Kind, LabError, Outcome
 from .loop import Answer, Attempt, AttemptFailedError, FailoverLoop, OperationResult
-from .refusals import NOT_SENT
+from .refusals import FENCE_ELSEWHERE, NOT_SENT
 
 # Where a fence stands that is not there yet.
 NOWHERE = ""
@@ -234,7 +234,8 @@ class Fence:
                 "wait for its end, or end it with ./scripts/lab heal"
             )
         self._emit("client.fence_astray", {"endpoint": endpoint, "left_at": left_at, "found": moved.found})
-        return AttemptFailedError(f"the fence is at {moved.found or 'no place'}, not at {left_at}", ambiguous=False)
+        where = f"{FENCE_ELSEWHERE}{moved.found or 'no place'}, not at {left_at}"
+        return AttemptFailedError(where, ambiguous=False)
 
 
 def _series(fence_id: str) -> str:

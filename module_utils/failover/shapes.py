@@ -39,6 +39,10 @@ class LabError(Exception):
     """Something the user has to know in one line: what, where, what to try. Never shown as a traceback."""
 
 
+class LastingError(LabError):
+    """One that trying again does not change, however long."""
+
+
 class Kind(StrEnum):
     """Kind of an operation of the workload."""
 

@@ -34,7 +34,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
-from ..shapes import WRITE_SETTLED, ClientEmit, Kind, LabError, Outcome
+from ..shapes import WRITE_SETTLED, ClientEmit, Kind, LabError, LastingError, Outcome
 from .loop import Answer, Attempt, AttemptFailedError, FailoverLoop, OperationResult
 from .refusals import FENCE_ELSEWHERE, NOT_SENT
 
@@ -229,7 +229,7 @@ class Fence:
         """Go on from where the fence is found; nothing was changed. LabError where it is moved by somebody else."""
         left_at, self._at = self._at, moved.found
         if moved.found != NOWHERE and _series(moved.found) not in self._known_series:
-            raise LabError(
+            raise LastingError(
                 f"somebody else moves the fence {self._name}: another workload of this experiment is running; "
                 "wait for its end, or end it with ./scripts/lab heal"
             )

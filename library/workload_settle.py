@@ -39,7 +39,8 @@ options:
     elements: dict
     required: true
   timeout_s:
-    description: How long all of them may take, in seconds.
+    description:
+      - How long all of them may take, in seconds. What cannot be settled at once is tried again until then.
     type: float
     default: 60
   events_path:

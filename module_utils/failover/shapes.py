@@ -39,6 +39,10 @@ class LabError(Exception):
     """Something the user has to know in one line: what, where, what to try. Never shown as a traceback."""
 
 
+class LastingError(LabError):
+    """One that trying again does not change, however long."""
+
+
 class Kind(StrEnum):
     """Kind of an operation of the workload."""
 
@@ -201,7 +205,8 @@ class Event:
         return asdict(self)
 
 
-# A client has settled a write in doubt: {"write": its index, "applied", "revision"}; "index" is what it does then.
+# A client has settled a write in doubt: {"write": its index, "applied", "revision"}; "index" is what it does then, null
+# of one that does nothing else, between two repeats.
 WRITE_SETTLED = "client.write_settled"
 
 # How what happened is told, stamped by who acted.

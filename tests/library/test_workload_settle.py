@@ -28,7 +28,7 @@ def params(*unresolved: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def test_what_cannot_be_settled_is_a_result(run_module: RunModule, tmp_path: Path) -> None:
     events = tmp_path / "heal.jsonl"
-    result = run_module("workload_settle", params(DOUBT, events_path=str(events)))
+    result = run_module("workload_settle", params(DOUBT, events_path=str(events), timeout_s=0.1))
     assert (result["rc"], result["changed"], result["settled"]) == (0, False, {"applied": 0, "not applied": 0})
     (left,) = result["left"]
     assert left.items() > DOUBT.items()

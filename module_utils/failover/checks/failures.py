@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..shapes import READ_KINDS, Event, Outcome
-from ..systems.refusals import NOT_SENT
+from ..systems.refusals import FENCE_ELSEWHERE, NOT_SENT
 from ..systems.registry import SYSTEMS
 
 
@@ -20,7 +20,7 @@ def proves_nothing(system: str | None, error: str | None) -> bool:
     """Say whether an attempt that ended with ``error`` may have had an effect. Without system or error: no word."""
     if not error or system not in SYSTEMS:
         return False
-    return not (error.startswith(NOT_SENT) or SYSTEMS[system].refused(error))
+    return not (error.startswith((NOT_SENT, FENCE_ELSEWHERE)) or SYSTEMS[system].refused(error))
 
 
 def doubtful_failures(

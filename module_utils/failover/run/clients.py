@@ -90,7 +90,8 @@ class ClientThread(threading.Thread):
     ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self.number = number
-        self.index: int | None = None  # of the operation in flight, or of the last one
+        # Of the operation in flight, or of the last one; None before the first, and while only a doubt is settled.
+        self.index: int | None = None
         self._config = config
         self._operations = operations
         self._indexes = indexes
@@ -105,7 +106,7 @@ class ClientThread(threading.Thread):
         self._in_doubt: int | None = None  # the index of the write that the client has still to settle
 
     def emit(self, name: str, data: dict[str, Any]) -> None:
-        """Take an event of the client; says which client it was and during which operation."""
+        """Take an event of the client; says which client it was and during which operation, if it was one."""
         told = {"client": self.number, "index": self.index, **data}
         if name == WRITE_SETTLED:
             told["write"], self._in_doubt = self._in_doubt, None
@@ -131,6 +132,8 @@ class ClientThread(threading.Thread):
     def settle(self) -> None:
         """Have the client settle the write that is in doubt, if there is one; between two turns only."""
         if self._client is not None:
+            # What fails now is no attempt of the operation before: that one may have been refused for certain.
+            self.index = None
             self._client.settle()
 
     @property

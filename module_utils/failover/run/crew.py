@@ -193,8 +193,10 @@ class Crew:
             group.end_turn()
 
     def settle(self) -> None:
-        """Have every client settle the write that is in doubt; between two turns only."""
+        """Have every client settle the write that is in doubt, unless the run is to end; between two turns only."""
         for group in self.groups:
+            if self._stop.event.is_set():
+                return
             group.settle()
 
     def finish(self) -> None:

@@ -99,6 +99,7 @@ class LocalGroup:
         timeline: Timeline | None = None,
     ) -> None:
         """:param numbers: of the clients."""
+        self._stop = stop
         self._timeline = timeline or Timeline()
         self.tallies = [Tally() for _ in numbers]
         self._make_client = make_client
@@ -140,8 +141,10 @@ class LocalGroup:
         self._ended.set()
 
     def settle(self) -> None:
-        """Have every client settle the write that is in doubt."""
+        """Have every client settle the write that is in doubt; a run that is to end leaves the rest to its end."""
         for thread in self._threads:
+            if self._stop.event.is_set():
+                return
             thread.settle()
 
     def finish(self) -> None:

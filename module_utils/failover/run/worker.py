@@ -151,8 +151,10 @@ class Worker:
         elif name == "end_turn":
             self._group.end_turn()
         elif name == "settle":
-            self._guard(self._group.settle)
-            self._channel.send("settled")
+            # Beside this thread, which has to hear that the run is to end: each client may take its whole budget.
+            threading.Thread(target=self._settle, name="settle", daemon=True).start()
+        elif name == "end_run":
+            self._stop.event.set()
         elif name == "finish":
             self._group.finish()
             self._channel.send("finished", unresolved=self._group.unresolved())
@@ -175,6 +177,11 @@ class Worker:
             self._stop.fail(error)
         except Exception as error:
             self._stop.fail(LabError(f"{type(error).__name__}: {error}; this is a bug in the lab, please report it"))
+
+    def _settle(self) -> None:
+        with suppress(ChannelClosedError):
+            self._guard(self._group.settle)
+            self._channel.send("settled")
 
     def _on_index(self, index: int) -> None:
         if self._tracing or index >= self._next_at:

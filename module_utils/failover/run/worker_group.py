@@ -20,6 +20,8 @@ from .progress import Tally
 CATCH_UP_TIMEOUT_S = 0.1
 # Without a word for so long a process is given up, in s: it was stopped, or hangs. It says every 5 s that it is there.
 SILENCE_TIMEOUT_S = 60.0
+# How often is looked, while clients settle what is in doubt, whether the run is to end, in s.
+STOP_CHECK_S = 0.1
 
 
 class WorkerGroup:
@@ -114,8 +116,13 @@ class WorkerGroup:
         self._say("end_turn")
 
     def settle(self) -> None:
-        """Have every client settle the write that is in doubt."""
-        self._ask("settle", "settled")
+        """Have every client settle the write that is in doubt; where the run is to end, the process is told so."""
+        settled = self._said["settled"]
+        self._ask_for("settled", "settle")
+        while not settled.wait(STOP_CHECK_S):
+            if self._stop.event.is_set():
+                self._say("end_run")
+                settled.wait()
 
     def finish(self) -> None:
         """Have the clients' threads ended."""

@@ -34,9 +34,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
-from ..shapes import WRITE_SETTLED, ClientEmit, Kind, LabError, Outcome
+from ..shapes import WRITE_SETTLED, ClientEmit, Kind, LabError, LastingError, Outcome
 from .loop import Answer, Attempt, AttemptFailedError, FailoverLoop, OperationResult
-from .refusals import NOT_SENT
+from .refusals import FENCE_ELSEWHERE, NOT_SENT
 
 # Where a fence stands that is not there yet.
 NOWHERE = ""
@@ -229,12 +229,13 @@ class Fence:
         """Go on from where the fence is found; nothing was changed. LabError where it is moved by somebody else."""
         left_at, self._at = self._at, moved.found
         if moved.found != NOWHERE and _series(moved.found) not in self._known_series:
-            raise LabError(
+            raise LastingError(
                 f"somebody else moves the fence {self._name}: another workload of this experiment is running; "
                 "wait for its end, or end it with ./scripts/lab heal"
             )
         self._emit("client.fence_astray", {"endpoint": endpoint, "left_at": left_at, "found": moved.found})
-        return AttemptFailedError(f"the fence is at {moved.found or 'no place'}, not at {left_at}", ambiguous=False)
+        where = f"{FENCE_ELSEWHERE}{moved.found or 'no place'}, not at {left_at}"
+        return AttemptFailedError(where, ambiguous=False)
 
 
 def _series(fence_id: str) -> str:

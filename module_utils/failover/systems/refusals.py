@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 # Begins the reason of an attempt that never left the client.
 NOT_SENT = "not sent: "
+# Begins the reason of an attempt that found its client's fence somewhere else, and so changed nothing.
+FENCE_ELSEWHERE = "the fence is at "
 
 
 class Refusal(NamedTuple):

@@ -21,11 +21,14 @@ from failover.run import worker as worker_module
 from failover.run import worker_group as worker_group_module
 from failover.run.channel import Channel
 from failover.run.clients import Stop
+from failover.run.group import LocalGroup, work_of
 from failover.run.runner import run_workload
+from failover.run.worker import Worker
 from failover.run.worker_group import WorkerGroup
 from failover.shapes import LabError
+from failover.systems.steering import Steering
 from fake_system import FakeDirector, FakeHealer, FakeSystem
-from run_parts import config, rows_of
+from run_parts import OPERATIONS, config, rows_of
 
 
 def test_processes_end_where_the_run_cannot_begin(tmp_path: Path) -> None:
@@ -139,6 +142,63 @@ def test_a_process_that_is_not_understood_ends_the_run(name: str, fields: dict[s
     for what in (group.connect, group.settle, group.finish, group.close):
         in_time(what)
     theirs.close()
+
+
+class Settlers:
+    """Three clients, of which each notes that it settles; the first one takes until the run is to end."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self.config = config(work_dir, clients=3)
+        self.begun = threading.Event()
+        self.settled: list[int] = []
+
+    def group(self, stop: Stop, emit: Any, during: Callable[[], None]) -> LocalGroup:
+        def make(number: int, emit: Any) -> Any:
+            def settle() -> bool:
+                self.settled.append(number)
+                self.begun.set()
+                during()
+                return False
+
+            client = FakeSystem().make_client(number, emit)
+            client.settle = settle  # type: ignore[method-assign]
+            return client
+
+        work = work_of(self.config.settings, OPERATIONS, 1)
+        group = LocalGroup(range(3), self.config, work, make, stop=stop, emit=emit)
+        group.connect()
+        return group
+
+
+def test_a_run_that_is_to_end_leaves_what_is_in_doubt_to_its_end(tmp_path: Path) -> None:
+    settlers, stop = Settlers(tmp_path), Stop()
+    settlers.group(stop, lambda _event: None, lambda: stop.on_signal(signal.SIGTERM, None)).settle()
+    assert settlers.settled == [0]
+
+
+def test_a_process_that_settles_hears_that_the_run_is_to_end(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    settlers, stop = Settlers(tmp_path), Stop()
+    worker = Worker(
+        Channel(theirs),
+        lambda stop, emit: settlers.group(stop, emit, lambda: stop.event.wait(20) and None),
+        Steering(),
+    )
+
+    def serve() -> None:
+        worker.serve()
+        theirs.close()  # as a process does that ends
+
+    threading.Thread(target=serve, daemon=True).start()
+    group = a_group(ours, stop)
+    settling = threading.Thread(target=group.settle, daemon=True)
+    settling.start()
+    assert settlers.begun.wait(20)
+    stop.on_signal(signal.SIGTERM, None)
+    settling.join(60)
+    assert not settling.is_alive()
+    assert settlers.settled == [0]
+    in_time(group.close)
 
 
 @pytest.mark.parametrize("moment", ["connect", "turn", "settle", "close"])

@@ -19,7 +19,8 @@ from typing import Any
 import etcd3.etcdrpc as rpc
 import grpc
 import pytest
-from failover.shapes import LabError, ReadConsistency, RetryPolicy
+from failover.run.settling import Settling
+from failover.shapes import LabError, ReadConsistency, RetryPolicy, RunSettings, Target
 from failover.systems.base import ClientIdentity
 from failover.systems.etcd.client import ClientWithFailover
 from failover.systems.etcd.driver import EtcdMember, failure_of
@@ -855,6 +856,22 @@ def test_another_client_settles_what_one_left_in_doubt(cluster: FakeCluster, con
     heir, events = connect("etcd3", policy=SAFE, identity=ClientIdentity("client", doubt=client.doubt))
     assert heir.settle()
     assert [data["applied"] for name, data in events if name == "client.write_settled"] == [False]
+
+
+def test_members_that_listen_late_settle_what_was_left_in_doubt(cluster: FakeCluster) -> None:
+    cluster.store.data[b"failover-lab/fence/E1-etcd/1"] = b"aa-2"
+    for member in cluster.members:
+        member.stop()
+
+    def listen(_seconds: float) -> None:
+        for member in cluster.members:
+            member.start()
+
+    addresses = {member.name: {"client_url": f"http://{member.endpoint}"} for member in cluster.members}
+    target = Target("etcd", addresses, [member.endpoint for member in cluster.members])
+    settling = Settling(target, RunSettings(10, 1), source="client1", sleep=listen)
+    doubt = {"index": 7, "client": 1, "fence": "E1-etcd/1", "kind": "CREATE", "at": "aa-1", "to": "aa-2"}
+    assert settling.run([doubt], timeout_s=60) == {"settled": {"applied": 1, "not applied": 0}, "left": []}
 
 
 @pytest.mark.parametrize("consistency", ReadConsistency)

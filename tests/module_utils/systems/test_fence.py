@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from failover.checks.failures import proves_nothing
 from failover.shapes import WRITE_SETTLED, Kind, LabError
 from failover.systems.fence import NOWHERE, Change, Doubt, Fence, Ids, Moved
 from failover.systems.loop import Answer, AttemptFailedError, FailoverLoop, FailoverPolicy
@@ -291,7 +292,11 @@ def test_a_store_that_lost_writes_is_told_and_gone_on_with() -> None:
     first = world.fence
     assert fence.write(PUT).outcome == "ok"
     world.fence, world.value = first, None  # the last write is gone
-    assert fence.write(REMOVE).affected == 0
+    result = fence.write(REMOVE)
+    assert result.affected == 0
+    # Nothing was done, and the checks take the client's word for it.
+    assert str(result.error).startswith("the fence is at ")
+    assert not proves_nothing("etcd", result.error)
     assert events == ["client.fence_astray"]
 
 

@@ -29,6 +29,8 @@ def test_every_answer_has_its_source() -> None:
         ("etcd", "UNKNOWN: raft proposal dropped", False),
         ("etcd", "UNAVAILABLE: failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:2379", False),
         ("etcd", "CANCELLED: not sent: Cannot invoke RPC on closed channel!", False),
+        ("etcd", "not sent: the write before is still in doubt: DEADLINE_EXCEEDED: Deadline Exceeded", False),
+        ("etcd", "the fence is at 5f0c8a3b1d2e-1, not at 5f0c8a3b1d2e-2", False),
         ("etcd", "UNAVAILABLE: not processed: Received RST_STREAM with error code 7", False),
         ("etcd", "RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded", True),
         ("etcd", "RESOURCE_EXHAUSTED: Received message larger than max (10666130 vs. 4194304)", True),

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from ...shapes import LIST_SEPARATOR, Kind, LabError
+from ...shapes import LIST_SEPARATOR, Kind, LabError, LastingError
 from ..endpoints import join_endpoint, split_endpoint
 from ..fence import NOWHERE, Change, Moved
 from ..loop import AttemptFailedError, FailoverPolicy
@@ -77,7 +77,7 @@ def channel_to(endpoint: str, connect_timeout_ms: int, transport: Transport, acc
     :raises LabError: where a package of the transports, or the authority's certificate, cannot be read
     """
     if _import_problem is not None:
-        raise LabError(
+        raise LastingError(
             f"a Python package of the client for etcd cannot be imported ({_import_problem}); "
             "install etcd3==0.12.0 with protobuf==3.20.3, grpcio and hpack"
         )

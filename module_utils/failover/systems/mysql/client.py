@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...shapes import LIST_SEPARATOR, ClientEmit, Kind, LabError, Outcome
+from ...shapes import LIST_SEPARATOR, ClientEmit, Kind, LabError, LastingError, Outcome
 from ..base import ClientIdentity, FencedClient
 from ..endpoints import join_endpoint
 from ..fence import NOWHERE, Change, Moved
@@ -109,7 +109,9 @@ class MySQLClient(FencedClient):
         ca: str = "",
     ) -> None:
         if _import_problem is not None:
-            raise LabError(f"the Python package PyMySQL cannot be imported ({_import_problem}); install PyMySQL[rsa]")
+            raise LastingError(
+                f"the Python package PyMySQL cannot be imported ({_import_problem}); install PyMySQL[rsa]"
+            )
         self._account = {"user": user, "password": password, "database": database}
         self._ca = ca
         self._policy = policy
@@ -347,7 +349,7 @@ def log_in(endpoint: str, account: Mapping[str, str], timeout_s: float, ca: str 
         connection = connect(replace(address, plain=not ca, several_at_once=True))
     except RuntimeError as error:
         # PyMySQL without the package cryptography, at a server that wants the password encrypted.
-        raise LabError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error
+        raise LastingError(f"cannot log in to MySQL at {endpoint}: {error}; install PyMySQL[rsa]") from error
     keep_limits(connection)
     return connection
 

@@ -75,6 +75,6 @@ def role_of(target: str) -> str | None:
     return word if word in ROLES else None
 
 
-def towards(to: Sequence[str]) -> str:
+def towards(to: Sequence[str] | None) -> str:
     """Return to whom, as it is told after the target of a fault: `` to etcd2``; nothing where it is to everybody."""
     return f" to {listing([OTHERS.get(each, each) for each in to])}" if to else ""

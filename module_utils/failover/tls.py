@@ -10,9 +10,10 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from .shapes import LabError
 
@@ -31,6 +32,26 @@ def forget_errors() -> None:
         _SCRATCH.set_ciphers("")
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _forgetting(method: Callable[P, T]) -> Callable[P, T]:
+    """Return a method of a socket whose errors are not left to the thread's other connections; a wait is none."""
+
+    @wraps(method)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return method(*arguments, **options)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            forget_errors()
+            raise
+
+    return call
+
+
 class SecuredSocket(ssl.SSLSocket):
     """A connection to a server, which knows how long its handshake took, and leaves its session to the next one.
 
@@ -40,37 +61,17 @@ class SecuredSocket(ssl.SSLSocket):
     handshake_ms: float | None = None
     peer: Any = None  # address of the server
     context: ClientContext
+    # All ways to receive and to send come to these.
+    read = _forgetting(ssl.SSLSocket.read)
+    send = _forgetting(ssl.SSLSocket.send)
+    _shake_hands = _forgetting(ssl.SSLSocket.do_handshake)
 
     def do_handshake(self, block: bool = False) -> None:
         """Shake hands, and time it."""
         self.peer = self.getpeername()
         began = time.monotonic()
-        try:
-            super().do_handshake(block)
-        except OSError:
-            forget_errors()
-            raise
+        self._shake_hands(block)
         self.handshake_ms = (time.monotonic() - began) * 1000
-
-    def read(self, *wanted: Any) -> Any:
-        """Receive, as all ways to do so come to it."""
-        try:
-            return super().read(*wanted)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except OSError:
-            forget_errors()
-            raise
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send, as all ways to do so come to it."""
-        try:
-            return super().send(data, flags)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except OSError:
-            forget_errors()
-            raise
 
     def close(self) -> None:
         """Keep the session: its ticket came after the handshake."""

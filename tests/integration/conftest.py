@@ -21,13 +21,13 @@ HOLD_TTL_S = 25
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder; skip them where there cannot be containers."""
-    refuse_shared_labs([item for item in items if item.path.is_relative_to(Path(__file__).parent)])
+    own = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    refuse_shared_labs(own)
     impossible = "needs root" if os.geteuid() != 0 else "needs podman" if shutil.which("podman") is None else None
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.integration)
-            if impossible:
-                item.add_marker(pytest.mark.skip(reason=impossible))
+    for item in own:
+        item.add_marker(pytest.mark.integration)
+        if impossible:
+            item.add_marker(pytest.mark.skip(reason=impossible))
 
 
 def refuse_shared_labs(items: list[pytest.Item]) -> None:

@@ -56,7 +56,7 @@ class Faults(Checker):
 
 def _judge(name: str, fault: dict[str, Any], case: Case) -> Check:
     record = FaultRecord.of(fault)
-    to = towards(fault.get("to") or [])
+    to = towards(fault.get("to"))
     told = f"{fault['action']} of the {fault['target']}{to} at operation {fault['at_index']:,}"
     if record is None:
         return Check(name, Verdict.UNKNOWN, f"Nothing was recorded of the {told}.")

@@ -30,10 +30,10 @@ def fire(spec: FaultSpec, token: str, link: Link, held: Held, addresses: Mapping
 
     :param addresses: of the members, by name
     """
-    fields: dict[str, Any] = {"token": token, "fault": spec.id, "action": spec.action}
-    fields |= given(spec, link.member, addresses)
-    if spec.to and "to" not in fields:
+    data = given(spec, link.member, addresses)
+    if data is None:
         return Refused(f"it is slow from {link.member} to itself alone, where no packet goes")
+    fields: dict[str, Any] = {"token": token, "fault": spec.id, "action": spec.action, **data}
     role = role_of(spec.target)
     if role is not None:
         fields["role"] = role

@@ -89,10 +89,8 @@ class Link:
         self.keep.close()
 
 
-def given(spec: FaultSpec, member: str, addresses: Mapping[str, str]) -> dict[str, Any]:
-    """Return what of a fault's data the agent of a member needs, as it fires it.
-
-    There is no ``to`` in it where only the member itself was in that of the fault.
+def given(spec: FaultSpec, member: str, addresses: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what of a fault's data the agent of a member needs, as it fires it; None of one that is to itself alone.
 
     :param addresses: of the members, by name
     """
@@ -101,8 +99,10 @@ def given(spec: FaultSpec, member: str, addresses: Mapping[str, str]) -> dict[st
         fields |= {"isolate": spec.isolate, "direction": spec.direction}
     if spec.options:
         fields["options"] = spec.options
-    to = [other for other in spec.to if other != member]
-    if to:
+    if spec.to:
+        to = [other for other in spec.to if other != member]
+        if not to:
+            return None
         fields |= {"to": to, "addresses": {other: addresses[other] for other in to if other in addresses}}
     return fields
 
@@ -111,9 +111,9 @@ def _asked(plan: Sequence[FaultSpec], member: str, addresses: Mapping[str, str])
     """Return the faults of a plan that a member's agent has to be able to do, those of repeats that are alike once."""
     asked: dict[str, dict[str, Any]] = {}
     for spec in plan:
-        fault = {"action": spec.action, **given(spec, member, addresses)}
-        # One that is to this member alone never strikes it.
-        if "to" in fault or not spec.to:
+        fields = given(spec, member, addresses)
+        if fields is not None:
+            fault = {"action": spec.action, **fields}
             asked.setdefault(repr(fault), {"fault": spec.id, **fault})
     return list(asked.values())
 

@@ -105,7 +105,17 @@ def file_of(device: str) -> str:
         return ""
     finally:
         os.close(descriptor)
-    return "{}:{}".format(*INFO_FILE.unpack_from(info))
+    return _told(*INFO_FILE.unpack_from(info))
+
+
+def identity(path: str) -> str:
+    """Return which file a path leads to, as :func:`file_of` does; OSError where to none."""
+    found = os.stat(path)
+    return _told(found.st_dev, found.st_ino)
+
+
+def _told(device: int, inode: int) -> str:
+    return f"{device}:{inode}"
 
 
 def mount(source: str, point: str, kind: str, options: str = "") -> None:

@@ -286,7 +286,7 @@ class Volume:
             self.release(was)
         try:
             # The file is looked up anew: it may be on a drive that was mounted again, from another device.
-            if not was["image"] or loop_device.file_of(was["source"]) == _identity(was["image"]):
+            if not was["image"] or loop_device.file_of(was["source"]) == loop_device.identity(was["image"]):
                 return self._mount(was["source"], was)
             with loop_device.attached(was["image"]) as device:
                 return self._mount(device, was)
@@ -297,12 +297,6 @@ class Volume:
         replayed = needs_recovery(device)
         loop_device.mount(device, self.data_dir, was["kind"], was["options"])
         return "its journal was replayed" if replayed else None
-
-
-def _identity(path: str) -> str:
-    """Return a file as :func:`loop_device.file_of` does."""
-    found = os.stat(path)
-    return f"{found.st_dev}:{found.st_ino}"
 
 
 def needs_recovery(device: str) -> bool:

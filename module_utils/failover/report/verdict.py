@@ -170,7 +170,7 @@ def _outages_in_full(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str,
                 text = f"; the length of the outage of {experiment['name']} is unknown"
                 pieces.append({"text": text, "href": f"#{fault['anchor']}"})
             elif not fault["fired"]:
-                to = towards(fault["plan"].get("to") or [])
+                to = towards(fault["plan"].get("to"))
                 text = (
                     f"; the {fault['action'].replace('_', ' ')} of the {fault['target']}{to} planned for "
                     f"{experiment['name']} did not strike"

@@ -96,7 +96,7 @@ def _planned(placed: Placed, events: Sequence[Event]) -> dict[str, Any]:
     """Return what is known of a fault without any operation; what only an outage has is None, empty or 0."""
     fault, record, member = placed.fault, placed.record, placed.member
     role = " (leader)" if fault["target"] == "leader" else ""
-    to = towards(record.to or fault.get("to") or [])
+    to = towards(record.to or fault.get("to"))
     return {
         "id": fault["id"],
         "base": _id(fault).in_each_repeat,

@@ -193,7 +193,7 @@ def _group(faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         # A run of before has no "to", and its report stays as it was.
         "plan": {name: first["plan"].get(name) for name in SAME_FAULT if name != "to" or name in first["plan"]},
         "what": f"{first['action'].replace('_', ' ')} of {'' if named else 'the '}{first['target']}"
-        f"{towards(first['plan'].get('to') or [])}",
+        f"{towards(first['plan'].get('to'))}",
         "heal": heals(first["plan"], struck, len(faults)),
         "repeats": len(faults),
         "struck": len(struck),
